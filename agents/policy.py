@@ -1,0 +1,88 @@
+"""What a policy is, and the registry of the rules: a rule is one file in `agents/rules` with one registered class."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from edge6g_env.spaces import Layout
+
+Observation = dict[str, np.ndarray]
+"""What `BatchEnv` returns: `observation` (B, N, D), `action_mask` (B, N, C), if asked for `candidates` (B, N, C, F)."""
+
+
+class Policy(Protocol):
+    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`."""
+
+    privileged: bool
+    """Whether it sees more than an agent sees."""
+
+    needs_candidates: bool
+    """Whether it reads `obs["candidates"]`: the environment is then made with observe="candidates"."""
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """Action of each agent, int64 (B, N), rows of the action table; 0 (hold) where no job waits."""
+        ...
+
+
+class UnknownPolicyError(ValueError):
+    """No rule has this name; the message has the names that there are."""
+
+
+MakePolicy = Callable[[Layout], Policy]
+Rule = TypeVar("Rule", bound=MakePolicy)
+
+_rules: dict[str, MakePolicy] = {}
+
+
+def register(name: str) -> Callable[[Rule], Rule]:
+    """Make a class known as the rule `name`. Raises ValueError if there is one of that name."""
+
+    def add(rule: Rule) -> Rule:
+        if name in _rules:
+            raise ValueError(f"a rule named {name!r} is registered already")
+        _rules[name] = rule
+        return rule
+
+    return add
+
+
+def rule_names() -> list[str]:
+    """Names of all rules, sorted."""
+    _import_rules()
+    return sorted(_rules)
+
+
+def make_rule(name: str, layout: Layout) -> Policy:
+    """A new instance of the rule `name` for worlds of this layout; UnknownPolicyError if there is none."""
+    check_rule(name)
+    return _rules[name](layout)
+
+
+def check_rule(name: str) -> None:
+    """Raise UnknownPolicyError if there is no rule `name`."""
+    names = rule_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UnknownPolicyError(f"no policy {name!r}: the rules are {', '.join(names)}{hint}")
+
+
+def start(policy: Policy, num_worlds: int) -> None:
+    """Tell a policy that keeps state that `num_worlds` new worlds begin; the others have no `reset`."""
+    reset = getattr(policy, "reset", None)
+    if reset is not None:
+        reset(num_worlds)
+
+
+@cache
+def _import_rules() -> None:
+    package = importlib.import_module("agents.rules")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"agents.rules.{module.name}")

@@ -1,0 +1,49 @@
+"""What the rules share: who has a job to decide, and the row of the action table that goes with a wanted route."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.policy import Observation
+from edge6g_env.kernel.world import HOLD, LOCAL, REJECT
+from edge6g_env.spaces import Layout
+
+
+def waiting(obs: Observation) -> np.ndarray:
+    """Agents with a job to decide, bool (B, N): `reject` is legal for any job and for nothing else."""
+    return obs["action_mask"][..., REJECT] == 1
+
+
+class DefaultRows:
+    """The action of a rule that chooses only the route.
+
+    Of the legal rows with the wanted route: the smallest device split, then the smallest edge split, then the
+    scenario's `default_precision` or the next one in its list. Without such a row: `local`, else the first other
+    place, else `reject`.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        routes = range(layout.cloud_route + 1)
+        self._rank = np.stack([_ranks(layout, wanted) for wanted in routes])  # (routes, C), lowest is taken
+
+    def choose(self, obs: Observation, routes: np.ndarray | int) -> np.ndarray:
+        """Actions int64 (B, N) for the wanted routes (B, N), `hold` where no job waits."""
+        decides = waiting(obs)
+        actions = np.zeros(decides.shape, np.int64)
+        ranks = self._rank[np.broadcast_to(routes, decides.shape)[decides]]
+        legal = obs["action_mask"][decides] == 1
+        actions[decides] = np.where(legal, ranks, np.iinfo(np.int64).max).argmin(axis=-1)
+        return actions
+
+
+def _ranks(layout: Layout, wanted: int) -> np.ndarray:
+    """Place of each action in the order of preference for a wanted route, int64 (C,)."""
+    grid = layout.scenario.actions
+    route, device_split, edge_split, precision = layout.action_table.T
+    default = [str(name) for name in grid.precision].index(grid.default_precision)
+    turn = (precision - default) % len(grid.precision)
+    kind = np.select([route == HOLD, route == REJECT, route == wanted, route == LOCAL], [4, 3, 0, 1], default=2)
+    order = np.lexsort((turn, edge_split, device_split, route, kind))
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    return ranks

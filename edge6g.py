@@ -1,0 +1,301 @@
+"""The command line: `edge6g train`, `compare`, `usage`, `scenarios`. Only this file imports all four packages.
+
+Imports stand inside the commands: torch, numba and matplotlib take seconds, and `edge6g --help` should not.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from agents.policy import Policy
+    from edge6g_env.scenario import Scenario
+    from edge6g_env.spaces import Layout
+
+PACKAGES = ("edge6g_env", "agents", "eval", "train")
+USER_ERROR, INTERRUPTED = 2, 130
+MOST_SEEDS, LARGEST_SEED = 1_000, 1_000_000
+
+app = typer.Typer(
+    help="LLM serving at the 6G edge: train schedulers, compare them, look at scenarios.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+scenarios_app = typer.Typer(help="List the scenarios, or show one.", invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(scenarios_app, name="scenarios")
+
+ScenarioOption = Annotated[str, typer.Option("--scenario", help="Name of a scenario, or path to a TOML file.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in that folder.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Decides everything that is drawn.")]
+SeedsOption = Annotated[int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Episodes of each policy, paired.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. --set time.slot_s=0.01; may be repeated."),
+]
+
+
+class CommandError(ValueError):
+    """A command line that cannot be carried out."""
+
+
+@app.callback()
+def _before_any_command() -> None:
+    with _user_errors():
+        _check_packages()
+
+
+@app.command()
+def train(
+    out: OutOption,
+    scenario: ScenarioOption = "campus",
+    algo: Annotated[str, typer.Option(help="scorer or ppo.")] = "scorer",
+    minutes: Annotated[float, typer.Option(min=0.0, max=100_000.0, help="Time to train.")] = 5.0,
+    seed: SeedOption = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    overwrite: OverwriteOption = False,
+    num_worlds: Annotated[int | None, typer.Option(min=1, max=4096, help="Worlds that run together.")] = None,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of the simulator.")] = 1,
+    settings: SetOption = None,
+) -> None:
+    """Train a scheduler; learning curves go to TensorBoard, the checkpoint to --out. Ctrl-C keeps the checkpoint."""
+    with _user_errors():
+        if algo not in ("scorer", "ppo"):
+            raise CommandError(f"no algorithm {algo!r}: there are scorer, ppo")
+        if not minutes > 0.0:
+            raise CommandError(f"--minutes must be above 0, it is {minutes:g}")
+        if resume and overwrite:
+            raise CommandError("--resume goes on with a run, --overwrite replaces it: give one of them")
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+        from train.run import train as run
+
+        run(
+            loaded,
+            algo,
+            minutes,
+            seed,
+            out,
+            resume=resume,
+            overwrite=overwrite,
+            num_worlds=num_worlds,
+            threads=threads,
+            console=Console(stderr=True),
+        )
+
+
+@app.command()
+def compare(
+    policies: Annotated[str, typer.Option(help="Rules and folders of checkpoints, with commas between.")],
+    out: OutOption,
+    scenario: ScenarioOption = "campus",
+    seeds: SeedsOption = 20,
+    seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
+    settings: SetOption = None,
+) -> None:
+    """Play policies on the same unseen seeds: table, CSV, JSON, chart, report and TensorBoard."""
+    with _user_errors():
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+
+        from eval import compare as comparison
+
+        summary = comparison.compare(
+            loaded,
+            [name.strip() for name in policies.split(",") if name.strip()],
+            seeds,
+            out,
+            seed=seed,
+            overwrite=overwrite,
+            load_checkpoint=_load_checkpoint,
+            command=_command(),
+        )
+        comparison.show(summary, out, Console())
+
+
+@app.command()
+def usage(
+    out: OutOption,
+    scenario: ScenarioOption = "campus",
+    policy: Annotated[str, typer.Option(help="A rule or the folder of a checkpoint.")] = "greedy",
+    seeds: SeedsOption = 20,
+    seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
+    settings: SetOption = None,
+) -> None:
+    """Which decisions a policy takes, and the reward lost when a column of them is frozen to its best constant."""
+    with _user_errors():
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+
+        from eval import usage as decisions
+
+        result = decisions.usage(
+            loaded,
+            policy,
+            seeds,
+            out,
+            seed=seed,
+            overwrite=overwrite,
+            load_checkpoint=_load_checkpoint,
+            command=_command(),
+        )
+        decisions.show(result, out, Console())
+
+
+@scenarios_app.callback()
+def _list_scenarios(context: typer.Context) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from edge6g_env.scenario import load_scenario, scenarios
+
+    table = Table("scenario", "nodes", "jobs/s", "what", box=None, pad_edge=False)
+    for name in scenarios():
+        one = load_scenario(name)
+        table.add_row(name, str(one.nodes.count), f"{one.arrivals.rate_jobs_s:g}", one.summary)
+    Console().print(table)
+
+
+@scenarios_app.command("show")
+def show_scenario(
+    scenario: Annotated[str, typer.Argument(help="Name of a scenario, or path to a TOML file.")],
+    settings: SetOption = None,
+) -> None:
+    """Entities, services, actions and reward of one scenario."""
+    with _user_errors():
+        _print_scenario(_load(scenario, settings))
+
+
+def _print_scenario(scenario: Scenario) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from edge6g_env.spaces import Layout
+
+    console, layout = Console(), Layout(scenario)
+    console.print(f"{scenario.id}: {scenario.summary}", highlight=False)
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    for name, text in _facts(scenario, layout):
+        facts.add_row(name, text)
+    console.print(facts)
+    heads = ("service", "model", "privacy", "share", "lengths", "TTFT", "TPOT", "expires")
+    services = Table(*heads, box=None, pad_edge=False)
+    for one in scenario.service:
+        times = f"{one.ttft_slo_s:g} s", f"{1e3 * one.tpot_slo_s:g} ms", f"{one.expire_s:g} s"
+        services.add_row(one.name, one.model, one.privacy, f"{one.share:.0%}", one.trace, *times)
+    console.print()
+    console.print(services)
+
+
+def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
+    nodes, ues, cloud, time, grid = scenario.nodes, scenario.ues, scenario.cloud, scenario.time, scenario.actions
+    yield "nodes", f"{nodes.count}, {', '.join(nodes.devices)} in turn, {scenario.neighbours} neighbours each"
+    yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.speed_min_m_s:g} to {ues.speed_max_m_s:g} m/s"
+    yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
+    yield "radio", f"{scenario.radio.environment}, {scenario.radio.preset}"
+    yield "arrivals", f"{scenario.arrivals.kind}, {scenario.arrivals.rate_jobs_s:g} jobs/s"
+    yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
+    yield "actions", f"{layout.num_actions}: hold, reject, local, {scenario.neighbours} neighbours, cloud, times"
+    yield "", f"device split {_listed(grid.device_split)}; edge split {_listed(grid.edge_split)}"
+    yield "", f"precision {', '.join(grid.precision)} (default {grid.default_precision})"
+    yield "observation", f"{len(layout.observation)} entries, {len(layout.candidates)} of each candidate"
+    reward = scenario.reward
+    yield "reward", f"quality x timeliness - {reward.price_per_usd:g} / USD - {reward.energy_per_j:g} / J"
+    yield "", f"rejected -{reward.rejected_cost:g}, expired -{reward.expired_cost:g}, failed -{reward.failed_cost:g}"
+
+
+def _listed(values: list[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _load(scenario: str, settings: list[str] | None) -> Scenario:
+    from edge6g_env.scenario import load_scenario
+
+    return load_scenario(scenario, **dict(_setting(text) for text in settings or []))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """`key=value` with the value as in TOML; a bare word may stand for a string."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise CommandError(f"--set {text}: must be KEY=VALUE, e.g. time.slot_s=0.01")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if re.fullmatch(r"[A-Za-z][\w.-]*", value.strip()):
+            return key.strip(), value.strip()
+        raise CommandError(f"--set {text}: {value!r} is not a TOML value") from None
+
+
+def _load_checkpoint(folder: Path, scenario: Scenario) -> Policy:
+    from train.checkpoint import load_policy
+
+    return load_policy(folder, scenario)
+
+
+def _command() -> str:
+    return shlex.join(["edge6g", *sys.argv[1:]])
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """What the user can mend: one sentence, status 2. Our errors are subclasses of ValueError; a bare one is a bug."""
+    try:
+        yield
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except ValueError as error:
+        if type(error) is ValueError:
+            raise
+        _refuse(str(error))
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(f"edge6g: {message}", err=True)
+    raise typer.Exit(USER_ERROR) from None
+
+
+def _check_packages() -> None:
+    """`agents`, `train` and `eval` are common names: what is imported under them must be ours."""
+    ours = Path(__file__).resolve().parent
+    for name in PACKAGES:
+        spec = util.find_spec(name)
+        places = [Path(place).resolve().parent for place in (spec and spec.submodule_search_locations) or []]
+        if ours not in places:
+            found = f"that of {places[0]} is found" if places else "none is found"
+            raise CommandError(f"edge6g needs its own package {name!r}, but {found}: install edge6g into a fresh venv")
+
+
+def main() -> None:
+    """Run the command line; ends the process with status 2 for an error of the user, 130 after Ctrl-C."""
+    try:
+        status = app(standalone_mode=False, prog_name="edge6g")
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("edge6g: stopped", err=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # what Typer raises for a wrong option or number
+            raise
+        typer.echo(f"edge6g: {error.format_message()}", err=True)
+        sys.exit(USER_ERROR)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

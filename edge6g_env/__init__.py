@@ -1,0 +1,129 @@
+"""edge6g: a multi-agent reinforcement learning environment for LLM serving at the 6G edge.
+
+Every edge node is an agent that decides, for each job that reaches it, where it runs, where the model is cut and at what precision.
+The doors are `parallel_env`, `env`, `batch_env`, `sb3_vec_env`, `gymnasium.make("edge6g/Campus-v0")` and, for each scenario,
+a module such as `edge6g_env.campus_v0` with `parallel_env`, `env` and `raw_env`. What they need is imported when first used.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from importlib import import_module, resources
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from gymnasium.envs.registration import register
+
+if TYPE_CHECKING:
+    from edge6g_env import costs, radio
+    from edge6g_env.aec import env
+    from edge6g_env.batch import BatchEnv, batch_env
+    from edge6g_env.parallel import parallel_env
+    from edge6g_env.sb3 import sb3_vec_env
+    from edge6g_env.scenario import Scenario, ScenarioError, load_scenario, scenarios
+
+    __version__: str
+
+__all__ = [
+    "BatchEnv",
+    "Scenario",
+    "ScenarioError",
+    "__version__",
+    "batch_env",
+    "costs",
+    "env",
+    "load_scenario",
+    "parallel_env",
+    "radio",
+    "sb3_vec_env",
+    "scenarios",
+]
+
+_MODULE_OF = {
+    "BatchEnv": "batch",
+    "batch_env": "batch",
+    "parallel_env": "parallel",
+    "env": "aec",
+    "sb3_vec_env": "sb3",
+    "Scenario": "scenario",
+    "ScenarioError": "scenario",
+    "load_scenario": "scenario",
+    "scenarios": "scenario",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    elif name in ("costs", "radio"):
+        value = import_module(f"{__name__}.{name}")
+    elif name == "__version__":
+        value = _version()
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("edge6g")
+    except PackageNotFoundError:
+        return "0+unknown"  # used from its sources
+
+
+def _scenario_module(scenario: str, name: str) -> ModuleType:
+    """PettingZoo's convention, a module a versioned environment, without a file for each."""
+    module = ModuleType(f"{__name__}.{name}", f"The scenario {scenario!r} of edge6g in PettingZoo's form.")
+
+    def parallel_env(**options: Any) -> Any:
+        """PettingZoo `ParallelEnv` of this scenario; options and overrides as in BatchEnv."""
+        return import_module(f"{__name__}.parallel").parallel_env(scenario, **options)
+
+    def env(**options: Any) -> Any:
+        """PettingZoo `AECEnv` of this scenario; options and overrides as in BatchEnv."""
+        return import_module(f"{__name__}.aec").env(scenario, **options)
+
+    def raw_env(**options: Any) -> Any:
+        """The same without PettingZoo's order check."""
+        return import_module(f"{__name__}.aec").raw_env(scenario, **options)
+
+    for function in (parallel_env, env, raw_env):
+        function.__module__, function.__qualname__ = module.__name__, function.__name__
+        setattr(module, function.__name__, function)
+    module.__spec__ = ModuleSpec(module.__name__, loader=None)
+    module.__dict__["__all__"] = ["env", "parallel_env", "raw_env"]
+    return module
+
+
+def _register_scenarios() -> None:
+    """Each shipped scenario becomes a Gymnasium id, edge6g/DenseUrban-v0, and a module, edge6g_env.dense_urban_v0."""
+    folder = resources.files(__name__) / "scenarios"
+    for path in sorted(folder.iterdir(), key=lambda p: p.name):
+        scenario, suffix, _ = path.name.partition(".toml")
+        if not suffix:
+            continue
+        head = tomllib.loads(path.read_text(encoding="utf-8"))
+        words, version = head["name"].replace("_", "-").split("-"), head["version"]
+        register(
+            id=f"edge6g/{''.join(word.capitalize() for word in words)}-v{version}",
+            entry_point="edge6g_env.gym:Edge6gEnv",
+            vector_entry_point="edge6g_env.gym:Edge6gVectorEnv",
+            order_enforce=False,
+            disable_env_checker=True,
+            kwargs={"scenario": scenario},
+        )
+        module = _scenario_module(scenario, f"{'_'.join(words)}_v{version}")
+        sys.modules[module.__name__] = module
+        globals()[module.__name__.rpartition(".")[2]] = module
+
+
+_register_scenarios()

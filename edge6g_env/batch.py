@@ -1,0 +1,281 @@
+"""`BatchEnv`: B independent worlds as arrays. Every other door is an adapter over it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edge6g_env import _jit
+from edge6g_env.build import make_world
+from edge6g_env.kernel import step as kernel
+from edge6g_env.kernel import world as k
+from edge6g_env.kernel.checks import VIOLATIONS
+from edge6g_env.kernel.handle import handle_of
+from edge6g_env.scenario import Scenario, load_scenario
+from edge6g_env.spaces import Layout
+
+Observation = dict[str, np.ndarray]
+_announced = False
+
+
+class Counters(NamedTuple):
+    """Jobs of each world since its episode began, int64 (B,): arrived = finished + rejected + expired + failed + in_flight."""
+
+    arrived: np.ndarray
+    finished: np.ndarray
+    rejected: np.ndarray
+    expired: np.ndarray
+    failed: np.ndarray
+    in_flight: np.ndarray
+
+
+class BatchEnv:
+    """B worlds of a scenario, stepped together by the kernel; arrays in, arrays out.
+
+    Observations are a dict of arrays `observation` float32 (B, N, D), `action_mask` int8 (B, N, C) and, with
+    observe="candidates", `candidates` float32 (B, N, C, F). They are the environment's own buffers, valid until the next call.
+    A world that ends is reset in the same step; its last observation is in `info["final_obs"]`.
+    """
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "campus",
+        num_worlds: int = 64,
+        *,
+        threads: int = 1,
+        observe: str = "plain",
+        skip_idle: bool = False,
+        debug: bool = False,
+        **overrides: Any,
+    ) -> None:
+        """scenario: a name, a path to a TOML file or a Scenario; overrides: see load_scenario.
+
+        threads: worlds are spread over that many; observe: "plain" or "candidates"; skip_idle: a step runs on to the next slot in
+        which some agent of the world has a job to decide, rewards summed; debug: check the invariants in every slot (slow).
+        Raises ScenarioError for a scenario that is not accepted, ValueError for other arguments.
+        """
+        if num_worlds < 1:
+            raise ValueError(f"num_worlds must be at least 1, it is {num_worlds}")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, it is {threads}")
+        if observe not in ("plain", "candidates"):
+            raise ValueError(f'observe must be "plain" or "candidates", it is {observe!r}')
+        self.scenario = load_scenario(scenario, **overrides)
+        self.layout = Layout(self.scenario)
+        self.num_worlds, self.num_agents = num_worlds, self.scenario.nodes.count
+        self.threads, self.skip_idle, self.debug = threads, skip_idle, debug
+        self.observe = observe
+        self.world = make_world(self.scenario, num_worlds, candidates=observe == "candidates", debug=debug)
+        self._started = False
+        self._handle = handle_of(self.world)
+        self._pool = ThreadPoolExecutor(threads - 1, "edge6g") if threads > 1 else None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BatchEnv:
+        """An independent copy in the same state."""
+        twin = BatchEnv(
+            self.scenario,
+            self.num_worlds,
+            threads=self.threads,
+            observe=self.observe,
+            skip_idle=self.skip_idle,
+            debug=self.debug,
+        )
+        twin.load_state(self.save_state())
+        return twin
+
+    @property
+    def action_table(self) -> np.ndarray:
+        """int64 (C, 4): route, device_split, edge_split, precision of each action."""
+        return self.layout.action_table
+
+    @property
+    def action_names(self) -> list[str]:
+        """Each action in words."""
+        return self.layout.action_names
+
+    @property
+    def observation_names(self) -> list[tuple[str, str, float, float]]:
+        """(name, unit, low, high) of each entry of an observation."""
+        return [(f.name, f.unit, f.low, f.high) for f in self.layout.observation]
+
+    @property
+    def candidate_names(self) -> list[tuple[str, str, float, float]]:
+        """(name, unit, low, high) of each entry of a candidate."""
+        return [(f.name, f.unit, f.low, f.high) for f in self.layout.candidates]
+
+    action_effects = k.ACTION_EFFECTS
+    reward_terms = k.REWARD_TERMS
+    cost_names = k.COST_NAMES
+    phases = k.PHASE_NAMES
+
+    def reset(self, seed: int | Sequence[int] | None = None) -> Observation:
+        """Start a new episode in every world: world b has seed `seed + b`, or `seed[b]`; None goes on with the next episode."""
+        episode = self.world.episode
+        if seed is not None:
+            episode["seed"][...] = self._seeds(seed)
+            episode["episode"][...] = 0
+        elif not self._started:
+            entropy = int(np.random.SeedSequence().generate_state(1)[0])
+            episode["seed"][...] = entropy + np.arange(self.num_worlds)
+        else:
+            episode["episode"] += 1
+        self.reset_worlds(np.ones(self.num_worlds, np.int8))
+        return self.observations()
+
+    def _seeds(self, seed: int | Sequence[int]) -> np.ndarray:
+        if isinstance(seed, int | np.integer):
+            return int(seed) + np.arange(self.num_worlds)
+        seeds = np.asarray(seed, dtype=np.int64)
+        if seeds.shape != (self.num_worlds,):
+            raise ValueError(f"seed must be one number or {self.num_worlds} of them, it has shape {seeds.shape}")
+        return seeds
+
+    def reset_worlds(self, chosen: np.ndarray) -> None:
+        """Start the episode (seed, number) that stands in world.episode in the worlds with chosen[b] == 1."""
+        _announce_compile()
+        self.world.episode["chosen"][...] = chosen
+        with np.errstate(over="ignore"):
+            kernel.run(self._handle, 0, self.num_worlds, True, False)
+        self._started = True
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray | Observation]]:
+        """One step of all worlds; actions int (B, N), rows of action_table.
+
+        Returns observations, rewards float64 (B, N), terminated bool (B,), truncated bool (B,) and info: `decision` int8 (B, N),
+        `action_effect` int64 (B, N), `reward_terms` float32 (B, N, terms), `costs` float32 (B, N, costs), `slots` int64 (B,),
+        `time_s` float64 (B,), `outcomes` (rows, OUTCOME), `final_obs`. Raises ValueError for actions of another form or outside
+        the table, and leaves the worlds as they were.
+        """
+        if not self._started:
+            raise RuntimeError("call reset before step")
+        self.world.actions[...] = self._checked(actions)
+        self._run()
+        w = self.world
+        if self.debug and w.episode["error"].any():
+            b = int(np.flatnonzero(w.episode["error"])[0])
+            slot = int(w.episode["slot"][b])
+            raise AssertionError(f"world {b}, slot {slot}: {VIOLATIONS[int(w.episode['error'][b])]}")
+        truncated = w.episode["truncated"].astype(bool)
+        rewards = np.ascontiguousarray(w.result[:, :, k.OWN_REWARD])
+        return self.observations(), rewards, np.zeros(self.num_worlds, bool), truncated, self._info(truncated)
+
+    def _run(self) -> None:
+        """Step the kernel; worlds are independent, so threads that take a share each give the same numbers."""
+        with np.errstate(over="ignore"):
+            if self._pool is None:
+                kernel.run(self._handle, 0, self.num_worlds, False, self.skip_idle)
+                return
+            edges = np.linspace(0, self.num_worlds, self.threads + 1).astype(int).tolist()
+            shares = [
+                self._pool.submit(kernel.run, self._handle, first, end, False, self.skip_idle)
+                for first, end in zip(edges[1:-1], edges[2:], strict=True)
+            ]
+            kernel.run(self._handle, 0, edges[1], False, self.skip_idle)
+            for share in shares:
+                share.result()
+
+    def _checked(self, actions: np.ndarray) -> np.ndarray:
+        array = np.asarray(actions)
+        if array.shape != (self.num_worlds, self.num_agents) or array.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions must be integers of shape {(self.num_worlds, self.num_agents)}, "
+                f"they are {array.dtype} of shape {array.shape}"
+            )
+        if array.size and (array.min() < 0 or array.max() >= self.layout.num_actions):
+            b, i = np.argwhere((array < 0) | (array >= self.layout.num_actions))[0]
+            raise ValueError(
+                f"action of world {b}, node_{i} is {array[b, i]}: it must be in 0..{self.layout.num_actions - 1}"
+            )
+        return np.ascontiguousarray(array, dtype=np.int64)
+
+    def observations(self) -> Observation:
+        """The present observations, the environment's own buffers."""
+        obs = {"observation": self.world.observation[0], "action_mask": self.world.action_mask[0]}
+        if self.observe == "candidates":
+            obs["candidates"] = self.world.candidates
+        return obs
+
+    def _info(self, truncated: np.ndarray) -> dict[str, Any]:
+        w = self.world
+        info: dict[str, Any] = {
+            "decision": w.node["step_decided"].astype(np.int8),
+            "action_effect": np.array(w.node["step_effect"]),
+            "reward_terms": w.result[:, :, k.ANSWER : k.SLO_MISS].astype(np.float32),
+            "costs": w.result[:, :, k.SLO_MISS :].astype(np.float32),
+            "slots": np.array(w.episode["slots"]),
+            "time_s": np.array(w.episode["now_s"]),
+            "outcomes": self.outcomes(),
+        }
+        if truncated.any():
+            info["final_obs"] = self._final_observations()
+        return info
+
+    def _final_observations(self) -> Observation:
+        obs = {"observation": self.world.observation[1], "action_mask": self.world.action_mask[1]}
+        if self.observe == "candidates":
+            obs["candidates"] = np.zeros_like(self.world.candidates)
+        return obs
+
+    def outcomes(self) -> np.ndarray:
+        """Jobs that ended in the last step: rows of kernel.world.OUTCOME_FIELDS, world by world."""
+        w = self.world
+        counts = w.episode["n_outcomes"]
+        if not counts.any():
+            return np.zeros(0, k.OUTCOME_DTYPE)
+        return np.concatenate([np.asarray(w.outcome[b, : counts[b]]) for b in np.flatnonzero(counts)])
+
+    def counters(self) -> Counters:
+        """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
+        return Counters(*(np.array(self.world.counters[name]) for name in Counters._fields))
+
+    def state(self) -> np.ndarray:
+        """float32 (B, N * D): the observations of all agents of a world side by side, for a centralised critic."""
+        return self.world.observation[0].reshape(self.num_worlds, -1).copy()
+
+    def save_state(self) -> dict[str, np.ndarray]:
+        """An exact copy of all worlds: a dict of arrays that np.savez takes without pickling."""
+        state = {name: np.array(getattr(self.world, name)) for name in k.STATE_FIELDS}
+        state["started"] = np.array(self._started)
+        return state
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Put the worlds back to a saved state; ValueError, and nothing changed, if it is of another scenario or batch size."""
+        for name in k.STATE_FIELDS:
+            mine = getattr(self.world, name)
+            if name not in state or state[name].shape != mine.shape or state[name].dtype != mine.dtype:
+                raise ValueError(f"the saved state does not fit: {name} differs in shape or type")
+        for name in k.STATE_FIELDS:
+            getattr(self.world, name)[...] = state[name]
+        self._started = bool(state["started"])
+
+    @property
+    def started(self) -> bool:
+        """Whether there was a reset: the worlds hold an episode."""
+        return self._started
+
+    def close(self) -> None:
+        """Let the threads go; the environment cannot be stepped by several threads afterwards."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+
+def _announce_compile() -> None:
+    global _announced
+    if _announced:
+        return
+    _announced = True
+    if not _jit.is_cached("run"):
+        print("edge6g: compiling the simulator, once for this version (about a minute) ...", file=sys.stderr, flush=True)
+
+
+def batch_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 64, **options: Any) -> BatchEnv:
+    """B worlds as arrays; see BatchEnv for the options and overrides."""
+    return BatchEnv(scenario, num_worlds, **options)

@@ -1,0 +1,273 @@
+"""From a scenario to the arrays of its worlds."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from edge6g_env import costs, radio
+from edge6g_env.kernel import world as k
+from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import CANDIDATE_FEATURES, action_layers, action_table, limits_array, observation_features
+
+_QUEUE_PLACES = 64
+_MAX_TAPS = 8
+_TARGET_BLER = 0.1  # link_thresholds.csv: thresholds of 10 percent block errors
+
+
+def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: bool) -> k.World:
+    """Arrays of `num_worlds` worlds that have not been reset yet."""
+    table = action_table(scenario)
+    variants = [(model, precision) for model in scenario.models for precision in scenario.actions.precision]
+    devices = list(dict.fromkeys([*scenario.nodes.devices, scenario.ues.device, scenario.cloud.device]))
+    tables = costs.kernel_tables(devices, variants)
+    trace, services = _services(scenario)
+    limits = [limits_array(observation_features(scenario)), limits_array(CANDIDATE_FEATURES)]
+    shared = {
+        "setup": _setup(scenario, devices, debug),
+        "service": services,
+        "action": _columns(k.ACTION_DTYPE, route=table[:, 0], precision=table[:, 3]),
+        "device": _devices(scenario, devices, tables),
+        "model": _models(tables),
+        "action_layers": action_layers(scenario, table, tables.layers.tolist()),
+        "trace": trace,
+        "limits": np.concatenate(limits),
+        "mcs": np.stack(radio.mcs_arrays()),
+        "cost": np.concatenate(
+            [tables.attention_decode, tables.attention_prefill, tables.head_s, tables.layer_s], axis=2
+        ),
+    }
+    state = _state(scenario, num_worlds, len(variants), len(table), candidates)
+    world = k.World(**shared, **state)
+    _place_nodes(scenario, world, devices)
+    return world
+
+
+def _columns(dtype: np.dtype, **columns: np.ndarray) -> np.recarray:
+    """A record array from its columns."""
+    out = np.zeros(len(next(iter(columns.values()))), dtype)
+    for name, values in columns.items():
+        out[name] = values
+    return out.view(np.recarray)
+
+
+def _devices(scenario: Scenario, names: list[str], tables: costs.CostTables) -> np.recarray:
+    """A node's accelerator costs its seconds; a UE's device is the user's own, and the cloud is paid by the token."""
+    paid = [costs.accelerator_price_usd_per_s(name) if name in scenario.nodes.devices else 0.0 for name in names]
+    return _columns(
+        k.DEVICE_DTYPE,
+        iteration_overhead_s=tables.overhead_s[:, 0],
+        sequence_overhead_s=tables.overhead_s[:, 1],
+        idle_w=tables.power_w[:, 0],
+        tdp_w=tables.power_w[:, 1],
+        usable_bytes=tables.usable_bytes,
+        load_bytes_s=tables.load_bytes_per_s,
+        usd_s=np.array(paid),
+    )
+
+
+def _models(tables: costs.CostTables) -> np.recarray:
+    tied = tables.head_bytes == 0.0
+    return _columns(
+        k.MODEL_DTYPE,
+        layers=tables.layers,
+        layer_bytes=tables.layer_bytes,
+        embedding_bytes=tables.embedding_bytes,
+        head_bytes=np.where(tied, tables.embedding_bytes, tables.head_bytes),
+        both_bytes=tables.embedding_bytes + tables.head_bytes,
+        kv_bytes=tables.kv_bytes_per_token_layer,
+        boundary_bytes=tables.boundary_bytes_per_token,
+        quality=tables.quality,
+    )
+
+
+def _fill(row: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        row[name] = value
+
+
+def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
+    setup = np.zeros(1, k.SETUP_DTYPE)
+    time, ues, cloud = scenario.time, scenario.ues, scenario.cloud
+    rows = -(-scenario.nodes.count // scenario.nodes.columns)
+    _fill(
+        setup,
+        {
+            "slot_s": time.slot_s,
+            "n_substeps": time.n_substeps,
+            "episode_slots": round(time.episode_s / time.slot_s),
+            "episode_s": time.episode_s,
+            "warmup_s": time.warmup_s,
+            "drain_s": time.drain_s,
+            "report_period_s": time.report_period_s,
+            "n_precisions": len(scenario.actions.precision),
+            "debug": debug,
+            "width_m": min(scenario.nodes.columns, scenario.nodes.count) * scenario.nodes.spacing_m,
+            "height_m": rows * scenario.nodes.spacing_m,
+            "ue_tx_power_w": ues.tx_power_w,
+            "speed_min_m_s": ues.speed_min_m_s,
+            "speed_max_m_s": ues.speed_max_m_s,
+            "pause_s": ues.pause_s,
+            "hotspots": ues.hotspots,
+            "hotspot_share": ues.hotspot_share,
+            "hotspot_radius_m": ues.hotspot_radius_m,
+            "ue_device": devices.index(ues.device),
+            "xn_rate_bit_s": scenario.xn.rate_bit_s,
+            "xn_delay_s": scenario.xn.delay_s,
+            "backhaul_rate_bit_s": scenario.backhaul.rate_bit_s,
+            "backhaul_delay_s": scenario.backhaul.delay_s,
+            "delay_jitter": cloud.delay_jitter,
+            "cloud_device": devices.index(cloud.device),
+            "cloud_concurrency": cloud.concurrency,
+            "cloud_batch": cloud.batch,
+            "trace_replay": scenario.arrivals.kind == "trace",
+            "rate_jobs_s": scenario.arrivals.rate_jobs_s,
+            "usd_per_air_byte": costs.network_price_usd_per_byte("air"),
+            "usd_per_backhaul_byte": costs.network_price_usd_per_byte("backhaul"),
+            "usd_per_egress_byte": costs.network_price_usd_per_byte("cloud_egress"),
+            **scenario.serving.model_dump(),
+            **scenario.reward.model_dump(),
+            **_radio_setup(scenario),
+        },
+    )
+    return setup.view(np.recarray)
+
+
+def _radio_setup(scenario: Scenario) -> dict[str, Any]:
+    preset, options = radio.preset(scenario.radio.preset), scenario.radio
+    env = radio.environment(options.environment, preset.carrier_ghz)
+    coherence_hz = preset.coherence_bandwidth_hz(env.name, False)
+    stream_s = preset.uplink_configured_latency_s if options.configured_grant else preset.uplink_grant_latency_s
+    return {
+        "environment": env.id,
+        "carrier_ghz": preset.carrier_ghz,
+        "bandwidth_hz": preset.bandwidth_hz,
+        "ptx_bs_dbm": preset.ptx_bs_dbm,
+        "ptx_ue_dbm": preset.ptx_ue_dbm,
+        "p0_dbm": preset.p0_dbm,
+        "path_loss_share": preset.path_loss_share,
+        "gain_db": preset.gain_bs_dbi + preset.gain_ue_dbi - preset.misalignment_db,
+        "noise_figure_bs_db": preset.noise_figure_bs_db,
+        "evm_db": preset.evm_db,
+        "margin_db": options.margin_db,
+        "uplink_efficiency": preset.uplink_share * (1.0 - preset.overhead_uplink) * (1.0 - _TARGET_BLER),
+        "max_layers": preset.max_layers,
+        "h_bs_m": env.h_bs_m,
+        "h_ue_m": env.h_ut_m,
+        "sigma_los_db": env.sigma_los_db,
+        "sigma_nlos_db": env.sigma_nlos_db,
+        "shadow_corr_m": env.shadow_corr_los_m,
+        "los_corr_m": env.los_corr_m,
+        "k_mean_db": env.k_mean_db,
+        "k_std_db": env.k_std_db,
+        "k_corr_m": env.k_corr_m,
+        "n_taps": radio.tap_count(preset.bandwidth_hz, coherence_hz, 0.0, scenario.time.slot_s),
+        "fading_period_s": options.fading_period_s,
+        "csi_error_db": options.csi_error_db,
+        "handover_hysteresis_db": options.handover_hysteresis_db,
+        "handover_interruption_s": options.handover_interruption_s,
+        "uplink_access_s": preset.uplink_grant_latency_s,
+        "uplink_stream_s": stream_s,
+        "downlink_access_s": preset.downlink_latency_s,
+    }
+
+
+@cache
+def read_trace(name: str) -> np.ndarray:
+    """float64 (rows, 3) of a shipped trace: arrival in s, prompt tokens, output tokens."""
+    with (resources.files("edge6g_env") / "traces" / f"{name}.csv").open(encoding="utf-8") as file:
+        rows = [
+            (float(r["t_s"]), float(r["context_tokens"]), float(r["generated_tokens"])) for r in csv.DictReader(file)
+        ]
+    return np.array(rows)
+
+
+def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
+    names = list(dict.fromkeys(service.trace for service in scenario.service))
+    parts = [read_trace(name) for name in names]
+    first = dict(zip(names, np.cumsum([0, *(len(part) for part in parts)]).tolist(), strict=False))
+    services = np.zeros(len(scenario.service), k.SERVICE_DTYPE)
+    for row, service in zip(services, scenario.service, strict=True):
+        rows = read_trace(service.trace)
+        price = costs.token_price_usd(service.model)
+        _fill(
+            row,
+            {
+                "model": scenario.models.index(service.model),
+                "privacy": k.PRIVACY_NAMES.index(service.privacy),
+                "share": service.share,
+                "ttft_slo_s": service.ttft_slo_s,
+                "tpot_slo_s": service.tpot_slo_s,
+                "expire_s": service.expire_s,
+                "exposure_cost": service.exposure_cost,
+                "mean_output_tokens": rows[:, 2].mean(),
+                "trace_first": first[service.trace],
+                "trace_rows": len(rows),
+                # The last gap closes the circle when a replay runs over the end of the trace.
+                "trace_span_s": rows[-1, 0] - rows[0, 0] + (rows[-1, 0] - rows[0, 0]) / (len(rows) - 1),
+                "usd_per_input_token": price.in_usd,
+                "usd_per_output_token": price.out_usd,
+            },
+        )
+    return np.concatenate(parts), services.view(np.recarray)
+
+
+def _records(shape: tuple[int, ...], dtype: np.dtype) -> np.recarray:
+    return np.zeros(shape, dtype).view(np.recarray)
+
+
+def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict[str, np.ndarray]:
+    n, peers, u = scenario.nodes.count, scenario.neighbours, scenario.num_ues
+    cells = min(scenario.radio.candidate_cells, n)
+    j = n * scenario.job_rows_per_node + 1
+    places = min(_QUEUE_PLACES, j)
+    d, f = len(observation_features(scenario)), len(CANDIDATE_FEATURES)
+    return {
+        "episode": _records((b,), k.EPISODE_DTYPE),
+        "counters": _records((b,), k.COUNTER_DTYPE),
+        "node": _records((b, n), k.NODE_DTYPE),
+        "variant": _records((b, n, v), k.VARIANT_DTYPE),
+        "link": _records((b, n, peers), k.LINK_DTYPE),
+        "seen": _records((b, n, peers, v), k.SEEN_DTYPE),
+        "ue": _records((b, u), k.UE_DTYPE),
+        "cell": _records((b, u + 1, cells), k.CELL_DTYPE),
+        "tap": np.zeros((b, u, 3, _MAX_TAPS)),
+        "replay": _records((b, len(scenario.service)), k.REPLAY_DTYPE),
+        "job": _records((b, j), k.JOB_DTYPE),
+        "rows": np.zeros((b, 3, j), np.int64),
+        "places": np.zeros((b, n, 2, places), np.int64),
+        "outcome": _records((b, 3 * j), k.OUTCOME_DTYPE),
+        "observation": np.zeros((2, b, n, d), np.float32),
+        "action_mask": np.zeros((2, b, n, c), np.int8),
+        "candidates": np.zeros((b, n, c if candidates else 0, f), np.float32),
+        "actions": np.zeros((b, n), np.int64),
+        "result": np.zeros((b, n, 1 + len(k.REWARD_TERMS) + len(k.COST_NAMES))),
+    }
+
+
+def node_positions_m(scenario: Scenario) -> np.ndarray:
+    """float64 (N, 2): nodes at the centres of a grid's cells."""
+    index = np.arange(scenario.nodes.count)
+    cell = np.stack([index % scenario.nodes.columns, index // scenario.nodes.columns], axis=1)
+    return (cell + 0.5) * scenario.nodes.spacing_m
+
+
+def neighbours_of(scenario: Scenario) -> np.ndarray:
+    """int64 (N, K): the nearest other nodes, nearest first, ties by index."""
+    position = node_positions_m(scenario)
+    distance = np.hypot(*(position[:, None, :] - position[None, :, :]).transpose(2, 0, 1))
+    np.fill_diagonal(distance, np.inf)
+    return np.argsort(distance, axis=1, kind="stable")[:, : scenario.neighbours].astype(np.int64)
+
+
+def _place_nodes(scenario: Scenario, world: k.World, devices: list[str]) -> None:
+    own = [devices.index(scenario.nodes.devices[i % len(scenario.nodes.devices)]) for i in range(scenario.nodes.count)]
+    position = node_positions_m(scenario)
+    world.node["accelerator"][...] = own
+    world.node["x_m"][...], world.node["y_m"][...] = position[:, 0], position[:, 1]
+    world.node["usable_bytes"][...] = world.device["usable_bytes"][own]
+    world.link["peer"][...] = neighbours_of(scenario)

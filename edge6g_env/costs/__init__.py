@@ -1,0 +1,79 @@
+"""The cost model: latency, memory, energy, price and quality of a language model on a device.
+
+Tables are in `data/`, formulas in `latency.py`, and what a device reaches of its data sheet is fitted on measurements
+(`fit.py`) and cached. `kernel_tables` hands all of it to compiled code as arrays.
+"""
+
+from edge6g_env.costs.draft import draft_acceptance, tokens_per_round
+from edge6g_env.costs.efficiency import PRECISIONS, DecodeAttention, DeviceFit, PrefillAttention, Roofline
+from edge6g_env.costs.energy import step_energy_j
+from edge6g_env.costs.fit import fit_device
+from edge6g_env.costs.kernel_tables import (
+    TOKEN_GRID,
+    CostTables,
+    attention_decode_s,
+    attention_prefill_s,
+    kernel_tables,
+    tokens_lookup,
+)
+from edge6g_env.costs.memory import boundary_bytes, kv_bytes, load_s, memory_bytes
+from edge6g_env.costs.prices import (
+    Price,
+    TokenPrice,
+    accelerator_price_usd_per_s,
+    electricity_price_usd_per_j,
+    network_price_usd_per_byte,
+    price,
+    token_price_usd,
+)
+from edge6g_env.costs.profiles import fit_of
+from edge6g_env.costs.quality import quality, relative_quality
+from edge6g_env.costs.shapes import attention_flops, linear_flops
+from edge6g_env.costs.tables import DeviceSpec, ModelSpec, device, devices, model, models
+from edge6g_env.costs.times import attention_time_s, decode_step_s, encoder_s, gemm_time_s, layer_time_s, prefill_s
+
+__all__ = [
+    "PRECISIONS",
+    "TOKEN_GRID",
+    "CostTables",
+    "DecodeAttention",
+    "DeviceFit",
+    "DeviceSpec",
+    "ModelSpec",
+    "PrefillAttention",
+    "Price",
+    "Roofline",
+    "TokenPrice",
+    "accelerator_price_usd_per_s",
+    "attention_decode_s",
+    "attention_flops",
+    "attention_prefill_s",
+    "attention_time_s",
+    "boundary_bytes",
+    "decode_step_s",
+    "device",
+    "devices",
+    "draft_acceptance",
+    "electricity_price_usd_per_j",
+    "encoder_s",
+    "fit_device",
+    "fit_of",
+    "gemm_time_s",
+    "kernel_tables",
+    "kv_bytes",
+    "layer_time_s",
+    "linear_flops",
+    "load_s",
+    "memory_bytes",
+    "model",
+    "models",
+    "network_price_usd_per_byte",
+    "prefill_s",
+    "price",
+    "quality",
+    "relative_quality",
+    "step_energy_j",
+    "token_price_usd",
+    "tokens_lookup",
+    "tokens_per_round",
+]

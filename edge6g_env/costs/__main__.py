@@ -1,0 +1,68 @@
+"""`python -m edge6g_env.costs`: the fitted parameters of each measured device and the mean error of each fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge6g_env.costs.efficiency import DEFAULT_GEMM, DeviceFit, Roofline
+from edge6g_env.costs.profiles import fits
+from edge6g_env.costs.tables import devices
+
+HEADER = f"{'device':20} {'what':18} {'ec':>5} {'eb':>5} {'o us':>6} {'p':>5} {'n0':>6} {'error %':>8}"
+
+
+def _line(
+    device: str,
+    what: str,
+    ec: float | None,
+    eb: float | None,
+    o_s: float,
+    p: float | None,
+    n0: float | None,
+    error: float | None,
+) -> str:
+    cells = ((ec, 5, 2), (eb, 5, 2), (o_s * 1e6, 6, 1), (p, 5, 2), (n0, 6, 0), (error, 8, 1))
+    text = " ".join(f"{'':{width}}" if v is None else f"{v:{width}.{digits}f}" for v, width, digits in cells)
+    return f"{device:20} {what:18} {text}".rstrip()
+
+
+def _roofline(device: str, what: str, values: Roofline, error: float | None) -> str:
+    return _line(device, what, values.ec, values.eb, values.o_s, values.p, None, error)
+
+
+def _lines(name: str, fit: DeviceFit) -> Iterator[str]:
+    for kind, table in (("gemm", fit.gemm), ("layer", fit.layer)):
+        for precision, values in table.items():
+            what = f"{kind} {precision}"
+            yield _roofline(name, what, values, fit.errors.get(what))
+    if decode := fit.decode_attention:
+        yield _line(
+            name, "decode attention", None, decode.eb, decode.o_s, decode.p, None, fit.errors.get("decode attention")
+        )
+    if prefill := fit.prefill_attention:
+        yield _line(
+            name,
+            "prefill attention",
+            prefill.ec,
+            None,
+            prefill.o_s,
+            None,
+            prefill.n0,
+            fit.errors.get("prefill attention"),
+        )
+    if "decode step" in fit.errors:
+        yield f"{name:20} {'decode step':18} {'':32} {fit.errors['decode step']:8.1f}"
+
+
+def main() -> None:
+    """Print the table."""
+    print(HEADER)
+    for name, fit in fits().items():
+        print(*_lines(name, fit), sep="\n")
+    for precision, values in DEFAULT_GEMM.items():
+        print(_roofline("(no data)", f"gemm {precision}", values, None))
+    print("defaults only:", ", ".join(name for name in devices() if name not in fits()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Draft and verify: how many tokens a round yields (draft.csv, COSTS 12)."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from edge6g_env.costs.checks import Floats, check_at_least
+from edge6g_env.costs.tables import read_rows, unknown
+
+
+@cache
+def _acceptance() -> dict[tuple[str, str], float]:
+    """(target, draft) -> acceptance; the first row of a pair measured on several tasks."""
+    table: dict[tuple[str, str], float] = {}
+    for row in read_rows("draft.csv"):
+        table.setdefault((row["target"], row["draft"]), float(row["acceptance"]))
+    return table
+
+
+def draft_acceptance(target: str, draft: str) -> float:
+    """Share of the draft's tokens that the target accepts, 0..1; ValueError naming known pairs for one without row."""
+    try:
+        return _acceptance()[target, draft]
+    except (KeyError, TypeError):
+        raise unknown("target/draft", f"{target}/{draft}", ("/".join(pair) for pair in _acceptance())) from None
+
+
+def tokens_per_round(acceptance: ArrayLike, drafted: ArrayLike) -> Floats:
+    """Mean tokens of a round of `drafted` (>= 0) tokens: (1 - a**(k+1)) / (1 - a), float64, broadcast shape.
+
+    acceptance: 0 to 1; at 1 every token is kept and the round yields k + 1. Source: Leviathan et al. 2023, COSTS 12.
+    """
+    a = check_at_least("acceptance", acceptance, 0.0)
+    k = check_at_least("drafted", drafted, 0.0)
+    if np.any(a > 1.0):
+        raise ValueError(f"acceptance = {np.max(a):g} is out of range: 0 to 1")
+    certain = a == 1.0
+    safe = np.where(certain, 0.5, a)
+    return np.where(certain, k + 1.0, (1.0 - safe ** (k + 1.0)) / (1.0 - safe))

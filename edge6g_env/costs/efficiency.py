@@ -1,0 +1,94 @@
+"""What a device reaches of its data sheet: the few physical parameters of the latency formulas.
+
+Fitted values come from `fit.py`; the defaults below serve devices that were never measured. Peaks and bandwidths are
+not here: they are columns of devices.csv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PRECISIONS = ("fp16", "fp8", "int8", "int8-wo", "int4")
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """Smooth-maximum roofline: share of the peak (ec), of the bandwidth (eb), fixed time in s (o_s), sharpness (p)."""
+
+    ec: float
+    eb: float
+    o_s: float
+    p: float
+
+
+@dataclass(frozen=True)
+class DecodeAttention:
+    """Decode attention of one layer: ((bytes / (eb BW))**p + o_s**p)**(1/p)."""
+
+    eb: float
+    o_s: float
+    p: float
+
+
+@dataclass(frozen=True)
+class PrefillAttention:
+    """Prefill attention of one layer: causal FLOPs * (1 + n0 / n) / (ec P) + o_s."""
+
+    ec: float
+    n0: float
+    o_s: float
+
+
+@dataclass(frozen=True)
+class DeviceFit:
+    """Parameters of one device; whatever is missing falls back to the defaults of this module.
+
+    gemm: precision -> Roofline of one matrix product (o_s per product). layer: precision -> Roofline of a whole layer
+    (o_s per layer). errors: what was fitted -> mean absolute relative error on the fitted rows, percent.
+    """
+
+    gemm: Mapping[str, Roofline] = field(default_factory=dict)
+    layer: Mapping[str, Roofline] = field(default_factory=dict)
+    decode_attention: DecodeAttention | None = None
+    prefill_attention: PrefillAttention | None = None
+    errors: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and floats, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> DeviceFit:
+        """Inverse of `to_dict`; KeyError or TypeError on anything else."""
+        decode, prefill = data["decode_attention"], data["prefill_attention"]
+        return cls(
+            gemm={name: Roofline(**values) for name, values in data["gemm"].items()},
+            layer={name: Roofline(**values) for name, values in data["layer"].items()},
+            decode_attention=DecodeAttention(**decode) if decode else None,
+            prefill_attention=PrefillAttention(**prefill) if prefill else None,
+            errors={name: float(value) for name, value in data["errors"].items()},
+        )
+
+
+# COSTS 3.3b, "No data": a GPU of the data-centre or desktop class.
+DEFAULT_GEMM = {
+    "fp16": Roofline(ec=0.83, eb=0.84, o_s=6e-6, p=2.0),
+    "fp8": Roofline(ec=0.66, eb=0.92, o_s=10e-6, p=2.0),
+    "int8": Roofline(ec=0.79, eb=0.88, o_s=5e-6, p=2.0),
+    "int8-wo": Roofline(ec=0.75, eb=0.85, o_s=6e-6, p=2.0),
+    "int4": Roofline(ec=0.72, eb=0.78, o_s=7e-6, p=2.0),
+}
+
+# Judgement (COSTS 3.3): memory shared with the CPU. One o per layer covers every launch of it, attention included.
+SHARED_MEMORY_EC = 0.35
+JETSON_LAYER = Roofline(ec=SHARED_MEMORY_EC, eb=0.8, o_s=250e-6, p=2.0)
+PHONE_LAYER = Roofline(ec=SHARED_MEMORY_EC, eb=0.8, o_s=400e-6, p=2.0)
+
+# Judgement: short prompts fill a small GPU: the ramp of the smallest card measured; the layers' o covers the launch.
+SHARED_MEMORY_PREFILL = PrefillAttention(ec=SHARED_MEMORY_EC, n0=119.0, o_s=0.0)
+
+# COSTS 3.2: the A100's attention, for every GPU without an attention file.
+DEFAULT_DECODE_ATTENTION = DecodeAttention(eb=0.73, o_s=19e-6, p=1.0)
+DEFAULT_PREFILL_ATTENTION = PrefillAttention(ec=0.59, n0=745.0, o_s=9e-6)

@@ -1,0 +1,212 @@
+"""Fits of the efficiency parameters on measured rows (COSTS 3.1, 3.2, 3.3, 3.3b).
+
+A few physical parameters each; least squares on the logarithm of time with a soft loss, so that small and large shapes
+weigh alike. scipy is imported only when something is fitted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edge6g_env.costs import efficiency as eff
+from edge6g_env.costs import latency, parts, shapes
+from edge6g_env.costs.efficiency import DecodeAttention, DeviceFit, PrefillAttention, Roofline
+from edge6g_env.costs.tables import DeviceSpec, device, model
+
+Row = Mapping[str, Any]
+Predict = Callable[[np.ndarray], np.ndarray]
+
+DEVICE_ALIASES = {"a100": "a100-80g", "h100": "h100-80g"}
+# The chat demo's rows that have a shape of models.csv (measured/README.md): its Vicuna and VILA are Llama-2.
+CHAT_SHAPES = {f"{name}-{size}": f"llama-2-{size}" for name in ("llama-2", "vicuna", "vila") for size in ("7b", "13b")}
+CHAT_CONTEXT_TOKENS = 500.0  # stated for llama-2-7b only
+EC, EB, O_S, P = (0.05, 1.2), (0.05, 1.2), (0.0, 1e-3), (1.0, 8.0)
+MIN_ROWS = 4
+
+
+def mean_error_percent(predicted: np.ndarray, measured: np.ndarray) -> float:
+    """Mean absolute relative error in percent."""
+    return float(100.0 * np.mean(np.abs(predicted / measured - 1.0)))
+
+
+def _least_squares(
+    predict: Predict, measured: np.ndarray, start: Sequence[float], bounds: Sequence[tuple[float, float]]
+) -> np.ndarray:
+    from scipy.optimize import least_squares
+
+    low, high = np.array(bounds, dtype=float).T
+    span = high - low
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        return np.log(predict(low + x * span) / measured)
+
+    x0 = np.clip((np.array(start) - low) / span, 1e-3, 1 - 1e-3)
+    found = least_squares(residual, x0, bounds=(0.0, 1.0), loss="soft_l1", f_scale=0.1)
+    return low + found.x * span
+
+
+def _columns(rows: Sequence[Row], *names: str) -> list[np.ndarray]:
+    return [np.array([float(row[name]) for row in rows]) for name in names]
+
+
+def _fit_gemm(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[Roofline, float]:
+    m, n, k, us = _columns(rows, "m", "n", "k", "gemm_us")
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        rates = parts.rates_of(spec, Roofline(*x), precision, shapes.PER_CHANNEL_BITS)
+        return latency.product_times_s(m, n, k, rates) + x[2]
+
+    start = eff.DEFAULT_GEMM[precision]
+    x = _least_squares(predict, us * 1e-6, (start.ec, start.eb, start.o_s, start.p), (EC, EB, (0.0, 1e-4), P))
+    return Roofline(*x.tolist()), mean_error_percent(predict(x), us * 1e-6)
+
+
+def _fit_layer(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Roofline, float]:
+    tokens, hidden, ffn, heads, kv_heads, gated, ms = _columns(
+        rows, "tokens", "hidden", "ffn", "heads", "kv_heads", "gated", "layer_ms"
+    )
+    dims = np.stack([hidden, ffn, heads, kv_heads, hidden // heads, gated], axis=1).astype(int)
+    layer_shapes = np.array([shapes.shape_of(*row.tolist()) for row in dims])
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        rates = parts.rates_of(spec, Roofline(*x), "fp16", shapes.STORED_BITS)
+        return latency.layer_times_s(tokens, layer_shapes, rates, rates.bytes_per_s, x[2])
+
+    x = _least_squares(predict, ms * 1e-3, (0.7, 0.8, 40e-6, 2.0), (EC, EB, O_S, P))
+    return Roofline(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
+
+
+def _fit_decode_attention(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[DecodeAttention, float]:
+    batch, prior, kv_heads, head_dim, ms = _columns(rows, "batch", "kv_prior", "kv_heads", "head_dim", "attn_ms")
+    read_s = 4.0 * kv_heads * head_dim * batch * (prior + 1.0) / parts.bandwidth(spec)
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        return latency.attention_decode_times_s(np.array([1.0, x[1], x[2]]), read_s / x[0])
+
+    x = _least_squares(predict, ms * 1e-3, (0.8, 20e-6, 1.5), (EB, (0.0, 2e-4), (1.0, 4.0)))
+    return DecodeAttention(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
+
+
+def _fit_prefill_attention(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[PrefillAttention, float]:
+    batch, new, prior, heads, head_dim, ms = _columns(
+        rows, "batch", "new_tokens", "kv_prior", "q_heads", "head_dim", "attn_ms"
+    )
+    pair_s = 4.0 * heads * head_dim / parts.peak_flops(spec, "fp16")
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        row = np.array([1.0, x[1], 0.0])
+        return pair_s / x[0] * latency.attention_prefill_times_s(row, new, prior, batch) + x[2]
+
+    x = _least_squares(predict, ms * 1e-3, (0.6, 300.0, 10e-6), (EC, (0.0, 3000.0), (0.0, 1e-3)))
+    return PrefillAttention(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
+
+
+def _chat_precision(row: Row) -> str:
+    return "int4" if str(row["precision"]).startswith("int4") else str(row["precision"])
+
+
+def _chat_times(spec: DeviceSpec, fit: DeviceFit, rows: Sequence[Row]) -> np.ndarray:
+    one = np.ones(1)
+    shape = [model(CHAT_SHAPES[str(row["model"])]) for row in rows]
+    resolved = [parts.resolve(spec, fit, m, _chat_precision(r)) for m, r in zip(shape, rows, strict=True)]
+    context = CHAT_CONTEXT_TOKENS * one
+    return np.array([parts.decode_times(p, m.layers, context, one)[0] for p, m in zip(resolved, shape, strict=True)])
+
+
+def _chat_only(spec: DeviceSpec, fit: DeviceFit, rows: Sequence[Row]) -> list[str]:
+    """Precisions known from whole-model decode times alone; where memory is shared, these stand for every precision."""
+    seen = set(eff.PRECISIONS) if spec.shares_memory else {_chat_precision(row) for row in rows}
+    return [p for p in eff.PRECISIONS if p in seen and p not in fit.layer and p not in fit.gemm]
+
+
+def _with_chat_layers(spec: DeviceSpec, fit: DeviceFit, unmeasured: Sequence[str], eb: float, o_s: float) -> DeviceFit:
+    """The fit with layers at one (eb, o) for the given precisions."""
+    known = {p: parts.layer_roofline(spec, fit, p) for p in unmeasured}
+    return replace(fit, layer={**fit.layer, **{p: replace(r, eb=eb, o_s=o_s) for p, r in known.items()}})
+
+
+def _fit_chat(spec: DeviceSpec, fit: DeviceFit, rows: Sequence[Row]) -> DeviceFit:
+    """Batch-1 decode of whole models: eb and o a layer, fitted on fp16 and int4 together (COSTS 3.3)."""
+    rows = [row for row in rows if row["model"] in CHAT_SHAPES and row["phase"] == "decode"]
+    if len(rows) < MIN_ROWS:
+        return fit
+    (ms,) = _columns(rows, "ms")
+    if only := _chat_only(spec, fit, rows):
+        start = fit
+
+        def predict(x: np.ndarray) -> np.ndarray:
+            return _chat_times(spec, _with_chat_layers(spec, start, only, *x.tolist()), rows)
+
+        x = _least_squares(predict, ms * 1e-3, (0.85, 1e-4), (EB, O_S))
+        fit = _with_chat_layers(spec, start, only, *x.tolist())
+    error = mean_error_percent(_chat_times(spec, fit, rows), ms * 1e-3)
+    return replace(fit, errors={**fit.errors, "decode step": error})
+
+
+def _by_kind(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows sorted by what they measure; shards of tensor parallelism, mixed batches and other tables are left out."""
+    kinds: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if "gemm_us" in row:
+            kinds[f"gemm {row['precision']}"].append(row)
+        elif "layer_ms" in row and float(row["tp"]) == 1.0:
+            kinds["layer"].append(row)
+        elif "attn_ms" in row and row["phase"] in ("decode", "prefill"):
+            kinds[f"{row['phase']} attention"].append(row)
+        elif "precision" in row and "ms" in row:
+            kinds["chat"].append(row)
+    return kinds
+
+
+def fit_rows(spec: DeviceSpec, rows: Iterable[Row]) -> DeviceFit:
+    """Parameters of a device from measured rows alone; kinds with fewer than MIN_ROWS rows are not fitted."""
+    kinds = {kind: group for kind, group in _by_kind(rows).items() if len(group) >= MIN_ROWS}
+    gemm, layer, errors = {}, {}, {}
+    for precision in eff.PRECISIONS:
+        if group := kinds.get(f"gemm {precision}"):
+            gemm[precision], errors[f"gemm {precision}"] = _fit_gemm(spec, precision, group)
+    if group := kinds.get("layer"):
+        layer["fp16"], errors["layer fp16"] = _fit_layer(spec, group)
+    decode = prefill = None
+    if group := kinds.get("decode attention"):
+        decode, errors["decode attention"] = _fit_decode_attention(spec, group)
+    if group := kinds.get("prefill attention"):
+        prefill, errors["prefill attention"] = _fit_prefill_attention(spec, group)
+    fit = DeviceFit(gemm, layer, decode, prefill, errors)
+    return _fit_chat(spec, fit, kinds.get("chat", []))
+
+
+def device_name(row: Row) -> str:
+    """The device of a measured row under its name in devices.csv."""
+    name = str(row["device"])
+    return DEVICE_ALIASES.get(name, name)
+
+
+def fit_device(rows: Iterable[Row], spec: DeviceSpec | None = None) -> DeviceSpec:
+    """The device of `rows` with efficiencies fitted on them; `.fit.errors` has the mean error of each fit in percent.
+
+    rows: mappings with the columns of measured/*.csv (products, layers, attention, whole decode steps, in any mix) of
+    one device; values may be strings. spec: its data sheet, by default the row of devices.csv. What the rows leave out
+    keeps the defaults of COSTS 3.3b. Raises ValueError on rows of several devices, unknown devices, missing columns, or
+    fewer than 4 rows of every kind.
+    """
+    rows = list(rows)
+    names = sorted({device_name(row) for row in rows if "device" in row})
+    if spec is None:
+        if len(names) != 1:
+            raise ValueError(f"rows: expected rows of one device, got {names or 'none with a device column'}")
+        spec = device(names[0])
+    try:
+        fit = fit_rows(spec, rows)
+    except KeyError as error:
+        raise ValueError(f"rows: a row lacks the column {error}") from None
+    if not fit.errors:
+        raise ValueError(
+            f"rows: nothing to fit in {len(rows)}; each kind (gemm_us, layer_ms, attn_ms, ms) needs {MIN_ROWS}"
+        )
+    return replace(spec, fit=fit)

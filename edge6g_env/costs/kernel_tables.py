@@ -1,0 +1,121 @@
+"""The cost model as arrays for the compiled kernel: devices x variants, a variant being a model at a precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from edge6g_env._jit import njit
+from edge6g_env.costs import memory, parts, shapes
+from edge6g_env.costs.checks import check_precision
+from edge6g_env.costs.latency import attention_decode_s, attention_prefill_s
+from edge6g_env.costs.profiles import fit_of
+from edge6g_env.costs.quality import quality
+from edge6g_env.costs.tables import DeviceSpec, ModelSpec, device, model
+
+POINTS_PER_OCTAVE = 16
+OCTAVES = 15
+TOKEN_GRID = 2.0 ** (np.arange(OCTAVES * POINTS_PER_OCTAVE + 1) / POINTS_PER_OCTAVE)  # (G,) tokens, 1 to 32768
+TOKEN_GRID.setflags(write=False)
+_LAST_CELL = TOKEN_GRID.size - 2
+
+# The cut of a variant is sent at 16 bits or at 8: int8 per token is about lossless at one cut (COSTS 6).
+BOUNDARY_PRECISION = {"fp16": "fp16", "fp8": "int8", "int8": "int8", "int8-wo": "int8", "int4": "int8"}
+
+__all__ = ["TOKEN_GRID", "CostTables", "attention_decode_s", "attention_prefill_s", "kernel_tables", "tokens_lookup"]
+
+
+class CostTables(NamedTuple):
+    """D devices, V variants, G points of TOKEN_GRID; float64 unless said otherwise."""
+
+    layer_s: np.ndarray  # (D, V, G) s, one layer without attention
+    attention_decode: np.ndarray  # (D, V, 3) row of attention_decode_s: s per context token, fixed s, sharpness
+    attention_prefill: np.ndarray  # (D, V, 3) row of attention_prefill_s: s per token pair, ramp tokens, fixed s
+    head_s: np.ndarray  # (D, V, 2) s per iteration, s per produced token
+    overhead_s: np.ndarray  # (D, 2) s per iteration, s per sequence: the engine's CPU
+    peak: np.ndarray  # (D, V, 2) achievable FLOP/s and byte/s
+    power_w: np.ndarray  # (D, 2) idle, full load
+    usable_bytes: np.ndarray  # (D,) memory for weights, adapters and KV
+    load_bytes_per_s: np.ndarray  # (D,) from disk to the accelerator
+    layer_bytes: np.ndarray  # (V,) weights of one layer
+    embedding_bytes: np.ndarray  # (V,) everything outside layers and head: embedding, norms, encoder
+    head_bytes: np.ndarray  # (V,) output head, 0 if it is the embedding
+    kv_bytes_per_token_layer: np.ndarray  # (V,) fp16
+    boundary_bytes_per_token: np.ndarray  # (V,) activations at a cut
+    layers: np.ndarray  # (V,) int64
+    params_per_layer: np.ndarray  # (V,)
+    quality: np.ndarray  # (V,) 0..1
+
+
+@njit
+def tokens_lookup(row: np.ndarray, tokens: float) -> float:
+    """Value at `tokens` of row (G,) on TOKEN_GRID: linear between points, clamped below 1, extrapolated above 32768."""
+    x = max(tokens, 1.0)
+    i = min(int(POINTS_PER_OCTAVE * np.log2(x)), _LAST_CELL)
+    low = TOKEN_GRID[i]
+    share = (x - low) / (TOKEN_GRID[i + 1] - low)
+    return row[i] + share * (row[i + 1] - row[i])
+
+
+def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.ndarray]:
+    """The arrays that depend on device and variant."""
+    d, v = len(specs), len(variants)
+    out = {
+        "layer_s": np.empty((d, v, TOKEN_GRID.size)),
+        "attention_decode": np.empty((d, v, 3)),
+        "attention_prefill": np.empty((d, v, 3)),
+        "head_s": np.empty((d, v, 2)),
+        "peak": np.empty((d, v, 2)),
+    }
+    for i, spec in enumerate(specs):
+        fit = fit_of(spec)
+        for j, (shape, precision) in enumerate(variants):
+            resolved = parts.resolve(spec, fit, shape, precision)
+            out["layer_s"][i, j] = parts.layer_times(resolved, TOKEN_GRID)
+            out["attention_decode"][i, j] = resolved.attention_decode
+            out["attention_prefill"][i, j] = resolved.attention_prefill
+            out["head_s"][i, j] = resolved.head_s
+            out["peak"][i, j] = resolved.rates.flops_per_s, resolved.rates.bytes_per_s
+    return out
+
+
+def _device_tables(specs: Sequence[DeviceSpec]) -> dict[str, np.ndarray]:
+    return {
+        "overhead_s": np.array([parts.overhead_row(spec) for spec in specs]),
+        "power_w": np.array([(spec.idle_w, spec.tdp_w) for spec in specs]),
+        "usable_bytes": np.array([memory.usable_bytes(spec) for spec in specs]),
+        "load_bytes_per_s": np.array([memory.load_bytes_per_s(spec) for spec in specs]),
+    }
+
+
+def _variant_tables(variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.ndarray]:
+    layer = np.array([shapes.stored_layer_bytes(m, p) for m, p in variants])
+    head = np.array([0.0 if m.tied_embeddings else shapes.stored_head_bytes(m, p) for m, p in variants])
+    total = np.array([shapes.stored_bytes(m, p) for m, p in variants])
+    layers = np.array([m.layers for m, _ in variants], dtype=np.int64)
+    return {
+        "layer_bytes": layer,
+        "embedding_bytes": total - head - layers * layer,
+        "head_bytes": head,
+        "kv_bytes_per_token_layer": np.array([m.kv_bytes_per_token_fp16 / m.layers for m, _ in variants]),
+        "boundary_bytes_per_token": np.array(
+            [memory.boundary_token_bytes(m, BOUNDARY_PRECISION[p]) for m, p in variants]
+        ),
+        "layers": layers,
+        "params_per_layer": np.array([m.params_per_layer for m, _ in variants], dtype=np.float64),
+        "quality": np.array([quality(m, p) for m, p in variants]),
+    }
+
+
+def kernel_tables(devices: Sequence[str | DeviceSpec], variants: Sequence[tuple[str | ModelSpec, str]]) -> CostTables:
+    """Tables of every device with every variant (model, precision), in the order given.
+
+    Raises ValueError for an empty list, an unknown device, model or precision, or a variant without a quality row.
+    """
+    if not devices or not variants:
+        raise ValueError(f"devices and variants must not be empty, got {len(devices)} and {len(variants)}")
+    specs = [device(name) for name in devices]
+    pairs = [(model(name), check_precision(precision)) for name, precision in variants]
+    return CostTables(**_pair_tables(specs, pairs), **_device_tables(specs), **_variant_tables(pairs))

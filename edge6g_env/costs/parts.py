@@ -1,0 +1,213 @@
+"""A model on a device at a precision, resolved to the numbers that the latency formulas take.
+
+Order of preference for each number: fitted on layers, fitted on single products, default of the device's class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from edge6g_env.costs import efficiency as eff
+from edge6g_env.costs import latency, shapes
+from edge6g_env.costs.efficiency import DeviceFit, Roofline
+from edge6g_env.costs.latency import LayerShape, Rates
+from edge6g_env.costs.tables import DeviceSpec, ModelSpec
+
+PRODUCTS_A_LAYER = 4
+WEIGHT_ONLY = ("int8-wo", "int4")
+HEAD_KNOT_TOKENS = 64.0  # the head's cost per produced token is its mean slope up to this batch
+SAMPLER_S = (25e-6, 0.7e-6)  # per step and per sequence, from measured/rtx-4090__head_overhead.csv
+OLD_ENGINE_S = (1.2e-3, 0.10e-3)  # CPU time per iteration and per sequence (COSTS 3.2)
+# Judgement, inside 0.1..0.3 (COSTS 3.2): what a current engine does not hide; served H100 runs favour the low end.
+MODERN_ENGINE_SHARE = 0.10
+
+
+class Parts(NamedTuple):
+    """One layer and the whole-model extras of a (device, model, precision)."""
+
+    shape: LayerShape
+    rates: Rates
+    elementwise_bytes_per_s: float
+    o_s: float
+    attention_decode: np.ndarray  # (3,)
+    attention_prefill: np.ndarray  # (3,)
+    head_s: np.ndarray  # (2,)
+    overhead_s: np.ndarray  # (2,)
+
+
+def class_layer(spec: DeviceSpec) -> Roofline | None:
+    """Whole-layer default of phones and Jetsons; None for a card with its own memory."""
+    if not spec.shares_memory:
+        return None
+    return eff.PHONE_LAYER if spec.class_ == "ue" else eff.JETSON_LAYER
+
+
+def peak_flops(spec: DeviceSpec, precision: str) -> float:
+    """Dense peak in FLOP/s of the units that a precision computes on; fp16 units if it has none of its own."""
+    own = {"fp8": spec.fp8_tflops, "int8": spec.int8_tops}.get(precision)
+    return (own or spec.fp16_tflops) * 1e12
+
+
+def bandwidth(spec: DeviceSpec) -> float:
+    """Memory bandwidth of the data sheet in byte/s."""
+    return spec.mem_bw_gbs * 1e9
+
+
+def compute_precision(spec: DeviceSpec, fit: DeviceFit, precision: str) -> str:
+    """The precision whose kernels run: int8-wo where fp8 or int8 units are missing and nothing was measured."""
+    native = {"fp8": spec.fp8_tflops, "int8": spec.int8_tops}.get(precision, 1.0)
+    measured = precision in fit.gemm or precision in fit.layer
+    return precision if native or measured else "int8-wo"
+
+
+def _products_against_fp16(fit: DeviceFit, precision: str) -> tuple[Roofline, Roofline]:
+    """Products of a precision and of fp16 from one source: both measured on the device, or both defaults.
+
+    Weight-only products run on the fp16 units, so without measurements they reach the same share of the peak (COSTS 5:
+    prefill 4 % less to 7 % more).
+    """
+    if precision in fit.gemm and "fp16" in fit.gemm:
+        return fit.gemm[precision], fit.gemm["fp16"]
+    own, fp16 = eff.DEFAULT_GEMM[precision], eff.DEFAULT_GEMM["fp16"]
+    return (replace(own, ec=fp16.ec) if precision in WEIGHT_ONLY else own), fp16
+
+
+def _changed_from_fp16(base: Roofline, fit: DeviceFit, precision: str, products: int) -> Roofline:
+    """The fp16 roofline `base` of some products, changed as a product of this precision differs from one of fp16.
+
+    Engines differ by more than precisions do, so absolute values of two engines are never mixed.
+    """
+    if precision == "fp16":
+        return base
+    own, fp16 = _products_against_fp16(fit, precision)
+    o_s = max(0.0, base.o_s + products * (own.o_s - fp16.o_s))
+    return Roofline(base.ec * own.ec / fp16.ec, base.eb * own.eb / fp16.eb, o_s, own.p)
+
+
+def gemm_roofline(spec: DeviceSpec, fit: DeviceFit, precision: str) -> Roofline:
+    """Parameters of one matrix product."""
+    if precision in fit.gemm:
+        return fit.gemm[precision]
+    default = eff.DEFAULT_GEMM[precision]
+    if spec.shares_memory:
+        return replace(default, ec=eff.SHARED_MEMORY_EC)
+    known = {name: replace(layer, o_s=layer.o_s / PRODUCTS_A_LAYER) for name, layer in fit.layer.items()} | {**fit.gemm}
+    if precision in known:
+        return known[precision]
+    return _changed_from_fp16(known["fp16"], fit, precision, 1) if "fp16" in known else default
+
+
+def layer_roofline(spec: DeviceSpec, fit: DeviceFit, precision: str) -> Roofline:
+    """Parameters of one layer: measured, changed from the measured fp16 layer, or four products."""
+    if precision in fit.layer:
+        return fit.layer[precision]
+    if (shared := class_layer(spec)) is not None:
+        return fit.layer.get("fp16", shared)
+    if "fp16" in fit.layer:
+        return _changed_from_fp16(fit.layer["fp16"], fit, precision, PRODUCTS_A_LAYER)
+    product = gemm_roofline(spec, fit, precision)
+    return replace(product, o_s=PRODUCTS_A_LAYER * product.o_s)
+
+
+def rates_of(spec: DeviceSpec, roofline: Roofline, precision: str, weight_bits: dict[str, float]) -> Rates:
+    """Achievable rates of a precision under a roofline."""
+    return Rates(
+        flops_per_s=peak_flops(spec, precision) * roofline.ec,
+        bytes_per_s=bandwidth(spec) * roofline.eb,
+        p=roofline.p,
+        weight_bytes=weight_bits[precision] / 8.0,
+        input_bytes=shapes.ACTIVATION_BITS[precision] / 8.0,
+    )
+
+
+def attention_rows(
+    spec: DeviceSpec, fit: DeviceFit, heads: int, kv_heads: int, head_dim: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of `attention_decode_s` and `attention_prefill_s` for one layer with these heads (KV in fp16)."""
+    decode, prefill = fit.decode_attention, fit.prefill_attention
+    if spec.shares_memory:
+        decode = decode or eff.DecodeAttention(layer_roofline(spec, fit, "fp16").eb, 0.0, 1.0)
+        prefill = prefill or eff.SHARED_MEMORY_PREFILL
+    decode, prefill = decode or eff.DEFAULT_DECODE_ATTENTION, prefill or eff.DEFAULT_PREFILL_ATTENTION
+    token_s = 4.0 * kv_heads * head_dim / (bandwidth(spec) * decode.eb)
+    pair_s = 4.0 * heads * head_dim / (peak_flops(spec, "fp16") * prefill.ec)
+    return np.array([token_s, decode.o_s, decode.p]), np.array([pair_s, prefill.n0, prefill.o_s])
+
+
+def head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str) -> np.ndarray:
+    """Output head and sampling: [s per step, s per produced token]; the head is fp16 in int4 models."""
+    kind = "fp16" if precision == "int4" else compute_precision(spec, fit, precision)
+    rates = rates_of(spec, layer_roofline(spec, fit, kind), kind, shapes.STORED_BITS)
+    first_s, knot_s = (
+        latency.product_s(m, float(model.vocab), float(model.hidden), rates) for m in (1.0, HEAD_KNOT_TOKENS)
+    )
+    slope_s = (knot_s - first_s) / (HEAD_KNOT_TOKENS - 1.0)
+    if spec.shares_memory:
+        return np.array([first_s - slope_s, slope_s])
+    launch_s = gemm_roofline(spec, fit, kind).o_s + SAMPLER_S[0]
+    return np.array([first_s - slope_s + launch_s, slope_s + SAMPLER_S[1]])
+
+
+def overhead_row(spec: DeviceSpec) -> np.ndarray:
+    """Engine CPU time: [s per iteration, s per sequence]; 0 where the fitted o per layer covers it."""
+    share = 0.0 if spec.shares_memory else MODERN_ENGINE_SHARE
+    return np.array(OLD_ENGINE_S) * share
+
+
+def resolve(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str) -> Parts:
+    """Everything the formulas need for one model on one device at one precision."""
+    kind = compute_precision(spec, fit, precision)
+    layer = layer_roofline(spec, fit, kind)
+    decode, prefill = attention_rows(spec, fit, model.heads, model.kv_heads, model.head_dim)
+    return Parts(
+        shape=shapes.layer_shape(model),
+        rates=rates_of(spec, layer, kind, shapes.STORED_BITS),
+        elementwise_bytes_per_s=bandwidth(spec) * layer_roofline(spec, fit, "fp16").eb,
+        o_s=layer.o_s,
+        attention_decode=decode,
+        attention_prefill=prefill,
+        head_s=head_row(spec, fit, model, precision),
+        overhead_s=overhead_row(spec),
+    )
+
+
+def layer_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
+    """One layer without attention at each token count, s, shape of tokens."""
+    flat = np.ascontiguousarray(tokens, dtype=np.float64).ravel()
+    rows = np.repeat(np.array([parts.shape]), flat.size, axis=0)
+    times = latency.layer_times_s(flat, rows, parts.rates, parts.elementwise_bytes_per_s, parts.o_s)
+    return times.reshape(np.shape(tokens))
+
+
+def step_extras_s(parts: Parts, batch: np.ndarray) -> np.ndarray:
+    """Head and engine time of an iteration that produces one token for each of `batch` sequences, s."""
+    return parts.head_s[0] + parts.overhead_s[0] + (parts.head_s[1] + parts.overhead_s[1]) * batch
+
+
+def decode_attention(parts: Parts, context_tokens: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    """One layer's decode attention, s; each sequence reads its context and the new token. Arrays of one shape."""
+    read = np.ascontiguousarray(batch * (context_tokens + 1.0)).ravel()
+    return latency.attention_decode_times_s(parts.attention_decode, read).reshape(batch.shape)
+
+
+def prefill_attention(
+    parts: Parts, new_tokens: np.ndarray, context_tokens: np.ndarray, batch: np.ndarray
+) -> np.ndarray:
+    """One layer's causal attention of new tokens after cached ones, s, for equal sequences. Arrays of one shape."""
+    flat = (np.ascontiguousarray(a).ravel() for a in (new_tokens, context_tokens, batch))
+    return latency.attention_prefill_times_s(parts.attention_prefill, *flat).reshape(batch.shape)
+
+
+def attention_times(parts: Parts, new_tokens: np.ndarray, context_tokens: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    """One layer's attention, s: a decode step where a sequence has one new token, a prefill where it has more."""
+    decode = decode_attention(parts, context_tokens, batch)
+    return np.where(new_tokens == 1.0, decode, prefill_attention(parts, new_tokens, context_tokens, batch))
+
+
+def decode_times(parts: Parts, layers: int, context_tokens: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    """One decode iteration of the whole model, s. Arrays of one shape."""
+    layer = layer_times(parts, batch) + decode_attention(parts, context_tokens, batch)
+    return layers * layer + step_extras_s(parts, batch)

@@ -1,0 +1,65 @@
+"""Answer quality of a model at a precision as one number in [0, 1] (data/quality.md)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+from edge6g_env.costs.tables import ModelSpec, read_rows, unknown
+
+
+class Score(NamedTuple):
+    """A model's primary benchmark: its metric and the score in [0, 1]."""
+
+    metric: str
+    score01: float
+
+
+@cache
+def scores() -> dict[str, Score]:
+    """Primary score of each model in model_quality.csv."""
+    rows = (row for row in read_rows("model_quality.csv") if row["primary"] == "1")
+    return {row["model"]: Score(row["metric"], float(row["score01"])) for row in rows}
+
+
+@cache
+def _relative() -> dict[tuple[str, str], float]:
+    return {(row["model"], row["precision"]): float(row["relative_quality"]) for row in read_rows("quality_map.csv")}
+
+
+def _score(argument: str, name: str) -> Score:
+    try:
+        return scores()[name]
+    except (KeyError, TypeError):
+        raise unknown(argument, name, scores()) from None
+
+
+def relative_quality(model: str | ModelSpec, precision: str) -> float:
+    """What a precision keeps of the model's fp16 quality, 0..1 (quality_map.csv); ValueError without such a row."""
+    name = model.name if isinstance(model, ModelSpec) else model
+    _score("model", name)
+    try:
+        return _relative()[name, precision]
+    except (KeyError, TypeError):
+        raise unknown("precision", precision, (p for m, p in _relative() if m == name)) from None
+
+
+def quality(model: str | ModelSpec, precision: str = "fp16", best_model: str | ModelSpec | None = None) -> float:
+    """Quality of an answer in [0, 1]: score / score of the best model offered * relative quality of the precision.
+
+    best_model: the best model that the service offers; by default the best one known for the metric. Scores of two
+    metrics are never divided: ValueError if best_model is scored by another one, or is worse than the model. Source:
+    data/quality.md, point 1.
+    """
+    name = model.name if isinstance(model, ModelSpec) else model
+    own = _score("model", name)
+    if best_model is None:
+        best = max(s.score01 for s in scores().values() if s.metric == own.metric)
+    else:
+        other = _score("best_model", best_model.name if isinstance(best_model, ModelSpec) else best_model)
+        if other.metric != own.metric:
+            raise ValueError(f"best_model = {best_model!r} is scored by {other.metric}, {name!r} by {own.metric}")
+        best = other.score01
+        if best < own.score01:
+            raise ValueError(f"best_model = {best_model!r} scores {best}, below {name!r} with {own.score01}")
+    return own.score01 / best * relative_quality(name, precision)

@@ -1,0 +1,78 @@
+"""Parameters, elements, bytes and FLOPs of a model's parts (COSTS 1, 2 and 5): counts only, nothing measured."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge6g_env.costs.checks import Floats
+from edge6g_env.costs.latency import LayerShape
+from edge6g_env.costs.tables import ModelSpec
+
+STORED_BITS = {
+    "fp16": 16.0,
+    "fp8": 8.0,
+    "int8": 8.0,
+    "int8-wo": 8.0,
+    "int4": 4.15,
+}  # int4 in groups of 128, scales included
+PER_CHANNEL_BITS = {**STORED_BITS, "int4": 4.0}  # as the int4 products of measured/gemm_*.csv
+ACTIVATION_BITS = {"fp16": 16.0, "fp8": 8.0, "int8": 8.0, "int8-wo": 16.0, "int4": 16.0}
+
+
+def shape_of(hidden: int, ffn: int, heads: int, kv_heads: int, head_dim: int, gated: int) -> LayerShape:
+    """Products and element-wise traffic of a layer; without a gate the activation reads one ffn vector less."""
+    gate = 1 if gated else 0
+    elementwise = 11 * hidden + 2 * (heads + kv_heads) * head_dim + (2 + gate) * ffn
+    qkv = (heads + 2 * kv_heads) * head_dim
+    return LayerShape(*(float(v) for v in (hidden, qkv, heads * head_dim, (1 + gate) * ffn, ffn, elementwise)))
+
+
+def layer_shape(spec: ModelSpec) -> LayerShape:
+    """The shape of one layer of a model."""
+    return shape_of(spec.hidden, spec.ffn, spec.heads, spec.kv_heads, spec.head_dim, spec.gated_mlp)
+
+
+def linear_params(spec: ModelSpec) -> int:
+    """W, the parameters of one layer's four products."""
+    s = layer_shape(spec)
+    return int(s.qkv * s.hidden + s.attention * s.hidden + s.up * s.hidden + s.ffn * s.hidden)
+
+
+def stored_layer_bytes(spec: ModelSpec, precision: str) -> float:
+    """Weight bytes of one layer at a precision."""
+    return spec.params_per_layer * STORED_BITS[precision] / 8.0
+
+
+def stored_head_bytes(spec: ModelSpec, precision: str) -> float:
+    """Bytes of the output matrix, which a step reads: fp16 for int4 models (COSTS 4); tied or not."""
+    bits = 16.0 if precision == "int4" else STORED_BITS[precision]
+    return spec.vocab * spec.hidden * bits / 8.0
+
+
+def stored_bytes(spec: ModelSpec, precision: str) -> float:
+    """Weight bytes of the whole model: fp16_bytes * w / 16; embedding and head stay fp16 for int4."""
+    share = STORED_BITS[precision] / 16.0
+    if precision != "int4":
+        return spec.fp16_bytes * share
+    matrices = 1 if spec.tied_embeddings else 2
+    kept = matrices * stored_head_bytes(spec, precision)
+    return (spec.fp16_bytes - kept) * share + kept
+
+
+def linear_flops(spec: ModelSpec, tokens: Floats) -> Floats:
+    """FLOPs of one layer's products for `tokens` tokens: 2 n W (COSTS 2)."""
+    return 2.0 * linear_params(spec) * tokens
+
+
+def attention_flops(spec: ModelSpec, new_tokens: Floats, context_tokens: Floats) -> Floats:
+    """FLOPs of one layer's causal attention: new tokens of one sequence after `context_tokens` cached ones (COSTS 2).
+
+    A single new token sees its whole context and itself; more of them see half of each other on average.
+    """
+    seen = np.where(new_tokens == 1.0, context_tokens + 1.0, context_tokens + 0.5 * new_tokens)
+    return 4.0 * new_tokens * seen * spec.heads * spec.head_dim
+
+
+def layer_kv_bytes(spec: ModelSpec, tokens: Floats) -> Floats:
+    """Bytes of fp16 keys and values of one layer."""
+    return 4.0 * spec.kv_heads * spec.head_dim * tokens

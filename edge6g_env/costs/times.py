@@ -1,0 +1,123 @@
+"""Latency of products, layers, attention, prefill and decode steps: arrays in, arrays out, seconds (COSTS 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from edge6g_env.costs import latency, parts, shapes
+from edge6g_env.costs.checks import Floats, check_at_least, check_precision
+from edge6g_env.costs.parts import Parts
+from edge6g_env.costs.profiles import fit_of
+from edge6g_env.costs.tables import DeviceSpec, ModelSpec
+from edge6g_env.costs.tables import device as device_spec
+from edge6g_env.costs.tables import model as model_spec
+
+Model = str | ModelSpec
+Device = str | DeviceSpec
+
+
+def broadcast(*arrays: Floats) -> list[Floats]:
+    """The arrays at their common shape, copied; ValueError if they have none."""
+    try:
+        return [np.array(a) for a in np.broadcast_arrays(*arrays)]
+    except ValueError:
+        raise ValueError(f"shapes {[a.shape for a in arrays]} cannot be broadcast together") from None
+
+
+def resolved_parts(model_name: Model, device_name: Device, precision: str) -> Parts:
+    """The checked and resolved (model, device, precision)."""
+    spec = device_spec(device_name)
+    return parts.resolve(spec, fit_of(spec), model_spec(model_name), check_precision(precision))
+
+
+def gemm_time_s(device: Device, m: ArrayLike, n: ArrayLike, k: ArrayLike, precision: str = "fp16") -> Floats:
+    """Time of one product in s, (m, k) activations times an (n, k) weight; float64, shape of the broadcast inputs.
+
+    m, n, k: tokens, outputs, inputs, each >= 1. precision: fp16, fp8, int8 (W8A8), int8-wo, int4 (weights only, one
+    scale a channel). Devices without measurements take the defaults of COSTS 3.3b; 8-bit products without units for
+    them run as int8-wo. Raises ValueError on unknown names or sizes below 1. Source: COSTS 3.3b, measured/gemm_*.csv.
+    """
+    spec = device_spec(device)
+    fit = fit_of(spec)
+    kind = parts.compute_precision(spec, fit, check_precision(precision))
+    roofline = parts.gemm_roofline(spec, fit, kind)
+    rates = parts.rates_of(spec, roofline, kind, shapes.PER_CHANNEL_BITS)
+    sizes = broadcast(*(check_at_least(name, value, 1.0) for name, value in (("m", m), ("n", n), ("k", k))))
+    rows, columns, inner = (a.ravel() for a in sizes)
+    times = latency.product_times_s(rows, columns, inner, rates)
+    return times.reshape(sizes[0].shape) + roofline.o_s
+
+
+def layer_time_s(model: Model, device: Device, tokens: ArrayLike, precision: str = "fp16") -> Floats:
+    """Time of one layer without attention in s, as layer_ms of measured/; float64, shape of tokens.
+
+    tokens: tokens in the batch, >= 1: prompt length in prefill, sequences in decode. Four products by the smooth
+    roofline (form L3), element-wise bytes at the fp16 rate, one fixed time. A precision without measured layers changes
+    the fp16 layer as its products differ from fp16 products; a device without measured layers takes four products.
+    Raises ValueError on unknown names or tokens < 1. Source: COSTS 3, 3.1, 3.3b.
+    """
+    return parts.layer_times(resolved_parts(model, device, precision), check_at_least("tokens", tokens, 1.0))
+
+
+def attention_time_s(
+    model: Model, device: Device, new_tokens: ArrayLike, context_tokens: ArrayLike, batch: ArrayLike = 1.0
+) -> Floats:
+    """Time of one layer's attention in s for `batch` equal sequences; float64, shape of the broadcast inputs.
+
+    new_tokens: of each sequence, >= 1; where it is 1 the step is a decode, else a causal prefill. context_tokens:
+    cached tokens of each sequence, >= 0. batch: sequences, >= 1. KV in fp16. Raises ValueError outside these ranges.
+    Source: COSTS 3.2.
+    """
+    resolved = resolved_parts(model, device, "fp16")
+    new, context, sequences = broadcast(
+        check_at_least("new_tokens", new_tokens, 1.0),
+        check_at_least("context_tokens", context_tokens, 0.0),
+        check_at_least("batch", batch, 1.0),
+    )
+    return parts.attention_times(resolved, new, context, sequences)
+
+
+def decode_step_s(
+    model: Model, device: Device, context_tokens: ArrayLike, batch: ArrayLike = 1.0, precision: str = "fp16"
+) -> Floats:
+    """Time of one decode iteration of the whole model (layers, attention, head, engine) in s; float64, broadcast shape.
+
+    context_tokens: cached tokens of each sequence, >= 0. batch: sequences, >= 1, one new token each. Raises ValueError
+    outside these ranges and on unknown names. Source: COSTS 3, 10.
+    """
+    context, sequences = broadcast(
+        check_at_least("context_tokens", context_tokens, 0.0), check_at_least("batch", batch, 1.0)
+    )
+    return parts.decode_times(resolved_parts(model, device, precision), model_spec(model).layers, context, sequences)
+
+
+def prefill_s(model: Model, device: Device, tokens: ArrayLike, precision: str = "fp16") -> Floats:
+    """Time to prefill one prompt with the whole model in s, up to its first token; float64, shape of tokens (>= 1).
+
+    Nothing is cached, nothing else runs. Raises ValueError on tokens < 1 and unknown names. Source: COSTS 3, 3.2.
+    """
+    length = check_at_least("tokens", tokens, 1.0)
+    resolved = resolved_parts(model, device, precision)
+    one = np.ones(length.shape)
+    layer = parts.layer_times(resolved, length) + parts.prefill_attention(resolved, length, 0.0 * one, one)
+    return model_spec(model).layers * layer + parts.step_extras_s(resolved, one)
+
+
+def encoder_s(model: Model, device: Device, inputs: ArrayLike = 1.0) -> Floats:
+    """Time of a model's encoder in s for `inputs` (>= 1) images or 30 s clips at once, fp16; 0 without an encoder.
+
+    Plain layers without gate, attention without causal mask; projector and patch embedding are left out. Source:
+    COSTS 2.
+    """
+    count = check_at_least("inputs", inputs, 1.0)
+    spec, target = model_spec(model), device_spec(device)
+    if spec.enc_layers == 0:
+        return np.zeros(count.shape)
+    fit, head_dim = fit_of(target), spec.enc_hidden // spec.enc_heads
+    shape = shapes.shape_of(spec.enc_hidden, spec.enc_ffn, spec.enc_heads, spec.enc_heads, head_dim, gated=0)
+    tokens = float(spec.enc_tokens_per_input)
+    layer = parts.layer_times(resolved_parts(model, device, "fp16")._replace(shape=shape), tokens * count)
+    _, row = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim)
+    row_s = latency.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
+    return spec.enc_layers * (layer + row_s * count + row[2])

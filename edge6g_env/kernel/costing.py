@@ -1,0 +1,93 @@
+"""How long a part of a model takes: the cost tables of edge6g_env.costs, applied to layer ranges, batches and contexts."""
+
+from __future__ import annotations
+
+from edge6g_env import costs
+from edge6g_env._jit import njit_inner
+
+# Share of the range between idle and TDP (COSTS 9, judgement): prefill is bound by compute, decode by memory.
+_PREFILL_POWER_SHARE = 0.8
+_DECODE_POWER_SHARE = 0.45
+
+
+@njit_inner
+def linear_s(w, device, v, layers, tokens):
+    """Time in s of the linear and element-wise parts of `layers` layers for `tokens` tokens."""
+    return layers * costs.tokens_lookup(w.cost[device, v, 8:], max(tokens, 1.0))
+
+
+@njit_inner
+def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_head):
+    """One decode iteration in s of `tokens` sequences with `context_tokens` cached tokens in all, over a share of the layers."""
+    layer_s = costs.tokens_lookup(w.cost[device, v, 8:], max(tokens, 1.0))
+    layer_s += costs.attention_decode_s(w.cost[device, v, 0:3], context_tokens)
+    total_s = layer_share * w.model[v].layers * layer_s
+    total_s += w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s * tokens
+    if with_head:
+        total_s += w.cost[device, v, 6] + w.cost[device, v, 7] * tokens
+    return total_s
+
+
+@njit_inner
+def prefill_s(w, device, v, layers, new_tokens, cached_tokens, riding_tokens):
+    """Time in s of a prompt chunk through `layers` layers while `riding_tokens` decodes share each layer's pass."""
+    layer_s = costs.tokens_lookup(w.cost[device, v, 8:], new_tokens + riding_tokens)
+    layer_s += costs.attention_prefill_s(w.cost[device, v, 3:6], new_tokens, cached_tokens)
+    return layers * layer_s
+
+
+@njit_inner
+def setup_s(w, device, v, layers, tokens, with_head):
+    """Time in s of a whole prompt through `layers` layers on an idle device, in chunks of the token budget."""
+    total_s, done = 0.0, 0.0
+    budget = w.setup[0].token_budget
+    while done < tokens:
+        chunk = min(budget, tokens - done)
+        total_s += prefill_s(w, device, v, layers, chunk, done, 0.0) + w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s
+        if with_head:
+            total_s += w.cost[device, v, 6] + w.cost[device, v, 7]
+        done += chunk
+    return total_s
+
+
+@njit_inner
+def whole_prompt_s(w, device, v, layers, tokens, with_head):
+    """The same in one pass: what a UE's device or the cloud does, which serve a prompt on its own."""
+    total_s = prefill_s(w, device, v, layers, tokens, 0.0, 0.0) + w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s
+    if with_head:
+        total_s += w.cost[device, v, 6] + w.cost[device, v, 7]
+    return total_s
+
+
+@njit_inner
+def prefill_power_w(w, device):
+    """Power in W while a prompt is computed."""
+    return w.device[device].idle_w + _PREFILL_POWER_SHARE * (w.device[device].tdp_w - w.device[device].idle_w)
+
+
+@njit_inner
+def decode_power_w(w, device):
+    """Power in W while tokens are generated."""
+    return w.device[device].idle_w + _DECODE_POWER_SHARE * (w.device[device].tdp_w - w.device[device].idle_w)
+
+
+@njit_inner
+def weight_bytes(w, v, low, high):
+    """Bytes of layers [low, high) of variant v, with the embedding where they begin at 0 and the head where they end at L."""
+    if high <= low:
+        return 0.0
+    total = w.model[v].layer_bytes * (high - low)
+    first, last = low == 0, high == w.model[v].layers
+    if first and last:
+        total += w.model[v].both_bytes
+    elif first:
+        total += w.model[v].embedding_bytes
+    elif last:
+        total += w.model[v].head_bytes
+    return total
+
+
+@njit_inner
+def payload_bytes(w, v, tokens, raw):
+    """Bytes that cross a cut for `tokens` tokens: token ids of 4 B while raw, else boundary activations."""
+    return tokens * (4.0 if raw else w.model[v].boundary_bytes)

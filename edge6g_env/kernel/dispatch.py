@@ -1,0 +1,139 @@
+"""What an action means: which combinations are legal for the job at the head of a queue, and how one is carried out."""
+
+from __future__ import annotations
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import costing, path
+from edge6g_env.kernel.ledger import end_job
+from edge6g_env.kernel.world import (
+    DISPATCH,
+    ACTIVE,
+    DEVICE_BUSY,
+    DEVICE_TOO_SMALL,
+    DONE,
+    HOLD,
+    LOCAL,
+    NEIGHBOUR,
+    NO_JOB,
+    NO_NEIGHBOUR,
+    NODE_TOO_SMALL,
+    ON_DEVICE,
+    RAW_LEAVES_DEVICE,
+    RAW_REACHES_CLOUD,
+    REJECT,
+    REJECTED,
+    SITE,
+)
+
+
+@njit_inner
+def target_of(w, b, i, route):
+    """Node that a route of node i leads to: N for the cloud, -1 for none or no such neighbour."""
+    if route <= LOCAL:
+        return -1
+    if route == NEIGHBOUR + w.link.shape[2]:
+        return w.node.shape[1]
+    return w.link[b, i, route - NEIGHBOUR].peer
+
+
+@njit_inner
+def expected_tokens(w, job):
+    """Prompt and expected output of a job."""
+    return job.prompt_tokens + w.service[job.service].mean_output_tokens
+
+
+@njit_inner
+def variant_of(w, job, c):
+    """Variant of the job's model at the precision of action c."""
+    return w.service[job.service].model * w.setup[0].n_precisions + w.action[c].precision
+
+
+@njit_inner
+def _node_fits(w, b, i, v, low, high, tokens):
+    """Whether the part fits node i if it were empty."""
+    kv_bytes = w.model[v].kv_bytes * (high - low) * tokens
+    return costing.weight_bytes(w, v, low, high) + kv_bytes <= w.node[b, i].usable_bytes
+
+
+@njit_inner
+def _device_refusal(w, b, job, v, layer_1):
+    ue, device = w.ue[b, job.ue], w.setup[0].ue_device
+    if ue.device_jobs > 0 and ue.device_variant != v:
+        return DEVICE_BUSY
+    need_bytes = costing.weight_bytes(w, v, 0, layer_1) + w.model[v].kv_bytes * layer_1 * expected_tokens(w, job)
+    return DONE if need_bytes <= w.device[device].usable_bytes else DEVICE_TOO_SMALL
+
+
+@njit_inner
+def refusal(w, b, i, j, c):
+    """Why action c is illegal for job j at node i: an index into ACTION_EFFECTS, DONE if it is legal."""
+    route = w.action[c].route
+    if route <= REJECT:
+        return DONE
+    job = w.job[b, j]
+    service, v = w.service[job.service], variant_of(w, job, c)
+    layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
+    target = target_of(w, b, i, route)
+    if route > LOCAL and target < 0:
+        return NO_NEIGHBOUR
+    if service.privacy == ON_DEVICE and layer_1 == 0:
+        return RAW_LEAVES_DEVICE
+    if service.privacy == SITE and target == w.node.shape[1] and layer_2 == 0:
+        return RAW_REACHES_CLOUD
+    if layer_1 > 0:
+        why = _device_refusal(w, b, job, v, layer_1)
+        if why != DONE:
+            return why
+    tokens = expected_tokens(w, job)
+    if layer_2 > layer_1 and not _node_fits(w, b, i, v, layer_1, layer_2, tokens):
+        return NODE_TOO_SMALL
+    if 0 <= target < w.node.shape[1] and not _node_fits(w, b, target, v, layer_2, w.model[v].layers, tokens):
+        return NODE_TOO_SMALL
+    return DONE
+
+
+@njit_inner
+def _pop_head(w, b, i):
+    node = w.node[b, i]
+    for place in range(1, node.n_queue):
+        w.places[b, i, DISPATCH, place - 1] = w.places[b, i, DISPATCH, place]
+    node.n_queue -= 1
+
+
+@njit_inner
+def _send(w, b, i, j, c, now_s):
+    """Start job j on its way as action c says."""
+    episode, job = w.episode[b], w.job[b, j]
+    route = w.action[c].route
+    job.variant = variant_of(w, job, c)
+    job.layer_1, job.layer_2 = w.action_layers[c, job.variant, 0], w.action_layers[c, job.variant, 1]
+    job.target = target_of(w, b, i, route)
+    if 0 <= job.target < w.node.shape[1]:
+        job.link = route - NEIGHBOUR
+        w.link[b, i, job.link].sent_since += 1
+    job.kv_tokens = expected_tokens(w, job)
+    w.rows[b, ACTIVE, episode.n_active] = j
+    episode.n_active += 1
+    path.begin_setup(w, b, j, now_s)
+
+
+@njit_inner
+def act(w, b, i, c, now_s):
+    """Apply action c of node i to the head of its queue. An illegal choice acts as hold; why is in action_effect."""
+    node = w.node[b, i]
+    w.node[b, i].decided = 1 if node.n_queue > 0 else 0
+    if node.n_queue == 0:
+        w.node[b, i].action_effect = DONE if w.action[c].route == HOLD else NO_JOB
+        return
+    j = w.places[b, i, DISPATCH, 0]
+    why = refusal(w, b, i, j, c)
+    w.node[b, i].action_effect = why
+    if why != DONE or w.action[c].route == HOLD:
+        return
+    job = w.job[b, j]
+    job.action, job.decided_slot, job.decided_s = c, w.episode[b].slot, now_s
+    _pop_head(w, b, i)
+    if w.action[c].route == REJECT:
+        end_job(w, b, j, REJECTED, now_s)
+    else:
+        _send(w, b, i, j, c, now_s)

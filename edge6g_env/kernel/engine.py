@@ -1,0 +1,257 @@
+"""A node's accelerator: admission, prompt chunks, decode cycles.
+
+Continuous batching as in COSTS 10: each iteration holds all running decodes and at most one prompt chunk within the token budget. A
+chunk, once formed, keeps its size and its iteration time until that is over; decodes run at one token an iteration beside it. Several
+variants on one accelerator take turns: a cycle is one iteration of each.
+"""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import costing, memory, path
+from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, INBOX, DECODE, LINK, UPLINK
+
+_MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
+_LOAD_MEMORY_S = 1.0  # time constant of prefill_share
+
+
+@njit_inner
+def _add_decode(w, b, job, part):
+    i = memory.part_node(job, part)
+    low, high = memory.part_range(w, job, part)
+    share = (high - low) / w.model[job.variant].layers
+    duty = job.duty_0 if part == 0 else job.duty_1
+    variant = w.variant[b, i, job.variant]
+    variant.tokens += duty * share
+    variant.context_tokens += duty * share * (job.prompt_tokens + job.done_tokens)
+    variant.share = max(variant.share, share)
+
+
+@njit_inner
+def _clear_counts(w, b):
+    for i in range(w.node.shape[1]):
+        w.node[b, i].n_senders, w.node[b, i].n_backhaul = 0, 0
+        for k in range(w.link.shape[2]):
+            w.link[b, i, k].n_transfers = 0
+        for v in range(w.variant.shape[2]):
+            variant = w.variant[b, i, v]
+            if variant.tokens > 0.0:
+                variant.tokens, variant.context_tokens, variant.share = 0.0, 0.0, 0.0
+
+
+@njit_inner
+def count_work(w, b, t1):
+    """Count who decodes, sends and transfers in the substep that ends at t1; the rates of the substep follow from it."""
+    _clear_counts(w, b)
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.rows[b, ACTIVE, place]]
+        if job.stage == DECODE:
+            if job.users_0 == 1:
+                _add_decode(w, b, job, 0)
+            if job.users_1 == 1:
+                _add_decode(w, b, job, 1)
+        elif job.stage == UPLINK and job.clock_s < t1:
+            w.node[b, w.ue[b, job.ue].node].n_senders += 1
+        elif job.stage == LINK and job.clock_s < t1:
+            if path.to_cloud(w, job):
+                w.node[b, job.ingress].n_backhaul += 1
+            else:
+                w.link[b, job.ingress, job.link].n_transfers += 1
+
+
+@njit_inner
+def _set_cycle(w, b, i):
+    """Iteration time of every active variant of node i, and their sum, the decode cycle."""
+    node = w.node[b, i]
+    node.cycle_s = 0.0
+    for v in range(w.variant.shape[2]):
+        variant = w.variant[b, i, v]
+        if variant.tokens <= 0.0:
+            continue
+        # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
+        tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
+        with_head = variant.high == w.model[v].layers
+        variant.iteration_s = costing.decode_iteration_s(w, node.accelerator, v, tokens, context, variant.share, with_head)
+        variant.last_used_s = w.episode[b].now_s
+        node.cycle_s += variant.iteration_s
+
+
+@njit_inner
+def _admit_job(w, b, j):
+    """Admit the job if its weights are resident and its KV fits: 1 admitted, 0 waits for weights, -1 waits for memory."""
+    job = w.job[b, j]
+    i, v = memory.part_node(job, job.part), job.variant
+    node = w.node[b, i]
+    low, high = memory.part_range(w, job, job.part)
+    if not memory.is_resident(w, b, i, v, low, high):
+        memory.start_load(w, b, i, v, low, high, job.clock_s)
+        return 0
+    need_bytes = memory.part_kv_bytes(w, job, job.part, job.kv_tokens)
+    if node.n_admitted >= w.setup[0].max_batch or not memory.make_room(w, b, i, need_bytes, v):
+        return -1
+    job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
+    if node.cycle_s > 0.0 and node.chunk_job < 0:
+        job.clock_s += 0.5 * node.cycle_s  # a prompt first waits for the running iteration
+    memory.hold_kv(w, b, job, job.part, need_bytes)
+    job.admitted, job.admit_s = 1, job.clock_s
+    return 1
+
+
+@njit_inner
+def _admit(w, b, i, t1):
+    """Go through the inbox in order; a job that waits for memory lets nobody pass, one that waits for weights does."""
+    node = w.node[b, i]
+    memory.finish_load(w, b, i, t1)
+    blocked = False
+    for place in range(node.n_inbox):
+        j = w.places[b, i, INBOX, place]
+        if w.job[b, j].admitted == 1 or w.job[b, j].clock_s >= t1:
+            continue
+        blocked = blocked or _admit_job(w, b, j) < 0
+        if blocked:
+            w.job[b, j].clock_s = t1
+
+
+@njit_inner
+def _next_prompt(w, b, i, t1):
+    node = w.node[b, i]
+    for place in range(node.n_inbox):
+        job = w.job[b, w.places[b, i, INBOX, place]]
+        if job.admitted == 1 and job.clock_s < t1:
+            return w.places[b, i, INBOX, place]
+    return -1
+
+
+@njit_inner
+def _form_chunk(w, b, i, j, start_s):
+    """Latch a chunk of job j: its tokens beside the running decodes and the time of the iteration."""
+    node, job = w.node[b, i], w.job[b, j]
+    v = job.variant
+    variant = w.variant[b, i, v]
+    low, high = memory.part_range(w, job, job.part)
+    riding = variant.tokens / variant.share if variant.tokens > 0.0 else 0.0
+    room = max(w.setup[0].token_budget - riding, _MIN_CHUNK_TOKENS)
+    node.chunk_tokens = min(room, job.setup_tokens - job.prefilled)
+    # What the chunk adds to the cycle: its layers with the decodes aboard, less those layers' pass without it.
+    added_s = costing.prefill_s(w, node.accelerator, v, high - low, node.chunk_tokens, job.prefilled, riding)
+    if riding > 0.0:
+        added_s -= costing.linear_s(w, node.accelerator, v, min(high - low, variant.share * w.model[v].layers), riding)
+    else:
+        added_s += w.device[node.accelerator].iteration_overhead_s
+        if high == w.model[v].layers:
+            added_s += w.cost[node.accelerator, v, 6]
+    added_s += w.device[node.accelerator].sequence_overhead_s
+    if high == w.model[v].layers:
+        added_s += w.cost[node.accelerator, v, 7]
+    node.chunk_job = j
+    node.chunk_s = node.cycle_s + max(added_s, 0.0)
+    node.chunk_end_s = start_s + node.chunk_s
+
+
+@njit_inner
+def _complete_chunk(w, b, i):
+    """Credit the finished chunk; when the prompt is through, the job leaves the inbox for its next stage."""
+    node = w.node[b, i]
+    j = node.chunk_job
+    job = w.job[b, j]
+    job.prefilled += node.chunk_tokens
+    busy_s = max(node.chunk_s - node.cycle_s, 0.0)
+    job.price_usd += busy_s * w.device[node.accelerator].usd_s
+    job.energy_j += busy_s * costing.prefill_power_w(w, node.accelerator)
+    node.chunk_job, node.prefill_free_s = -1, node.chunk_end_s
+    if job.prefilled < job.setup_tokens - 1e-6:
+        return
+    kept = 0
+    for place in range(node.n_inbox):
+        if w.places[b, i, INBOX, place] != j:
+            w.places[b, i, INBOX, kept] = w.places[b, i, INBOX, place]
+            kept += 1
+    node.n_inbox = kept
+    job.clock_s = node.chunk_end_s
+    job.duty_0, job.duty_1 = 1.0, 1.0
+    path.after_part(w, b, j)
+
+
+@njit_inner
+def _work(w, b, i, t0, t1):
+    """Run node i through [t0, t1): returns decode cycles done and seconds with a chunk."""
+    node = w.node[b, i]
+    time_s, cycles, prefill_s = t0, 0.0, 0.0
+    while True:
+        if node.chunk_job < 0:
+            j = _next_prompt(w, b, i, t1)
+            if j < 0:
+                break
+            start_s = max(w.job[b, j].clock_s, node.prefill_free_s)
+            if start_s > time_s:
+                if node.cycle_s > 0.0:
+                    cycles += (start_s - time_s) / node.cycle_s
+                time_s = start_s
+            _form_chunk(w, b, i, j, start_s)
+        until_s = min(node.chunk_end_s, t1)
+        if until_s > time_s:
+            cycles += (until_s - time_s) / node.chunk_s
+            prefill_s += until_s - time_s
+            time_s = until_s
+        if node.chunk_end_s > t1:
+            break
+        _complete_chunk(w, b, i)
+    if node.cycle_s > 0.0 and time_s < t1:
+        cycles += (t1 - time_s) / node.cycle_s
+    return cycles, prefill_s
+
+
+@njit_inner
+def _prompt_left_s(w, b, i, j):
+    """Estimated accelerator time of what is left of a prompt in its part at node i."""
+    job = w.job[b, j]
+    low, high = memory.part_range(w, job, job.part)
+    left = job.setup_tokens - job.prefilled
+    chunk = min(left, w.setup[0].token_budget)
+    chunk_s = costing.prefill_s(w, w.node[b, i].accelerator, job.variant, high - low, chunk, job.prefilled, 0.0)
+    return chunk_s * left / chunk
+
+
+@njit_inner
+def set_backlog(w, b, i):
+    """Sum up the work of the prompts in node i's inbox, for its own eyes and for reports."""
+    node = w.node[b, i]
+    node.backlog_s = 0.0
+    for place in range(node.n_inbox):
+        node.backlog_s += _prompt_left_s(w, b, i, w.places[b, i, INBOX, place])
+
+
+@njit_inner
+def run_node(w, b, i, t0, t1):
+    """Admit, compute prompts and decode at node i during [t0, t1)."""
+    node = w.node[b, i]
+    _set_cycle(w, b, i)
+    if node.n_inbox == 0 and node.load_variant < 0:
+        node.decode_rate = 1.0 / node.cycle_s if node.cycle_s > 0.0 else 0.0
+        node.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
+        return
+    _admit(w, b, i, t1)
+    cycles, prefill_s = _work(w, b, i, t0, t1)
+    node.decode_rate = cycles / (t1 - t0) if node.cycle_s > 0.0 else 0.0
+    keep = math.exp((t0 - t1) / _LOAD_MEMORY_S)
+    node.prefill_share = keep * node.prefill_share + (1.0 - keep) * prefill_s / (t1 - t0)
+
+
+@njit_inner
+def run_cloud(w, b, t1):
+    """Fill free places of the cloud, first come first served."""
+    episode = w.episode[b]
+    free = w.setup[0].cloud_concurrency - episode.cloud_running
+    started = 0
+    while started < free and started < episode.n_cloud_wait:
+        job = w.job[b, w.rows[b, AT_CLOUD, started]]
+        if job.clock_s >= t1:
+            break
+        path.start_in_cloud(w, b, job, max(job.clock_s, episode.cloud_free_s))
+        started += 1
+    if started > 0:
+        for place in range(started, episode.n_cloud_wait):
+            w.rows[b, AT_CLOUD, place - started] = w.rows[b, AT_CLOUD, place]
+        episode.n_cloud_wait -= started

@@ -1,0 +1,89 @@
+"""How compiled code holds a World: one pointer to a table of its arrays.
+
+A NamedTuple of some thirty arrays travels as three hundred scalars through every call; measured on this kernel, that was most of a
+slot and most of a compile. A handle is one word: `w.job` in compiled code loads the array's descriptor from the table. Interpreted
+code (NUMBA_DISABLE_JIT=1) gets the World itself; both read alike. The arrays must outlive the handle and never be replaced.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import typeof, types
+from numba.core import config
+from numba.extending import (
+    lower_getattr_generic,
+    models,
+    register_model,
+    typeof_impl,
+    unbox,
+)
+from numba.core.imputils import impl_ret_borrowed
+from numba.core.pythonapi import NativeValue
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
+
+from edge6g_env.kernel.world import World
+
+
+class WorldType(types.Type):
+    """Numba type of a handle: the names and types of the arrays behind it."""
+
+    def __init__(self, fields: tuple[tuple[str, types.Type], ...]) -> None:
+        self.fields = fields
+        super().__init__(name="World(" + ", ".join(f"{name}: {kind}" for name, kind in fields) + ")")
+
+
+class WorldHandle:
+    """A World as compiled code takes it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.numba_type = WorldType(tuple((name, typeof(getattr(world, name))) for name in world._fields))
+        self._table = np.concatenate([_descriptor(array) for array in world])
+        self.address = int(self._table.ctypes.data)
+
+
+def handle_of(world: World) -> WorldHandle | World:
+    """What the kernel's entries take: a handle, or the World itself when the compiler is off."""
+    return world if config.DISABLE_JIT else WorldHandle(world)
+
+
+def _descriptor(array: np.ndarray) -> np.ndarray:
+    """The words of Numba's array structure: meminfo, parent (none: borrowed), items, item size, data, shape, strides."""
+    words = [0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides]
+    return np.array(words, dtype=np.uint64)
+
+
+@typeof_impl.register(WorldHandle)
+def _typeof_handle(value: WorldHandle, context: Any) -> WorldType:
+    return value.numba_type
+
+
+register_model(WorldType)(models.OpaqueModel)
+
+
+@unbox(WorldType)
+def _unbox_handle(typ: WorldType, obj: Any, c: Any) -> NativeValue:
+    address = c.pyapi.object_getattr_string(obj, "address")
+    number = c.pyapi.long_as_ulonglong(address)
+    c.pyapi.decref(address)
+    return NativeValue(c.builder.inttoptr(number, c.context.get_value_type(typ)))
+
+
+@infer_getattr
+class _WorldAttributes(AttributeTemplate):
+    key = WorldType
+
+    def generic_resolve(self, typ: WorldType, attr: str) -> types.Type | None:
+        return dict(typ.fields).get(attr)
+
+
+@lower_getattr_generic(WorldType)
+def _load_array(context: Any, builder: Any, typ: WorldType, value: Any, attr: str) -> Any:
+    table = ir.LiteralStructType([context.get_value_type(kind) for _, kind in typ.fields])
+    index = [name for name, _ in typ.fields].index(attr)
+    pointer = builder.bitcast(value, table.as_pointer())
+    array = builder.load(builder.gep(pointer, [ir.Constant(ir.IntType(32), n) for n in (0, index)]))
+    return impl_ret_borrowed(context, builder, typ.fields[index][1], array)

@@ -1,0 +1,130 @@
+"""The end of a job: what it gives back, what it was worth, and the counters that nothing may escape."""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel.memory import leave_nodes
+from edge6g_env.kernel.world import (
+    ANSWER,
+    CUT,
+    ENERGY,
+    EXPIRED,
+    EXPIRED_COST,
+    EXPOSED,
+    EXPOSURE,
+    FAILED,
+    FAILED_COST,
+    FINISHED,
+    FREE,
+    JOULES,
+    OWN_REWARD,
+    PRICE,
+    REJECTED,
+    REJECTED_COST,
+    SLO_MISS,
+    SPARE,
+)
+
+
+@njit_inner
+def timeliness(service, ttft_s, tpot_s):
+    """1 while both objectives are met, else it falls as the objective over the time, for each of the two."""
+    return min(1.0, service.ttft_slo_s / max(ttft_s, 1e-9)) * min(1.0, service.tpot_slo_s / max(tpot_s, 1e-9))
+
+
+@njit_inner
+def is_measured(w, arrival_s):
+    """Whether a job that arrives then counts in the metrics."""
+    setup = w.setup[0]
+    return setup.warmup_s <= arrival_s < setup.episode_s - setup.drain_s
+
+
+@njit_inner
+def _give_back(w, b, j, end_s):
+    episode, job = w.episode[b], w.job[b, j]
+    leave_nodes(w, b, j, end_s)
+    if job.in_cloud == 1:
+        if episode.cloud_running == w.setup[0].cloud_concurrency:
+            episode.cloud_free_s = end_s
+        episode.cloud_running -= 1
+    if job.on_device == 1:
+        w.ue[b, job.ue].device_jobs -= 1
+    job.stage, job.in_cloud, job.on_device = FREE, 0, 0
+    w.rows[b, SPARE, episode.n_free] = j
+    episode.n_free += 1
+
+
+@njit_inner
+def _count(episode, phase):
+    if phase == FINISHED:
+        episode.finished += 1
+    elif phase == REJECTED:
+        episode.rejected += 1
+    elif phase == EXPIRED:
+        episode.expired += 1
+    elif phase == FAILED:
+        episode.failed += 1
+
+
+@njit_inner
+def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth):
+    row = w.outcome[b, w.episode[b].n_outcomes]
+    row.world, row.agent, row.slot, row.job = b, job.ingress, job.decided_slot, job.number
+    row.worth, row.phase, row.measured = worth, phase, 1 if is_measured(w, job.arrival_s) else 0
+    row.service, row.action, row.arrival_s, row.end_s = job.service, job.action, job.arrival_s, end_s
+    row.ttft_s, row.tpot_s, row.slo_met = ttft_s, tpot_s, 1 if met else 0
+    row.prompt_tokens, row.output_tokens = job.prompt_tokens, job.output_tokens
+    row.quality = w.model[job.variant].quality if phase == FINISHED else 0.0
+    row.energy_j, row.price_usd, row.air_bytes = job.energy_j, job.price_usd, job.air_bytes
+    row.backhaul_bytes, row.raw_left = job.backhaul_bytes, job.raw_left
+    w.episode[b].n_outcomes += 1
+
+
+@njit_inner
+def end_job(w, b, j, phase, end_s):
+    """End job j of world b: free what it holds, reward the node that decided, write its outcome row and count it.
+
+    The caller takes the row out of the list that it stands in (queue or active). A CUT job belongs to no term and no counter.
+    """
+    setup, job = w.setup[0], w.job[b, j]
+    service = w.service[job.service]
+    ttft_s, tpot_s, met = math.nan, math.nan, False
+    result = w.result[b, job.ingress]
+    worth = 0.0
+    if phase == FINISHED:
+        ttft_s = job.first_token_s - job.arrival_s
+        late = 1.0
+        if job.output_tokens > 1.0:
+            tpot_s = (end_s - job.first_token_s) / (job.output_tokens - 1.0)
+            late = timeliness(service, ttft_s, tpot_s)
+        else:
+            late = timeliness(service, ttft_s, 0.0)
+        met = late >= 1.0
+        answer = w.model[job.variant].quality * late
+        result[ANSWER] += answer
+        worth += answer
+    elif phase == REJECTED:
+        result[REJECTED_COST] -= setup.rejected_cost
+        worth -= setup.rejected_cost
+    elif phase == EXPIRED:
+        result[EXPIRED_COST] -= setup.expired_cost
+        worth -= setup.expired_cost
+    elif phase == FAILED:
+        result[FAILED_COST] -= setup.failed_cost
+        worth -= setup.failed_cost
+    if phase != CUT:
+        price, energy = setup.price_per_usd * job.price_usd, setup.energy_per_j * job.energy_j
+        exposure = service.exposure_cost * job.raw_left
+        result[PRICE] -= price
+        result[ENERGY] -= energy
+        result[EXPOSURE] -= exposure
+        worth -= price + energy + exposure
+        result[SLO_MISS] += 0.0 if met else 1.0
+        result[EXPOSED] += job.raw_left
+        result[JOULES] += job.energy_j
+    w.result[b, job.ingress, OWN_REWARD] += worth
+    _count(w.episode[b], phase)
+    _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth)
+    _give_back(w, b, j, end_s)

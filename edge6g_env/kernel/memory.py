@@ -1,0 +1,176 @@
+"""Weights and KV cache at a node: what is resident, what is loaded, who holds what. weights + KV <= memory, always.
+
+A variant (a model at a precision) is resident as one range of layers; a part outside it extends the range. Idle variants are
+evicted, least recently used first. A sequence reserves KV for its prompt and expected output when it is admitted, and grows by
+blocks when its output is longer.
+"""
+
+from __future__ import annotations
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel.costing import weight_bytes
+from edge6g_env.kernel.world import INBOX
+
+
+@njit_inner
+def part_node(job, part):
+    """Node of a job's part: 0 the ingress, 1 the target."""
+    return job.ingress if part == 0 else job.target
+
+
+@njit_inner
+def part_range(w, job, part):
+    """Layers [low, high) of a job's node part."""
+    if part == 0:
+        return job.layer_1, job.layer_2
+    return job.layer_2, w.model[job.variant].layers
+
+
+@njit_inner
+def is_resident(w, b, i, v, low, high):
+    """Whether node i holds layers [low, high) of variant v."""
+    variant = w.variant[b, i, v]
+    return variant.low <= low and high <= variant.high and variant.high > variant.low
+
+
+@njit_inner
+def joined_range(w, b, i, v, low, high):
+    """The resident range of v extended to hold [low, high)."""
+    variant = w.variant[b, i, v]
+    if variant.high <= variant.low:
+        return low, high
+    return min(low, variant.low), max(high, variant.high)
+
+
+@njit_inner
+def bytes_to_load(w, b, i, v, low, high):
+    """Bytes that node i has to load to hold [low, high) of v as well."""
+    joined_low, joined_high = joined_range(w, b, i, v, low, high)
+    held = weight_bytes(w, v, w.variant[b, i, v].low, w.variant[b, i, v].high)
+    return weight_bytes(w, v, joined_low, joined_high) - held
+
+
+@njit_inner
+def make_room(w, b, i, need_bytes, keep):
+    """Evict idle variants of node i, least recently used first, until need_bytes fit; False if they never do."""
+    node = w.node[b, i]
+    while node.weight_bytes + node.kv_bytes + need_bytes > node.usable_bytes:
+        oldest = -1
+        for v in range(w.variant.shape[2]):
+            variant = w.variant[b, i, v]
+            idle = variant.users == 0 and variant.high > variant.low and v != keep and v != node.load_variant
+            if idle and (oldest < 0 or variant.last_used_s < w.variant[b, i, oldest].last_used_s):
+                oldest = v
+        if oldest < 0:
+            return False
+        variant = w.variant[b, i, oldest]
+        node.weight_bytes -= weight_bytes(w, oldest, variant.low, variant.high)
+        variant.low, variant.high = 0, 0
+    return True
+
+
+@njit_inner
+def free_bytes(w, b, i):
+    """Memory of node i that neither KV nor weights in use hold: free, or evictable."""
+    node = w.node[b, i]
+    held = node.kv_bytes
+    for v in range(w.variant.shape[2]):
+        variant = w.variant[b, i, v]
+        if v == node.load_variant:
+            held += weight_bytes(w, v, node.load_low, node.load_high)
+        elif variant.users > 0:
+            held += weight_bytes(w, v, variant.low, variant.high)
+    return node.usable_bytes - held
+
+
+@njit_inner
+def start_load(w, b, i, v, low, high, start_s):
+    """Begin to load what [low, high) of v lacks at node i, if the disk is free and memory allows it."""
+    node = w.node[b, i]
+    if node.load_variant >= 0:
+        return
+    need_bytes = bytes_to_load(w, b, i, v, low, high)
+    if not make_room(w, b, i, need_bytes, v):
+        return
+    node.weight_bytes += need_bytes
+    node.load_variant = v
+    node.load_low, node.load_high = joined_range(w, b, i, v, low, high)
+    begin_s = max(start_s, node.load_end_s)
+    node.load_end_s = begin_s + need_bytes / w.device[node.accelerator].load_bytes_s + w.setup[0].load_overhead_s
+
+
+@njit_inner
+def finish_load(w, b, i, now_s):
+    """Make loaded weights resident once their load has ended by now_s."""
+    node = w.node[b, i]
+    if node.load_variant >= 0 and node.load_end_s <= now_s:
+        variant = w.variant[b, i, node.load_variant]
+        variant.low, variant.high = node.load_low, node.load_high
+        variant.last_used_s, variant.ready_s = node.load_end_s, node.load_end_s
+        node.load_variant = -1
+
+
+@njit_inner
+def part_kv_bytes(w, job, part, tokens):
+    """KV bytes of `tokens` tokens in a job's part."""
+    low, high = part_range(w, job, part)
+    return w.model[job.variant].kv_bytes * (high - low) * tokens
+
+
+@njit_inner
+def join_node(w, b, job, part):
+    """Count a job as user of the weights at its part's node."""
+    w.variant[b, part_node(job, part), job.variant].users += 1
+    if part == 0:
+        job.users_0 = 1
+    else:
+        job.users_1 = 1
+
+
+@njit_inner
+def hold_kv(w, b, job, part, new_bytes):
+    """Set the KV that a job holds in a part; the first bytes make it an admitted sequence, none end that."""
+    node = w.node[b, part_node(job, part)]
+    before = job.kv_0_bytes if part == 0 else job.kv_1_bytes
+    node.kv_bytes += new_bytes - before
+    if before == 0.0 and new_bytes > 0.0:
+        node.n_admitted += 1
+    elif before > 0.0 and new_bytes == 0.0:
+        node.n_admitted -= 1
+        if node.n_admitted == 0:
+            node.kv_bytes = 0.0  # no rounding error outlives the last sequence
+    if part == 0:
+        job.kv_0_bytes = new_bytes
+    else:
+        job.kv_1_bytes = new_bytes
+
+
+@njit_inner
+def _leave_inbox(w, b, i, j, now_s):
+    node = w.node[b, i]
+    kept = 0
+    for place in range(node.n_inbox):
+        if w.places[b, i, INBOX, place] != j:
+            w.places[b, i, INBOX, kept] = w.places[b, i, INBOX, place]
+            kept += 1
+    node.n_inbox = kept
+    if node.chunk_job == j:
+        node.chunk_job = -1
+        node.prefill_free_s = now_s
+
+
+@njit_inner
+def leave_nodes(w, b, j, now_s):
+    """Give back everything that job j holds at nodes: places, weights in use, KV."""
+    job = w.job[b, j]
+    for part in range(2):
+        uses = job.users_0 if part == 0 else job.users_1
+        if uses == 0:
+            continue
+        i = part_node(job, part)
+        _leave_inbox(w, b, i, j, now_s)
+        hold_kv(w, b, job, part, 0.0)
+        variant = w.variant[b, i, job.variant]
+        variant.users -= 1
+        variant.last_used_s = max(variant.last_used_s, now_s)
+    job.users_0, job.users_1, job.admitted = 0, 0, 0

@@ -1,0 +1,141 @@
+"""Arrivals: a Poisson process a UE, or the replay of request traces. Lengths always come from a trace, prompt and output together."""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel.ledger import end_job
+from edge6g_env.kernel.rng import FOR_ARRIVAL, FOR_LENGTH, FOR_SERVICE, FOR_TRACE_START, FOR_UE, exponential, uniform
+from edge6g_env.kernel.world import DISPATCH, SPARE, QUEUED, REJECTED
+
+
+@njit_inner
+def start_arrivals(w, b):
+    """Draw the first arrival of every UE, or the place where each trace starts."""
+    key = w.episode[b].key
+    if w.setup[0].trace_replay == 1:
+        for s in range(w.service.shape[0]):
+            w.replay[b, s].first_row = int(uniform(key, FOR_TRACE_START, s, 0) * w.service[s].trace_rows)
+            w.replay[b, s].next_row = 0
+            w.replay[b, s].next_s = _replay_gap_s(w, b, s, 0)
+    else:
+        for u in range(w.ue.shape[1]):
+            w.ue[b, u].next_arrival_s = _poisson_gap_s(w, b, u, 0)
+    _set_next(w, b)
+
+
+@njit_inner
+def _poisson_gap_s(w, b, u, count):
+    return exponential(w.episode[b].key, FOR_ARRIVAL, u, count) * w.ue.shape[1] / w.setup[0].rate_jobs_s
+
+
+@njit_inner
+def _replay_s(w, s, row):
+    """Instant of a row of service s counted on over the trace's end, in trace time."""
+    service = w.service[s]
+    rounds = row // service.trace_rows
+    return w.trace[service.trace_first + row % service.trace_rows, 0] + rounds * service.trace_span_s
+
+
+@njit_inner
+def _replay_gap_s(w, b, s, count):
+    """Time to the count-th replayed row since the one before, scaled to the service's rate."""
+    service, first = w.service[s], w.replay[b, s].first_row
+    trace_rate = service.trace_rows / service.trace_span_s
+    gap_s = _replay_s(w, s, first + count) - _replay_s(w, s, first + count - 1) if count > 0 else 0.0
+    return gap_s * trace_rate / (service.share * w.setup[0].rate_jobs_s)
+
+
+@njit_inner
+def _set_next(w, b):
+    episode = w.episode[b]
+    episode.next_arrival_s = math.inf
+    if w.setup[0].trace_replay == 1:
+        for s in range(w.replay.shape[1]):
+            episode.next_arrival_s = min(episode.next_arrival_s, w.replay[b, s].next_s)
+    else:
+        for u in range(w.ue.shape[1]):
+            episode.next_arrival_s = min(episode.next_arrival_s, w.ue[b, u].next_arrival_s)
+
+
+@njit_inner
+def _service_of(w, x):
+    """Service drawn by share."""
+    total = 0.0
+    for s in range(w.service.shape[0]):
+        total += w.service[s].share
+        if x < total:
+            return s
+    return w.service.shape[0] - 1
+
+
+@njit_inner
+def _arrive(w, b, u, s, row, arrival_s):
+    """A job of service s at UE u, with the lengths of a trace row, joins the queue of the serving node."""
+    episode = w.episode[b]
+    episode.arrived += 1
+    i = w.ue[b, u].node
+    node = w.node[b, i]
+    number = episode.next_job
+    episode.next_job += 1
+    spare = w.job.shape[1] - 1  # never in the free stack: describes a job for which there is no row
+    full = episode.n_free == 0
+    if not full:
+        episode.n_free -= 1
+    j = spare if full else w.rows[b, SPARE, episode.n_free]
+    job = w.job[b, j]
+    job.stage, job.row, job.number, job.service, job.ue, job.ingress = QUEUED, j, number, s, u, i
+    job.target, job.link, job.action, job.decided_slot = -1, -1, -1, -1
+    job.variant = w.service[s].model * w.setup[0].n_precisions
+    job.layer_1, job.layer_2, job.part, job.admitted = 0, 0, 0, 0
+    job.users_0, job.users_1, job.on_device, job.in_cloud, job.raw_left = 0, 0, 0, 0, 0
+    job.arrival_s, job.clock_s, job.decided_s = arrival_s, arrival_s, -1.0
+    job.prompt_tokens, job.output_tokens = w.trace[row, 1], w.trace[row, 2]
+    job.setup_tokens, job.done_tokens, job.prefilled = job.prompt_tokens, 0.0, 0.0
+    job.left_s, job.left_bytes, job.kv_tokens, job.kv_0_bytes, job.kv_1_bytes = 0.0, 0.0, 0.0, 0.0, 0.0
+    job.duty_0, job.duty_1, job.cloud_decode_s, job.first_token_s = 1.0, 1.0, 0.0, -1.0
+    job.energy_j, job.price_usd, job.air_bytes, job.backhaul_bytes, job.xn_bytes = 0.0, 0.0, 0.0, 0.0, 0.0
+    if full or node.n_queue == w.places.shape[3]:
+        end_job(w, b, j, REJECTED, arrival_s)
+        if full:
+            episode.n_free = 0
+        return
+    w.places[b, i, DISPATCH, node.n_queue] = j
+    node.n_queue += 1
+
+
+@njit_inner
+def _arrive_poisson(w, b, u):
+    key, ue, count = w.episode[b].key, w.ue[b, u], w.ue[b, u].arrivals
+    s = _service_of(w, uniform(key, FOR_SERVICE, u, count))
+    row = w.service[s].trace_first + int(uniform(key, FOR_LENGTH, u, count) * w.service[s].trace_rows)
+    _arrive(w, b, u, s, row, ue.next_arrival_s)
+    ue.arrivals += 1
+    ue.next_arrival_s += _poisson_gap_s(w, b, u, ue.arrivals)
+
+
+@njit_inner
+def _arrive_replay(w, b, s):
+    replay, service = w.replay[b, s], w.service[s]
+    u = int(uniform(w.episode[b].key, FOR_UE, s, replay.next_row) * w.ue.shape[1])
+    row = service.trace_first + (replay.first_row + replay.next_row) % service.trace_rows
+    _arrive(w, b, u, s, row, replay.next_s)
+    replay.next_row += 1
+    replay.next_s += _replay_gap_s(w, b, s, replay.next_row)
+
+
+@njit_inner
+def arrive(w, b, until_s):
+    """Let every job arrive whose instant lies before until_s."""
+    episode = w.episode[b]
+    while episode.next_arrival_s < until_s:
+        if w.setup[0].trace_replay == 1:
+            for s in range(w.replay.shape[1]):
+                if w.replay[b, s].next_s == episode.next_arrival_s:
+                    _arrive_replay(w, b, s)
+        else:
+            for u in range(w.ue.shape[1]):
+                if w.ue[b, u].next_arrival_s == episode.next_arrival_s:
+                    _arrive_poisson(w, b, u)
+        _set_next(w, b)

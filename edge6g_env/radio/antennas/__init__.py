@@ -1,0 +1,1 @@
+"""Antennas and power budgets of the bands."""

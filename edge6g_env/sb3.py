@@ -1,0 +1,136 @@
+"""Stable-Baselines3's `VecEnv`: one environment an agent, so that one policy is shared by all agents of all worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import Wrapper, spaces
+from stable_baselines3.common.vec_env import VecEnv
+
+from edge6g_env.batch import BatchEnv, Observation
+from edge6g_env.scenario import Scenario
+
+Indices = int | Sequence[int] | None
+
+
+class AgentHandle:
+    """One of the environments of an AgentVecEnv: what `get_attr` and `env_method` reach."""
+
+    render_mode = None
+
+    def __init__(self, vec_env: AgentVecEnv, place: int) -> None:
+        self._vec_env, self._place = vec_env, place
+        self.world, self.agent = divmod(place, vec_env.batch.num_agents)
+
+    def action_masks(self) -> np.ndarray:
+        """bool (C,): legal actions of this agent."""
+        return self._vec_env.action_masks()[self._place]
+
+
+class AgentVecEnv(VecEnv):
+    """B worlds with N agents as B * N environments, world by world; parameters are shared because the policy is one.
+
+    Infos hold `decision`, `action_effect`, `slots` as int, `reward_terms` and `costs` float32, `TimeLimit.truncated`, and at an
+    end `terminal_observation`.
+    """
+
+    def __init__(self, batch: BatchEnv) -> None:
+        self.batch = batch
+        num_envs = batch.num_worlds * batch.num_agents
+        self._agents = [AgentHandle(self, place) for place in range(num_envs)]
+        self._actions = np.zeros((batch.num_worlds, batch.num_agents), np.int64)
+        space = batch.layout.agent_space(batch.observe == "candidates")
+        super().__init__(num_envs, space, spaces.Discrete(batch.layout.num_actions))
+
+    def seed(self, seed: int | None = None) -> list[int | None]:
+        """Seeds for the next reset: the agents of world b have `seed + b`."""
+        first = super().seed(seed)[0]
+        assert first is not None
+        self._seeds = [first + agent.world for agent in self._agents]
+        return self._seeds
+
+    def reset(self) -> Observation:
+        """Start an episode in every world, with the seeds given before or else the next one; dict of arrays (B * N, ...)."""
+        seeds = [seed for seed in self._seeds[:: self.batch.num_agents] if seed is not None]
+        obs = self.batch.reset(seeds or None)
+        self._reset_seeds()
+        self._reset_options()
+        return self._flat(obs)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Take the actions, int (B * N,), of the next step_wait; ValueError for another shape."""
+        actions = np.asarray(actions)
+        if actions.size != self.num_envs:
+            raise ValueError(f"actions must be {self.num_envs} integers, they have shape {actions.shape}")
+        self._actions = actions.reshape(self.batch.num_worlds, self.batch.num_agents)
+
+    def step_wait(self) -> tuple[Observation, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Step all worlds: observations (B * N, ...), rewards float32 (B * N,), dones bool (B * N,), infos."""
+        obs, rewards, _, truncated, info = self.batch.step(self._actions)
+        dones = np.repeat(truncated, self.batch.num_agents)
+        return self._flat(obs), rewards.astype(np.float32).reshape(-1), dones, self._infos(info, dones)
+
+    def _flat(self, obs: Observation) -> Observation:
+        """Fresh arrays with worlds and agents as one axis; the rollout buffers keep references."""
+        return {name: array.reshape(self.num_envs, *array.shape[2:]).copy() for name, array in obs.items()}
+
+    def _infos(self, info: dict[str, Any], dones: np.ndarray) -> list[dict[str, Any]]:
+        keys = ("decision", "action_effect", "slots", "reward_terms", "costs", "TimeLimit.truncated")
+        columns = (
+            info["decision"].reshape(-1).tolist(),
+            info["action_effect"].reshape(-1).tolist(),
+            np.repeat(info["slots"], self.batch.num_agents).tolist(),
+            info["reward_terms"].reshape(self.num_envs, -1),
+            info["costs"].reshape(self.num_envs, -1),
+            dones.tolist(),
+        )
+        infos: list[dict[str, Any]] = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        if dones.any():
+            final = self._flat(info["final_obs"])
+            for place in np.flatnonzero(dones):
+                infos[place]["terminal_observation"] = {name: array[place] for name, array in final.items()}
+        return infos
+
+    def action_masks(self) -> np.ndarray:
+        """bool (B * N, C): legal actions of every agent."""
+        return self.batch.world.action_mask[0].astype(bool).reshape(self.num_envs, -1)
+
+    def save_state(self) -> dict[str, np.ndarray]:
+        """An exact copy of all worlds."""
+        return self.batch.save_state()
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Put the worlds back to a saved state; ValueError, and nothing changed, if it does not fit."""
+        self.batch.load_state(state)
+
+    def close(self) -> None:
+        """Nothing to release; there because environments have it."""
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """An attribute of each chosen agent's handle."""
+        return [getattr(self._agents[place], attr_name) for place in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        """Set an attribute of each chosen agent's handle."""
+        for place in self._get_indices(indices):
+            setattr(self._agents[place], attr_name, value)
+
+    def env_method(self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any) -> list[Any]:
+        """Call a method of each chosen agent's handle; `action_masks` is read for all at once."""
+        if method_name == "action_masks":
+            masks = self.action_masks()
+            return [masks[place] for place in self._get_indices(indices)]
+        methods = self.get_attr(method_name, indices)
+        return [method(*method_args, **method_kwargs) for method in methods]
+
+    def env_is_wrapped(self, wrapper_class: type[Wrapper], indices: Indices = None) -> list[bool]:
+        """Agents are never wrapped one by one."""
+        return [False for _ in self._get_indices(indices)]
+
+
+def sb3_vec_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 16, **options: Any) -> AgentVecEnv:
+    """Stable-Baselines3 `VecEnv` of num_worlds * N agents; options (threads, observe, ...) and overrides as in BatchEnv."""
+    return AgentVecEnv(BatchEnv(scenario, num_worlds, **options))

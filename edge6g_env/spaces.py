@@ -1,0 +1,249 @@
+"""The action table and the layout of observations: names, units and ranges of everything that an agent sees or does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from gymnasium import spaces
+
+from edge6g_env.kernel import world as k
+from edge6g_env.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One entry of an observation or candidate: name, unit, range, and how it is best scaled for a network."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    scale: str = "linear"  # "log": spans decades, take log(1 + x)
+
+
+def _flag(name: str) -> Feature:
+    return Feature(name, "0/1", 0.0, 1.0)
+
+
+def _count(name: str, high: float, unit: str = "job") -> Feature:
+    return Feature(name, unit, 0.0, high, "log")
+
+
+def _time(name: str, high: float) -> Feature:
+    return Feature(name, "s", 0.0, high, "log")
+
+
+# The kernel writes a candidate's row in this order (kernel/predict.py).
+CANDIDATE_FEATURES: tuple[Feature, ...] = (
+    _flag("is_hold"),
+    _flag("is_reject"),
+    _flag("is_local"),
+    _flag("is_neighbour"),
+    _flag("is_cloud"),
+    Feature("device_share", "1", 0.0, 1.0),
+    Feature("ingress_share", "1", 0.0, 1.0),
+    Feature("target_share", "1", 0.0, 1.0),
+    Feature("precision", "index", 0.0, 8.0),
+    _time("ttft_s", 120.0),
+    _time("tpot_s", 10.0),
+    _time("load_s", 120.0),
+    _time("wait_s", 120.0),
+    _time("upload_s", 120.0),
+    _time("accelerator_s", 120.0),
+    Feature("energy_j", "J", 0.0, 1e5, "log"),
+    Feature("price_musd", "0.001 USD", 0.0, 1e3, "log"),
+    Feature("quality", "1", 0.0, 1.0),
+    Feature("timeliness", "1", 0.0, 1.0),
+    Feature("air_mb", "MB", 0.0, 1e4, "log"),
+    Feature("backhaul_mb", "MB", 0.0, 1e4, "log"),
+    Feature("exposure", "1", 0.0, 1.0),
+    _count("sequences", 1e3),
+    _time("cycle_s", 10.0),
+    _time("report_age_s", 60.0),
+    Feature("utility", "1", -100.0, 1.0),
+)
+
+
+def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
+    """Entries of one agent's observation, in the order in which kernel/observe.py writes them."""
+    job = [
+        _flag("job/waiting"),
+        _time("job/age_s", 120.0),
+        Feature("job/prompt_tokens", "token", 0.0, 131_072.0, "log"),
+        Feature("job/mean_output_tokens", "token", 0.0, 131_072.0, "log"),
+        _time("job/ttft_slo_s", 600.0),
+        _time("job/tpot_slo_s", 60.0),
+        *(_flag(f"job/privacy_{name}") for name in k.PRIVACY_NAMES),
+        *(_flag(f"job/service_{service.name}") for service in scenario.service),
+        Feature("job/sinr_db", "dB", -60.0, 100.0),
+        _count("job/cell_senders", 1e3),
+        _count("job/device_jobs", 100.0),
+        _flag("job/handed_over"),
+    ]
+    node = [
+        _count("node/queue_jobs", 1e3),
+        _count("node/inbox_jobs", 1e3),
+        _count("node/sequences", 1e3),
+        _time("node/backlog_s", 120.0),
+        _time("node/cycle_s", 10.0),
+        Feature("node/prefill_share", "1", 0.0, 1.0),
+        Feature("node/kv_share", "1", 0.0, 1.0),
+        Feature("node/weight_share", "1", 0.0, 1.0),
+        _flag("node/loading"),
+        _count("node/cell_senders", 1e3),
+        _count("node/backhaul_transfers", 1e3),
+        _time("node/cloud_wait_s", 120.0),
+        *(Feature(f"node/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
+    ]
+    neighbours = []
+    for n in range(1, scenario.neighbours + 1):
+        peer = f"neighbour_{n}"
+        neighbours += [
+            _flag(f"{peer}/exists"),
+            _time(f"{peer}/report_age_s", 60.0),
+            _count(f"{peer}/queue_jobs", 1e3),
+            _count(f"{peer}/inbox_jobs", 1e3),
+            _count(f"{peer}/sequences", 1e3),
+            _time(f"{peer}/backlog_s", 120.0),
+            _time(f"{peer}/cycle_s", 10.0),
+            Feature(f"{peer}/prefill_share", "1", 0.0, 1.0),
+            Feature(f"{peer}/free_share", "1", -1.0, 1.0),
+            _count(f"{peer}/sent_since", 1e3),
+            *(Feature(f"{peer}/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
+        ]
+    return tuple(job + node + neighbours)
+
+
+def action_table(scenario: Scenario) -> np.ndarray:
+    """int64 (C, 4): route, device_split, edge_split, precision, each an index into the scenario's grids; row 0 is hold.
+
+    An entry that means nothing in its row is 0: all three for hold and reject, edge_split for local. A whole model on the device
+    (device_split 1) goes with the route local only.
+    """
+    grid = scenario.actions
+    rows = [(k.HOLD, 0, 0, 0), (k.REJECT, 0, 0, 0)]
+    cloud = k.NEIGHBOUR + scenario.neighbours
+    for route in range(k.LOCAL, cloud + 1):
+        for d, device_share in enumerate(grid.device_split):
+            for e, _ in enumerate(grid.edge_split):
+                if (route == k.LOCAL and e > 0) or (route != k.LOCAL and device_share == 1.0):
+                    continue
+                rows += [(route, d, e, p) for p in range(len(grid.precision))]
+    return np.array(rows, dtype=np.int64)
+
+
+def action_layers(scenario: Scenario, table: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """int64 (C, V, 2): layer_1 and layer_2 of each action for variants with the given layer counts."""
+    grid = scenario.actions
+    out = np.zeros((len(table), len(layers), 2), dtype=np.int64)
+    for c, (route, d, e, _) in enumerate(table):
+        for v, total in enumerate(layers):
+            first = cut_layer(grid.device_split[d], total)
+            second = total if route == k.LOCAL else first + cut_layer(grid.edge_split[e], total - first)
+            out[c, v] = (first, second) if route >= k.LOCAL else (0, 0)
+    return out
+
+
+def cut_layer(share: float, layers: int) -> int:
+    """Layers that a share means: rounded, but a share above 0 is at least one layer and one below 1 leaves at least one."""
+    if share <= 0.0 or share >= 1.0:
+        return 0 if share <= 0.0 else layers
+    return min(max(1, round(share * layers)), layers - 1)
+
+
+def action_names(scenario: Scenario, table: np.ndarray) -> list[str]:
+    """Each action in words."""
+    grid, cloud = scenario.actions, k.NEIGHBOUR + scenario.neighbours
+    names = []
+    for route, d, e, p in table:
+        if route <= k.REJECT:
+            names.append("hold" if route == k.HOLD else "reject")
+            continue
+        where = "local" if route == k.LOCAL else "cloud" if route == cloud else f"neighbour {route - k.NEIGHBOUR + 1}"
+        parts = [where]
+        if grid.device_split[d] > 0.0:
+            parts.append(f"{grid.device_split[d]:g} on the device")
+        if grid.edge_split[e] > 0.0 and route != k.LOCAL:
+            parts.append(f"{grid.edge_split[e]:g} of the rest at the ingress")
+        names.append(", ".join([*parts, grid.precision[p]]))
+    return names
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a policy may know of the interface: the action table and the names of all entries."""
+
+    scenario: Scenario
+
+    @cached_property
+    def action_table(self) -> np.ndarray:
+        """int64 (C, 4), see the function of this name."""
+        return action_table(self.scenario)
+
+    @cached_property
+    def action_names(self) -> list[str]:
+        """Each action in words."""
+        return action_names(self.scenario, self.action_table)
+
+    @cached_property
+    def observation(self) -> tuple[Feature, ...]:
+        """Entries of an observation."""
+        return observation_features(self.scenario)
+
+    @property
+    def candidates(self) -> tuple[Feature, ...]:
+        """Entries of a candidate."""
+        return CANDIDATE_FEATURES
+
+    @property
+    def num_actions(self) -> int:
+        """C."""
+        return len(self.action_table)
+
+    @property
+    def cloud_route(self) -> int:
+        """Route of the cloud in the action table; neighbours lie below it, from 3 on."""
+        return k.NEIGHBOUR + self.scenario.neighbours
+
+    def observation_index(self, name: str) -> int:
+        """Column of an observation entry; KeyError if there is none of that name."""
+        return _index(self.observation, name)
+
+    def candidate_index(self, name: str) -> int:
+        """Column of a candidate entry; KeyError if there is none of that name."""
+        return _index(self.candidates, name)
+
+    def agent_space(self, candidates: bool) -> spaces.Dict:
+        """Observation space of one agent."""
+        parts: dict[str, spaces.Space] = {
+            "observation": _box(self.observation),
+            "action_mask": spaces.Box(0, 1, (self.num_actions,), np.int8),
+        }
+        if candidates:
+            low, high = (np.tile(limit, (self.num_actions, 1)) for limit in _limits(self.candidates))
+            parts["candidates"] = spaces.Box(low, high, dtype=np.float32)
+        return spaces.Dict(parts)
+
+
+def _index(features: Sequence[Feature], name: str) -> int:
+    for index, feature in enumerate(features):
+        if feature.name == name:
+            return index
+    raise KeyError(f"no entry {name!r}; there are {', '.join(f.name for f in features)}")
+
+
+def _limits(features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([f.low for f in features], np.float32), np.array([f.high for f in features], np.float32)
+
+
+def _box(features: Sequence[Feature]) -> spaces.Box:
+    low, high = _limits(features)
+    return spaces.Box(low, high, dtype=np.float32)
+
+
+def limits_array(features: Sequence[Feature]) -> np.ndarray:
+    """float64 (n, 2): low and high as the float32 values of the space."""
+    return np.stack(_limits(features), axis=1).astype(np.float64)

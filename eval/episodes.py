@@ -1,0 +1,142 @@
+"""Episodes of a policy: one a seed, many worlds at a time, and what became of every measured job."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from agents.policy import MakePolicy, Policy, start
+from edge6g_env.batch import BatchEnv
+from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
+from eval.metrics import episode_metrics
+
+WORLDS_AT_A_TIME = 32
+STEPS_PER_REPORT = 20
+
+Share = Callable[[float], None]
+
+
+class Episodes(NamedTuple):
+    """Episodes of one policy.
+
+    rows: policy, seed and all metrics, one a seed, in order. jobs: the measured jobs of all episodes, rows of
+    `kernel.world.OUTCOME_FIELDS` whose `world` is the index of the seed.
+    """
+
+    rows: list[dict[str, object]]
+    jobs: np.ndarray
+
+
+def run_episodes(
+    policy_name: str,
+    make_policy: MakePolicy,
+    scenario: Scenario,
+    seeds: Sequence[int],
+    progress: Share | None = None,
+) -> Episodes:
+    """Run one episode a seed. progress: called with the share that is done, 0 to 1.
+
+    The worlds are the same for every policy. The policy's own random stream comes from its name and the first seed, so
+    a random policy's figures depend on the list of seeds, a deterministic one's on each seed alone; `decision_us_mean`
+    is that of up to WORLDS_AT_A_TIME worlds together. Raises ValueError without seeds or with one that comes twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must be different numbers, they are {list(seeds)}")
+    rows: list[dict[str, object]] = []
+    jobs: list[np.ndarray] = []
+    for first in range(0, len(seeds), WORLDS_AT_A_TIME):
+        chunk = seeds[first : first + WORLDS_AT_A_TIME]
+        played, decision_us = _play(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds))
+        for index, seed in enumerate(chunk):
+            mine = played[played["world"] == index]
+            rows.append(
+                {"policy": policy_name, "seed": seed, **episode_metrics(mine, _measured_s(scenario), decision_us)}
+            )
+        played["world"] += first
+        jobs.append(played)
+    return Episodes(rows, np.concatenate(jobs))
+
+
+def run_policies(
+    policies: Mapping[str, MakePolicy], scenario: Scenario, seeds: Sequence[int], console: Console
+) -> dict[str, Episodes]:
+    """Episodes of several policies on the same seeds, with a bar for each on `console`."""
+    with _bars(console) as bars:
+        tasks = {name: bars.add_task(name, total=1.0, start=False) for name in policies}
+        episodes = {}
+        for name, make_policy in policies.items():
+            bars.start_task(tasks[name])
+            episodes[name] = run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]))
+    return episodes
+
+
+def _bar(bars: Progress, task: TaskID) -> Share:
+    return lambda share: bars.update(task, completed=share)
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        yield bars
+
+
+def _measured_s(scenario: Scenario) -> float:
+    return scenario.time.episode_s - scenario.time.warmup_s - scenario.time.drain_s
+
+
+def _part(progress: Share | None, first: int, chunk: Sequence[int], seeds: Sequence[int]) -> Share | None:
+    if progress is None:
+        return None
+    return lambda share: progress((first + share * len(chunk)) / len(seeds))
+
+
+def _play(
+    name: str, make_policy: MakePolicy, scenario: Scenario, seeds: Sequence[int], progress: Share | None
+) -> tuple[np.ndarray, float]:
+    """Play the first episode of each seed to its end: measured jobs ordered by world, and us a decision."""
+    policy = make_policy(Layout(scenario))
+    env = BatchEnv(scenario, len(seeds), skip_idle=True, observe="candidates" if policy.needs_candidates else "plain")
+    rng = np.random.default_rng([seeds[0], zlib.crc32(name.encode())])
+    start(policy, len(seeds))
+    watch = _Watch(policy, env.layout)
+    running = np.ones(len(seeds), bool)
+    jobs: list[np.ndarray] = []
+    obs, steps = env.reset(seed=list(seeds)), 0
+    while running.any():
+        obs, _, _, truncated, info = env.step(watch.act(obs, rng))
+        ended = np.asarray(info["outcomes"])
+        jobs.append(ended[(ended["measured"] == 1) & running[ended["world"]]])
+        running &= ~truncated
+        steps += 1
+        if progress and (steps % STEPS_PER_REPORT == 0 or not running.any()):
+            progress(float(np.where(running, np.asarray(info["time_s"]) / scenario.time.episode_s, 1.0).mean()))
+    played = np.concatenate(jobs)
+    return played[np.argsort(played["world"], kind="stable")], watch.us_mean
+
+
+class _Watch:
+    """A policy with a clock: time in `act` and the decisions that it took there."""
+
+    def __init__(self, policy: Policy, layout: Layout) -> None:
+        self._policy, self._waiting = policy, layout.observation_index("job/waiting")
+        self._spent_s, self._decisions = 0.0, 0
+
+    def act(self, obs: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        self._decisions += int(np.count_nonzero(obs["observation"][..., self._waiting]))
+        begin_s = time.perf_counter()
+        actions = self._policy.act(obs, rng)
+        self._spent_s += time.perf_counter() - begin_s
+        return actions
+
+    @property
+    def us_mean(self) -> float:
+        return 1e6 * self._spent_s / self._decisions if self._decisions else float("nan")

@@ -1,0 +1,96 @@
+"""Writers that leave either the old file or the whole new one, never a part of it; and the folder of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+
+def write_bytes_atomic(path: Path | str, data: bytes) -> None:
+    """Write `data` to `path` through a temporary file in the same folder, which is made if it does not exist.
+
+    A reader sees the old content or the new one. Raises OSError if the folder cannot be written; the old file stays.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)  # gone already unless something failed
+
+
+def write_text_atomic(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8; see write_bytes_atomic."""
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_csv_atomic(frame: pd.DataFrame, path: Path | str) -> None:
+    """Write `frame` without its index; NaN becomes an empty cell."""
+    write_text_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def write_json_atomic(obj: object, path: Path | str) -> None:
+    """Write `obj` as indented JSON.
+
+    Raises ValueError for NaN or infinity (None is their form), TypeError for what JSON cannot hold; the old file stays.
+    """
+    write_text_atomic(path, json.dumps(obj, indent=2, allow_nan=False) + "\n")
+
+
+RUN_FILE = "run.json"
+
+
+class RunFolderError(ValueError):
+    """A folder that may not take the results of a run."""
+
+
+def begin_run(
+    folder: Path | str, kind: str, makes: Sequence[str], record: Mapping[str, object], *, overwrite: bool
+) -> None:
+    """Make `folder` that of a new run and write `record` to its run.json, by which it is known from then on.
+
+    kind: "compare", say; makes: names of what a run of this kind puts into its folder. With overwrite these are removed
+    from the folder of an earlier run of the same kind; nothing else is ever removed. Raises RunFolderError for a folder
+    that holds anything else, or, without overwrite, an earlier run.
+    """
+    path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"{folder} is a file: --out needs a folder")
+    if path.is_dir() and any(path.iterdir()):
+        _check_earlier_run(path, kind, overwrite)
+        for name in makes:
+            _remove(path / name)
+    write_json_atomic({"kind": kind, **record}, path / RUN_FILE)
+
+
+def _check_earlier_run(folder: Path, kind: str, overwrite: bool) -> None:
+    found = _kind_of_run(folder)
+    if found is None:
+        raise RunFolderError(f"{folder} holds files that are not of a run: choose another --out")
+    if found != kind:
+        raise RunFolderError(f"{folder} holds a run of `edge6g {found}`: choose another --out")
+    if not overwrite:
+        raise RunFolderError(f"{folder} holds another run: choose another --out, or replace it with --overwrite")
+
+
+def _kind_of_run(folder: Path) -> str | None:
+    try:
+        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    kind = record.get("kind") if isinstance(record, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,255 @@
+"""`edge6g usage`: which decisions a policy takes, and the reward lost when one column of them is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from agents.policy import MakePolicy, Observation, Policy, start
+from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
+from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
+from eval.compare import LoadCheckpoint, evaluation_seeds, find_policies
+from eval.episodes import Episodes, run_policies
+from eval.files import begin_run, write_json_atomic
+from eval.statistics import Estimate, clear_of_zero, estimate, paired_difference
+
+MAKES = ("usage.json",)
+NOTE = (
+    "Shares are of the measured jobs that were decided; a split or precision is counted where the action has one. "
+    "Frozen: only actions with that value, and those in which the column means nothing (reject; for the edge split: "
+    "local), are left to the policy; a job for which none of them but reject is legal is decided freely. Reward lost: "
+    "all columns free less the best constant, interquartile mean of the paired differences with its 95 % interval. The "
+    "best constant is chosen on the same seeds, which favours it."
+)
+
+
+class Value(TypedDict):
+    """One value of a column: its share of the decisions, and the reward per job when the column is frozen to it."""
+
+    value: str
+    share: float
+    reward_frozen: Estimate
+
+
+class ColumnUsage(TypedDict):
+    """One column: its values, the best constant, and the reward per job lost with it."""
+
+    values: list[Value]
+    best_constant: str
+    reward_lost: Estimate
+
+
+class Usage(TypedDict):
+    """usage.json."""
+
+    note: str
+    scenario: str
+    policy: str
+    seeds: list[int]
+    decisions: int
+    rejected_share: float
+    reward: Estimate
+    columns: dict[str, ColumnUsage]
+
+
+class Column(NamedTuple):
+    """A column of the action table: names of its values, its number in each action, and where it has a meaning."""
+
+    name: str
+    values: list[str]
+    numbers: np.ndarray  # int64 (C,)
+    means: np.ndarray  # bool (C,)
+
+
+class Restricted:
+    """A policy that has only the actions `allowed` (C,), `hold` and `reject`, or all where no allowed one is legal."""
+
+    def __init__(self, policy: Policy, allowed: np.ndarray) -> None:
+        self._policy, self._allowed = policy, allowed
+        self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
+
+    def reset(self, num_worlds: int) -> None:
+        """See agents.policy.start."""
+        start(self._policy, num_worlds)
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """What the policy does with the narrower mask; see Policy.act."""
+        mask = obs["action_mask"]
+        narrow = mask * self._allowed.astype(mask.dtype)
+        lifted = narrow.sum(axis=-1, keepdims=True) == 0
+        narrow[..., [HOLD, REJECT]] = mask[..., [HOLD, REJECT]]
+        return self._policy.act({**obs, "action_mask": np.where(lifted, mask, narrow)}, rng)
+
+
+def columns_of(layout: Layout) -> list[Column]:
+    """The four columns of the action table."""
+    grid, table = layout.scenario.actions, layout.action_table
+    route, device_split, edge_split, precision = table.T
+    peers = [f"neighbour {n + 1}" for n in range(layout.scenario.neighbours)]
+    runs, goes = route >= LOCAL, route >= NEIGHBOUR
+    return [
+        Column("route", ["local", *peers, "cloud"], route - LOCAL, runs),
+        Column("device_split", [f"{share:g}" for share in grid.device_split], device_split, runs),
+        Column("edge_split", [f"{share:g}" for share in grid.edge_split], edge_split, goes),
+        Column("precision", [str(name) for name in grid.precision], precision, runs),
+    ]
+
+
+def usage(
+    scenario: Scenario,
+    policy: str,
+    seeds: int,
+    out: Path,
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    load_checkpoint: LoadCheckpoint,
+    command: str = "",
+    console: Console | None = None,
+) -> Usage:
+    """Play `policy` freely and with each column frozen to each of its values, on the same seeds; write usage.json.
+
+    Arguments and errors are those of `eval.compare.compare`.
+    """
+    (contender,) = find_policies([policy], scenario, load_checkpoint)
+    numbers, columns = evaluation_seeds(seeds, seed), columns_of(Layout(scenario))
+    record = {"command": command, "scenario": scenario.id, "policy": contender.name, "seeds": numbers}
+    begin_run(out, "usage", MAKES, record, overwrite=overwrite)
+    makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
+    played = run_policies(makers, scenario, numbers, console or Console(stderr=True))
+    result = _summarise(scenario, contender.name, numbers, columns, played)
+    write_json_atomic(result, out / "usage.json")
+    return result
+
+
+def _frozen(make: MakePolicy, columns: Sequence[Column]) -> dict[str, MakePolicy]:
+    return {
+        _run_name(column, value): partial(_restrict, make, ~column.means | (column.numbers == number))
+        for column in columns
+        for number, value in enumerate(column.values)
+    }
+
+
+def _restrict(make: MakePolicy, allowed: np.ndarray, layout: Layout) -> Restricted:
+    return Restricted(make(layout), allowed & (layout.action_table[:, 0] >= LOCAL))
+
+
+def _run_name(column: Column, value: str) -> str:
+    return f"{column.name} = {value}"
+
+
+def _summarise(
+    scenario: Scenario, policy: str, seeds: list[int], columns: Sequence[Column], played: Mapping[str, Episodes]
+) -> Usage:
+    free = _rewards(played[policy])
+    actions = played[policy].jobs["action"]
+    actions = actions[actions >= 0]
+    rejected = float(np.mean(Layout(scenario).action_table[actions, 0] == REJECT)) if len(actions) else 0.0
+    return Usage(
+        note=NOTE,
+        scenario=scenario.id,
+        policy=policy,
+        seeds=seeds,
+        decisions=len(actions),
+        rejected_share=rejected,
+        reward=estimate(list(free.values())),
+        columns={column.name: _column(column, actions, free, played) for column in columns},
+    )
+
+
+def _column(
+    column: Column, actions: np.ndarray, free: Mapping[int, float], played: Mapping[str, Episodes]
+) -> ColumnUsage:
+    frozen = {value: _rewards(played[_run_name(column, value)]) for value in column.values}
+    rewards = {value: estimate(list(rewards.values())) for value, rewards in frozen.items()}
+    best = max(column.values, key=lambda value: _known(rewards[value]["iqm"]))
+    shares = _shares(column, actions)
+    return ColumnUsage(
+        values=[
+            Value(value=value, share=share, reward_frozen=rewards[value])
+            for value, share in zip(column.values, shares, strict=True)
+        ],
+        best_constant=best,
+        reward_lost=paired_difference(free, frozen[best]),
+    )
+
+
+def _known(value: float | None) -> float:
+    return -np.inf if value is None else value
+
+
+def _shares(column: Column, actions: np.ndarray) -> list[float]:
+    """Share of each value among the actions in which the column means something."""
+    meant = actions[column.means[actions]]
+    counts = np.bincount(column.numbers[meant], minlength=len(column.values))
+    return (counts / max(1, len(meant))).tolist()
+
+
+def _rewards(episodes: Episodes) -> dict[int, float]:
+    return {int(str(row["seed"])): float(str(row["reward_per_job"])) for row in episodes.rows}
+
+
+# what is shown ------------------------------------------------------------------------------------------------
+
+
+def show(result: Usage, out: Path, console: Console) -> None:
+    """Print the table, a sentence on what is never used or worth nothing, and where usage.json is."""
+    console.print(usage_table(result))
+    console.print()
+    for sentence in findings(result):
+        console.print(sentence, highlight=False)
+    console.print(f"\n{out / 'usage.json'}", soft_wrap=True, highlight=False)
+
+
+def usage_table(result: Usage) -> Table:
+    """One row a value: share of the decisions, reward when frozen to it; on the best constant, the reward lost."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("column")
+    table.add_column("value")
+    for head in ("decisions %", "reward/job\nfrozen to it", "reward lost with the\nbest constant [95 %]"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, column in result["columns"].items():
+        for index, value in enumerate(column["values"]):
+            lost = _interval(column["reward_lost"]) if value["value"] == column["best_constant"] else ""
+            shown = name if index == 0 else ""
+            table.add_row(
+                shown, value["value"], f"{100 * value['share']:.1f}", _number(value["reward_frozen"]["iqm"]), lost
+            )
+        table.add_section()
+    return table
+
+
+def findings(result: Usage) -> list[str]:
+    """Sentences: what the policy earns, which values it never takes, which columns are worth nothing."""
+    sentences = [
+        f"{result['policy']} on {result['scenario']}, all columns free: {_interval(result['reward'])} reward per job "
+        f"over {len(result['seeds'])} seeds, {result['decisions']:,} decisions, "
+        f"{100 * result['rejected_share']:.1f} % of them reject."
+    ]
+    for name, column in result["columns"].items():
+        never = [value["value"] for value in column["values"] if value["share"] == 0.0]
+        if never:
+            sentences.append(f"{name}: never {', '.join(never)}.")
+        lost = column["reward_lost"]
+        if not (clear_of_zero(lost) and (lost["iqm"] or 0.0) > 0.0):
+            best = column["best_constant"]
+            sentences.append(f"{name}: nothing is lost when it is always {best}: {_interval(lost)}.")
+    return sentences
+
+
+def _number(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _interval(value: Estimate) -> str:
+    if value["low"] is None:
+        return _number(value["iqm"])
+    return f"{_number(value['iqm'])} [{_number(value['low'])}, {_number(value['high'])}]"

@@ -1,0 +1,72 @@
+"""Bad input is refused with the argument's name and what would be valid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from edge6g_env import costs
+
+CASES = [
+    (lambda: costs.model("lama-3.1-8b"), "model = 'lama-3.1-8b'.*did you mean.*llama-3.1-8b"),
+    (lambda: costs.device("a100"), "device = 'a100'.*a100-80g"),
+    (lambda: costs.device(None), "device = None"),
+    (lambda: costs.model(["llama-2-7b"]), "model = "),
+    (lambda: costs.layer_time_s("llama-2-7b", "t4", 0), "tokens = 0 .*at least 1"),
+    (lambda: costs.layer_time_s("llama-2-7b", "t4", [4, math.nan]), "tokens = nan"),
+    (lambda: costs.layer_time_s("llama-2-7b", "t4", 8, "int5"), "precision = 'int5'"),
+    (lambda: costs.gemm_time_s("t4", 1, -4, 8), "n = -4 .*at least 1"),
+    (lambda: costs.gemm_time_s("t4", "many", 4, 8), "m = 'many' is not a number"),
+    (lambda: costs.gemm_time_s("t4", [1, 2], [1, 2, 3], 8), "cannot be broadcast"),
+    (lambda: costs.attention_time_s("llama-2-7b", "t4", 1, -1), "context_tokens = -1 .*at least 0"),
+    (lambda: costs.decode_step_s("llama-2-7b", "t4", 1, 0), "batch = 0 .*at least 1"),
+    (lambda: costs.decode_step_s("llama-2-7b", "t4", math.inf, 1), "context_tokens = inf"),
+    (lambda: costs.prefill_s("llama-2-7b", "t4", 0.5), "tokens = 0.5"),
+    (lambda: costs.step_energy_j("llama-2-7b", "t4", 1, 100, 8), "tokens .*at least batch"),
+    (lambda: costs.kv_bytes("llama-2-7b", -1), "tokens = -1"),
+    (lambda: costs.boundary_bytes("llama-2-7b", 1, "int3"), "precision = 'int3'.*int"),
+    (lambda: costs.quality("llama-2-7b", "int4", "llava-1.5-7b"), "best_model.*vqav2.*mmlu"),
+    (lambda: costs.quality("llama-3.1-8b", "int4", "llama-2-7b"), "best_model.*below"),
+    (lambda: costs.quality("gpt-5"), "model = 'gpt-5'"),
+    (lambda: costs.quality("llama-2-7b", "int9"), "precision = 'int9'"),
+    (lambda: costs.price("gold"), "name = 'gold'"),
+    (lambda: costs.price("l40s", "token_in"), "kind = 'token_in'.*gpu_rent"),
+    (lambda: costs.token_price_usd("phi-2"), "model = 'phi-2'.*known: .*llama-3.1-8b"),
+    (lambda: costs.accelerator_price_usd_per_s("t4"), "device = 't4'.*known: .*l40s"),
+    (lambda: costs.network_price_usd_per_byte("fibre"), "part = 'fibre'.*air"),
+    (lambda: costs.electricity_price_usd_per_j("electricity business EU"), "EUR/kWh.*USD/kWh"),
+    (lambda: costs.draft_acceptance("phi-2", "phi-2"), "target/draft"),
+    (lambda: costs.tokens_per_round(1.5, 4), "acceptance = 1.5.*0 to 1"),
+    (lambda: costs.kernel_tables([], [("llama-2-7b", "fp16")]), "must not be empty"),
+    (lambda: costs.kernel_tables(["t4"], [("llama-2-7b", "fp15")]), "precision = 'fp15'"),
+    (lambda: costs.fit_device([]), "rows: expected rows of one device"),
+    (lambda: costs.fit_device([{"device": "a100"}, {"device": "h100"}]), "rows: expected rows of one device"),
+    (lambda: costs.fit_device([{"device": "a6000", "ms": 1}]), "device = 'a6000'"),
+    (lambda: costs.fit_device([{"device": "t4", "gemm_us": 3, "precision": "fp16"}] * 9), "lacks the column 'm'"),
+    (lambda: costs.fit_device([{"device": "t4", "speed": 3}]), "nothing to fit"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), CASES)
+def test_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_specs_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        costs.device("t4").mem_gb = 80
+
+
+@pytest.mark.parametrize("name", ["model", "device"])
+def test_a_record_passes_through(name):
+    look_up, names = getattr(costs, name), getattr(costs, name + "s")()
+    record = look_up(names[0])
+    assert look_up(record) is record
+
+
+def test_every_public_name_exists():
+    assert len(costs.__all__) == len(set(costs.__all__))
+    assert all(hasattr(costs, name) for name in costs.__all__)

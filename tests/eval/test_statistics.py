@@ -1,0 +1,141 @@
+"""Closed forms of the interquartile mean, coverage of the intervals, and the summary of a comparison."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from eval.metrics import METRIC_NAMES
+from eval.statistics import (
+    Summary,
+    bootstrap_interval,
+    by_reward,
+    clear_of_zero,
+    estimate,
+    iqm,
+    paired_difference,
+    summarise,
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 2, 3, 4], 2.5),  # one cut from each end
+        ([8, -100, 2, 4, 6, 1000, 3, 5], 4.5),  # of 8, the middle four: 3 4 5 6; order does not matter
+        ([1, 2, 30], 11.0),  # a quarter of three rounds down to none
+        ([5, np.nan, 5, 7], 17 / 3),  # NaN skipped
+        ([9], 9.0),
+    ],
+)
+def test_iqm_of_known_numbers(values, expected):
+    assert iqm(values) == pytest.approx(expected)
+
+
+def test_iqm_of_nothing_is_nan():
+    assert np.isnan(iqm([]))
+    assert np.isnan(iqm([np.nan]))
+
+
+def test_interval_covers_the_true_iqm_of_normal_samples():
+    """Nominal 95 %: of 200 samples of 20, at least 176 and not nearly all intervals must hold the true value 3."""
+    samples = np.random.default_rng(11).normal(loc=3.0, scale=2.0, size=(200, 20))
+    intervals = np.array([bootstrap_interval(sample, resamples=1_000) for sample in samples])
+    covered = (intervals[:, 0] <= 3.0) & (intervals[:, 1] >= 3.0)
+    assert 0.88 <= covered.mean() <= 0.99
+
+
+def test_interval_is_as_wide_as_theory_says():
+    """The IQM of n normal values has standard error close to sigma * sqrt(1.19 / n) (asymptotic variance, trim 1/4)."""
+    samples = np.random.default_rng(12).normal(scale=2.0, size=(60, 100))
+    widths = [high - low for low, high in (bootstrap_interval(sample, resamples=1_000) for sample in samples)]
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * 2.0 * np.sqrt(_asymptotic_variance() / 100), rel=0.1)
+
+
+def _asymptotic_variance() -> float:
+    """Of the quarter-trimmed mean at the unit normal: (E[z^2; |z| < q] + q^2 / 2) / 0.5^2, q the upper quartile."""
+    q = stats.norm.ppf(0.75)
+    inner = 0.5 - 2 * q * stats.norm.pdf(q)  # integral of z^2 over the middle half
+    return (inner + 0.5 * q**2) / 0.25
+
+
+def test_interval_follows_its_seed_and_its_confidence():
+    sample = np.random.default_rng(5).gamma(2.0, size=20)
+    assert bootstrap_interval(sample, seed=1) == bootstrap_interval(sample, seed=1)
+    assert bootstrap_interval(sample, seed=1) != bootstrap_interval(sample, seed=2)
+    (low, high), (low_50, high_50) = bootstrap_interval(sample), bootstrap_interval(sample, confidence=0.5)
+    assert low < low_50 < high_50 < high
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([], None), ([1.0, 2.0], None), ([4.0, 4.0, 4.0], (4.0, 4.0)), ([1.0, np.nan, 2.0], None)]
+)
+def test_degenerate_samples_give_no_or_a_point_interval_and_no_warning(values, expected):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert bootstrap_interval(values) == expected
+
+
+def test_paired_differences_of_correlated_policies_are_tighter_than_unpaired():
+    rng = np.random.default_rng(2)
+    hardness = rng.normal(scale=1.0, size=20)
+    a, b = (hardness + gain + rng.normal(scale=0.1, size=20) for gain in (0.2, 0.0))
+    paired = paired_difference(dict(enumerate(a)), dict(enumerate(b)))
+    unpaired = paired_difference(dict(enumerate(a)), dict(enumerate(rng.permutation(b))))
+    assert clear_of_zero(paired)
+    assert paired["high"] - paired["low"] < 0.25 * (unpaired["high"] - unpaired["low"])
+
+
+def test_paired_difference_matches_seeds_and_skips_those_without_a_partner():
+    difference = paired_difference({1: 5.0, 2: 7.0, 3: 9.0, 4: np.nan}, {3: 8.0, 2: 5.0, 4: 1.0, 9: 0.0})
+    assert difference == {"iqm": 1.5, "low": None, "high": None, "mean": 1.5, "n": 2}
+    assert not clear_of_zero(difference)
+
+
+def test_an_empty_sample_is_none_throughout():
+    assert estimate([np.nan]) == {"iqm": None, "low": None, "high": None, "mean": None, "n": 0}
+
+
+def test_summary_names_the_best_rule_and_the_differences_to_it(summary: Summary):
+    assert summary["best_rule"] == "greedy"
+    assert summary["seeds"] == list(range(100, 106))
+    assert by_reward(summary) == ["runs/scorer", "greedy", "local"]
+    assert summary["policies"]["greedy"]["difference_to_best_rule"] is None
+    learned, rule = (summary["policies"][name]["difference_to_best_rule"] for name in ("runs/scorer", "local"))
+    assert learned["reward_per_job"]["iqm"] == pytest.approx(0.05)
+    assert rule["reward_per_job"]["iqm"] == pytest.approx(-0.30)
+    assert clear_of_zero(learned["reward_per_job"])
+    assert set(learned) == set(summary["policies"]["local"]["metrics"]) == set(METRIC_NAMES)
+
+
+def test_summary_estimates_are_those_of_the_sample(summary: Summary, episodes: pd.DataFrame):
+    sample = episodes[episodes["policy"] == "local"]["reward_per_job"]
+    shown = summary["policies"]["local"]["metrics"]["reward_per_job"]
+    assert shown["iqm"] == pytest.approx(np.mean(np.sort(sample)[1:-1]))
+    assert (shown["mean"], shown["n"]) == (pytest.approx(0.25), 6)
+    assert shown["low"] < shown["iqm"] < shown["high"]
+
+
+def test_summary_is_json_without_nan(summary: Summary):
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert summary["policies"]["greedy"]["metrics"]["tpot_mean_s"]["iqm"] is None
+
+
+def test_a_learned_policy_is_never_the_best_rule(episodes: pd.DataFrame):
+    alone = summarise(episodes[episodes["policy"] == "runs/scorer"], rules=[], learned=["runs/scorer"])
+    assert alone["best_rule"] is None
+    assert alone["policies"]["runs/scorer"]["difference_to_best_rule"] is None
+
+
+def test_summary_refuses_names_that_do_not_fit_the_episodes(episodes: pd.DataFrame):
+    with pytest.raises(ValueError, match="jsq"):
+        summarise(episodes, rules=["local", "greedy", "jsq"], learned=["runs/scorer"])
+    with pytest.raises(ValueError, match="scorer"):
+        summarise(episodes, rules=["local", "greedy"], learned=[])
+    with pytest.raises(ValueError, match="twice"):
+        summarise(episodes, rules=["local", "greedy", "greedy"], learned=["runs/scorer"])
