@@ -28,7 +28,7 @@ MOST_SEEDS, LARGEST_SEED = 1_000, 1_000_000
 
 app = typer.Typer(
     help="LLM serving at the 6G edge: train schedulers, compare them, look at scenarios.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -52,9 +52,11 @@ class CommandError(ValueError):
 
 
 @app.callback()
-def _before_any_command() -> None:
+def _before_any_command(context: typer.Context) -> None:
     with _user_errors():
         _check_packages()
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -287,13 +289,14 @@ def main() -> None:
     try:
         status = app(standalone_mode=False, prog_name="edge6g")
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("edge6g: stopped", err=True)
-        sys.exit(INTERRUPTED)
+        status = INTERRUPTED
     except Exception as error:
         if not hasattr(error, "format_message"):  # what Typer raises for a wrong option or number
             raise
         typer.echo(f"edge6g: {error.format_message()}", err=True)
         sys.exit(USER_ERROR)
+    if status == INTERRUPTED:  # some versions of Typer raise at Ctrl-C, some return this
+        typer.echo("edge6g: stopped", err=True)
     sys.exit(status if isinstance(status, int) else 0)
 
 

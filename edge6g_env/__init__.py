@@ -1,8 +1,9 @@
 """edge6g: a multi-agent reinforcement learning environment for LLM serving at the 6G edge.
 
-Every edge node is an agent that decides, for each job that reaches it, where it runs, where the model is cut and at what precision.
-The doors are `parallel_env`, `env`, `batch_env`, `sb3_vec_env`, `gymnasium.make("edge6g/Campus-v0")` and, for each scenario,
-a module such as `edge6g_env.campus_v0` with `parallel_env`, `env` and `raw_env`. What they need is imported when first used.
+Every edge node is an agent that decides, for each job that reaches it, where it runs, where the model is cut and at
+what precision. The doors are `parallel_env`, `env`, `batch_env`, `sb3_vec_env`, `gymnasium.make("edge6g/Campus-v0")`
+and, for each scenario, a module such as `edge6g_env.campus_v0` with `parallel_env`, `env` and `raw_env`. What they need
+is imported when first used.
 """
 
 from __future__ import annotations

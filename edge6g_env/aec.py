@@ -28,8 +28,8 @@ _BOOKKEEPING = (
 )
 
 
-class Edge6gAECEnv(parallel_to_aec_wrapper):  # type: ignore[misc]  # pettingzoo is not typed
-    """The parallel environment in turns. Whatever else it has (outcomes, counters, names) is found here under its name."""
+class Edge6gAECEnv(parallel_to_aec_wrapper):
+    """The parallel environment in turns; what else it has (outcomes, counters, names) is found here under its name."""
 
     env: Edge6gParallelEnv
 
@@ -43,7 +43,7 @@ class Edge6gAECEnv(parallel_to_aec_wrapper):  # type: ignore[misc]  # pettingzoo
         return {name: array.copy() for name, array in self._observations[agent].items()}
 
     def step(self, action: int | None) -> None:
-        """Take the action of the agent whose turn it is, None after its end; ValueError for another, and nothing changed."""
+        """Take the action of the agent whose turn it is, None after its end; ValueError for another, no change."""
         agent = self.agent_selection
         ended = self.terminations[agent] or self.truncations[agent]
         if ended and action is not None:
@@ -65,7 +65,7 @@ class Edge6gAECEnv(parallel_to_aec_wrapper):  # type: ignore[misc]  # pettingzoo
         self.__dict__.update(copy.deepcopy(state["turns"]))
 
 
-class _Ordered(OrderEnforcingWrapper):  # type: ignore[misc]  # pettingzoo is not typed
+class _Ordered(OrderEnforcingWrapper):
     """PettingZoo's wrapper against calls before reset, for which a loaded state counts as a reset."""
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ def _controller_spaces(layout: Layout, agents: int, candidates: bool) -> tuple[s
     return observation, spaces.MultiDiscrete([layout.num_actions] * agents)
 
 
-class Edge6gEnv(SingleWorld, gymnasium.Env[Observation, np.ndarray]):
+class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
     """One world, all of its nodes one agent: observations stacked (N, ...), reward the mean over the nodes.
 
     Infos hold `decision`, `action_effect` (N,), `reward_terms` (N, terms), `costs` (N, costs), `slots` and `time_s` ().
@@ -45,7 +45,7 @@ class Edge6gEnv(SingleWorld, gymnasium.Env[Observation, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start the first episode of `seed`, without one the next episode; `options` has no meaning here. The info is empty."""
+        """Start the first episode of `seed`, or the next one; `options` has no meaning here, the info is empty."""
         gymnasium.Env.reset(self, seed=seed)
         return self._restart(seed), {}
 
@@ -77,7 +77,7 @@ class Edge6gVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
-        """num_envs: B; options (threads, observe, skip_idle, debug) and overrides as in BatchEnv; render_mode must be None."""
+        """num_envs: B; options (threads, observe, skip_idle, debug), overrides: as in BatchEnv; render_mode: None."""
         if render_mode is not None:
             raise ValueError(f"render_mode must be None, it is {render_mode!r}")
         self.batch = BatchEnv(scenario, num_envs, **options)
@@ -95,9 +95,7 @@ class Edge6gVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         super().reset(seed=seed if isinstance(seed, int) else None)
         return _copied(self.batch.reset(seed)), {}
 
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of all worlds; actions int (B, N). Rewards float64 (B,), terminations and truncations bool (B,)."""
         obs, rewards, terminated, truncated, info = self.batch.step(actions)
         return _copied(obs), rewards.mean(axis=1), terminated, truncated, self._infos(info, truncated)

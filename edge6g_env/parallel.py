@@ -18,7 +18,7 @@ from edge6g_env.single import SingleWorld
 AgentObservation = dict[str, np.ndarray]
 
 
-class Edge6gParallelEnv(SingleWorld, ParallelEnv):  # type: ignore[misc]  # pettingzoo is not typed
+class Edge6gParallelEnv(SingleWorld, ParallelEnv):
     """Every node an agent, `node_0`, `node_1` and so on; all act in every step and live to the end of the episode.
 
     An agent observes a dict of `observation` float32 (D,), `action_mask` int8 (C,) and, with observe="candidates",
@@ -47,7 +47,7 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):  # type: ignore[misc]  # pett
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, AgentObservation], dict[str, dict[str, Any]]]:
-        """Start the first episode of `seed`, without one the next episode; `options` has no meaning here. Infos are empty."""
+        """Start the first episode of `seed`, or the next one; `options` has no meaning here, the infos are empty."""
         obs = self._restart(seed)
         self.agents = self.possible_agents[:]
         return self._by_agent(obs), {agent: {} for agent in self.agents}
@@ -59,9 +59,9 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):  # type: ignore[misc]  # pett
     ]:
         """One step of all agents.
 
-        Infos of an agent: `decision` and `action_effect` int, `slots` int (slots that the step took), `reward_terms` and `costs`
-        float32. Raises ValueError for a missing, unknown or malformed action and leaves the world as it was, RuntimeError
-        when no episode is running.
+        Infos of an agent: `decision`, `action_effect` int, `slots` int (slots that the step took), `reward_terms` and
+        `costs` float32. Raises ValueError for a missing, unknown or malformed action and leaves the world as it was,
+        RuntimeError when no episode is running.
         """
         if not self.agents:
             raise RuntimeError("the episode has ended or none was started: call reset before step")
@@ -83,8 +83,9 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):  # type: ignore[misc]  # pett
             c = index(action)
         except TypeError:
             c = -1
-        if not 0 <= c < self.layout.num_actions or isinstance(action, bool):
-            raise ValueError(f"action of {agent} is {action!r}: it must be an integer in 0..{self.layout.num_actions - 1}")
+        if not 0 <= c < self.layout.num_actions:
+            last = self.layout.num_actions - 1
+            raise ValueError(f"action of {agent} is {action!r}: it must be an integer in 0..{last}")
         return c
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -99,7 +100,13 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):  # type: ignore[misc]  # pett
             unknown = [agent for agent in actions if agent not in self._index]
             what = f"no action of {missing[0]}" if missing else f"an action of an unknown agent, {unknown[0]!r}"
             raise ValueError(f"{what}: step needs one of each of {', '.join(self.possible_agents)}")
-        return np.array([[self.checked_action(agent, actions[agent]) for agent in self.possible_agents]])
+        try:
+            row = np.array([actions[agent] for agent in self.possible_agents])
+        except ValueError:  # of different shapes
+            row = np.zeros(0)
+        if row.ndim != 1 or row.dtype.kind not in "iu" or row.min() < 0 or row.max() >= self.layout.num_actions:
+            row = np.array([self.checked_action(agent, actions[agent]) for agent in self.possible_agents])
+        return row[None]
 
     def _by_agent(self, obs: Observation) -> dict[str, AgentObservation]:
         rows = zip(*obs.values(), strict=True)
@@ -116,8 +123,8 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):  # type: ignore[misc]  # pett
             strict=True,
         )
         return {
-            agent: {"decision": decision, "action_effect": effect, "slots": slots, "reward_terms": terms, "costs": costs}
-            for agent, decision, effect, terms, costs in rows
+            agent: {"decision": decided, "action_effect": effect, "slots": slots, "reward_terms": terms, "costs": costs}
+            for agent, decided, effect, terms, costs in rows
         }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from edge6g_env.batch import BatchEnv, Observation
 from edge6g_env.scenario import Scenario
 
-Indices = int | Sequence[int] | None
+Indices = int | Iterable[int] | None
 
 
 class AgentHandle:
@@ -33,8 +33,8 @@ class AgentHandle:
 class AgentVecEnv(VecEnv):
     """B worlds with N agents as B * N environments, world by world; parameters are shared because the policy is one.
 
-    Infos hold `decision`, `action_effect`, `slots` as int, `reward_terms` and `costs` float32, `TimeLimit.truncated`, and at an
-    end `terminal_observation`.
+    Infos hold `decision`, `action_effect`, `slots` as int, `reward_terms` and `costs` float32, `TimeLimit.truncated`,
+    and at an end `terminal_observation`.
     """
 
     def __init__(self, batch: BatchEnv) -> None:
@@ -53,7 +53,7 @@ class AgentVecEnv(VecEnv):
         return self._seeds
 
     def reset(self) -> Observation:
-        """Start an episode in every world, with the seeds given before or else the next one; dict of arrays (B * N, ...)."""
+        """Start an episode in every world, with the seeds given before or else the next one; arrays (B * N, ...)."""
         seeds = [seed for seed in self._seeds[:: self.batch.num_agents] if seed is not None]
         obs = self.batch.reset(seeds or None)
         self._reset_seeds()
@@ -118,7 +118,9 @@ class AgentVecEnv(VecEnv):
         for place in self._get_indices(indices):
             setattr(self._agents[place], attr_name, value)
 
-    def env_method(self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
         """Call a method of each chosen agent's handle; `action_masks` is read for all at once."""
         if method_name == "action_masks":
             masks = self.action_masks()
@@ -132,5 +134,5 @@ class AgentVecEnv(VecEnv):
 
 
 def sb3_vec_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 16, **options: Any) -> AgentVecEnv:
-    """Stable-Baselines3 `VecEnv` of num_worlds * N agents; options (threads, observe, ...) and overrides as in BatchEnv."""
+    """Stable-Baselines3 `VecEnv` of num_worlds * N agents; options (threads, observe ...), overrides as in BatchEnv."""
     return AgentVecEnv(BatchEnv(scenario, num_worlds, **options))

@@ -1,4 +1,4 @@
-"""What the doors to one world have in common: they own a `BatchEnv` of one world and hand out fresh arrays, never its buffers."""
+"""What the doors to one world share: they own a `BatchEnv` of one world and hand out fresh arrays, not its buffers."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ class SingleWorld:
         render_mode: str | None = None,
         **overrides: Any,
     ) -> None:
-        """Options and overrides are those of BatchEnv; render_mode is there for the makers that pass it, and must be None."""
+        """Options, overrides: those of BatchEnv; render_mode is there for makers that pass it, and must be None."""
         if render_mode is not None:
             raise ValueError(f"render_mode must be None, it is {render_mode!r}")
-        self.render_mode = None
+        if "num_worlds" in overrides:
+            raise ValueError("num_worlds is of batch_env and sb3_vec_env: this environment has one world")
+        self.render_mode: str | None = None
         self.batch = BatchEnv(scenario, 1, observe=observe, skip_idle=skip_idle, debug=debug, **overrides)
         self.scenario, self.layout = self.batch.scenario, self.batch.layout
         self.possible_agents = [f"node_{i}" for i in range(self.batch.num_agents)]
@@ -49,7 +51,7 @@ class SingleWorld:
         return _first_world(self.batch.observations())
 
     def _advance(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, bool, dict[str, Any]]:
-        """Step with actions (1, N): observations (N, ...), rewards float64 (N,), whether the episode ended, the batch's info."""
+        """Step with actions (1, N): observations (N, ...), rewards float64 (N,), whether it ended, the batch's info."""
         obs, rewards, _, truncated, info = self.batch.step(actions)
         ended = bool(truncated[0])
         self._running = not ended

@@ -18,7 +18,7 @@ from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
 from eval.episodes import run_policies
-from eval.files import RUN_FILE, begin_run, write_csv_atomic, write_json_atomic
+from eval.files import begin_run, write_csv_atomic, write_json_atomic
 from eval.metrics import episodes_frame
 from eval.statistics import Summary, summarise
 
@@ -152,10 +152,14 @@ def show(summary: Summary, out: Path, console: Console) -> None:
 
     console.print(console_table(summary))
     console.print()
-    for text, name in (("chart and tables", "report.html"), ("one row an episode", "episodes.csv")):
-        console.print(f"{text + ':':22}{out / name}", soft_wrap=True, highlight=False)
-    console.print(f"{'intervals:':22}{out / 'summary.json'} (run: {RUN_FILE})", soft_wrap=True, highlight=False)
-    console.print(f"{'charts by TensorBoard:':22}{tensorboard_command(out)}", soft_wrap=True, highlight=False)
+    places = {
+        "Report": str(out / "report.html"),
+        "Episodes": str(out / "episodes.csv"),
+        "Summary": str(out / "summary.json"),
+        "TensorBoard": tensorboard_command(out),
+    }
+    for what, place in places.items():
+        console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False)
 
 
 def tensorboard_command(out: Path) -> str:

@@ -25,17 +25,19 @@ MAKES = ("usage.json",)
 NOTE = (
     "Shares are of the measured jobs that were decided; a split or precision is counted where the action has one. "
     "Frozen: only actions with that value, and those in which the column means nothing (reject; for the edge split: "
-    "local), are left to the policy; a job for which none of them but reject is legal is decided freely. Reward lost: "
+    "local), are left to the policy; a job for which none of them but reject is legal is decided freely, so the share "
+    "that has the value then may be below 1. Reward lost: "
     "all columns free less the best constant, interquartile mean of the paired differences with its 95 % interval. The "
     "best constant is chosen on the same seeds, which favours it."
 )
 
 
 class Value(TypedDict):
-    """One value of a column: its share of the decisions, and the reward per job when the column is frozen to it."""
+    """One value of a column: its share of the decisions; when the column is frozen to it, its share and the reward."""
 
     value: str
     share: float
+    share_frozen: float
     reward_frozen: Estimate
 
 
@@ -150,8 +152,7 @@ def _summarise(
     scenario: Scenario, policy: str, seeds: list[int], columns: Sequence[Column], played: Mapping[str, Episodes]
 ) -> Usage:
     free = _rewards(played[policy])
-    actions = played[policy].jobs["action"]
-    actions = actions[actions >= 0]
+    actions = _decided(played[policy])
     rejected = float(np.mean(Layout(scenario).action_table[actions, 0] == REJECT)) if len(actions) else 0.0
     return Usage(
         note=NOTE,
@@ -174,8 +175,13 @@ def _column(
     shares = _shares(column, actions)
     return ColumnUsage(
         values=[
-            Value(value=value, share=share, reward_frozen=rewards[value])
-            for value, share in zip(column.values, shares, strict=True)
+            Value(
+                value=value,
+                share=shares[number],
+                share_frozen=_shares(column, _decided(played[_run_name(column, value)]))[number],
+                reward_frozen=rewards[value],
+            )
+            for number, value in enumerate(column.values)
         ],
         best_constant=best,
         reward_lost=paired_difference(free, frozen[best]),
@@ -184,6 +190,12 @@ def _column(
 
 def _known(value: float | None) -> float:
     return -np.inf if value is None else value
+
+
+def _decided(episodes: Episodes) -> np.ndarray:
+    """Actions of the measured jobs that were decided, int64."""
+    actions = episodes.jobs["action"]
+    return actions[actions >= 0]
 
 
 def _shares(column: Column, actions: np.ndarray) -> list[float]:
@@ -210,19 +222,18 @@ def show(result: Usage, out: Path, console: Console) -> None:
 
 
 def usage_table(result: Usage) -> Table:
-    """One row a value: share of the decisions, reward when frozen to it; on the best constant, the reward lost."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("column")
-    table.add_column("value")
-    for head in ("decisions %", "reward/job\nfrozen to it", "reward lost with the\nbest constant [95 %]"):
+    """One row a value: its share, its share and the reward when frozen to it; on the best constant, the reward lost."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    for head in ("column ", "value"):
+        table.add_column(head, no_wrap=True)
+    for head in ("free\n%", "frozen\n%", "frozen\nreward/job", "reward lost with\nbest constant [95 %]"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, column in result["columns"].items():
         for index, value in enumerate(column["values"]):
             lost = _interval(column["reward_lost"]) if value["value"] == column["best_constant"] else ""
             shown = name if index == 0 else ""
-            table.add_row(
-                shown, value["value"], f"{100 * value['share']:.1f}", _number(value["reward_frozen"]["iqm"]), lost
-            )
+            shares = (f"{100 * share:.1f}" for share in (value["share"], value["share_frozen"]))
+            table.add_row(shown, value["value"], *shares, _number(value["reward_frozen"]["iqm"]), lost)
         table.add_section()
     return table
 
@@ -238,11 +249,18 @@ def findings(result: Usage) -> list[str]:
         never = [value["value"] for value in column["values"] if value["share"] == 0.0]
         if never:
             sentences.append(f"{name}: never {', '.join(never)}.")
-        lost = column["reward_lost"]
-        if not (clear_of_zero(lost) and (lost["iqm"] or 0.0) > 0.0):
-            best = column["best_constant"]
-            sentences.append(f"{name}: nothing is lost when it is always {best}: {_interval(lost)}.")
+        sentences += _finding(name, column)
     return sentences
+
+
+def _finding(name: str, column: ColumnUsage) -> list[str]:
+    """What is to be said of a column that the policy could do without."""
+    lost, best = column["reward_lost"], column["best_constant"]
+    if not clear_of_zero(lost):
+        return [f"{name}: no loss is seen when it is always {best}: {_interval(lost)}."]
+    if (lost["iqm"] or 0.0) < 0.0:
+        return [f"{name}: always {best} would be better, the loss is {_interval(lost)}."]
+    return []
 
 
 def _number(value: float | None) -> str:

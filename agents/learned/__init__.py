@@ -1,0 +1,1 @@
+"""Networks of the learned schedulers and the policies that act by them."""

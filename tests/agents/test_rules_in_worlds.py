@@ -1,0 +1,29 @@
+"""Rules in real worlds: what they choose is legal, and a job is never left waiting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.policy import make_rule, rule_names, start
+from edge6g_env.batch import BatchEnv
+from edge6g_env.kernel.world import ACTION_EFFECTS
+
+NUM_WORLDS, STEPS = 3, 150
+
+
+@pytest.mark.parametrize("name", rule_names())
+def test_every_action_is_legal_and_every_job_is_decided(name: str):
+    env = BatchEnv("tiny", NUM_WORLDS, observe="candidates", skip_idle=True)
+    policy, rng = make_rule(name, env.layout), np.random.default_rng(1)
+    start(policy, NUM_WORLDS)
+    obs, decided = env.reset(seed=11), 0
+    for _ in range(STEPS):
+        waits = obs["observation"][..., env.layout.observation_index("job/waiting")] == 1.0
+        actions = policy.act(obs, rng)
+        assert np.take_along_axis(obs["action_mask"], actions[..., None], axis=2).all()
+        assert ((actions != 0) == waits).all()
+        decided += int(waits.sum())
+        obs, _, _, _, info = env.step(actions)
+        assert {ACTION_EFFECTS[effect] for effect in np.unique(np.asarray(info["action_effect"]))} == {"done"}
+    assert decided >= STEPS * NUM_WORLDS // 2

@@ -1,0 +1,86 @@
+"""`edge6g usage`: what it counts, and that a frozen column is frozen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.policy import Observation, make_rule
+from edge6g_env.kernel.world import HOLD, LOCAL, REJECT
+from edge6g_env.scenario import load_scenario
+from edge6g_env.spaces import Layout
+from eval import usage
+from eval.episodes import run_episodes
+
+SEEDS = [10_000_000, 10_000_001]
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    return Layout(load_scenario("tiny"))
+
+
+class Recorder:
+    """Keeps the mask that it is shown."""
+
+    privileged, needs_candidates = False, False
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        self.mask = obs["action_mask"].copy()
+        return np.zeros(self.mask.shape[:2], np.int64)
+
+
+def test_the_mask_is_narrowed_and_lifted_where_nothing_would_remain(layout: Layout):
+    allowed = layout.action_table[:, 3] == 1
+    allowed[[HOLD, REJECT]] = False
+    mask = np.ones((1, 3, layout.num_actions), np.int8)
+    mask[0, 1, allowed] = 0  # no allowed action is legal
+    mask[0, 2, REJECT:] = 0  # no job
+    recorder = Recorder()
+    usage.Restricted(recorder, allowed).act({"action_mask": mask}, np.random.default_rng(0))
+    assert np.flatnonzero(recorder.mask[0, 0]).tolist() == [HOLD, REJECT, *np.flatnonzero(allowed)]
+    np.testing.assert_array_equal(recorder.mask[0, 1:], mask[0, 1:])
+
+
+def test_columns_mean_something_where_the_action_table_says(layout: Layout):
+    route, device_split, edge_split, precision = usage.columns_of(layout)
+    assert (route.means == (layout.action_table[:, 0] >= LOCAL)).all()
+    assert (edge_split.means == (layout.action_table[:, 0] > LOCAL)).all()
+    assert route.values == ["local", "neighbour 1", "neighbour 2", "cloud"]
+    for column in (route, device_split, edge_split, precision):
+        assert set(column.numbers[column.means]) == set(range(len(column.values)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("route", "cloud"), ("precision", "fp16"), ("edge_split", "0.5")])
+def test_a_frozen_column_has_its_value_where_it_can(layout: Layout, name: str, value: str):
+    column = next(column for column in usage.columns_of(layout) if column.name == name)
+    make = usage._frozen(lambda layout: make_rule("greedy", layout), [column])[f"{name} = {value}"]
+    jobs = run_episodes("frozen", make, layout.scenario, SEEDS).jobs
+    free = run_episodes("greedy", lambda layout: make_rule("greedy", layout), layout.scenario, SEEDS).jobs
+    taken, before = (usage._shares(column, rows["action"][rows["action"] >= 0]) for rows in (jobs, free))
+    number = column.values.index(value)
+    assert taken[number] > max(before[number], 0.4)
+    assert sum(taken) == pytest.approx(1.0)
+
+
+def test_usage_writes_its_figures_and_says_what_is_never_used(run, tmp_path: Path):
+    out = tmp_path / "usage"
+    ended = run("usage", "--scenario", "tiny", "--policy", "local", "--seeds", 2, "--out", out)
+    assert ended.status == 0
+    found = json.loads((out / "usage.json").read_text())
+    shares = {name: {v["value"]: v["share"] for v in column["values"]} for name, column in found["columns"].items()}
+    assert list(shares) == ["route", "device_split", "edge_split", "precision"]
+    assert shares["route"]["local"] > 0.9
+    assert shares["precision"] == {"fp16": 0.0, "int8": 0.0, "int4": 1.0}
+    for name in ("route", "device_split", "precision"):
+        assert sum(shares[name].values()) == pytest.approx(1.0)
+    assert all(v["share_frozen"] > v["share"] for v in found["columns"]["precision"]["values"][:2])
+    assert found["columns"]["precision"]["reward_lost"]["n"] == 2
+    assert "precision: never fp16, int8." in ended.out
+    best = {name: column["best_constant"] for name, column in found["columns"].items()}
+    rewards = {v["value"]: v["reward_frozen"]["iqm"] for v in found["columns"]["precision"]["values"]}
+    assert rewards[best["precision"]] == max(rewards.values())
+    assert run("usage", "--scenario", "tiny", "--out", out).status == 2

@@ -1,0 +1,81 @@
+"""Decisions that wait for the outcome of their job, and those that have it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from edge6g_env.kernel.world import CUT
+
+
+class DecisionBatch(NamedTuple):
+    """n decisions with their outcomes."""
+
+    context: torch.Tensor  # (n, D) float32
+    candidates: torch.Tensor  # (n, top, F) float32
+    legal: torch.Tensor  # (n, top) bool
+    choice: torch.Tensor  # (n,) int64 place in the shortlist
+    log_prob: torch.Tensor  # (n,) when it was taken
+    value: torch.Tensor  # (n,) when it was taken
+    worth: torch.Tensor  # (n,) what the job was worth
+
+
+class Decisions:
+    """A fixed number of places: a decision takes one when it is taken and gives it back after the update that used it.
+
+    A job's worth is credited to the decision that it came from, by (world, agent, slot), however much later it ends.
+    """
+
+    def __init__(self, places: int, entries: int, top: int, features: int) -> None:
+        self.context = np.zeros((places, entries), np.float32)
+        self.candidates = np.zeros((places, top, features), np.float32)
+        self.legal = np.zeros((places, top), bool)
+        self.choice = np.zeros(places, np.int64)
+        self.log_prob, self.value, self.worth = (np.zeros(places, np.float32) for _ in range(3))
+        self._free = list(range(places))
+        self._open: dict[tuple[int, int, int], int] = {}
+        self._done: list[int] = []
+
+    def __len__(self) -> int:
+        """Decisions with an outcome."""
+        return len(self._done)
+
+    def add(
+        self,
+        keys: np.ndarray,
+        context: np.ndarray,
+        candidates: np.ndarray,
+        legal: np.ndarray,
+        choice: np.ndarray,
+        log_prob: np.ndarray,
+        value: np.ndarray,
+    ) -> None:
+        """Keep n decisions; keys int (n, 3): world, agent, slot. RuntimeError if there is no place left."""
+        if len(keys) > len(self._free):
+            raise RuntimeError("more decisions wait for their outcome than there are places")
+        rows = [self._free.pop() for _ in range(len(keys))]
+        self.context[rows], self.candidates[rows], self.legal[rows] = context, candidates, legal
+        self.choice[rows], self.log_prob[rows], self.value[rows] = choice, log_prob, value
+        self._open.update(zip(map(tuple, keys.tolist()), rows, strict=True))
+
+    def credit(self, outcomes: np.ndarray) -> None:
+        """Give decisions the worth of their jobs. A job that was cut at the end of an episode has none: it is dropped."""
+        keys = zip(outcomes["world"].tolist(), outcomes["agent"].tolist(), outcomes["slot"].tolist(), strict=True)
+        for key, phase, worth in zip(keys, outcomes["phase"].tolist(), outcomes["worth"].tolist(), strict=True):
+            row = self._open.pop(key, None)
+            if row is None:
+                continue
+            if phase == CUT:
+                self._free.append(row)
+            else:
+                self.worth[row] = worth
+                self._done.append(row)
+
+    def take(self) -> DecisionBatch:
+        """All decisions with an outcome; their places are free again."""
+        rows, self._done = self._done, []
+        self._free.extend(rows)
+        arrays = (self.context, self.candidates, self.legal, self.choice, self.log_prob, self.value, self.worth)
+        return DecisionBatch(*(torch.from_numpy(array[rows]) for array in arrays))

@@ -1,0 +1,92 @@
+"""Maskable PPO (sb3-contrib) with one policy for all agents, on raw observations: the learned baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+
+from agents.learned.scaling import Scaler
+from agents.policy import Observation
+from edge6g_env.sb3 import AgentVecEnv
+from edge6g_env.spaces import Layout
+
+# Schulman et al. 2017 with the batch of this problem: 128 agents for 64 steps.
+SETTINGS: dict[str, Any] = {
+    "n_steps": 64,
+    "batch_size": 2048,
+    "n_epochs": 4,
+    "learning_rate": 3e-4,
+    "gamma": 0.99,
+    "gae_lambda": 0.95,
+    "ent_coef": 0.01,
+}
+
+
+class ScaledObservation(BaseFeaturesExtractor):
+    """The `observation` of the dict, scaled by the ranges of its entries."""
+
+    def __init__(self, observation_space: spaces.Dict, layout: Layout) -> None:
+        super().__init__(observation_space, len(layout.observation))
+        self.scale = Scaler(layout.observation)
+
+    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(n, D) scaled."""
+        return self.scale(observations["observation"])
+
+
+def _policy_settings(layout: Layout) -> dict[str, Any]:
+    return {
+        "features_extractor_class": ScaledObservation,
+        "features_extractor_kwargs": {"layout": layout},
+        "net_arch": [128, 128],
+    }
+
+
+def make_ppo_policy(layout: Layout) -> MaskableMultiInputActorCriticPolicy:
+    """An untrained policy network for this layout."""
+    return MaskableMultiInputActorCriticPolicy(
+        layout.agent_space(candidates=False),
+        spaces.Discrete(layout.num_actions),
+        lambda _: SETTINGS["learning_rate"],
+        **_policy_settings(layout),
+    )
+
+
+def make_ppo(env: AgentVecEnv, seed: int) -> MaskablePPO:
+    """MaskablePPO on the agents of a batch of worlds."""
+    return MaskablePPO(
+        MaskableMultiInputActorCriticPolicy,
+        env,
+        policy_kwargs=_policy_settings(env.batch.layout),
+        seed=seed,
+        device="cpu",
+        **SETTINGS,
+    )
+
+
+class PpoPolicy:
+    """Acts by a policy network of MaskablePPO: the likeliest legal action."""
+
+    privileged = False
+    needs_candidates = False
+
+    def __init__(self, policy: MaskableMultiInputActorCriticPolicy) -> None:
+        self._policy = policy
+        policy.set_training_mode(False)
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """Deterministic; see Policy.act."""
+        decides = obs["action_mask"].sum(axis=-1) > 1
+        actions = np.zeros(decides.shape, np.int64)
+        if decides.any():
+            chosen = {name: obs[name][decides] for name in ("observation", "action_mask")}
+            actions[decides] = self._policy.predict(
+                chosen, deterministic=True, action_masks=chosen["action_mask"].astype(bool)
+            )[0]
+        return actions
