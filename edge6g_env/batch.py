@@ -211,7 +211,7 @@ class BatchEnv:
             "reward_terms": w.result[:, :, k.ANSWER : k.SLO_MISS].astype(np.float32),
             "costs": w.result[:, :, k.SLO_MISS :].astype(np.float32),
             "slots": np.array(self._episode["slots"]),
-            "time_s": np.array(self._episode["now_s"]),
+            "time_s": np.array(self._episode["step_end_s"]),
             "outcomes": self.outcomes(),
         }
         if truncated.any():

@@ -244,6 +244,8 @@ def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict
         "observation": np.zeros((2, b, n, d), np.float32),
         "action_mask": np.zeros((2, b, n, c), np.int8),
         "candidates": np.zeros((b, n, c if candidates else 0, f), np.float32),
+        "place": _records((b,), k.PLACE_DTYPE),
+        "forecast": _records((b,), k.FORECAST_DTYPE),
         "actions": np.zeros((b, n), np.int64),
         "result": np.zeros((b, n, 1 + len(k.REWARD_TERMS) + len(k.COST_NAMES))),
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.memory import leave_nodes
 from edge6g_env.kernel.world import (
@@ -90,7 +88,7 @@ def end_job(w, b, j, phase, end_s):
     """
     setup, job = w.setup[0], w.job[b, j]
     service = w.service[job.service]
-    ttft_s, tpot_s, met = math.nan, math.nan, False
+    ttft_s, tpot_s, met = -1.0, -1.0, False
     result = w.result[b, job.ingress]
     worth = 0.0
     if phase == FINISHED:

@@ -15,7 +15,7 @@ from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, normal
 from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, INBOX, CLOUD_WAIT, DECODE, DEVICE, FINISHED, LINK, NODE_PREFILL, UPLINK
 
 _KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
-_TOKEN_BYTES = 4.0  # a token id
+TOKEN_BYTES = 4.0  # a token id
 _EPSILON_S = 1e-12
 
 
@@ -289,14 +289,14 @@ def _count_tokens(w, job, tokens):
     setup = w.setup[0]
     job.done_tokens += tokens
     if needs_upload(w, job):
-        job.air_bytes += tokens * _TOKEN_BYTES
-        job.price_usd += tokens * _TOKEN_BYTES * setup.usd_per_air_byte
+        job.air_bytes += tokens * TOKEN_BYTES
+        job.price_usd += tokens * TOKEN_BYTES * setup.usd_per_air_byte
     if to_cloud(w, job):
         share = (w.model[job.variant].layers - job.layer_2) / w.model[job.variant].layers
         job.price_usd += tokens * share * w.service[job.service].usd_per_output_token
-        job.price_usd += tokens * _TOKEN_BYTES * setup.usd_per_egress_byte
+        job.price_usd += tokens * TOKEN_BYTES * setup.usd_per_egress_byte
     if has_target(w, job):
-        _pay_link(w, job, tokens * _TOKEN_BYTES)
+        _pay_link(w, job, tokens * TOKEN_BYTES)
 
 
 @njit_inner

@@ -144,7 +144,7 @@ def _empty_node(w, b, i):
 def _begin_step(w, b):
     w.episode[b].n_outcomes = 0
     w.result[b] = 0.0
-    w.episode[b].truncated, w.episode[b].slots = 0, 0
+    w.episode[b].truncated, w.episode[b].slots, w.episode[b].step_end_s = 0, 0, 0.0
 
 
 @njit_inner
@@ -216,6 +216,7 @@ def _step_world(w, b, skip_idle):
         if setup.debug == 1:
             checks.check_world(w, b)
         _write_counters(w, b)
+        episode.step_end_s = episode.now_s
         if episode.slot >= setup.episode_slots:
             _end_episode(w, b)
             break

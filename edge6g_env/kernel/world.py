@@ -165,6 +165,7 @@ EPISODE_FIELDS: Rows = (
     ("chosen", "i8", "0/1", "to be reset by the next call of reset"),
     ("truncated", "i8", "0/1", "the episode ended in the last step"),
     ("slots", "i8", "slot", "slots that the last step took"),
+    ("step_end_s", "f8", "s", "end of the last step in the time of its episode"),
     ("error", "i8", "id", "a violated invariant (debug), 0: none"),
 )
 
@@ -389,8 +390,8 @@ OUTCOME_FIELDS: Rows = (
     ("action", "i8", "C", "the decision, -1: none"),
     ("arrival_s", "f8", "s", "arrival"),
     ("end_s", "f8", "s", "last token at the UE, or when it ended otherwise"),
-    ("ttft_s", "f8", "s", "time to first token, NaN: none"),
-    ("tpot_s", "f8", "s", "time per output token after the first, NaN: none"),
+    ("ttft_s", "f8", "s", "time to first token, -1: there was none"),
+    ("tpot_s", "f8", "s", "time per output token after the first, -1: there was none"),
     ("slo_met", "i8", "0/1", "finished within its objectives"),
     ("prompt_tokens", "f8", "token", "prompt"),
     ("output_tokens", "f8", "token", "output"),
@@ -400,6 +401,40 @@ OUTCOME_FIELDS: Rows = (
     ("air_bytes", "f8", "B", "bytes over the air"),
     ("backhaul_bytes", "f8", "B", "bytes over the backhaul"),
     ("raw_left", "i8", "0/1", "the raw prompt left the device"),
+)
+
+
+PLACE_FIELDS: Rows = (
+    ("accelerator", "i8", "D", "its accelerator"),
+    ("cycle_s", "f8", "s", "decode cycle"),
+    ("prefill_share", "f8", "1", "share of recent time spent on prefill"),
+    ("backlog_s", "f8", "s", "work of the prompts that wait"),
+    ("prompts", "i8", "job", "prompts that wait, those sent since the report included"),
+    ("sent_since", "i8", "job", "jobs sent there since the report"),
+    ("sequences", "i8", "job", "sequences that hold memory, likewise"),
+    ("free_bytes", "f8", "B", "memory that neither KV nor weights in use hold"),
+    ("low", "i8", "layer", "first layer held of the variant"),
+    ("high", "i8", "layer", "end of the layers held of the variant"),
+    ("users", "i8", "job", "jobs that need the variant's weights"),
+    ("tokens", "f8", "token", "tokens a decode iteration of the variant"),
+    ("disk_s", "f8", "s", "time until the disk is free"),
+    ("age_s", "f8", "s", "age of this knowledge"),
+)
+
+FORECAST_FIELDS: Rows = (
+    ("time_s", "f8", "s", "from now to the first token"),
+    ("token_s", "f8", "s", "time per output token"),
+    ("load_s", "f8", "s", "of it: loading weights"),
+    ("wait_s", "f8", "s", "of it: waiting for prefill, memory or the cloud"),
+    ("upload_s", "f8", "s", "of it: upload"),
+    ("busy_s", "f8", "s", "accelerator time at nodes"),
+    ("energy_j", "f8", "J", "energy"),
+    ("price_usd", "f8", "USD", "price"),
+    ("air_bytes", "f8", "B", "bytes over the air"),
+    ("backhaul_bytes", "f8", "B", "bytes over the backhaul"),
+    ("sequences", "f8", "job", "sequences at the place of the last part"),
+    ("cycle_s", "f8", "s", "decode cycle there"),
+    ("age_s", "f8", "s", "age of what is known of it"),
 )
 
 
@@ -423,6 +458,7 @@ OUTCOME_DTYPE = record(OUTCOME_FIELDS)
 COUNTER_DTYPE = record(COUNTER_FIELDS)
 DEVICE_DTYPE = record(DEVICE_FIELDS)
 MODEL_DTYPE = record(MODEL_FIELDS)
+PLACE_DTYPE, FORECAST_DTYPE = record(PLACE_FIELDS), record(FORECAST_FIELDS)
 ACTION_DTYPE = record(ACTION_FIELDS)
 
 ENTITIES: dict[str, Rows] = {
@@ -442,6 +478,8 @@ ENTITIES: dict[str, Rows] = {
     "device": DEVICE_FIELDS,
     "model": MODEL_FIELDS,
     "action": ACTION_FIELDS,
+    "place": PLACE_FIELDS,
+    "forecast": FORECAST_FIELDS,
 }
 
 
@@ -475,6 +513,8 @@ class World(NamedTuple):
     observation: np.ndarray  # (2, B, N, D) float32: present, and the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise
     candidates: np.ndarray  # (B, N, C, F) float32, or (B, N, 0, F) when nobody asked
+    place: np.recarray  # (B,) PLACE scratch of a prediction
+    forecast: np.recarray  # (B,) FORECAST scratch of a prediction
     actions: np.ndarray  # (B, N) int64 actions of this step
     result: np.ndarray  # (B, N, 1 + terms + costs) float64 reward, its terms, costs
 
