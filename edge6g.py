@@ -82,6 +82,7 @@ def train(
             raise CommandError("--resume goes on with a run, --overwrite replaces it: give one of them")
         loaded = _load(scenario, settings)
         from rich.console import Console
+
         from train.run import train as run
 
         run(

@@ -244,12 +244,15 @@ class BatchEnv:
         """An exact copy of all worlds: a dict of arrays that np.savez takes without pickling."""
         state = {name: np.array(getattr(self.world, name)) for name in k.STATE_FIELDS}
         state["started"] = np.array(self._started)
+        state["fingerprint"] = np.array(self.scenario.fingerprint)
         return state
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Put the worlds back to a saved state; ValueError, and nothing changed, if it is of another scenario or batch size."""
-        for name in k.STATE_FIELDS:
-            mine = getattr(self.world, name)
+        if str(state.get("fingerprint")) != self.scenario.fingerprint:
+            raise ValueError("the saved state does not fit: it is not of this scenario with these settings")
+        for name in (*k.STATE_FIELDS, "started"):
+            mine = np.array(self._started) if name == "started" else getattr(self.world, name)
             if name not in state or state[name].shape != mine.shape or state[name].dtype != mine.dtype:
                 raise ValueError(f"the saved state does not fit: {name} differs in shape or type")
         for name in k.STATE_FIELDS:

@@ -27,7 +27,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
     tables = costs.kernel_tables(devices, variants)
     trace, services = _services(scenario)
     limits = [limits_array(observation_features(scenario)), limits_array(CANDIDATE_FEATURES)]
-    shared = {
+    shared: dict[str, Any] = {
         "setup": _setup(scenario, devices, debug),
         "service": services,
         "action": _columns(k.ACTION_DTYPE, route=table[:, 0], precision=table[:, 3]),
@@ -41,7 +41,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
             [tables.attention_decode, tables.attention_prefill, tables.head_s, tables.layer_s], axis=2
         ),
     }
-    state = _state(scenario, num_worlds, len(variants), len(table), candidates)
+    state: dict[str, Any] = _state(scenario, num_worlds, len(variants), len(table), candidates)
     world = k.World(**shared, **state)
     _place_nodes(scenario, world, devices)
     return world
@@ -220,7 +220,7 @@ def _records(shape: tuple[int, ...], dtype: np.dtype) -> np.recarray:
     return np.zeros(shape, dtype).view(np.recarray)
 
 
-def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict[str, np.ndarray]:
+def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict[str, Any]:
     n, peers, u = scenario.nodes.count, scenario.neighbours, scenario.num_ues
     cells = min(scenario.radio.candidate_cells, n)
     j = n * scenario.job_rows_per_node + 1

@@ -6,8 +6,9 @@ import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -147,7 +148,7 @@ class Actions(_Table):
     def _grids_in_order(self) -> Actions:
         for name in ("device_split", "edge_split"):
             grid = getattr(self, name)
-            if grid[0] != 0.0 or any(b <= a for a, b in zip(grid, grid[1:], strict=False)):
+            if grid[0] != 0.0 or any(b <= a for a, b in pairwise(grid)):
                 raise ValueError(f"{name} must start at 0 and rise")
         if len(set(self.precision)) < len(self.precision):
             raise ValueError("precision names a precision twice")
@@ -233,7 +234,7 @@ class Scenario(_Table):
         return self
 
 
-def _known(key: str, values: list[str], names: list[str]) -> None:
+def _known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
     for value in values:
         if value not in names:
             close = difflib.get_close_matches(value, names, n=1)
@@ -289,7 +290,9 @@ def _read(scenario: str | Path) -> tuple[dict[str, Any], str]:
     else:
         close = difflib.get_close_matches(name, scenarios(), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise ScenarioError(f"no scenario {name!r}: there are {', '.join(scenarios())}, or a path to a .toml file{hint}")
+        raise ScenarioError(
+            f"no scenario {name!r}: there are {', '.join(scenarios())}, or a path to a .toml file{hint}"
+        )
     try:
         return tomllib.loads(source), where
     except tomllib.TOMLDecodeError as error:

@@ -24,9 +24,8 @@ from eval.statistics import Estimate, clear_of_zero, estimate, paired_difference
 MAKES = ("usage.json",)
 NOTE = (
     "Shares are of the measured jobs that were decided; a split or precision is counted where the action has one. "
-    "Frozen: only actions with that value, and those in which the column means nothing (reject; for the edge split: "
-    "local), are left to the policy; a job for which none of them but reject is legal is decided freely, so the share "
-    "that has the value then may be below 1. Reward lost: "
+    "Frozen: only the legal actions with the value nearest to it, and those in which the column means nothing (reject; "
+    "for the edge split: local), are left to the policy, so the share that has the value may be below 1. Reward lost: "
     "all columns free less the best constant, interquartile mean of the paired differences with its 95 % interval. The "
     "best constant is chosen on the same seeds, which favours it."
 )
@@ -72,10 +71,14 @@ class Column(NamedTuple):
 
 
 class Restricted:
-    """A policy that has only the actions `allowed` (C,), `hold` and `reject`, or all where no allowed one is legal."""
+    """A policy that has only the legal actions nearest to a wanted value of a column, besides `hold` and `reject`.
 
-    def __init__(self, policy: Policy, allowed: np.ndarray) -> None:
-        self._policy, self._allowed = policy, allowed
+    distance: int64 (C,), 0 for the value itself. Where it is illegal (a job whose raw prompt must stay on its device, say) the
+    nearest legal value stands in for it, so that a frozen column leaves no free choice to such a job either.
+    """
+
+    def __init__(self, policy: Policy, distance: np.ndarray) -> None:
+        self._policy, self._distance = policy, distance
         self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
 
     def reset(self, num_worlds: int) -> None:
@@ -85,10 +88,11 @@ class Restricted:
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does with the narrower mask; see Policy.act."""
         mask = obs["action_mask"]
-        narrow = mask * self._allowed.astype(mask.dtype)
-        lifted = narrow.sum(axis=-1, keepdims=True) == 0
-        narrow[..., [HOLD, REJECT]] = mask[..., [HOLD, REJECT]]
-        return self._policy.act({**obs, "action_mask": np.where(lifted, mask, narrow)}, rng)
+        serves = np.ones(mask.shape[-1], bool)
+        serves[[HOLD, REJECT]] = False
+        distance = np.where((mask == 1) & serves, self._distance, np.iinfo(np.int64).max)
+        nearest = distance.min(axis=-1, keepdims=True)
+        return self._policy.act({**obs, "action_mask": mask * (~serves | (distance == nearest))}, rng)
 
 
 def columns_of(layout: Layout) -> list[Column]:
@@ -134,14 +138,20 @@ def usage(
 
 def _frozen(make: MakePolicy, columns: Sequence[Column]) -> dict[str, MakePolicy]:
     return {
-        _run_name(column, value): partial(_restrict, make, ~column.means | (column.numbers == number))
+        _run_name(column, value): partial(_restrict, make, _distance(column, number))
         for column in columns
         for number, value in enumerate(column.values)
     }
 
 
-def _restrict(make: MakePolicy, allowed: np.ndarray, layout: Layout) -> Restricted:
-    return Restricted(make(layout), allowed & (layout.action_table[:, 0] >= LOCAL))
+def _distance(column: Column, number: int) -> np.ndarray:
+    """How far each action is from a value, int64 (C,): steps along the grid, but any other route is as far as another."""
+    steps = np.abs(column.numbers - number)
+    return np.where(column.means, np.minimum(steps, 1) if column.name == "route" else steps, 0)
+
+
+def _restrict(make: MakePolicy, distance: np.ndarray, layout: Layout) -> Restricted:
+    return Restricted(make(layout), distance)
 
 
 def _run_name(column: Column, value: str) -> str:
@@ -257,12 +267,12 @@ def _finding(name: str, column: ColumnUsage) -> list[str]:
     """What is to be said of a column that the policy could do without."""
     lost, best = column["reward_lost"], column["best_constant"]
     reach = next(value["share_frozen"] for value in column["values"] if value["value"] == best)
-    constant = best if reach == 1.0 else f"{best} where that is legal ({100 * reach:.1f} % of its decisions)"
+    constant = best if reach == 1.0 else f"{best}, or the nearest legal value ({100 * (1.0 - reach):.1f} % of its decisions)"
     if not clear_of_zero(lost):
         return [f"{name}: no loss is seen when it is always {constant}: {_interval(lost)}."]
     if (lost["iqm"] or 0.0) < 0.0:
         return [f"{name}: always {constant} would be better, the loss is {_interval(lost)}."]
-    return []
+    return [f"{name}: {_interval(lost)} is lost when it is always {constant}."]
 
 
 def _number(value: float | None) -> str:

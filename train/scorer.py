@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     "learning_rate": 3e-4,
     "batch_decisions": 4096,
     "minibatch": 512,
-    "epochs": 3,
+    "epochs": 2,
     "clip": 0.2,
     "value_weight": 1.0,
     "max_grad_norm": 0.5,
@@ -147,10 +147,12 @@ class ScorerAlgorithm(BaseAlgorithm):
         torch.set_num_threads(_UPDATE_THREADS)
         advantage = batch.worth - batch.value
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        with torch.no_grad():
+            inputs = (*self.policy.net.inputs(batch.context, batch.candidates, batch.legal), batch.legal)
         losses: dict[str, list[float]] = {}
         for _ in range(self.settings["epochs"]):
             for part in torch.randperm(len(advantage), generator=self._generator).split(self.settings["minibatch"]):
-                for name, loss in self._minibatch(batch, advantage, part).items():
+                for name, loss in self._minibatch(inputs, batch, advantage, part).items():
                     losses.setdefault(name, []).append(loss)
         unexplained = torch.var(batch.worth - batch.value) / (torch.var(batch.worth) + 1e-8)
         self.logger.record("train/worth_per_decision", float(batch.worth.mean()))
@@ -158,9 +160,11 @@ class ScorerAlgorithm(BaseAlgorithm):
         for name, values in losses.items():
             self.logger.record(f"train/{name}", float(np.mean(values)))
 
-    def _minibatch(self, batch: DecisionBatch, advantage: torch.Tensor, part: torch.Tensor) -> dict[str, float]:
+    def _minibatch(
+        self, inputs: tuple[torch.Tensor, ...], batch: DecisionBatch, advantage: torch.Tensor, part: torch.Tensor
+    ) -> dict[str, float]:
         """One gradient step on the decisions `part`."""
-        logits, value = self.policy.net(batch.context[part], batch.candidates[part], batch.legal[part])
+        logits, value = self.policy.net.score(*(tensor[part] for tensor in inputs))
         log_probs = torch.log_softmax(logits, dim=1)
         log_prob = log_probs.gather(1, batch.choice[part, None])[:, 0]
         ratio = torch.exp(log_prob - batch.log_prob[part])

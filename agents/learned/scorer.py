@@ -51,7 +51,7 @@ class ScorerConfig:
     """Width of both hidden layers."""
     beta: float = 40.0
     """Inverse temperature: a candidate worth 0.1 more is exp(4) times as likely."""
-    top: int = 24
+    top: int = 16
     """Candidates that are scored: those with the highest predicted utility; the rest are never chosen."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,18 +79,30 @@ class Scorer(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, context: torch.Tensor, candidates: torch.Tensor, legal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, context: torch.Tensor, candidates: torch.Tensor, legal: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (n, top) of pre-selected candidates and values (n,).
 
         context: (n, D) raw observations; candidates: (n, top, F) raw; legal: bool (n, top).
         """
+        return self.score(*self.inputs(context, candidates, legal), legal)
+
+    def inputs(
+        self, context: torch.Tensor, candidates: torch.Tensor, legal: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scaled inputs (n, top, width) and predicted utilities (n, top); nothing learned, so once for all epochs."""
         utility = candidates[..., self.utility].masked_fill(~legal, -torch.inf)
-        best = utility.max(dim=1, keepdim=True).values
-        regret = torch.where(legal, utility - best, torch.zeros_like(utility)).unsqueeze(-1)
+        regret = torch.where(legal, utility - utility.max(dim=1, keepdim=True).values, torch.zeros_like(utility))
         shared = self.scale_context(context[:, self.context_index]).unsqueeze(1).expand(-1, candidates.shape[1], -1)
-        x = torch.cat([shared, self.scale_candidate(candidates), regret], dim=-1)
-        x = torch.relu(self.second(torch.relu(self.first(x))))
-        scores = utility - best + self.correction(x).squeeze(-1)
+        return torch.cat([shared, self.scale_candidate(candidates), regret.unsqueeze(-1)], dim=-1), utility
+
+    def score(
+        self, inputs: torch.Tensor, utility: torch.Tensor, legal: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and values of `inputs`; see forward."""
+        x = torch.relu(self.second(torch.relu(self.first(inputs))))
+        scores = utility - utility.max(dim=1, keepdim=True).values + self.correction(x).squeeze(-1)
         logits = (self.config.beta * scores).masked_fill(~legal, -1e9)
         # The value is that of the choice that the policy makes: the candidates' values weighted by its probabilities.
         weights = torch.softmax(logits.detach(), dim=1)

@@ -207,9 +207,7 @@ def _rate_bit_s(w, sinr_db, bandwidth_hz):
     ceiling = 1.0 / (10.0 ** (-sinr_db / 10.0) + 10.0 ** (-setup.evm_db / 10.0))
     usable_db = 10.0 * math.log10(ceiling) - setup.margin_db
     layers = radio.layers_of(usable_db, setup.max_layers)
-    efficiency = radio.spectral_efficiency_of(
-        w.mcs[0], w.mcs[1], usable_db - 10.0 * math.log10(layers)
-    )
+    efficiency = radio.spectral_efficiency_of(w.mcs[0], w.mcs[1], usable_db - 10.0 * math.log10(layers))
     return layers * efficiency * bandwidth_hz * setup.uplink_efficiency
 
 

@@ -43,7 +43,11 @@ def setup_s(w, device, v, layers, tokens, with_head):
     budget = w.setup[0].token_budget
     while done < tokens:
         chunk = min(budget, tokens - done)
-        total_s += prefill_s(w, device, v, layers, chunk, done, 0.0) + w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s
+        total_s += (
+            prefill_s(w, device, v, layers, chunk, done, 0.0)
+            + w.device[device].iteration_overhead_s
+            + w.device[device].sequence_overhead_s
+        )
         if with_head:
             total_s += w.cost[device, v, 6] + w.cost[device, v, 7]
         done += chunk
@@ -53,7 +57,11 @@ def setup_s(w, device, v, layers, tokens, with_head):
 @njit_inner
 def whole_prompt_s(w, device, v, layers, tokens, with_head):
     """The same in one pass: what a UE's device or the cloud does, which serve a prompt on its own."""
-    total_s = prefill_s(w, device, v, layers, tokens, 0.0, 0.0) + w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s
+    total_s = (
+        prefill_s(w, device, v, layers, tokens, 0.0, 0.0)
+        + w.device[device].iteration_overhead_s
+        + w.device[device].sequence_overhead_s
+    )
     if with_head:
         total_s += w.cost[device, v, 6] + w.cost[device, v, 7]
     return total_s

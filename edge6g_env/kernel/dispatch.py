@@ -6,10 +6,10 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import costing, path
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.world import (
-    DISPATCH,
     ACTIVE,
     DEVICE_BUSY,
     DEVICE_TOO_SMALL,
+    DISPATCH,
     DONE,
     HOLD,
     LOCAL,

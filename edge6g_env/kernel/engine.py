@@ -11,7 +11,7 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import costing, memory, path
-from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, INBOX, DECODE, LINK, UPLINK
+from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, DECODE, INBOX, LINK, UPLINK
 
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
 _LOAD_MEMORY_S = 1.0  # time constant of prefill_share
@@ -73,7 +73,9 @@ def _set_cycle(w, b, i):
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
         with_head = variant.high == w.model[v].layers
-        variant.iteration_s = costing.decode_iteration_s(w, node.accelerator, v, tokens, context, variant.share, with_head)
+        variant.iteration_s = costing.decode_iteration_s(
+            w, node.accelerator, v, tokens, context, variant.share, with_head
+        )
         variant.last_used_s = w.episode[b].now_s
         node.cycle_s += variant.iteration_s
 

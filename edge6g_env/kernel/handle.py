@@ -13,6 +13,9 @@ import numpy as np
 from llvmlite import ir
 from numba import typeof, types
 from numba.core import config
+from numba.core.imputils import impl_ret_borrowed
+from numba.core.pythonapi import NativeValue
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import (
     lower_getattr_generic,
     models,
@@ -20,9 +23,6 @@ from numba.extending import (
     typeof_impl,
     unbox,
 )
-from numba.core.imputils import impl_ret_borrowed
-from numba.core.pythonapi import NativeValue
-from numba.core.typing.templates import AttributeTemplate, infer_getattr
 
 from edge6g_env.kernel.world import World
 

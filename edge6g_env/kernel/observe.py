@@ -194,4 +194,3 @@ def observe(w, b):
         for k in range(w.link.shape[2]):
             at = _put_neighbour(w, b, i, k, row, at)
         _clip(row, w.limits, 0)
-

@@ -12,7 +12,18 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel, costing, memory
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, normal
-from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, INBOX, CLOUD_WAIT, DECODE, DEVICE, FINISHED, LINK, NODE_PREFILL, UPLINK
+from edge6g_env.kernel.world import (
+    ACTIVE,
+    AT_CLOUD,
+    CLOUD_WAIT,
+    DECODE,
+    DEVICE,
+    FINISHED,
+    INBOX,
+    LINK,
+    NODE_PREFILL,
+    UPLINK,
+)
 
 _KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
 TOKEN_BYTES = 4.0  # a token id
@@ -226,7 +237,9 @@ def _node_token_s(w, b, job, part):
     share = (high - low) / w.model[job.variant].layers
     if node.decode_rate <= 0.0 or variant.tokens <= 0.0:
         context = job.prompt_tokens + job.done_tokens
-        return costing.decode_iteration_s(w, node.accelerator, job.variant, 1.0, context, share, high == w.model[job.variant].layers)
+        return costing.decode_iteration_s(
+            w, node.accelerator, job.variant, 1.0, context, share, high == w.model[job.variant].layers
+        )
     cycle_s = 1.0 / node.decode_rate
     if share >= variant.share and job.layer_1 == 0 and job.layer_2 in (0, w.model[job.variant].layers):
         return cycle_s

@@ -7,7 +7,7 @@ import math
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.rng import FOR_ARRIVAL, FOR_LENGTH, FOR_SERVICE, FOR_TRACE_START, FOR_UE, exponential, uniform
-from edge6g_env.kernel.world import DISPATCH, SPARE, QUEUED, REJECTED
+from edge6g_env.kernel.world import DISPATCH, QUEUED, REJECTED, SPARE
 
 
 @njit_inner

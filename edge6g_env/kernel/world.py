@@ -508,7 +508,7 @@ class World(NamedTuple):
     replay: np.recarray  # (B, S) REPLAY
     job: np.recarray  # (B, J) JOB
     rows: np.ndarray  # (B, 3, J) int64 job rows: dispatched, a stack of free ones, waiting for the cloud
-    places: np.ndarray  # (B, N, 2, Q) int64 job rows at a node: waiting for a decision, waiting for weights, KV or prefill
+    places: np.ndarray  # (B, N, 2, Q) int64 job rows at a node: to be decided, waiting for weights, KV or prefill
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
     observation: np.ndarray  # (2, B, N, D) float32: present, and the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise

@@ -33,16 +33,18 @@ class Recorder:
         return np.zeros(self.mask.shape[:2], np.int64)
 
 
-def test_the_mask_is_narrowed_and_lifted_where_nothing_would_remain(layout: Layout):
-    allowed = layout.action_table[:, 3] == 1
-    allowed[[HOLD, REJECT]] = False
+def test_the_mask_is_narrowed_to_the_nearest_legal_value(layout: Layout):
+    precision = layout.action_table[:, 3]
+    distance = np.abs(precision - 2)
+    serves = layout.action_table[:, 0] >= LOCAL
     mask = np.ones((1, 3, layout.num_actions), np.int8)
-    mask[0, 1, allowed] = 0  # no allowed action is legal
+    mask[0, 1, serves & (precision == 2)] = 0  # the wanted value is illegal
     mask[0, 2, REJECT:] = 0  # no job
     recorder = Recorder()
-    usage.Restricted(recorder, allowed).act({"action_mask": mask}, np.random.default_rng(0))
-    assert np.flatnonzero(recorder.mask[0, 0]).tolist() == [HOLD, REJECT, *np.flatnonzero(allowed)]
-    np.testing.assert_array_equal(recorder.mask[0, 1:], mask[0, 1:])
+    usage.Restricted(recorder, distance).act({"action_mask": mask}, np.random.default_rng(0))
+    assert np.flatnonzero(recorder.mask[0, 0]).tolist() == [HOLD, REJECT, *np.flatnonzero(serves & (precision == 2))]
+    assert np.flatnonzero(recorder.mask[0, 1]).tolist() == [HOLD, REJECT, *np.flatnonzero(serves & (precision == 1))]
+    assert np.flatnonzero(recorder.mask[0, 2]).tolist() == [HOLD]
 
 
 def test_columns_mean_something_where_the_action_table_says(layout: Layout):

@@ -1,0 +1,291 @@
+"""Writes docs/scenarios/NAME.md and NAME.png from the scenarios that ship: `python docs/make_scenarios.py`.
+
+Everything on a page comes from the TOML file, its comments, the layout and the traces, except the two sentences in HARD below. The table of
+figures is filled from a comparison of the scenario (--results, else runs/NAME if it is there); without one the page keeps the table it has.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["NUMBA_DISABLE_JIT"] = "1"  # one reset of one world: a second in Python, a minute to compile
+
+import argparse
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib.figure import Figure
+
+from edge6g_env.batch import BatchEnv
+from edge6g_env.build import neighbours_of, node_positions_m, read_trace
+from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
+from edge6g_env.scenario import Scenario, load_scenario, scenarios
+from edge6g_env.spaces import Layout
+from eval.metrics import METRICS
+from eval.statistics import Estimate, by_reward
+
+PAGES = Path(__file__).resolve().parent / "scenarios"
+POLICIES = "random,local,cloud,round-robin,jsq,greedy"
+SHOWN = ("reward_per_job", "slo_attainment", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
+MAP_SEED = 0
+COLOURS = ("#2f6db3", "#c2571a", "#3b8754", "#7a5aa6", "#8a6d1f", "#b0397a", "#2a8c93", "#5b5b5b")
+
+HARD = {
+    "tiny": "Three accelerators of very different speed serve two models, and neither service may send a raw prompt to the cloud: the node "
+    "that a job reaches is often not the one to run it. The assistant has to run at least one layer on the phone, so each of its tokens "
+    "crosses the radio unless the phone runs the whole model.",
+    "campus": "Accelerators are unequal, three models compete for their memory and UEs crowd around two hotspots, so the node that a job "
+    "reaches is often the wrong one, and what a neighbour reported 0.2 s ago is what its other neighbours act on too. Code wants its first "
+    "token within 0.5 s and keeps its raw prompt on the site, the assistant needs a layer on the phone, and the cloud takes its price by "
+    "the token.",
+    "azure": "Jobs come in the bursts of the recorded traces, and code prompts of thousands of tokens meet chat answers of hundreds on the "
+    "same accelerators, so one long prefill delays every stream of its node. No cell has an accelerator that is far ahead of the others, so "
+    "the question is less who is fast than who is free, and what is known of that is 0.2 s old.",
+}
+
+
+def main() -> None:
+    """Write the pages and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="scenarios (all that ship)")
+    parser.add_argument(
+        "--results", action="append", default=[], metavar="FOLDER", help="of `edge6g compare`; may be repeated"
+    )
+    options = parser.parse_args()
+    results = [Path(folder) for folder in options.results]
+    for name in options.names or scenarios():
+        scenario = load_scenario(name)
+        page = PAGES / f"{name}.md"
+        kept = _kept_figures(page)
+        figures = _figures(scenario, [*results, Path("runs") / name]) or kept or _no_figures(name)
+        draw_map(scenario).savefig(PAGES / f"{name}.png", dpi=130)
+        page.write_text("\n".join(_page(scenario, figures)) + "\n", encoding="utf-8")
+        print(page.relative_to(PAGES.parents[1]))
+
+
+def _page(scenario: Scenario, figures: str) -> Iterator[str]:
+    """Lines of a page: the outline is the same for every scenario."""
+    name, layout = scenario.name, Layout(scenario)
+    yield f"# {name}\n"
+    yield "<!-- Written by docs/make_scenarios.py: edit that file or the TOML. -->"
+    yield f"{scenario.summary} `edge6g scenarios show {name}`\n"
+    yield f"![Map of {name}]({name}.png)\n"
+    yield f"Seed {MAP_SEED} at its start: nodes, their Xn links, UEs in the colour of the node that serves them with the way to their next"
+    yield "waypoint, hotspots, and the backhaul of each node. `python docs/make_scenarios.py`\n"
+    yield f"## What is hard here\n\n{HARD.get(name, '')}\n"
+    yield "## Entities and rates\n"
+    yield from _entities(scenario)
+    yield from _services(scenario)
+    yield "\n## Choices\n"
+    yield from _choices(layout)
+    yield "\n## Observation\n"
+    yield f'{len(layout.observation)} numbers an agent, and with `observe="candidates"` {len(layout.candidates)} more for each of the'
+    yield f"{layout.num_actions} actions. Values are clipped to their range.\n"
+    yield "<details><summary>All entries</summary>\n"
+    yield from _features(layout)
+    yield "\n</details>\n\n## Reward\n"
+    yield from _reward(scenario)
+    yield f"\n## Rules and bounds\n\n{figures}\n"
+    yield "Bounds (a planner that knows the future, one that rolls the world out) are not there yet.\n"
+    yield "## Versions\n\n| version | what |\n|---|---|"
+    yield f"| `{scenario.id}` | the present one; behaviour never changes under a version, see CHANGELOG.md |"
+    yield "\n## Sources and judgement\n"
+    yield from _sources(name)
+
+
+def _entities(scenario: Scenario) -> Iterator[str]:
+    nodes, ues, cloud, time = scenario.nodes, scenario.ues, scenario.cloud, scenario.time
+    yield "| entity | |\n|---|---|"
+    yield f"| nodes | {nodes.count}, {nodes.spacing_m:g} m apart: {', '.join(nodes.devices)} in turn |"
+    yield f"| Xn | {scenario.neighbours} neighbours a node, {_rate(scenario.xn.rate_bit_s)}, {1e3 * scenario.xn.delay_s:g} ms |"
+    yield f"| backhaul | {_rate(scenario.backhaul.rate_bit_s)} a node, {1e3 * scenario.backhaul.delay_s:g} ms |"
+    yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token |"
+    walk = f"walking {ues.speed_min_m_s:g} to {ues.speed_max_m_s:g} m/s"
+    yield f"| UEs | {scenario.num_ues} {ues.device}, {walk}, {ues.hotspots} hotspots take {ues.hotspot_share:.0%} of the waypoints |"
+    yield f"| radio | {scenario.radio.environment}, {scenario.radio.preset} |"
+    arrivals = scenario.arrivals
+    how = "Poisson" if arrivals.kind == "poisson" else "the traces replayed"
+    yield f"| arrivals | {arrivals.rate_jobs_s:g} jobs/s ({how}) |"
+    yield f"| time | slots of {1e3 * time.slot_s:g} ms, reports every {time.report_period_s:g} s |"
+    yield f"| episode | {time.episode_s:g} s, of them {time.warmup_s:g} s warm-up and {time.drain_s:g} s drain, not measured |\n"
+
+
+def _services(scenario: Scenario) -> Iterator[str]:
+    yield "| service | model | privacy | jobs/s | prompt mean (tokens) | output mean (tokens) | TTFT | TPOT | expires |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for one in scenario.service:
+        _, prompt, output = read_trace(one.trace).mean(axis=0)
+        lengths = f"{one.share * scenario.arrivals.rate_jobs_s:.3g} | {prompt:.0f} | {output:.0f}"
+        times = f"{one.ttft_slo_s:g} s | {1e3 * one.tpot_slo_s:g} ms | {one.expire_s:g} s"
+        yield f"| {one.name} | {one.model} | {one.privacy} | {lengths} | {times} |"
+
+
+def _choices(layout: Layout) -> Iterator[str]:
+    grid = layout.scenario.actions
+    yield f"`Discrete({layout.num_actions})`, the distinct combinations of\n"
+    yield "| column | values |\n|---|---|"
+    yield f"| route | hold, reject, local, {layout.scenario.neighbours} neighbours, cloud |"
+    yield f"| device split | {', '.join(f'{share:g}' for share in grid.device_split)} of the layers |"
+    yield f"| edge split | {', '.join(f'{share:g}' for share in grid.edge_split)} of the layers that remain |"
+    yield f"| precision | {', '.join(grid.precision)} |"
+
+
+def _features(layout: Layout) -> Iterator[str]:
+    yield "| observation | unit | low | high |\n|---|---|---|---|"
+    for feature in layout.observation:
+        yield f"| `{feature.name}` | {feature.unit} | {feature.low:g} | {feature.high:g} |"
+    yield "\n| candidate | unit | low | high |\n|---|---|---|---|"
+    for feature in layout.candidates:
+        yield f"| `{feature.name}` | {feature.unit} | {feature.low:g} | {feature.high:g} |"
+
+
+def _reward(scenario: Scenario) -> Iterator[str]:
+    reward = scenario.reward
+    yield "Per finished job `quality x timeliness`, less\n"
+    yield "| term | weight |\n|---|---|"
+    yield f"| price | {reward.price_per_usd:g} a USD |"
+    yield f"| energy | {reward.energy_per_j:g} a joule |"
+    for name in ("rejected", "expired", "failed"):
+        yield f"| {name} job | {getattr(reward, f'{name}_cost'):g} |"
+    exposed = {service.name: service.exposure_cost for service in scenario.service if service.exposure_cost > 0.0}
+    yield f"| exposure | {', '.join(f'{cost:g} ({name})' for name, cost in exposed.items()) or 'no service asks for it'} |"
+    yield f"\n`reward_mix = {reward.reward_mix:g}`: 0 is each agent's own reward, 1 the mean of all."
+
+
+def _sources(name: str) -> Iterator[str]:
+    """Every key of the TOML file whose line says where its value comes from, and the names of the others."""
+    yield "From the comments of the TOML file; devices, models and prices have theirs in `edge6g_env/costs/data/*.csv`.\n"
+    yield "| key | value | source or judgement |\n|---|---|---|"
+    others = []
+    for key, value, source in _keys(name):
+        if source:
+            yield f"| `{key}` | {value if isinstance(value, str) else json.dumps(value)} | {source} |"
+        else:
+            others.append(f"`{key}`")
+    yield f"\nWhat the scenario chooses, without a source: {', '.join(dict.fromkeys(others))}."
+
+
+def _keys(name: str) -> Iterator[tuple[str, object, str]]:
+    """Key, value and comment of each line of the TOML file that has a key; services by their names."""
+    table = service = ""
+    for line in (resources.files("edge6g_env") / "scenarios" / f"{name}.toml").read_text(encoding="utf-8").splitlines():
+        if head := re.fullmatch(r"\[+([\w.]+)\]+", line.strip()):
+            table, service = head[1], ""
+        elif found := re.fullmatch(r"(\w+) = (.+?)(?:\s+# (.+))?", line):
+            key, value = found[1], tomllib.loads(f"value = {found[2]}")["value"]
+            if table == "service" and key == "name":
+                service = f"{value}."
+            elif table:
+                yield f"{table}.{service}{key}", value, found[3] or ""
+
+
+def _figures(scenario: Scenario, folders: list[Path]) -> str | None:
+    """The table of a comparison, from the first folder that holds one of this scenario as it is now."""
+    for folder in folders:
+        if not (folder / "summary.json").is_file():
+            continue
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if run.get("fingerprint") != scenario.fingerprint:
+            continue
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        metrics = [metric for metric in METRICS if metric.name in SHOWN]
+        lines = [f"Interquartile mean over {len(summary['seeds'])} seeds [95 % interval], `{run['command']}`:\n"]
+        units = (f"{m.label}{f' ({m.display_unit})' if m.display_unit != '1' else ''}" for m in metrics)
+        lines += [f"| policy | {' | '.join(units)} |", "|---" * (len(metrics) + 1) + "|"]
+        for policy in by_reward(summary):
+            estimates = summary["policies"][policy]["metrics"]
+            cells = (_cell(estimates[metric.name], metric.shown_scale) for metric in metrics)
+            lines.append(f"| `{policy}` | {' | '.join(cells)} |")
+        return _marked("\n".join(lines))
+    return None
+
+
+def _cell(one: Estimate, scale: float) -> str:
+    if one["iqm"] is None:
+        return ""
+    digits = [f"{value * scale:.3g}" for value in (one["iqm"], one["low"], one["high"]) if value is not None]
+    return digits[0] if len(digits) < 3 else f"{digits[0]} [{digits[1]}, {digits[2]}]"
+
+
+def _no_figures(name: str) -> str:
+    command = f"edge6g compare --scenario {name} --policies {POLICIES} --seeds 20 --out runs/{name}"
+    return _marked(f"`{command}`, then `python docs/make_scenarios.py` puts its table here.")
+
+
+def _marked(text: str) -> str:
+    return f"<!-- figures -->\n{text}\n<!-- /figures -->"
+
+
+def _kept_figures(page: Path) -> str | None:
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    found = re.search(r"<!-- figures -->\n.*?<!-- /figures -->", text, flags=re.DOTALL)
+    return found[0] if found else None
+
+
+def _rate(bit_s: float) -> str:
+    return f"{bit_s / 1e9:g} Gbit/s"
+
+
+def draw_map(scenario: Scenario) -> Figure:
+    """Nodes, Xn links, UEs with their next waypoint, hotspots and the cloud, to scale in metres but for the cloud."""
+    env = BatchEnv(scenario, num_worlds=1)
+    env.reset(seed=MAP_SEED)
+    setup, ue = env.world.setup[0], env.world.ue[0]
+    nodes = node_positions_m(scenario)
+    margin = 0.12 * float(setup.height_m) + 20.0
+    width, height = setup.width_m + 2 * margin, setup.height_m + 3.4 * margin
+    figure = Figure(figsize=(9.0, 9.0 * height / width), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(xlim=(-margin, setup.width_m + margin), ylim=(-margin, setup.height_m + 2.4 * margin), aspect="equal")
+    axes.set(xlabel="m", ylabel="m", yticks=np.arange(0, setup.height_m + 1, scenario.nodes.spacing_m))
+    axes.add_patch(matplotlib.patches.Rectangle((0, 0), setup.width_m, setup.height_m, fill=False, ec="#bbbbbb"))
+    cloud = setup.width_m / 2, setup.height_m + 1.7 * margin
+    for i, peers in enumerate(neighbours_of(scenario)):
+        axes.plot(*zip(nodes[i], cloud, strict=True), ":", color="#999999", lw=0.8, zorder=1)
+        for peer in peers:
+            axes.plot(*zip(nodes[i], nodes[peer], strict=True), color="#777777", lw=1.2, zorder=1)
+    for centre in _hotspots_m(env):
+        axes.add_patch(matplotlib.patches.Circle(centre, setup.hotspot_radius_m, color="#f0b429", alpha=0.25, lw=0))
+    colours = [COLOURS[i % len(COLOURS)] for i in range(scenario.nodes.count)]
+    served = [colours[i] for i in ue["node"]]
+    for x, y, to_x, to_y, colour in zip(ue["x_m"], ue["y_m"], ue["to_x_m"], ue["to_y_m"], served, strict=True):
+        axes.plot([x, to_x], [y, to_y], color=colour, lw=0.5, alpha=0.25, zorder=2)
+    axes.scatter(ue["x_m"], ue["y_m"], s=16, c=served, zorder=3)
+    axes.scatter(nodes[:, 0], nodes[:, 1], s=110, marker="s", c=colours, edgecolors="black", zorder=4)
+    for i, (x, y) in enumerate(nodes):
+        device = scenario.nodes.devices[i % len(scenario.nodes.devices)]
+        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8}
+        axes.annotate(f"node_{i}\n{device}", (x, y), (0, -11), textcoords="offset points", ha="center", va="top",
+                      fontsize=7.5, bbox=box, zorder=5)  # fmt: skip
+    text = f"cloud: {scenario.cloud.device}, {scenario.cloud.concurrency} places"
+    axes.text(
+        *cloud, text, ha="center", va="center", fontsize=9, bbox={"boxstyle": "round", "fc": "white", "ec": "#555555"}
+    )
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def _hotspots_m(env: BatchEnv) -> list[tuple[float, float]]:
+    """Centres of the hotspots, by the same random numbers as in kernel/mobility.py."""
+    setup, key = env.world.setup[0], env.world.episode[0].key
+    with np.errstate(over="ignore"):
+        return [
+            (
+                uniform(key, FOR_HOTSPOT, spot, 0) * float(setup.width_m),
+                uniform(key, FOR_HOTSPOT, spot, 1) * float(setup.height_m),
+            )
+            for spot in range(int(setup.hotspots))
+        ]
+
+
+if __name__ == "__main__":
+    main()
