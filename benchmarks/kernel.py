@@ -55,24 +55,25 @@ def main() -> None:
     }
     with_candidates = batch["batch_env, candidates"]
     threads = batch_s(options.scenario, recording.actions, warm, threads=2)
-    table = Table("what", "value", "of", box=None, pad_edge=False)
+    table = Table("what", "value", "", box=None, pad_edge=False)
     for name, seconds in batch.items():
         rate = options.worlds * agents / seconds
-        table.add_row(name, f"{rate / 1e3:.0f} k agent-steps/s", f"{options.worlds} worlds, one thread")
-    table.add_row("two threads against one", f"{batch['batch_env'] / threads:.2f} times as fast", "batch_env")
+        table.add_row(name, f"{rate / 1e3:.0f} k agent-steps/s", "one thread")
+    table.add_row("two threads", f"{batch['batch_env'] / threads:.2f} x one", "batch_env")
     share = with_candidates / (with_candidates + recording.policy_s)
-    table.add_row("time in the simulator", f"{100 * share:.0f} %", f"a loop of {options.rule} over candidates")
+    table.add_row("time in the simulator", f"{100 * share:.0f} %", f"{options.rule} on batch_env, candidates")
     single, parallel = kernel_s(options.scenario, one, warm), parallel_s(options.scenario, one, warm)
-    table.add_row("parallel_env", f"{1e6 * parallel:.0f} us a step", "one world")
-    table.add_row(
-        "parallel_env against kernel", f"{parallel / single:.1f} times the {1e6 * single:.0f} us", "one world"
-    )
+    table.add_row("kernel, one world", f"{1e6 * single:.0f} us a step", "")
+    table.add_row("parallel_env", f"{1e6 * parallel:.0f} us a step", f"{parallel / single:.1f} x kernel, one world")
     for observe in ("plain", "candidates"):
-        table.add_row("memory", f"{world_bytes(options.scenario, observe) / 1e6:.2f} MB a world", observe)
-    table.add_row("load", f"{recording.jobs_in_flight:.1f} jobs in flight a world", "at the end")
-    table.add_row("", f"{recording.decisions:.2f} decisions a world and slot", "")
-    Console().print(f"{scenario.id}, {agents} agents, decisions of {options.rule}", highlight=False)
-    Console().print(table)
+        table.add_row("memory a world", f"{world_bytes(options.scenario, observe) / 1e6:.2f} MB", observe)
+    table.add_row("jobs in flight", f"{recording.jobs_in_flight:.1f} a world", "at the end")
+    table.add_row("decisions", f"{recording.decisions:.2f} a slot", "a world")
+    console = Console()
+    console.print(
+        f"{scenario.id}, {agents} agents, {options.worlds} worlds, decisions of {options.rule}", highlight=False
+    )
+    console.print(table)
 
 
 def _options() -> argparse.Namespace:

@@ -47,27 +47,33 @@ HARD = {
     "token within 0.5 s and keeps its raw prompt on the site, the assistant needs a layer on the phone, and the cloud takes its price by "
     "the token.",
     "azure": "Jobs come in the bursts of the recorded traces, and code prompts of thousands of tokens meet chat answers of hundreds on the "
-    "same accelerators, so one long prefill delays every stream of its node. No cell has an accelerator that is far ahead of the others, so "
+    "same accelerators, so one long prefill delays every stream of its node. No accelerator is far ahead of the others, so "
     "the question is less who is fast than who is free, and what is known of that is 0.2 s old.",
 }
 
 
 def main() -> None:
-    """Write the pages and pictures."""
+    """Write the pages and pictures, or check that the pages are those that would be written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="scenarios (all that ship)")
     parser.add_argument(
         "--results", action="append", default=[], metavar="FOLDER", help="of `edge6g compare`; may be repeated"
     )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a page is out of date")
     options = parser.parse_args()
-    results = [Path(folder) for folder in options.results]
     for name in options.names or scenarios():
-        scenario = load_scenario(name)
-        page = PAGES / f"{name}.md"
-        kept = _kept_figures(page)
-        figures = _figures(scenario, [*results, Path("runs") / name]) or kept or _no_figures(name)
+        if name not in HARD:
+            parser.error(f"say in two sentences, in HARD, what is hard in {name}")
+        scenario, page = load_scenario(name), PAGES / f"{name}.md"
+        folders = [] if options.check else [*map(Path, options.results), Path("runs") / name]
+        figures = _figures(scenario, folders) or _kept_figures(page) or _no_figures(name)
+        text = "\n".join(_page(scenario, figures)) + "\n"
+        if options.check:
+            if not page.is_file() or page.read_text(encoding="utf-8") != text:
+                raise SystemExit(f"{page.name} is out of date: python docs/make_scenarios.py {name}")
+            continue
         draw_map(scenario).savefig(PAGES / f"{name}.png", dpi=130)
-        page.write_text("\n".join(_page(scenario, figures)) + "\n", encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
         print(page.relative_to(PAGES.parents[1]))
 
 
@@ -80,7 +86,7 @@ def _page(scenario: Scenario, figures: str) -> Iterator[str]:
     yield f"![Map of {name}]({name}.png)\n"
     yield f"Seed {MAP_SEED} at its start: nodes, their Xn links, UEs in the colour of the node that serves them with the way to their next"
     yield "waypoint, hotspots, and the backhaul of each node. `python docs/make_scenarios.py`\n"
-    yield f"## What is hard here\n\n{HARD.get(name, '')}\n"
+    yield f"## What is hard here\n\n{HARD[name]}\n"
     yield "## Entities and rates\n"
     yield from _entities(scenario)
     yield from _services(scenario)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,9 +145,7 @@ class BatchEnv:
             kernel.run(self._handle, 0, self.num_worlds, True, False)
         self._started = True
 
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of all worlds; actions int (B, N), rows of action_table.
 
         Returns observations, rewards float64 (B, N), terminated bool (B,), truncated bool (B,) and info: `decision` int8 (B, N),
@@ -176,7 +175,7 @@ class BatchEnv:
             edges = np.linspace(0, self.num_worlds, self.threads + 1).astype(int).tolist()
             shares = [
                 self._pool.submit(kernel.run, self._handle, first, end, False, self.skip_idle)
-                for first, end in zip(edges[1:-1], edges[2:], strict=True)
+                for first, end in pairwise(edges[1:])
             ]
             kernel.run(self._handle, 0, edges[1], False, self.skip_idle)
             for share in shares:
@@ -277,7 +276,9 @@ def _announce_compile() -> None:
         return
     _announced = True
     if not _jit.is_cached("run"):
-        print("edge6g: compiling the simulator, once for this version (about a minute) ...", file=sys.stderr, flush=True)
+        print(
+            "edge6g: compiling the simulator, once for this version (about a minute) ...", file=sys.stderr, flush=True
+        )
 
 
 def batch_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 64, **options: Any) -> BatchEnv:

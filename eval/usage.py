@@ -267,7 +267,9 @@ def _finding(name: str, column: ColumnUsage) -> list[str]:
     """What is to be said of a column that the policy could do without."""
     lost, best = column["reward_lost"], column["best_constant"]
     reach = next(value["share_frozen"] for value in column["values"] if value["value"] == best)
-    constant = best if reach == 1.0 else f"{best}, or the nearest legal value ({100 * (1.0 - reach):.1f} % of its decisions)"
+    constant = (
+        best if reach == 1.0 else f"{best}, or the nearest legal value ({100 * (1.0 - reach):.1f} % of its decisions)"
+    )
     if not clear_of_zero(lost):
         return [f"{name}: no loss is seen when it is always {constant}: {_interval(lost)}."]
     if (lost["iqm"] or 0.0) < 0.0:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from stable_baselines3.common.base_class import BaseAlgorithm
+from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
@@ -100,8 +101,11 @@ class _Run:
         observe = "candidates" if algo == "scorer" else "plain"
         env = sb3_vec_env(scenario, num_worlds, threads=threads, observe=observe, skip_idle=True)
         # A resumed run goes on with worlds that it has not seen.
-        env.seed(seed * TRAINING_SEEDS + (num_worlds * record["runs"]) % TRAINING_SEEDS if record else seed * TRAINING_SEEDS)
-        self.model: BaseAlgorithm = ScorerAlgorithm(env, seed) if algo == "scorer" else make_ppo(env, seed)
+        used = num_worlds * record["runs"] % TRAINING_SEEDS if record else 0
+        env.seed(seed * TRAINING_SEEDS + used)
+        self.model: ScorerAlgorithm | MaskablePPO = (
+            ScorerAlgorithm(env, seed) if algo == "scorer" else make_ppo(env, seed)
+        )
         self.best = float("-inf")
         self.spent_s, self.runs = 0.0, 1
         if record:
@@ -110,12 +114,13 @@ class _Run:
 
     @property
     def _network(self) -> torch.nn.Module:
-        return self.model.policy.net if self.algo == "scorer" else self.model.policy
+        return self.model.policy.net if isinstance(self.model, ScorerAlgorithm) else self.model.policy
 
     def policy(self) -> Policy:
         """The policy as it is now, for evaluation."""
         if isinstance(self.model, ScorerAlgorithm):
             return ScorerPolicy(Layout(self.scenario), self.model.policy.net)
+        assert isinstance(self.model.policy, MaskableMultiInputActorCriticPolicy)
         return PpoPolicy(self.model.policy)
 
     def _load(self, record: dict[str, Any]) -> None:

@@ -14,6 +14,10 @@ from edge6g_env.spaces import Feature
 class Scaler(nn.Module):
     """Each entry over its range; those that span decades by their logarithm. Output around [-1, 1], same shape."""
 
+    log: torch.Tensor
+    unit: torch.Tensor
+    top: torch.Tensor
+
     def __init__(self, features: Sequence[Feature]) -> None:
         super().__init__()
         low, high = (np.array([getattr(f, name) for f in features], np.float32) for name in ("low", "high"))

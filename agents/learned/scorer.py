@@ -62,6 +62,8 @@ class ScorerConfig:
 class Scorer(nn.Module):
     """Scores candidates and values the situation, both as corrections to what the cost model predicts."""
 
+    context_index: torch.Tensor
+
     def __init__(self, layout: Layout, config: ScorerConfig) -> None:
         super().__init__()
         self.config = config

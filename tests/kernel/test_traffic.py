@@ -147,15 +147,11 @@ def test_replay_gives_its_jobs_to_ues_at_random(replay):
     assert abs(np.corrcoef(ue[1:], ue[:-1])[0, 1]) < 4.0 / np.sqrt(len(ue))
 
 
-def test_the_whole_replay_has_the_wanted_rate():
-    """Over a whole round of the trace the rate is exact, whatever the bursts: rows / (sum of scaled gaps)."""
+def test_a_round_of_the_trace_closes_with_its_mean_gap():
     batch = batch_env("azure", 1)
     for s, service in enumerate(batch.scenario.service):
-        rows = trace_rows(service.trace)
-        row = batch.world.service[s]
+        rows, row = trace_rows(service.trace), batch.world.service[s]
         assert row.trace_rows == len(rows)
-        round_s = row.trace_span_s * (len(rows) / row.trace_span_s) / (service.share * 8.0)
-        assert len(rows) / round_s == pytest.approx(service.share * 8.0)
         assert row.trace_span_s == pytest.approx(np.ptp(rows[:, 0]) + np.diff(rows[:, 0]).mean())
 
 

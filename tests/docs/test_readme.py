@@ -1,0 +1,121 @@
+"""README.md holds what it says: its examples run, and its list of extensions works word for word on a copy of the packages."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edge6g_env
+from agents.policy import rule_names
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+CHECK = """
+import numpy as np
+import edge6g_env
+
+env = edge6g_env.parallel_env("clinic.toml", nodes={"devices": ["my-card"]})
+names = [name for name, *_ in env.observation_names]
+observations, _ = env.reset(seed=0)
+row = observations["node_0"]["observation"]
+assert names.index("node/load_left_s") == names.index("node/cloud_wait_s") + 1
+assert len(row) == len(names) and env.observation_space("node_0")["observation"].contains(row)
+assert (env.batch.world.node["accelerator"] == 0).all() and env.batch.world.device["tdp_w"][0] == 150.0
+"""
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_an_example_runs(number):
+    exec(compile(EXAMPLES[number], f"README.md, example {number}", "exec"), {})
+
+
+def test_the_example_of_training_reads_a_checkpoint(tmp_path):
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    names = {}
+    exec(compile(block, "training.md", "exec"), names)
+    with pytest.raises(ValueError, match="no checkpoint"):
+        names["play"](tmp_path)
+
+
+def test_there_is_an_example_for_every_door():
+    text = "\n".join(EXAMPLES)
+    for call in ("parallel_env(", "campus_v0.env(", "gymnasium.make(", "make_vec(", " batch_env(", "sb3_vec_env("):
+        assert call in text, call
+
+
+def test_the_tables_name_every_scenario_and_rule():
+    table_rows = "\n".join(line for line in TEXT.splitlines() if line.startswith("|"))
+    for name in (*edge6g_env.scenarios(), *rule_names(), "scorer", "ppo"):
+        assert f"`{name}`" in table_rows, name
+
+
+def test_links_lead_somewhere():
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_pages_of_the_scenarios_are_up_to_date():
+    command = [sys.executable, ROOT / "docs/make_scenarios.py", "--check"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The packages in a folder of their own."""
+    for name in ("edge6g_env", "agents", "eval", "train"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "edge6g.py", tmp_path)
+    return tmp_path
+
+
+def test_the_list_of_extensions_works(copy):
+    rule, device, price, feature, line = _blocks_of_the_list()
+    tiny = (copy / "edge6g_env/scenarios/tiny.toml").read_text(encoding="utf-8")
+    (copy / "clinic.toml").write_text(tiny.replace('name = "tiny"', 'name = "clinic"'), encoding="utf-8")
+    (copy / "agents/rules/shortest_ttft.py").write_text(rule, encoding="utf-8")
+    _append(copy / "edge6g_env/costs/data/devices.csv", device)
+    _append(copy / "edge6g_env/costs/data/prices.csv", price)
+    _insert_after(copy / "edge6g_env/spaces.py", "node/cloud_wait_s", feature)
+    _insert_after(copy / "edge6g_env/kernel/observe.py", "node.cloud_seen_wait_s", line)
+
+    _run(copy, "-c", CHECK)
+    short = [f"--set=time.{key}" for key in ("episode_s=6.0", "warmup_s=0.0", "drain_s=2.0")]
+    options = ["--scenario", "clinic.toml", "--policies", "local,shortest-ttft", "--seeds", "1", "--out", "runs/clinic"]
+    _run(copy, "-m", "edge6g", "compare", *options, *short, '--set=nodes.devices=["my-card"]')
+    rows = (copy / "runs/clinic/episodes.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["policy", "local", "shortest-ttft"]
+
+
+def _blocks_of_the_list():
+    """The indented blocks under "Extend": a rule, a device, its price, a feature, the kernel's line."""
+    part = TEXT[TEXT.index("\n## Extend") : TEXT.index("\n## Licence")]
+    blocks = re.findall(r"^   ```\w+\n(.*?)^   ```", part, flags=re.DOTALL | re.MULTILINE)
+    return [re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in blocks]
+
+
+def _append(path, row):
+    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + row, encoding="utf-8")
+
+
+def _insert_after(path, words, line):
+    """Put `line` behind the only line that has `words`, as far in as that."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    (place,) = [n for n, text in enumerate(lines) if words in text]
+    indent = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
+    path.write_text("".join([*lines[: place + 1], indent + line, *lines[place + 1 :]]), encoding="utf-8")
+
+
+def _run(folder, *arguments):
+    """Run Python on the copy, interpreted: compiling it takes a minute and shows nothing more here."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,179 @@
+"""Continuous batching at a node: what decodes, prompts and other variants cost each other (COSTS 10)."""
+
+import numpy as np
+import pytest
+
+from edge6g_env import costs
+from edge6g_env.kernel.world import DECODE, FINISHED
+
+MODEL, DEVICE = "llama-3.1-8b", "l40s"
+PROMPT = 256.0
+
+
+@pytest.fixture(scope="module")
+def crowd(make_bench):
+    """One L40S with 24 UEs."""
+    return make_bench([DEVICE], ues_a_node=24)
+
+
+def decoding(bench, jobs, name="local, fp16", output=4000.0):
+    """Let `jobs` jobs arrive, and run until all of them decode and none is in prefill."""
+    bench.reset(1)
+    bench.lengths(PROMPT, output)
+    bench.send({u: 0.001 + 1e-5 * u for u in range(jobs)})
+    while len(bench.live()) < jobs or not (bench.world.job["stage"][0, bench.live()] == DECODE).all():
+        assert bench.now_s < 60.0
+        bench.step(name)
+    bench.step()
+    return bench.live()
+
+
+def token_time_s(bench, rows, slots=10):
+    """Mean time of a token of the jobs in `rows`, and their mean context meanwhile."""
+    done, start_s = bench.world.job["done_tokens"][0, rows].copy(), bench.now_s
+    for _ in range(slots):
+        bench.step()
+    now = bench.world.job["done_tokens"][0, rows]
+    contexts = bench.world.job["prompt_tokens"][0, rows] + 0.5 * (done + now)
+    return (bench.now_s - start_s) / (now - done), contexts.mean()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 8, 16, 24])
+def test_a_batch_decodes_in_the_time_of_the_cost_model(crowd, batch):
+    rows = decoding(crowd, batch)
+    each_s, context = token_time_s(crowd, rows)
+    expected = float(costs.decode_step_s(MODEL, DEVICE, context, float(batch), "fp16"))
+    assert each_s == pytest.approx(np.full(batch, expected), rel=0.03)
+
+
+def test_throughput_rises_and_time_per_token_grows_slower_than_the_batch(crowd):
+    times = [token_time_s(crowd, decoding(crowd, n))[0].mean() for n in (1, 4, 16, 24)]
+    assert times == sorted(times)
+    throughput = [n / t for n, t in zip((1, 4, 16, 24), times, strict=True)]
+    assert throughput == sorted(throughput)
+    assert times[2] < 2.0 * times[0]  # the weights are read once for all: far from 16 times
+
+
+def chunk_time_s(running, context, chunk, cached):
+    """COSTS 10: L [linear(n_dec + n_chunk) + attention of the chunk + of the decodes] + head + CPU."""
+    layers = costs.model(MODEL).layers
+
+    def layer_s(tokens):
+        return float(costs.layer_time_s(MODEL, DEVICE, tokens, "fp16"))
+
+    def decode_attention_s(batch):
+        return float(costs.attention_time_s(MODEL, DEVICE, 1.0, context, batch)) if batch else 0.0
+
+    extras_s = float(costs.decode_step_s(MODEL, DEVICE, context, running + 1.0, "fp16"))
+    extras_s -= layers * (layer_s(running + 1.0) + decode_attention_s(running + 1.0))
+    prefill_s = float(costs.attention_time_s(MODEL, DEVICE, chunk, cached))
+    return layers * (layer_s(running + chunk) + prefill_s + decode_attention_s(running)) + extras_s
+
+
+def test_a_prompt_chunk_slows_the_decodes_to_the_time_of_its_iterations(crowd):
+    """Eight sequences decode; a long prompt comes. While it is computed, tokens come at one an iteration of the budget's size."""
+    running = 8
+    rows = decoding(crowd, running)
+    alone_s = token_time_s(crowd, rows)[0].mean()
+    crowd.lengths(20_000.0, 10.0)
+    crowd.send({20: crowd.now_s + 0.001})
+    world, seen = crowd.world, []
+    while world.node["chunk_job"][0, 0] < 0:
+        crowd.step("local, fp16")
+    for _ in range(40):
+        j = int(world.node["chunk_job"][0, 0])
+        cached, chunk = world.job["prefilled"][0, j], world.node["chunk_tokens"][0, 0]
+        context = (world.job["prompt_tokens"] + world.job["done_tokens"])[0, rows].mean()
+        assert chunk == 512.0 - running  # the budget, less the decodes aboard
+        assert world.node["chunk_s"][0, 0] == pytest.approx(chunk_time_s(running, context, chunk, cached), rel=0.03)
+        seen.append(world.node["chunk_s"][0, 0])
+        crowd.step()
+    done, start_s = world.job["done_tokens"][0, rows].copy(), crowd.now_s
+    for _ in range(20):
+        crowd.step()
+        seen.append(world.node["chunk_s"][0, 0])
+    beside_s = (crowd.now_s - start_s) / (world.job["done_tokens"][0, rows] - done)
+    assert beside_s == pytest.approx(np.full(running, np.mean(seen[-20:])), rel=0.03)
+    assert beside_s.min() > 2.0 * alone_s
+
+
+def test_without_a_waiting_prompt_nothing_is_left_of_it(crowd):
+    """After the prompt, decodes run at their own pace again, one more in the batch."""
+    rows = decoding(crowd, 4)
+    crowd.lengths(2000.0, 500.0)
+    crowd.send({20: crowd.now_s + 0.001})
+    for _ in range(100):
+        crowd.step("local, fp16")
+    rows = crowd.live()
+    assert len(rows) == 5
+    assert (crowd.world.job["stage"][0, rows] == DECODE).all()
+    each_s, context = token_time_s(crowd, rows)
+    assert each_s == pytest.approx(np.full(5, float(costs.decode_step_s(MODEL, DEVICE, context, 5.0, "fp16"))), rel=0.03)
+
+
+def test_two_variants_take_turns(crowd):
+    """A node does not batch across models: with a job each, a token takes one iteration of both."""
+    crowd.reset(1)
+    crowd.lengths(PROMPT, 2000.0)
+    crowd.send({0: 0.001})
+    for _ in range(5):
+        crowd.step("local, fp16")
+    crowd.send({1: crowd.now_s + 0.001})
+    while len(crowd.live()) < 2 or not (crowd.world.job["stage"][0, crowd.live()] == DECODE).all():
+        crowd.step("local, int8")
+    crowd.step()
+    rows = crowd.live()
+    assert len(set(crowd.world.job["variant"][0, rows].tolist())) == 2
+    each_s, _ = token_time_s(crowd, rows)
+    contexts = crowd.world.job["prompt_tokens"][0, rows] + crowd.world.job["done_tokens"][0, rows]
+    order = np.argsort(crowd.world.job["variant"][0, rows])
+    expected = sum(
+        float(costs.decode_step_s(MODEL, DEVICE, contexts[place], 1.0, precision))
+        for place, precision in zip(order, ("fp16", "int8"), strict=True)
+    )
+    assert each_s == pytest.approx(np.full(2, expected), rel=0.03)
+
+
+def test_prompts_are_served_in_the_order_of_their_coming(crowd):
+    crowd.reset(1)
+    crowd.lengths(2000.0, 2.0)
+    crowd.send({u: 0.001 + 1e-5 * u for u in range(12)})
+    jobs = crowd.run("local, fp16", 12)
+    first_token = {job["job"]: job["arrival_s"] + job["ttft_s"] for job in jobs}
+    assert [first_token[n] for n in range(12)] == sorted(first_token.values())
+    assert all(job["phase"] == FINISHED for job in jobs)
+    # one accelerator: prompts take turns, so the last one waits for all
+    gaps = np.diff(sorted(first_token.values()))
+    chunks = ((512.0, 0.0), (512.0, 512.0), (512.0, 1024.0), (464.0, 1536.0))
+    single_s = sum(chunk_time_s(0.0, 0.0, new, done) for new, done in chunks)
+    assert gaps[1:] == pytest.approx(np.full(10, single_s), rel=0.1)
+
+
+def test_no_more_sequences_than_max_batch(make_bench):
+    bench = make_bench([DEVICE], ues_a_node=12, **{"serving.max_batch": 4})
+    bench.reset(1)
+    bench.lengths(PROMPT, 100.0)
+    bench.send({u: 0.001 + 1e-5 * u for u in range(12)})
+    ended, most = 0, 0
+    while ended < 12:
+        ended += len(bench.step("local, fp16"))
+        most = max(most, int(bench.world.node["n_admitted"][0, 0]))
+    assert most == 4
+
+
+def test_the_device_shares_its_time_among_its_jobs(make_bench, make_service):
+    """Two jobs of one UE wholly on its phone: each token takes twice as long as alone."""
+    service = make_service(model="llama-3.2-3b")
+    bench = make_bench([DEVICE], services=[service])
+    name, times = "local, 1 on the device, int4", {}
+    for jobs in (1, 2):
+        bench.reset(1)
+        bench.lengths(64.0, 400.0)
+        for _ in range(jobs):
+            bench.send({0: bench.now_s + 0.001})
+            bench.step(name)
+            bench.step(name)
+        while not (bench.world.job["stage"][0, bench.live()] == DECODE).all():
+            bench.step()
+        times[jobs], _ = token_time_s(bench, bench.live())
+    assert times[2] == pytest.approx(np.full(2, 2.0 * times[1][0]), rel=0.03)
