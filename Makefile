@@ -29,8 +29,8 @@ demo: $(STAMP)
 	@$(EDGE6G) train --scenario campus --algo scorer --minutes 2 --seed 0 --threads 2 --out $(DEMO)/train --overwrite
 	@$(EDGE6G) compare --scenario campus --policies $(RULES),$(DEMO)/train --seeds 20 --out $(DEMO)/compare --overwrite
 	@echo
-	@echo "Results:     $(DEMO)/compare (report.html, comparison.png, episodes.csv, summary.json), checkpoint in $(DEMO)/train"
-	@echo "TensorBoard: $(VENV)/bin/tensorboard --logdir $(DEMO)"
+	@echo "Learning curves and comparison together: $(VENV)/bin/tensorboard --logdir $(DEMO)"
+	@echo "Checkpoint: $(DEMO)/train"
 
 # The first line compiles the kernel into the cache, so that two processes do not do it twice.
 test: $(STAMP)

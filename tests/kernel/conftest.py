@@ -30,7 +30,9 @@ def _service(name: str = "chat", model: str = "llama-3.1-8b", share: float = 1.0
 class Bench:
     """One world without surprises: UEs stand still, the air is as fast as its top MCS, jobs come when and as long as told."""
 
-    def __init__(self, devices: list[str], ues_a_node: int = 1, services: list[dict[str, Any]] | None = None, **more: Any):
+    def __init__(
+        self, devices: list[str], ues_a_node: int = 1, services: list[dict[str, Any]] | None = None, **more: Any
+    ):
         options: dict[str, Any] = {
             "nodes.count": len(devices),
             "nodes.columns": len(devices),

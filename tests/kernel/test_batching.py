@@ -108,7 +108,9 @@ def test_without_a_waiting_prompt_nothing_is_left_of_it(crowd):
     assert len(rows) == 5
     assert (crowd.world.job["stage"][0, rows] == DECODE).all()
     each_s, context = token_time_s(crowd, rows)
-    assert each_s == pytest.approx(np.full(5, float(costs.decode_step_s(MODEL, DEVICE, context, 5.0, "fp16"))), rel=0.03)
+    assert each_s == pytest.approx(
+        np.full(5, float(costs.decode_step_s(MODEL, DEVICE, context, 5.0, "fp16"))), rel=0.03
+    )
 
 
 def test_two_variants_take_turns(crowd):

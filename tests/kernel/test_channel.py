@@ -162,7 +162,9 @@ def test_handover_exactly_when_another_cell_is_stronger_by_the_hysteresis():
         expected = np.where(stronger & moved, loss_db.argmin(axis=2), served)
         assert np.array_equal(world.ue["node"], expected), slot
         changed = world.ue["node"] != served
-        silent_s = np.where(changed, batch.scenario.radio.handover_interruption_s + world.episode["now_s"][:, None], 0.0)
+        silent_s = np.where(
+            changed, batch.scenario.radio.handover_interruption_s + world.episode["now_s"][:, None], 0.0
+        )
         assert world.ue["silent_until_s"][changed] == pytest.approx(silent_s[changed])
         handed, kept = handed + changed.sum(), kept + (~changed).sum()
         served = world.ue["node"].copy()
@@ -301,7 +303,11 @@ def test_what_an_agent_sees_is_the_full_band_snr_with_its_error():
     preset, ue = radio.preset(batch.scenario.radio.preset), batch.world.ue
     loss_db = np.take_along_axis(batch.world.cell["coupling_loss_db"][:, :-1], ue["serving"][..., None], 2)[..., 0]
     wanted_dbm = preset.p0_dbm + 10.0 * math.log10(preset.bandwidth_hz / 180e3) + preset.path_loss_share * loss_db
-    snr_db = np.minimum(wanted_dbm, preset.ptx_ue_dbm) - loss_db - radio.noise_dbm(preset.bandwidth_hz, preset.noise_figure_bs_db)
+    snr_db = (
+        np.minimum(wanted_dbm, preset.ptx_ue_dbm)
+        - loss_db
+        - radio.noise_dbm(preset.bandwidth_hz, preset.noise_figure_bs_db)
+    )
     assert ue["sinr_db"] == pytest.approx(snr_db, abs=1e-9)
     error_db = ue["seen_sinr_db"] - ue["sinr_db"]
     assert error_db.std() == pytest.approx(2.0, rel=0.05)

@@ -1,0 +1,106 @@
+"""How the kernel is compiled, cached and run without a compiler (rules 1 and 8 of its design)."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import edge6g_env
+from edge6g_env.kernel import world as k
+
+TWENTY_SLOTS = """
+import sys
+import numpy as np
+from edge6g_env import batch_env
+batch = batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0})
+rng, slots = np.random.default_rng(1), []
+obs = batch.reset(1)
+for _ in range(20):
+    mask = obs["action_mask"]
+    obs, *_ = batch.step(np.where(mask == 1, rng.random(mask.shape), -1.0).argmax(axis=-1))
+    slots.append([part.copy() for part in obs.values()])
+state = {name: part for name, part in batch.save_state().items()}
+fields = {}
+for name, part in state.items():
+    for field in part.dtype.names or [""]:
+        fields[f"{name}/{field}"] = part[field] if field else part
+for n, arrays in enumerate(slots):
+    for m, array in enumerate(arrays):
+        fields[f"slot_{n}/{m}"] = array
+np.savez(sys.argv[1], **fields)
+"""
+
+
+@pytest.fixture(scope="module")
+def both(python, tmp_path_factory):
+    """Every field after 20 slots, and every observation on the way, compiled and interpreted, each in its own process."""
+    folder, found = tmp_path_factory.mktemp("modes"), {}
+    for mode in ("0", "1"):
+        python(TWENTY_SLOTS, [str(folder / mode)], NUMBA_DISABLE_JIT=mode)
+        with np.load(folder / f"{mode}.npz", allow_pickle=False) as data:
+            found[mode] = {name: data[name] for name in data.files}
+    return found["0"], found["1"]
+
+
+def test_compiled_and_interpreted_worlds_are_the_same(both):
+    compiled, interpreted = both
+    assert compiled.keys() == interpreted.keys()
+    assert len(compiled) > 200
+    for name, part in compiled.items():
+        if part.dtype.kind == "f":
+            # libm and LLVM may round the last bit of exp and log differently
+            assert np.allclose(part, interpreted[name], rtol=1e-9, atol=1e-9, equal_nan=True), name
+        else:
+            assert np.array_equal(part, interpreted[name]), name
+
+
+def test_something_happened_in_those_slots(both):
+    compiled, _ = both
+    assert compiled["episode/arrived"][0] > 10
+    assert compiled["episode/n_active"][0] > 3
+    assert len(set(compiled["job/stage"][0].tolist())) > 3
+
+
+CACHE_USE = """
+from edge6g_env import batch_env
+from edge6g_env.kernel import step
+batch_env("tiny", 1).reset(1)
+print(sum(step.run.stats.cache_hits.values()), sum(step.run.stats.cache_misses.values()))
+"""
+
+
+def test_another_process_finds_the_kernel_in_the_cache(python):
+    python(CACHE_USE)  # compiles, unless it was compiled before
+    assert python(CACHE_USE).split() == ["1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("edited", "renews"), [("kernel/rng.py", True), ("costs/latency.py", True), ("batch.py", False)]
+)
+def test_an_edit_of_any_compiled_source_is_another_cache(python, tmp_path, edited, renews):
+    code = "from edge6g_env import _jit; print(_jit.JIT_CACHE_DIR)"
+    package = tmp_path / "edge6g_env"
+    shutil.copytree(edge6g_env.__path__[0], package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = python(code, root=tmp_path, EDGE6G_CACHE_DIR=str(tmp_path / "cache"))
+    assert str(tmp_path) in before
+    assert before == python(code, root=tmp_path, EDGE6G_CACHE_DIR=str(tmp_path / "cache"))
+    with (package / edited).open("a") as file:
+        file.write("# edited\n")
+    after = python(code, root=tmp_path, EDGE6G_CACHE_DIR=str(tmp_path / "cache"))
+    assert (after != before) == renews
+
+
+def test_every_field_has_unit_and_meaning_and_its_record_is_aligned():
+    for name, rows in k.ENTITIES.items():
+        names = [row[0] for row in rows]
+        assert len(set(names)) == len(names), name
+        assert all(unit and meaning for _, _, unit, meaning in rows), name
+        assert k.record(rows).isalignedstruct
+
+
+def test_every_entity_is_an_array_of_the_world():
+    world = edge6g_env.batch_env("tiny", 1).world
+    for name, rows in k.ENTITIES.items():
+        assert getattr(world, name).dtype == k.record(rows), name
+    recarrays = {name for name in world._fields if getattr(world, name).dtype.names}
+    assert recarrays == set(k.ENTITIES)

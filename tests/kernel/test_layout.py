@@ -1,0 +1,252 @@
+"""What agents see: every entry is written, and is what its name says; candidates add up."""
+
+import numpy as np
+import pytest
+
+import edge6g_env
+from edge6g_env import batch_env
+from edge6g_env.kernel import world as k
+
+BUSY = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": 30.0}
+
+
+@pytest.fixture(scope="module", params=edge6g_env.scenarios())
+def busy(request):
+    """A batch in which much is going on."""
+    batch, rng = batch_env(request.param, 2, observe="candidates", **BUSY), np.random.default_rng(1)
+    obs = batch.reset(1)
+    for _ in range(100):
+        mask = obs["action_mask"]
+        obs, *_ = batch.step(np.where(mask == 1, rng.random(mask.shape), -1.0).argmax(axis=-1))
+    return batch
+
+
+def step_over(batch, state, fill):
+    """Observations after one slot of holding, whose buffers held `fill` before it."""
+    batch.load_state(state)
+    batch.world.observation[...] = fill
+    batch.world.candidates[...] = fill
+    batch.world.action_mask[...] = fill
+    obs, *_ = batch.step(np.zeros((batch.num_worlds, batch.num_agents), np.int64))
+    return {name: part.copy() for name, part in obs.items()}, batch.world.observation[1].copy()
+
+
+def test_every_entry_is_written_and_nothing_beyond(busy):
+    """Whatever stood in the buffers, the same observations; the buffer behind the last one is left alone."""
+    state = busy.save_state()
+    state["node"]["shown"] = 1  # what is hidden already is not hidden again
+    zeros, behind_0 = step_over(busy, state, 0)
+    ones, behind_1 = step_over(busy, state, 1)
+    for name, part in zeros.items():
+        assert np.array_equal(part, ones[name]), name
+    assert (behind_0 == 0.0).all()
+    assert (behind_1 == 1.0).all()
+    assert zeros["observation"].shape[-1] == len(busy.observation_names)
+    assert zeros["candidates"].shape[-1] == len(busy.candidate_names)
+    assert zeros["action_mask"].any()
+    busy.load_state(state)
+
+
+def slow_observation(batch, b, i):
+    """{name: value} of node i of world b, from the state by the meaning of each name; the report's parts as the link has them."""
+    w, scenario = batch.world, batch.scenario
+    node, episode, precisions = w.node[b, i], w.episode[b], scenario.actions.precision
+    values = {}
+    model = None
+    if node.n_queue:
+        job = w.job[b, w.places[b, i, k.DISPATCH, 0]]
+        service, ue = scenario.service[int(job.service)], w.ue[b, int(job.ue)]
+        model = scenario.models.index(service.model)
+        values |= {
+            "job/waiting": 1,
+            "job/age_s": episode.now_s - job.arrival_s,
+            "job/prompt_tokens": job.prompt_tokens,
+            "job/mean_output_tokens": w.service[int(job.service)].mean_output_tokens,
+            "job/ttft_slo_s": service.ttft_slo_s,
+            "job/tpot_slo_s": service.tpot_slo_s,
+            f"job/privacy_{service.privacy}": 1,
+            f"job/service_{service.name}": 1,
+            "job/sinr_db": ue.seen_sinr_db,
+            "job/cell_senders": w.node[b, int(ue.node)].n_senders,
+            "job/device_jobs": ue.device_jobs,
+            "job/handed_over": ue.node != i,
+        }
+    values |= {
+        "node/queue_jobs": node.n_queue,
+        "node/inbox_jobs": node.n_inbox,
+        "node/sequences": node.n_admitted,
+        "node/backlog_s": node.backlog_s,
+        "node/cycle_s": node.cycle_s,
+        "node/prefill_share": node.prefill_share,
+        "node/kv_share": node.kv_bytes / node.usable_bytes,
+        "node/weight_share": node.weight_bytes / node.usable_bytes,
+        "node/loading": node.load_variant >= 0,
+        "node/cell_senders": node.n_senders,
+        "node/backhaul_transfers": node.n_backhaul,
+        "node/cloud_wait_s": node.cloud_seen_wait_s,
+    }
+    for p, name in enumerate(precisions):
+        if model is not None:
+            held = w.variant[b, i, model * len(precisions) + p]
+            layers = w.model[model * len(precisions) + p].layers
+            values[f"node/resident_{name}"] = (held.high - held.low) / layers
+    for n in range(scenario.neighbours):
+        link, peer = w.link[b, i, n], f"neighbour_{n + 1}"
+        values |= {
+            f"{peer}/exists": 1,
+            f"{peer}/report_age_s": episode.now_s - link.report_s,
+            f"{peer}/queue_jobs": link.seen_queue,
+            f"{peer}/inbox_jobs": link.seen_inbox,
+            f"{peer}/sequences": link.seen_admitted,
+            f"{peer}/backlog_s": link.seen_backlog_s,
+            f"{peer}/cycle_s": link.seen_cycle_s,
+            f"{peer}/prefill_share": link.seen_prefill_share,
+            f"{peer}/free_share": link.seen_free_bytes / w.node[b, int(link.peer)].usable_bytes,
+            f"{peer}/sent_since": link.sent_since,
+        }
+        for p, name in enumerate(precisions):
+            if model is not None:
+                v = model * len(precisions) + p
+                seen = w.seen[b, i, n, v]
+                values[f"{peer}/resident_{name}"] = (seen.high - seen.low) / w.model[v].layers
+    return values
+
+
+def test_each_entry_is_what_its_name_says(busy):
+    hold = np.zeros((busy.num_worlds, busy.num_agents), np.int64)
+    seen, written = set(), set()
+    for _ in range(5):
+        obs, *_ = busy.step(hold)
+        for b in range(busy.num_worlds):
+            for i in range(busy.num_agents):
+                values = slow_observation(busy, b, i)
+                for f, (name, _, low, high) in enumerate(busy.observation_names):
+                    expected = min(max(float(values.get(name, 0.0)), low), high)
+                    assert obs["observation"][b, i, f] == pytest.approx(expected, rel=1e-5, abs=1e-5), (name, b, i)
+                    written |= {name} if expected else set()
+                seen |= set(values)
+    assert seen <= {name for name, *_ in busy.observation_names}
+    assert len(written) > 0.5 * len(busy.observation_names)
+
+
+def test_reports_are_as_old_as_their_period_says():
+    """Between two reports what a node knows of its neighbours stands still; with a report it is their state at that instant."""
+    batch, rng = batch_env("tiny", 1, **BUSY, **{"time.report_period_s": 0.1}), np.random.default_rng(2)
+    obs = batch.reset(2)
+    link, node, changed = batch.world.link, batch.world.node, 0
+    known = link[["seen_queue", "seen_inbox", "seen_admitted", "seen_cycle_s"]].copy()
+    for slot in range(1, 200):
+        obs, *_ = batch.step(
+            np.where(obs["action_mask"] == 1, rng.random(obs["action_mask"].shape), -1.0).argmax(axis=-1)
+        )
+        now = link[["seen_queue", "seen_inbox", "seen_admitted", "seen_cycle_s"]].copy()
+        if slot % 5:
+            assert np.array_equal(now, known), slot
+        else:
+            peer = node[0][link["peer"][0]]
+            for mine, theirs in (
+                ("queue", "n_queue"),
+                ("inbox", "n_inbox"),
+                ("admitted", "n_admitted"),
+                ("cycle_s", "cycle_s"),
+            ):
+                assert np.array_equal(link[f"seen_{mine}"][0], peer[theirs]), slot
+            assert (link["sent_since"] == 0).all()
+            changed += not np.array_equal(now, known)
+        known = now
+    assert changed > 10
+
+
+def test_utility_is_quality_times_timeliness_less_the_costs_of_its_row(busy):
+    """Recomputed from the row's other columns; a candidate that would expire is worth its cost alone."""
+    layout, reward = busy.layout, busy.scenario.reward
+    at = {feature.name: place for place, feature in enumerate(layout.candidates)}
+    hold, rows, expired = np.zeros((busy.num_worlds, busy.num_agents), np.int64), 0, 0
+    for _ in range(10):
+        obs, *_ = busy.step(hold)
+        for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
+            service_at = int(busy.world.job[b, busy.world.places[b, i, k.DISPATCH, 0]].service)
+            service, mean_output = busy.scenario.service[service_at], busy.world.service[service_at].mean_output_tokens
+            candidates, mask = obs["candidates"][b, i].astype(float), obs["action_mask"][b, i] == 1
+            assert candidates[0, at["utility"]] == pytest.approx(-reward.expired_cost - reward.rejected_cost)
+            assert candidates[1, at["utility"]] == pytest.approx(-reward.rejected_cost)
+            assert (candidates[~mask] == 0.0).all()
+            row = candidates[2:][mask[2:]]
+            clipped = (row[:, at["ttft_s"]] >= 120.0) | (row[:, at["tpot_s"]] >= 10.0)
+            row = row[~clipped]
+            late = np.minimum(1.0, service.ttft_slo_s / row[:, at["ttft_s"]])
+            late *= np.minimum(1.0, service.tpot_slo_s / row[:, at["tpot_s"]])
+            assert row[:, at["timeliness"]] == pytest.approx(late, rel=1e-4)
+            cost = (
+                reward.price_per_usd * row[:, at["price_musd"]] / 1000.0 + reward.energy_per_j * row[:, at["energy_j"]]
+            )
+            cost += service.exposure_cost * row[:, at["exposure"]]
+            end_s = row[:, at["ttft_s"]] + mean_output * row[:, at["tpot_s"]]
+            worth = np.where(end_s > service.expire_s, -reward.expired_cost, row[:, at["quality"]] * late)
+            near = np.abs(end_s / service.expire_s - 1.0) < 1e-4  # float32 cannot tell
+            assert row[~near, at["utility"]] == pytest.approx((worth - cost)[~near], rel=1e-4, abs=1e-4)
+            rows, expired = rows + len(row), expired + (end_s > service.expire_s).sum()
+    assert rows > 1000
+
+
+def test_a_candidate_describes_its_action(busy):
+    """Route, shares of the layers and precision of a row are those of the action table."""
+    layout, grid = busy.layout, busy.scenario.actions
+    at = {feature.name: place for place, feature in enumerate(layout.candidates)}
+    obs, *_ = busy.step(np.zeros((busy.num_worlds, busy.num_agents), np.int64))
+    checked = 0
+    for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
+        model = busy.scenario.service[int(busy.world.job[b, busy.world.places[b, i, k.DISPATCH, 0]].service)].model
+        total = edge6g_env.costs.model(model).layers
+        for c in np.flatnonzero(obs["action_mask"][b, i]):
+            route, d, e, p = layout.action_table[c]
+            row = obs["candidates"][b, i, c]
+            assert (row[at["is_hold"]], row[at["is_reject"]]) == (route == k.HOLD, route == k.REJECT)
+            if route < k.LOCAL:
+                continue
+            flags = row[[at["is_local"], at["is_neighbour"], at["is_cloud"]]]
+            cloud = layout.cloud_route
+            assert flags.tolist() == [route == k.LOCAL, k.LOCAL < route < cloud, route == cloud]
+            shares = row[[at["device_share"], at["ingress_share"], at["target_share"]]]
+            assert shares.sum() == pytest.approx(1.0)
+            first = grid.device_split[d]
+            second = 1.0 - first if route == k.LOCAL else (1.0 - first) * grid.edge_split[e]
+            assert shares[:2] == pytest.approx([first, second], abs=1.0 / total)
+            assert row[at["precision"]] == p
+            assert row[at["exposure"]] == (first == 0.0)
+            checked += 1
+    assert checked > 50
+
+
+def test_mask_follows_privacy_and_memory():
+    """Refusals by the scenario's own words: `device` never raw, `site` never raw to the cloud; weights and KV must fit."""
+    batch = batch_env("campus", 2, **BUSY)
+    obs = batch.reset(3)
+    table, scenario = batch.action_table, batch.scenario
+    shares = np.array(scenario.actions.device_split)[table[:, 1]]
+    cuts = np.array(scenario.actions.edge_split)[table[:, 2]]
+    seen, fits = set(), {}
+    for model in scenario.models:
+        for p, precision in enumerate(scenario.actions.precision):
+            for device in scenario.nodes.devices:
+                spec = edge6g_env.costs.device(device)
+                usable = (0.6 if "jetson" in device else 0.9) * spec.mem_gb * 1e9
+                fits[model, p, device] = edge6g_env.costs.memory_bytes(model, precision) < usable
+    for _ in range(60):
+        obs, *_ = batch.step(np.zeros((2, batch.num_agents), np.int64))
+    for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
+        service = scenario.service[int(batch.world.job[b, batch.world.places[b, i, k.DISPATCH, 0]].service)]
+        mask, device = obs["action_mask"][b, i] == 1, scenario.nodes.devices[i % len(scenario.nodes.devices)]
+        seen.add(service.privacy)
+        if service.privacy == "device":
+            assert not mask[(table[:, 0] >= k.LOCAL) & (shares == 0.0)].any()
+        if service.privacy == "site":
+            assert not mask[(table[:, 0] == batch.layout.cloud_route) & (shares == 0.0) & (cuts == 0.0)].any()
+        if service.privacy == "open":
+            raw_to_cloud = (table[:, 0] == batch.layout.cloud_route) & (shares == 0.0) & (cuts == 0.0)
+            assert mask[raw_to_cloud].all()
+        if service.privacy != "device":
+            for p in range(len(scenario.actions.precision)):
+                (c,) = np.flatnonzero((table[:, 0] == k.LOCAL) & (shares == 0.0) & (table[:, 3] == p))
+                assert mask[c] <= fits[service.model, p, device]
+    assert seen == {"open", "site", "device"}

@@ -1,0 +1,236 @@
+"""Scenarios that load, and what is said about those that do not."""
+
+import tomllib
+
+import pytest
+
+import edge6g_env
+from edge6g_env import load_scenario
+from edge6g_env.scenario import Scenario
+
+
+def leaves(data, prefix=""):
+    """Dotted keys of a nested dict; a list of tables counts as one key."""
+    found = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            found |= leaves(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+@pytest.mark.parametrize("name", edge6g_env.scenarios())
+def test_a_shipped_scenario_is_what_its_file_says(name, text_of):
+    scenario, data = load_scenario(name), tomllib.loads(text_of(name))
+    assert leaves(scenario.model_dump(mode="json")) == leaves(data)
+    assert scenario.name == name
+    assert scenario.id == f"{name.replace('-', '_')}_v{data['version']}"
+    assert scenario.num_ues == data["nodes"]["count"] * data["ues"]["per_node"]
+    assert set(scenario.models) == {service["model"] for service in data["service"]}
+
+
+def test_tiny_campus_and_azure_ship():
+    assert {"tiny", "campus", "azure"} <= set(edge6g_env.scenarios())
+
+
+def test_an_empty_file_lists_everything_that_is_missing(tmp_path, refusal):
+    path = tmp_path / "empty.toml"
+    path.write_text("")
+    expected = [f"empty.toml: {name}: missing" for name in Scenario.model_fields]
+    assert sorted(refusal(path)) == sorted(expected)
+
+
+@pytest.mark.parametrize("key", ["slot_s", "spacing_m", "margin_db", "concurrency", "reward_mix", "tpot_slo_s", "kind"])
+def test_a_missing_key_is_named_with_its_table(key, text_of, tmp_path, refusal):
+    """Required keys have no default anywhere: without the line the file is refused."""
+    lines, table, tables = text_of("tiny").splitlines(), "", []
+    for line in lines:
+        if line.startswith("["):
+            table = line.strip("[]").split("]")[0]
+        if line.startswith(f"{key} ="):
+            tables.append(table)
+    path = tmp_path / "mine.toml"
+    path.write_text("\n".join(line for line in lines if not line.startswith(f"{key} =")))
+    found = refusal(path)
+    services = [f"service[{n}]" for n in range(tables.count("service"))]
+    where = services or tables
+    assert found == [f"mine.toml: {place}.{key}: missing" for place in where]
+
+
+def test_every_key_of_the_file_is_required(text_of, tmp_path):
+    """Line by line: no key of a shipped file can be left out."""
+    lines = text_of("tiny").splitlines()
+    keys = [n for n, line in enumerate(lines) if "=" in line.split("#")[0]]
+    assert len(keys) > 60
+    path = tmp_path / "mine.toml"
+    for n in keys:
+        path.write_text("\n".join(lines[:n] + lines[n + 1 :]))
+        with pytest.raises(edge6g_env.ScenarioError, match="missing"):
+            load_scenario(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("slot_s = 0.02", "slot_s = 0.02\nslots_s = 0.02", "time.slots_s: unknown key; did you mean slot_s?"),
+        (
+            "tpot_slo_s = 0.1",
+            "tpot_slo_s = 0.1\ntpot_slo_ms = 100",
+            "service[0].tpot_slo_ms: unknown key; did you mean tpot_slo_s?",
+        ),
+        ("[nodes]", "[nods]\nx = 1\n[nodes]", "nods: unknown key; did you mean nodes?"),
+        ("slot_s = 0.02", "slot_s = 0.02\nqwertz = 1", "time.qwertz: unknown key; there are slot_s, n_substeps"),
+        ("slot_s = 0.02", "slot_s = 0.2", "time.slot_s = 0.2: Input should be less than or equal to 0.05"),
+        ("slot_s = 0.02", "slot_s = nan", "time.slot_s"),
+        ("episode_s = 40.0", "episode_s = inf", "time.episode_s"),
+        ("count = 3", "count = 0", "nodes.count = 0: Input should be greater than or equal to 1"),
+        ("count = 3", "count = 2.5", "nodes.count = 2.5"),
+        ("rate_jobs_s = 2.0", "rate_jobs_s = -1.0", "arrivals.rate_jobs_s = -1.0: Input should be greater than 0"),
+        ("rate_jobs_s = 2.0", 'rate_jobs_s = "many"', "arrivals.rate_jobs_s = 'many'"),
+        (
+            'privacy = "site"',
+            'privacy = "sight"',
+            "service[0].privacy = 'sight': Input should be 'open', 'site' or 'device'",
+        ),
+        ('kind = "poisson"', 'kind = "burst"', "arrivals.kind = 'burst': Input should be 'poisson' or 'trace'"),
+        ("share = 0.6", "share = 0.5", "the shares of the services must add up to 1, they add up to 0.9"),
+        ('name = "assistant"', 'name = "chat"', "two services have the same name"),
+        ("speed_max_m_s = 1.5", "speed_max_m_s = 0.1", "ues: speed_max_m_s must be at least speed_min_m_s"),
+        ("warmup_s = 4.0", "warmup_s = 20.0", "time: warmup_s + drain_s must be less than episode_s"),
+        ("edge_split = [0.0, 0.25, 0.5]", "edge_split = [0.25, 0.5]", "actions: edge_split must start at 0 and rise"),
+        (
+            "edge_split = [0.0, 0.25, 0.5]",
+            "edge_split = [0.0, 0.5, 0.25]",
+            "actions: edge_split must start at 0 and rise",
+        ),
+        ('"fp16", "int8", "int4"]', '"fp16", "fp16", "int4"]', "actions: precision names a precision twice"),
+        (
+            'default_precision = "int4"',
+            'default_precision = "fp8"',
+            "actions: default_precision must be one of fp16, int8, int4",
+        ),
+        ('"jetson-agx-orin-64g"]', '"jetson-agx-orin-65g"]', "did you mean jetson-agx-orin-64g?"),
+        ('model = "llama-3.1-8b"', 'model = "llama-3.1-9b"', "did you mean llama-3.1-8b?"),
+        ('trace = "azure_conv_2023"', 'trace = "azure_conv_2024"', "did you mean azure_conv_2023?"),
+        ('preset = "fr1_3g5_micro"', 'preset = "fr1_3g5_mikro"', "did you mean fr1_3g5_micro?"),
+        ('environment = "UMi-StreetCanyon"', 'environment = "UMi-Street"', "did you mean UMi-StreetCanyon?"),
+        ('device = "phone-snapdragon-8gen3"', 'device = "phone-snapdragon-9"', "phone-snapdragon"),
+        ('name = "tiny"', 'name = "Tiny World"', "name = 'Tiny World'"),
+    ],
+)
+def test_a_slip_is_named_with_file_key_and_what_would_be_right(old, new, line, spoiled, refusal):
+    found = refusal(spoiled(old, new, 1))
+    assert all(part.startswith("mine.toml: ") for part in found)
+    assert any(line in part for part in found), found
+
+
+def test_all_slips_of_a_file_are_named_at_once(spoiled, refusal):
+    path = spoiled("slot_s = 0.02", "slot_s = 3.0\nfoo = 1")
+    path.write_text(path.read_text().replace("count = 3", "count = 0"))
+    found = refusal(path)
+    assert len(found) == 3
+    assert {part.split(": ")[1].split(" =")[0] for part in found} == {"time.slot_s", "time.foo", "nodes.count"}
+
+
+def test_an_unpriced_device_is_refused_with_those_that_have_a_price(spoiled, refusal):
+    (line,) = refusal(spoiled('devices = ["l40s"', 'devices = ["phone-snapdragon-8gen3"'))
+    assert "l40s" in line
+
+
+def test_what_is_not_a_scenario(tmp_path, refusal):
+    assert "did you mean campus?" in refusal("campsu")[0]
+    assert all(name in refusal("qwertz")[0] for name in edge6g_env.scenarios())
+    assert refusal(tmp_path / "no.toml") == [f"no scenario file {tmp_path / 'no.toml'}"]
+    path = tmp_path / "bad.toml"
+    path.write_text("slot_s = ")
+    assert refusal(path)[0].startswith("bad.toml: not valid TOML: ")
+    path.write_bytes(b"\xff\xfe\x00")
+    assert refusal(path)[0].startswith(f"cannot read {path}")
+    assert refusal(tmp_path)[0].startswith(f"no scenario file {tmp_path}")
+
+
+def test_overrides_are_nested_or_dotted_and_leave_the_rest():
+    plain = load_scenario("tiny")
+    nested = load_scenario("tiny", time={"slot_s": 0.01}, nodes={"count": 4})
+    dotted = load_scenario("tiny", **{"time.slot_s": 0.01, "nodes.count": 4})
+    assert nested == dotted
+    assert (nested.time.slot_s, nested.nodes.count) == (0.01, 4)
+    assert nested.model_copy(update={"time": plain.time, "nodes": plain.nodes}) == plain
+    assert nested.time.model_copy(update={"slot_s": plain.time.slot_s}) == plain.time
+    assert load_scenario(plain, **{"time.slot_s": 0.01}).time == nested.time
+    assert load_scenario("tiny") == plain  # nothing was changed behind its back
+
+
+def test_overrides_are_checked_like_a_file(refusal):
+    assert refusal("tiny", **{"time.slot": 0.01}) == ["tiny.toml: time.slot: unknown key; did you mean slot_s?"]
+    assert "less than or equal to 0.05" in refusal("tiny", time={"slot_s": 1.0})[0]
+    assert "name is not a table" in refusal("tiny", **{"name.x": 1})[0]
+
+
+def test_a_list_of_services_is_replaced_as_a_whole():
+    service = load_scenario("tiny").service[0].model_copy(update={"share": 1.0}).model_dump()
+    assert len(load_scenario("tiny", service=[service]).service) == 1
+
+
+def test_a_scenario_cannot_be_changed():
+    scenario = load_scenario("tiny")
+    with pytest.raises(ValueError, match="frozen"):
+        scenario.time.slot_s = 0.01
+
+
+def altered(value):
+    """Another value of the same kind that is in every range: numbers a little smaller, words as they are (None)."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * 0.99 if value else 0.01
+    return None
+
+
+def test_the_fingerprint_changes_with_any_number_and_with_nothing_else():
+    scenario = load_scenario("tiny")
+    prints = {scenario.fingerprint}
+    assert load_scenario("tiny").fingerprint == scenario.fingerprint
+    changed = 0
+    for key, value in leaves(scenario.model_dump(mode="json")).items():
+        other = altered(value)
+        if other is None:
+            continue
+        prints.add(load_scenario("tiny", **{key: other}).fingerprint)
+        changed += 1
+    assert changed > 40
+    assert len(prints) == changed + 1  # all differ, from each other too
+    for key, value in {
+        "nodes.devices": ["l4", "l40s", "jetson-agx-orin-64g"],
+        "actions.precision": ["int8", "int4"],
+        "actions.device_split": [0.0, 1.0],
+        "arrivals.kind": "trace",
+        "summary": "another",
+    }.items():
+        assert load_scenario("tiny", **{key: value}).fingerprint not in prints, key
+
+
+def test_a_file_of_ones_own_is_a_scenario_everywhere(spoiled):
+    """A TOML in some folder, and every door takes its path."""
+    path = spoiled('name = "tiny"', 'name = "my-place"')
+    assert load_scenario(path).id == "my_place_v0"
+    batch = edge6g_env.batch_env(path, 2)
+    shipped = edge6g_env.batch_env("tiny", 2)
+    assert (batch.reset(1)["observation"] == shipped.reset(1)["observation"]).all()
+    single = edge6g_env.parallel_env(str(path))
+    observations, _ = single.reset(seed=1)
+    assert (observations["node_0"]["observation"] == batch.observations()["observation"][0, 0]).all()
+    turns = edge6g_env.env(str(path))
+    turns.reset(seed=1)
+    assert turns.agent_selection == "node_0"
+    assert edge6g_env.sb3_vec_env(path, 2).num_envs == 2 * batch.num_agents
+
+
+def test_a_file_of_ones_own_has_its_say(spoiled):
+    path = spoiled("count = 3", "count = 5")
+    batch = edge6g_env.batch_env(path, 1)
+    batch.reset(1)
+    assert batch.observations()["observation"].shape[:2] == (1, 5)
