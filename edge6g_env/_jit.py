@@ -35,6 +35,7 @@ def cache_root() -> Path:
 
 def _source_hash() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {numpy.__version__}".encode())
+    digest.update(Path(__file__).read_bytes())
     for folder in _COMPILED_FOLDERS:
         for path in sorted((_PACKAGE / folder).rglob("*.py")):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode())
@@ -61,20 +62,21 @@ def _compile(function: F, **options: Any) -> F:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(JIT_CACHE_DIR)
     try:
-        return numba.njit(cache=True, error_model="numpy", nogil=True, **options)(function)
+        return numba.njit(error_model="numpy", nogil=True, **options)(function)
     finally:
         config.CACHE_DIR = before
 
 
 def njit(function: F) -> F:
     """`numba.njit` with edge6g's cache; IEEE division, no fast-math, releases the GIL."""
-    return _compile(function)
+    return _compile(function, cache=True)
 
 
 def njit_inner(function: F) -> F:
     """The same for what only compiled code calls; it may not allocate.
 
-    Without the Python wrapper and without reference counts of the arrays in `World`, which together are most of a compile.
+    Without a Python wrapper and without reference counts, which are half of a compile, and not cached on its own: it is in the
+    cached code of its callers (190 MB a version otherwise, for nothing).
     """
     return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 from stable_baselines3.common.callbacks import CallbackList
@@ -82,6 +82,18 @@ def _resumed(out: Path, scenario: Scenario, algo: str) -> dict[str, Any]:
     if record["algo"] != algo:
         raise TrainingError(f"{out} holds a run of {record['algo']}: --algo {algo} cannot go on with it")
     return record
+
+
+class _Notes:
+    """Shows a note beside the bar, or as a line where there is no terminal to draw a bar on."""
+
+    def __init__(self, console: Console, bars: Progress, task: TaskID) -> None:
+        self._console, self._bars, self._task = console, bars, task
+
+    def __call__(self, note: str) -> None:
+        self._bars.update(self._task, note=note)
+        if not self._console.is_terminal:
+            self._console.print(note)
 
 
 class _Run:
@@ -178,7 +190,7 @@ class _Run:
         with Progress(*columns, console=console) as bars:
             task = bars.add_task(f"train {self.algo}", total=seconds, rate="", note="the rules first")
             self.budget = TimeBudget(seconds, self.spent_s, bars, task)
-            validation = self._validation(str(log_dir), lambda note: bars.update(task, note=note))
+            validation = self._validation(str(log_dir), _Notes(console, bars, task))
             try:
                 self.model.learn(10**12, callback=CallbackList([self.budget, validation]), reset_num_timesteps=False)
             except KeyboardInterrupt:

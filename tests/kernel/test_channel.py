@@ -32,6 +32,14 @@ def upload_rates(w, senders, now_s, out):
             out[b, u] = channel.uplink_rate_bit_s(w, b, u, senders, now_s)
 
 
+@njit
+def faded_sinrs_db(w, snr_db, out):
+    """out[b, u]: effective SINR of UE u over its present taps at a mean SNR."""
+    for b in range(out.shape[0]):
+        for u in range(out.shape[1]):
+            out[b, u] = channel._faded_sinr_db(w, b, u, snr_db)
+
+
 def rates_of(batch, handle, senders=1, now_s=0.0):
     out = np.zeros(batch.world.ue.shape)
     upload_rates(handle(batch.world), senders, now_s, out)
@@ -256,17 +264,35 @@ def slow_rate_bit_s(batch, b, u, senders):
         preset.ptx_ue_dbm, preset.p0_dbm, preset.path_loss_share, cell.coupling_loss_db, band_hz
     )
     snr_db = power_dbm - cell.coupling_loss_db - radio.noise_dbm(band_hz, preset.noise_figure_bs_db)
+    usable_db = radio.with_evm_floor_db(slow_sinr_db(world, b, u, snr_db), preset.evm_db) - 2.0
+    layers = min(4 if usable_db >= 20.0 else 2 if usable_db >= 10.0 else 1, preset.max_layers)
+    efficiency = radio.spectral_efficiency(usable_db - 10.0 * math.log10(layers))
+    share = preset.uplink_share * (1.0 - preset.overhead_uplink) * (1.0 - 0.1)
+    return layers * efficiency * band_hz * share
+
+
+def slow_sinr_db(world, b, u, snr_db):
+    """CHANNEL 7: Rician taps, averaged in bits with a gap of 2 dB."""
+    cell = world.cell[b, u, world.ue[b, u].serving]
     k = 10.0 ** ((9.0 + 5.0 * cell.z_k) / 10.0) if cell.los else 0.0  # UMi: 9 dB, 5 dB
     n_taps = int(world.setup["n_taps"][0])
     g = world.tap[b, u, 0, :n_taps] + 1j * world.tap[b, u, 1, :n_taps]
     h = math.sqrt(k / (k + 1.0)) + math.sqrt(1.0 / (k + 1.0)) * g
     bits = np.log2(1.0 + np.abs(h) ** 2 * 10.0 ** (snr_db / 10.0) / 1.6).mean()
-    sinr_db = 10.0 * math.log10(1.6 * (2.0**bits - 1.0))
-    usable_db = radio.with_evm_floor_db(sinr_db, preset.evm_db) - 2.0
-    layers = min(4 if usable_db >= 20.0 else 2 if usable_db >= 10.0 else 1, preset.max_layers)
-    efficiency = radio.spectral_efficiency(usable_db - 10.0 * math.log10(layers))
-    share = preset.uplink_share * (1.0 - preset.overhead_uplink) * (1.0 - 0.1)
-    return layers * efficiency * band_hz * share
+    return 10.0 * math.log10(1.6 * (2.0**bits - 1.0))
+
+
+def test_fading_is_rician_in_sight_and_rayleigh_without(handle):
+    batch = batch_env("tiny", 2, **{**STRIDE, "ues.per_node": 32})
+    batch.reset(10)
+    rates_of(batch, handle, now_s=0.5)
+    sinr_db = np.zeros(batch.world.ue.shape)
+    faded_sinrs_db(handle(batch.world), 15.0, sinr_db)
+    expected = [[slow_sinr_db(batch.world, b, u, 15.0) for u in range(sinr_db.shape[1])] for b in range(2)]
+    assert sinr_db == pytest.approx(np.array(expected), abs=1e-9)
+    los = np.take_along_axis(batch.world.cell["los"][:, :-1], batch.world.ue["serving"][..., None], 2)[..., 0] == 1
+    assert 0.2 < los.mean() < 1.0
+    assert sinr_db[los].std() < sinr_db[~los].std()  # a ray steadies
 
 
 @pytest.mark.parametrize("senders", [1, 2, 5])

@@ -250,3 +250,41 @@ def test_mask_follows_privacy_and_memory():
                 (c,) = np.flatnonzero((table[:, 0] == k.LOCAL) & (shares == 0.0) & (table[:, 3] == p))
                 assert mask[c] <= fits[service.model, p, device]
     assert seen == {"open", "site", "device"}
+
+
+def test_a_device_takes_what_it_has_memory_for_and_one_model_at_a_time(make_bench, make_service):
+    """Its layers and their KV for prompt and expected output; while a job runs there, no other precision."""
+    model, precision = "llama-3.2-3b", "int4"
+    bench = make_bench(["l40s"], services=[make_service(model=model)])
+    spec, costs = edge6g_env.costs.model(model), edge6g_env.costs
+    embedding = 2.0 * spec.vocab * spec.hidden
+    layers_bytes = costs.memory_bytes(model, precision) - embedding  # tied: the head is the embedding
+
+    def need_bytes(share):
+        whole = round(share * spec.layers) / spec.layers
+        return embedding + whole * (layers_bytes + float(costs.kv_bytes(model, 300.0)))
+
+    phone = int(bench.setup.ue_device)
+    shares = [share for share in bench.scenario.actions.device_split if share > 0.0]
+    names = {share: f"local, {share:g} on the device, {precision}" for share in shares}
+    for factor, fits in ((1.001, True), (0.999, False)):
+        for limit in shares:
+            bench.world.device["usable_bytes"][phone] = factor * need_bytes(limit)
+            bench.reset(1)
+            bench.lengths(200.0, 100.0)
+            bench.send({0: 0.001})
+            bench.step()
+            legal = {share: bench.obs["action_mask"][0, 0, bench.action(name)] == 1 for share, name in names.items()}
+            assert legal == {share: share < limit or (fits and share == limit) for share in shares}
+    bench.world.device["usable_bytes"][phone] = 100e9
+    bench.reset(1)
+    bench.lengths(200.0, 1000.0)
+    bench.send({0: 0.001})
+    bench.step(), bench.step(names[1.0])
+    bench.send({0: bench.now_s + 0.001})
+    bench.step()
+    mask = bench.obs["action_mask"][0, 0] == 1
+    on_device = np.array(bench.scenario.actions.device_split)[bench.batch.action_table[:, 1]] > 0.0
+    at_int4 = bench.batch.action_table[:, 3] == bench.scenario.actions.precision.index(precision)
+    assert mask[on_device & at_int4].all()
+    assert not mask[on_device & ~at_int4].any()
