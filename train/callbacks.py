@@ -20,6 +20,12 @@ CURVES = ("reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot
 assert set(CURVES) <= set(METRIC_NAMES)
 
 
+def _mean(values: np.ndarray) -> float:
+    """Mean of the episodes that have the metric; NaN, which TensorBoard leaves out, if none has."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 class TimeBudget(BaseCallback):
     """Stops training after a number of seconds, and moves a progress bar."""
 
@@ -72,9 +78,7 @@ class Validation(BaseCallback):
     def _on_training_start(self) -> None:
         played = {name: self._play(name, make) for name, make in self._rules.items()}
         self._best = max((curves["reward_per_job"] for curves in played.values()), key=np.mean)
-        values = {
-            name: {f"validation/{m}": float(np.nanmean(curves[m])) for m in CURVES} for name, curves in played.items()
-        }
+        values = {name: {f"validation/{m}": _mean(curves[m]) for m in CURVES} for name, curves in played.items()}
         self._lines = FlatLines(self._flat_dir, values)
         self.validate()
 
@@ -82,7 +86,7 @@ class Validation(BaseCallback):
         """Play the policy once and write a point of its curve."""
         curves = self._play("learned", lambda _: self._act())
         for metric in CURVES:
-            self.logger.record(f"validation/{metric}", float(np.nanmean(curves[metric])))
+            self.logger.record(f"validation/{metric}", _mean(curves[metric]))
         self.logger.dump(self.model.num_timesteps)
         if self._lines is not None:
             self._lines.write(self.model.num_timesteps)

@@ -42,8 +42,8 @@ def _clear_counts(w, b):
 
 
 @njit_inner
-def count_work(w, b, t1):
-    """Count who decodes, sends and transfers in the substep that ends at t1; the rates of the substep follow from it."""
+def count_work(w, b, t0):
+    """Count who decodes, sends and transfers from t0 on; who begins later in the substep counts itself."""
     _clear_counts(w, b)
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.rows[b, ACTIVE, place]]
@@ -52,9 +52,9 @@ def count_work(w, b, t1):
                 _add_decode(w, b, job, 0)
             if job.users_1 == 1:
                 _add_decode(w, b, job, 1)
-        elif job.stage == UPLINK and job.clock_s < t1:
+        elif job.stage == UPLINK and job.stage_s < t0:
             w.node[b, w.ue[b, job.ue].node].n_senders += 1
-        elif job.stage == LINK and job.clock_s < t1:
+        elif job.stage == LINK and job.stage_s < t0:
             if path.to_cloud(w, job):
                 w.node[b, job.ingress].n_backhaul += 1
             else:
@@ -82,14 +82,14 @@ def _set_cycle(w, b, i):
 
 @njit_inner
 def _admit_job(w, b, j):
-    """Admit the job if its weights are resident and its KV fits: 1 admitted, 0 waits for weights, -1 waits for memory."""
+    """Admit the job if its weights are resident and its KV fits: 1 admitted, 0 waits for its weights, -1 for memory for its KV,
+    -2 for memory for its weights."""
     job = w.job[b, j]
     i, v = memory.part_node(job, job.part), job.variant
     node = w.node[b, i]
     low, high = memory.part_range(w, job, job.part)
     if not memory.is_resident(w, b, i, v, low, high):
-        memory.start_load(w, b, i, v, low, high, job.clock_s)
-        return 0
+        return 0 if memory.start_load(w, b, i, v, low, high, job.clock_s) else -2
     need_bytes = memory.part_kv_bytes(w, job, job.part, job.kv_tokens)
     if node.n_admitted >= w.setup[0].max_batch or not memory.make_room(w, b, i, need_bytes, v):
         return -1
@@ -111,8 +111,9 @@ def _admit(w, b, i, t1):
         j = w.places[b, i, INBOX, place]
         if w.job[b, j].admitted == 1 or w.job[b, j].clock_s >= t1:
             continue
-        blocked = blocked or _admit_job(w, b, j) < 0
-        if blocked:
+        state = -1 if blocked else _admit_job(w, b, j)
+        blocked = state == -1
+        if state < 0:
             w.job[b, j].clock_s = t1
 
 
@@ -148,7 +149,8 @@ def _form_chunk(w, b, i, j, start_s):
     if high == w.model[v].layers:
         added_s += w.cost[node.accelerator, v, 7]
     node.chunk_job = j
-    node.chunk_s = node.cycle_s + max(added_s, 0.0)
+    node.chunk_added_s = max(added_s, 0.0)
+    node.chunk_s = node.cycle_s + node.chunk_added_s
     node.chunk_end_s = start_s + node.chunk_s
 
 
@@ -159,9 +161,8 @@ def _complete_chunk(w, b, i):
     j = node.chunk_job
     job = w.job[b, j]
     job.prefilled += node.chunk_tokens
-    busy_s = max(node.chunk_s - node.cycle_s, 0.0)
-    job.price_usd += busy_s * w.device[node.accelerator].usd_s
-    job.energy_j += busy_s * costing.prefill_power_w(w, node.accelerator)
+    job.price_usd += node.chunk_added_s * w.device[node.accelerator].usd_s
+    job.energy_j += node.chunk_added_s * costing.prefill_power_w(w, node.accelerator)
     node.chunk_job, node.prefill_free_s = -1, node.chunk_end_s
     if job.prefilled < job.setup_tokens - 1e-6:
         return

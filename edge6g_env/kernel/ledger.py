@@ -45,7 +45,7 @@ def _give_back(w, b, j, end_s):
     leave_nodes(w, b, j, end_s)
     if job.in_cloud == 1:
         if episode.cloud_running == w.setup[0].cloud_concurrency:
-            episode.cloud_free_s = end_s
+            episode.cloud_free_s = min(end_s, job.clock_s)
         episode.cloud_running -= 1
     if job.on_device == 1:
         w.ue[b, job.ue].device_jobs -= 1
@@ -68,6 +68,8 @@ def _count(episode, phase):
 
 @njit_inner
 def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth):
+    if w.episode[b].n_outcomes == w.outcome.shape[1]:
+        return  # a storm of arrivals: counted, but without a row
     row = w.outcome[b, w.episode[b].n_outcomes]
     row.world, row.agent, row.slot, row.job = b, job.ingress, job.decided_slot, job.number
     row.worth, row.phase, row.measured = worth, phase, 1 if is_measured(w, job.arrival_s) else 0

@@ -58,7 +58,8 @@ def make_room(w, b, i, need_bytes, keep):
         oldest = -1
         for v in range(w.variant.shape[2]):
             variant = w.variant[b, i, v]
-            idle = variant.users == 0 and variant.high > variant.low and v != keep and v != node.load_variant
+            unused = variant.users == 0 or node.n_admitted == 0  # who only waits for memory keeps nothing
+            idle = unused and variant.high > variant.low and v != keep and v != node.load_variant
             if idle and (oldest < 0 or variant.last_used_s < w.variant[b, i, oldest].last_used_s):
                 oldest = v
         if oldest < 0:
@@ -85,18 +86,19 @@ def free_bytes(w, b, i):
 
 @njit_inner
 def start_load(w, b, i, v, low, high, start_s):
-    """Begin to load what [low, high) of v lacks at node i, if the disk is free and memory allows it."""
+    """Begin to load what [low, high) of v lacks at node i, once the disk is free; False if memory does not allow it."""
     node = w.node[b, i]
     if node.load_variant >= 0:
-        return
+        return True
     need_bytes = bytes_to_load(w, b, i, v, low, high)
     if not make_room(w, b, i, need_bytes, v):
-        return
+        return False
     node.weight_bytes += need_bytes
     node.load_variant = v
     node.load_low, node.load_high = joined_range(w, b, i, v, low, high)
     begin_s = max(start_s, node.load_end_s)
     node.load_end_s = begin_s + need_bytes / w.device[node.accelerator].load_bytes_s + w.setup[0].load_overhead_s
+    return True
 
 
 @njit_inner

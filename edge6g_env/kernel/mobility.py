@@ -62,9 +62,10 @@ def _walk(w, b, u, now_s):
         ue.walked_m += math.hypot(ue.to_x_m - ue.from_x_m, ue.to_y_m - ue.from_y_m)
         _start_leg(w, b, u, ue.leave_s)
     way = math.hypot(ue.to_x_m - ue.from_x_m, ue.to_y_m - ue.from_y_m)
-    done = 1.0
+    done, ue.speed_m_s = 1.0, 0.0
     if now_s < ue.leg_end_s:
         done = (now_s - ue.leg_start_s) / (ue.leg_end_s - ue.leg_start_s)
+        ue.speed_m_s = way / (ue.leg_end_s - ue.leg_start_s)
     ue.x_m = ue.from_x_m + done * (ue.to_x_m - ue.from_x_m)
     ue.y_m = ue.from_y_m + done * (ue.to_y_m - ue.from_y_m)
     return ue.walked_m + done * way

@@ -244,7 +244,7 @@ def _node_token_s(w, b, job, part):
     if share >= variant.share and job.layer_1 == 0 and job.layer_2 in (0, w.model[job.variant].layers):
         return cycle_s
     duty = job.duty_0 if part == 0 else job.duty_1
-    others = min(1.0, max(0.0, variant.tokens - duty))
+    others = min(1.0, max(0.0, variant.tokens / variant.share - duty))
     return cycle_s * min(1.0, share / max(variant.share, share)) + 0.5 * others * cycle_s
 
 
@@ -345,7 +345,10 @@ def _preempt_youngest(w, b, i):
         job = w.job[b, j]
         holds = (job.ingress == i and job.kv_0_bytes > 0.0) or (job.target == i and job.kv_1_bytes > 0.0)
         at_work = job.stage == DECODE or job.stage == NODE_PREFILL
-        if holds and at_work and (youngest < 0 or job.admit_s > w.job[b, youngest].admit_s):
+        if not holds or not at_work:
+            continue
+        last = w.job[b, youngest]
+        if youngest < 0 or job.admit_s > last.admit_s or (job.admit_s == last.admit_s and job.number > last.number):
             youngest = j
     if youngest < 0:
         return -1
@@ -356,6 +359,8 @@ def _preempt_youngest(w, b, i):
     w.episode[b].preempted += 1
     if job.in_cloud == 1:
         job.in_cloud = 0
+        if w.episode[b].cloud_running == w.setup[0].cloud_concurrency:
+            w.episode[b].cloud_free_s = job.clock_s
         w.episode[b].cloud_running -= 1
     begin_setup(w, b, youngest, job.clock_s)
     return youngest

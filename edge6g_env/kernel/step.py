@@ -30,7 +30,7 @@ def _advance_jobs(w, b, t0, t1):
 
 @njit_inner
 def _substep(w, b, t0, t1):
-    engine.count_work(w, b, t1)
+    engine.count_work(w, b, t0)
     for i in range(w.node.shape[1]):
         engine.run_node(w, b, i, t0, t1)
     engine.run_cloud(w, b, t1)

@@ -222,6 +222,7 @@ NODE_FIELDS: Rows = (
     ("chunk_job", "i8", "J", "job whose chunk runs, -1: none"),
     ("chunk_end_s", "f8", "s", "when the chunk's iteration ends"),
     ("chunk_s", "f8", "s", "length of that iteration"),
+    ("chunk_added_s", "f8", "s", "what the chunk adds to the decode cycle"),
     ("chunk_tokens", "f8", "token", "prompt tokens in the chunk"),
     ("prefill_free_s", "f8", "s", "end of the last chunk"),
     ("cycle_s", "f8", "s", "one decode iteration of every active variant"),

@@ -104,7 +104,6 @@ def test_worth_is_quality_times_timeliness_less_the_costs(make_bench, make_servi
     assert job["slo_met"] == (late == 1.0)
 
 
-@pytest.mark.xfail(strict=True, reason="outcome rows are not bounded: compiled code writes beyond its array")
 def test_a_storm_of_arrivals_stays_within_its_arrays(python):
     """More arrivals in a slot than a step has outcome rows: interpreted, so that an index beyond an array raises."""
     code = """

@@ -151,13 +151,7 @@ def test_outputs_beyond_the_reservation_grow_are_preempted_and_finish(make_bench
     assert all(job["air_bytes"] == pytest.approx(4.0 * 1200.0, abs=8.0) for job in bench.outcomes)
 
 
-@pytest.mark.parametrize(
-    "warm",
-    [
-        True,
-        pytest.param(False, marks=pytest.mark.xfail(strict=True, reason="equal admission times put back the first")),
-    ],
-)
+@pytest.mark.parametrize("warm", [True, False])
 def test_the_youngest_is_put_back(make_bench, warm):
     """Four sequences outgrow their memory: the one that came first is never put back, so it ends first. warm: their weights are
     there already; otherwise all are admitted at the instant in which the load ends."""
@@ -176,7 +170,6 @@ def test_the_youngest_is_put_back(make_bench, warm):
     assert order[0] == min(order)
 
 
-@pytest.mark.xfail(strict=True, reason="a load that waited for memory is started at its job's coming, see the report")
 def test_waiting_for_memory_does_not_reach_back_in_time(make_bench):
     """A load that could not begin for want of memory begins when memory is free, not when its job came."""
     bench = make_bench(["l40s"], ues_a_node=2)
@@ -195,7 +188,6 @@ def test_waiting_for_memory_does_not_reach_back_in_time(make_bench):
     assert second["arrival_s"] + second["ttft_s"] >= bound_s - bench.slot_s
 
 
-@pytest.mark.xfail(strict=True, reason="weights that are only waited for are never evicted, see the report")
 def test_two_variants_that_wait_for_kv_do_not_block_each_other(make_bench):
     """fp16 and int4 fill an L4 up to 0.1 GB. While a short int4 job runs, a job of each comes that needs 0.6 GB of KV. When the
     short one has ended nobody holds KV: the weights of one have to give way to the other's job, or both wait until they expire."""

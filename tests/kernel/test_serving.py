@@ -103,14 +103,6 @@ class Plan:
         return time_s
 
 
-# An upload or transfer that begins in a later substep than its stage was set is counted twice there: half the rate.
-counted_twice = pytest.mark.xfail(strict=True, reason="an upload is counted twice in the substep in which it begins")
-TWICE = (
-    "local, 0.25 on the device, int8",
-    "neighbour 1, 0.25 on the device, 0.5 of the rest at the ingress, int8",
-    "cloud, 0.25 on the device, int8",
-)
-
 # action, model, what it means. The ingress is an L40S, its neighbour an L4.
 WAYS = {
     "local, fp16": (MODEL, {"ingress": "l40s"}),
@@ -149,7 +141,7 @@ def at_the_first_node(bench):
     raise AssertionError("no UE at the first node")
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=counted_twice) if n in TWICE else n for n in WAYS])
+@pytest.mark.parametrize("name", list(WAYS))
 def test_a_lone_job_takes_the_time_of_the_cost_model(benches, name):
     """Cold, then warm: TTFT and TPOT within 1 % of the plain evaluation; what the candidate said within 3 % of what happened."""
     model, way = WAYS[name]
@@ -224,7 +216,7 @@ def test_times_do_not_depend_on_slot_and_substep(make_bench, slot_s, n_substeps)
     assert job["tpot_s"] == pytest.approx(plan.token_s(), rel=2e-3)
 
 
-@pytest.mark.parametrize("n_substeps", [1, 2, 4, pytest.param(5, marks=counted_twice), 7])
+@pytest.mark.parametrize("n_substeps", [1, 2, 4, 5, 7])
 def test_a_lone_upload_has_the_whole_band_from_its_first_byte(make_bench, make_service, n_substeps):
     """A slow band (a hundredth) makes a boundary's upload take seconds: exactly bits over rate, whatever the substep."""
     service = make_service(model=SMALL)
