@@ -63,12 +63,12 @@ class Validation(BaseCallback):
         rules: Mapping[str, Callable],
         act: Callable[[], Policy],
         keep: Callable[[float, float], None],
-        flat_dir: str,
+        run_dir: str,
         period_s: float,
     ) -> None:
         super().__init__()
         self._scenario, self._seeds, self._rules, self._act, self._keep = scenario, seeds, rules, act, keep
-        self._flat_dir, self._period_s = flat_dir, period_s
+        self._run_dir, self._period_s = run_dir, period_s
         self._lines: FlatLines | None = None
 
     def _play(self, name: str, make: Callable) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ class Validation(BaseCallback):
         played = {name: self._play(name, make) for name, make in self._rules.items()}
         self._best = max((curves["reward_per_job"] for curves in played.values()), key=np.mean)
         values = {name: {f"validation/{m}": _mean(curves[m]) for m in CURVES} for name, curves in played.items()}
-        self._lines = FlatLines(self._flat_dir, values)
+        self._lines = FlatLines(self._run_dir, values)
         self.validate()
 
     def validate(self) -> None:

@@ -20,6 +20,7 @@ from edge6g_env.sb3 import sb3_vec_env
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.files import begin_run
+from eval.tensorboard import run_folder
 from train import TRAINING_SEEDS, VALIDATION_SEED, checkpoint
 from train.callbacks import TimeBudget, Validation
 from train.ppo import SETTINGS as PPO_SETTINGS
@@ -177,8 +178,7 @@ class _Run:
 
     def learn(self, seconds: float, console: Console) -> None:
         """Learn until `seconds` are spent in all; a keyboard interrupt ends it early, with the checkpoint kept."""
-        log_dir = self.out / "tensorboard"
-        self.model.set_logger(Logger(None, [TensorBoardOutputFormat(str(log_dir / self.algo))]))
+        self.model.set_logger(Logger(None, [TensorBoardOutputFormat(str(run_folder(self.out, self.algo)))]))
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -190,7 +190,7 @@ class _Run:
         with Progress(*columns, console=console) as bars:
             task = bars.add_task(f"train {self.algo}", total=seconds, rate="", note="the rules first")
             self.budget = TimeBudget(seconds, self.spent_s, bars, task)
-            validation = self._validation(str(log_dir), _Notes(console, bars, task))
+            validation = self._validation(str(self.out), _Notes(console, bars, task))
             try:
                 self.model.learn(10**12, callback=CallbackList([self.budget, validation]), reset_num_timesteps=False)
             except KeyboardInterrupt:
@@ -204,11 +204,11 @@ class _Run:
             f"{self.best:+.4f} reward per job over the best rule; checkpoint in {self.out}"
         )
 
-    def _validation(self, flat_dir: str, say: Callable[[str], None]) -> Validation:
+    def _validation(self, run_dir: str, say: Callable[[str], None]) -> Validation:
         def keep(reward: float, gain: float) -> None:
             self.keep(reward, gain)
             say(f"reward/job {reward:.3f}, best rule {reward - gain:.3f}")
 
         seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES)]
         rules = {name: lambda layout, name=name: make_rule(name, layout) for name in SHOWN_RULES}
-        return Validation(self.scenario, seeds, rules, self.policy, keep, flat_dir, VALIDATION_PERIOD_S)
+        return Validation(self.scenario, seeds, rules, self.policy, keep, run_dir, VALIDATION_PERIOD_S)
