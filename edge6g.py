@@ -247,8 +247,11 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _load_checkpoint(folder: Path, scenario: Scenario) -> Policy:
+    import torch
+
     from train.checkpoint import load_policy
 
+    torch.set_num_threads(1)  # networks this small are slower on two, by far if another process is busy
     return load_policy(folder, scenario)
 
 

@@ -59,6 +59,8 @@ def train(
     """
     _check(algo, minutes, seed, num_worlds)
     out, console = Path(out), console or Console(stderr=True)
+    # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
+    torch.set_num_threads(1)
     record = _resumed(out, scenario, algo) if resume else None
     if record is None:
         begin_run(out, "train", MAKES, {"scenario": scenario.id, "algo": algo, "seed": seed}, overwrite=overwrite)

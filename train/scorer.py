@@ -31,7 +31,6 @@ SETTINGS: dict[str, Any] = {
     "value_weight": 1.0,
     "max_grad_norm": 0.5,
 }
-_UPDATE_THREADS = 2  # a forward pass of a few decisions is too small for more than one
 
 
 class ScorerActor(BasePolicy):
@@ -114,7 +113,6 @@ class ScorerAlgorithm(BaseAlgorithm):
 
     def _collect(self, callback: Any) -> bool:
         """Act by the policy's probabilities until a batch of decisions has its outcomes; False to stop."""
-        torch.set_num_threads(1)
         callback.on_rollout_start()
         obs = self.batch.observations()
         while len(self._decisions) < self.settings["batch_decisions"]:
@@ -144,7 +142,6 @@ class ScorerAlgorithm(BaseAlgorithm):
         return obs
 
     def _update(self, batch: DecisionBatch) -> None:
-        torch.set_num_threads(_UPDATE_THREADS)
         advantage = batch.worth - batch.value
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         with torch.no_grad():
