@@ -74,6 +74,8 @@ class BatchEnv:
         self.observe = observe
         self.world = make_world(self.scenario, num_worlds, candidates=observe == "candidates", debug=debug)
         self._started = False
+        space = self.layout.state_space
+        self._state_low, self._state_high = space.low, space.high
         self._connect()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -109,6 +111,11 @@ class BatchEnv:
     def candidate_names(self) -> list[tuple[str, str, float, float]]:
         """(name, unit, low, high) of each entry of a candidate."""
         return [(f.name, f.unit, f.low, f.high) for f in self.layout.candidates]
+
+    @property
+    def state_names(self) -> list[tuple[str, str, float, float]]:
+        """(name, unit, low, high) of each entry of state()."""
+        return [(f.name, f.unit, f.low, f.high) for f in self.layout.state]
 
     action_effects = k.ACTION_EFFECTS
     reward_terms = k.REWARD_TERMS
@@ -199,7 +206,7 @@ class BatchEnv:
         """The present observations, the environment's own buffers."""
         obs = {"observation": self.world.observation[0], "action_mask": self.world.action_mask[0]}
         if self.observe == "candidates":
-            obs["candidates"] = self.world.candidates
+            obs["candidates"] = self.world.candidates[0]
         return obs
 
     def _info(self, truncated: np.ndarray) -> dict[str, Any]:
@@ -220,7 +227,7 @@ class BatchEnv:
     def _final_observations(self) -> Observation:
         obs = {"observation": self.world.observation[1], "action_mask": self.world.action_mask[1]}
         if self.observe == "candidates":
-            obs["candidates"] = np.zeros_like(self.world.candidates)
+            obs["candidates"] = self.world.candidates[1]
         return obs
 
     def outcomes(self) -> np.ndarray:
@@ -236,8 +243,20 @@ class BatchEnv:
         return Counters(*(np.array(self.world.counters[name]) for name in Counters._fields))
 
     def state(self) -> np.ndarray:
-        """float32 (B, N * D): the observations of all agents of a world side by side, for a centralised critic."""
-        return self.world.observation[0].reshape(self.num_worlds, -1).copy()
+        """float32 (B, S): the whole world for a centralised critic, see state_names: what all agents observe, and what none does."""
+        w, b = self.world, self.num_worlds
+        episode, node, ue = self._episode, self._node, w.ue.view(np.ndarray)
+        in_flight = episode["n_active"] + node["n_queue"].sum(axis=1)
+        share = episode["now_s"] / self.scenario.time.episode_s
+        memory = (node["kv_bytes"] + node["weight_bytes"]) / node["usable_bytes"]
+        of_nodes = [node[name] for name in ("n_queue", "n_inbox", "n_admitted", "backlog_s", "cycle_s")]
+        parts = [
+            w.observation[0].reshape(b, -1),
+            np.stack([share, in_flight, episode["cloud_running"], episode["n_cloud_wait"]], axis=1),
+            np.stack([*of_nodes, memory], axis=2).reshape(b, -1),
+            np.stack([ue[name] for name in ("x_m", "y_m", "sinr_db", "node")], axis=2).reshape(b, -1),
+        ]
+        return np.clip(np.concatenate(parts, axis=1), self._state_low, self._state_high).astype(np.float32)
 
     def save_state(self) -> dict[str, np.ndarray]:
         """An exact copy of all worlds: a dict of arrays that np.savez takes without pickling."""

@@ -32,9 +32,7 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):
         space = self.layout.agent_space(self.batch.observe == "candidates")
         self.observation_spaces = dict.fromkeys(self.possible_agents, space)
         self.action_spaces = {agent: spaces.Discrete(self.layout.num_actions) for agent in self.possible_agents}
-        entries, n = space["observation"], len(self.possible_agents)
-        assert isinstance(entries, spaces.Box)
-        self.state_space = spaces.Box(np.tile(entries.low, n), np.tile(entries.high, n), dtype=np.float32)
+        self.state_space = self.layout.state_space
 
     def observation_space(self, agent: str) -> spaces.Dict:
         """Space of an agent's observation; the same object for all agents."""

@@ -19,6 +19,7 @@ from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
@@ -42,6 +43,9 @@ class Time(_Table):
 
     @model_validator(mode="after")
     def _measures_something(self) -> Time:
+        slots = self.episode_s / self.slot_s
+        if slots < 1.0 or abs(slots - round(slots)) > 1e-6:
+            raise ValueError("episode_s must be a whole number of slot_s")
         if self.warmup_s + self.drain_s >= self.episode_s:
             raise ValueError("warmup_s + drain_s must be less than episode_s")
         return self
@@ -160,11 +164,11 @@ class Actions(_Table):
 class Reward(_Table):
     """Weights of the reward: what a dollar, a joule and a lost job cost beside an answer of quality 1, worth 1."""
 
-    price_per_usd: NotNegative
-    energy_per_j: NotNegative
-    rejected_cost: NotNegative
-    expired_cost: NotNegative
-    failed_cost: NotNegative
+    price_per_usd: Weight
+    energy_per_j: Weight
+    rejected_cost: Weight
+    expired_cost: Weight
+    failed_cost: Weight
     reward_mix: Share
 
 
@@ -225,6 +229,9 @@ class Scenario(_Table):
         _known("radio.environment", [self.radio.environment], list(ENVIRONMENT_NAMES))
         for device in self.nodes.devices:
             costs.accelerator_price_usd_per_s(device)
+        for model in self.models:
+            costs.token_price_usd(model)
+        radio.environment(self.radio.environment, radio.preset(self.radio.preset).carrier_ghz)
         total = sum(service.share for service in self.service)
         if abs(total - 1.0) > 1e-6:
             raise ValueError(f"the shares of the services must add up to 1, they add up to {total:g}")

@@ -34,6 +34,7 @@ class SingleWorld:
         self.scenario, self.layout = self.batch.scenario, self.batch.layout
         self.possible_agents = [f"node_{i}" for i in range(self.batch.num_agents)]
         self.action_table, self.action_names = self.batch.action_table, self.batch.action_names
+        self.state_names = self.batch.state_names
         self.observation_names, self.candidate_names = self.batch.observation_names, self.batch.candidate_names
         self.action_effects, self.phases = self.batch.action_effects, self.batch.phases
         self.reward_terms, self.cost_names = self.batch.reward_terms, self.batch.cost_names
@@ -58,9 +59,13 @@ class SingleWorld:
         return _first_world(info["final_obs"] if ended else obs), rewards[0], ended, info
 
     def state(self) -> np.ndarray:
-        """float32 (N * D,): the observations of all agents side by side; after the end of an episode its last ones."""
-        ended = self.batch.started and not self._running
-        return self.batch.world.observation[int(ended), 0].flatten()
+        """float32 (S,): the whole world, see state_names; after the end of an episode the observations in it are its last ones and
+        the rest is of the episode to come."""
+        state = self.batch.state()[0]
+        if self.batch.started and not self._running:
+            last = self.batch.world.observation[1, 0].flatten()
+            state[: len(last)] = last
+        return state
 
     def outcomes(self, agent: str | None = None) -> np.ndarray:
         """Jobs that ended in the last step, of one agent or of all: rows of kernel.world.OUTCOME_FIELDS."""

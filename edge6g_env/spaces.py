@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -117,6 +117,37 @@ def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
     return tuple(job + node + neighbours)
 
 
+WORLD_FEATURES: tuple[Feature, ...] = (
+    Feature("world/time_share", "1", 0.0, 1.0),
+    _count("world/jobs_in_flight", 1e5),
+    _count("world/cloud_jobs", 1e5),
+    _count("world/cloud_waiting", 1e5),
+)
+NODE_STATE: tuple[Feature, ...] = (
+    _count("queue_jobs", 1e3),
+    _count("inbox_jobs", 1e3),
+    _count("sequences", 1e3),
+    _time("backlog_s", 120.0),
+    _time("cycle_s", 10.0),
+    Feature("memory_share", "1", 0.0, 1.0),
+)
+UE_STATE: tuple[Feature, ...] = (
+    Feature("x_m", "m", 0.0, 1e6),
+    Feature("y_m", "m", 0.0, 1e6),
+    Feature("sinr_db", "dB", -200.0, 200.0),
+    Feature("node", "index", 0.0, 1023.0),
+)
+
+
+def state_features(scenario: Scenario) -> tuple[Feature, ...]:
+    """Entries of `state()`: what every agent observes, then the truth that none of them does: world, nodes now, UEs."""
+    agents = range(scenario.nodes.count)
+    seen = [replace(f, name=f"node_{i}/{f.name}") for i in agents for f in observation_features(scenario)]
+    nodes = [replace(f, name=f"node_{i}/now/{f.name}") for i in agents for f in NODE_STATE]
+    ues = [replace(f, name=f"ue_{u}/{f.name}") for u in range(scenario.num_ues) for f in UE_STATE]
+    return (*seen, *WORLD_FEATURES, *nodes, *ues)
+
+
 def action_table(scenario: Scenario) -> np.ndarray:
     """int64 (C, 4): route, device_split, edge_split, precision, each an index into the scenario's grids; row 0 is hold.
 
@@ -193,6 +224,11 @@ class Layout:
         """Entries of an observation."""
         return observation_features(self.scenario)
 
+    @cached_property
+    def state(self) -> tuple[Feature, ...]:
+        """Entries of `state()`."""
+        return state_features(self.scenario)
+
     @property
     def candidates(self) -> tuple[Feature, ...]:
         """Entries of a candidate."""
@@ -215,6 +251,11 @@ class Layout:
     def candidate_index(self, name: str) -> int:
         """Column of a candidate entry; KeyError if there is none of that name."""
         return _index(self.candidates, name)
+
+    @property
+    def state_space(self) -> spaces.Box:
+        """Space of `state()`."""
+        return _box(self.state)
 
     def agent_space(self, candidates: bool) -> spaces.Dict:
         """Observation space of one agent."""

@@ -19,7 +19,7 @@ JOB_FIELDS = (  # what `episode_metrics` reads of each job
     "phase",  # FINISHED, REJECTED, EXPIRED or FAILED
     "worth",  # reward that the job brought, all terms
     "ttft_s",  # arrival to first token, s
-    "tpot_s",  # (last - first token) / (output_tokens - 1), s; NaN with one token
+    "tpot_s",  # (last - first token) / (output_tokens - 1), s; -1 with one token
     "energy_j",  # device, edge nodes and radio, J
     "price_usd",  # tokens, accelerator seconds and bytes, USD
     "air_bytes",  # bytes over the radio, both directions

@@ -26,6 +26,10 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
+class NothingMeasuredError(ValueError):
+    """Validation episodes without a measured job."""
+
+
 class TimeBudget(BaseCallback):
     """Stops training after a number of seconds, and moves a progress bar."""
 
@@ -33,6 +37,7 @@ class TimeBudget(BaseCallback):
         super().__init__()
         self._seconds, self._spent_s, self._bars, self._task = seconds, spent_s, bars, task
         self._shown_s = 0.0
+        self._begin_s = time.monotonic()
 
     def _on_training_start(self) -> None:
         self._begin_s = time.monotonic()
@@ -77,7 +82,12 @@ class Validation(BaseCallback):
 
     def _on_training_start(self) -> None:
         played = {name: self._play(name, make) for name, make in self._rules.items()}
-        self._best = max((curves["reward_per_job"] for curves in played.values()), key=np.mean)
+        rewards = [curves["reward_per_job"] for curves in played.values()]
+        if np.isnan(rewards).all(axis=1).any():
+            raise NothingMeasuredError(
+                "no job is measured in the validation episodes: the scenario has too few arrivals"
+            )
+        self._best = max(rewards, key=_mean)
         values = {name: {f"validation/{m}": _mean(curves[m]) for m in CURVES} for name, curves in played.items()}
         self._lines = FlatLines(self._run_dir, values)
         self.validate()
@@ -90,7 +100,7 @@ class Validation(BaseCallback):
         self.logger.dump(self.model.num_timesteps)
         if self._lines is not None:
             self._lines.write(self.model.num_timesteps)
-        self._keep(float(np.mean(curves["reward_per_job"])), float(np.mean(curves["reward_per_job"] - self._best)))
+        self._keep(_mean(curves["reward_per_job"]), _mean(curves["reward_per_job"] - self._best))
         self._last_s = time.monotonic()
 
     def _on_rollout_end(self) -> None:

@@ -19,6 +19,18 @@ from eval.files import write_bytes_atomic, write_json_atomic
 from train.ppo import PpoPolicy, make_ppo_policy
 
 FORMAT = 1
+KEYS = (
+    "algo",
+    "scenario",
+    "fingerprint",
+    "seed",
+    "decisions",
+    "minutes",
+    "runs",
+    "validation_gain",
+    "settings",
+    "config",
+)
 RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safetensors"
 
 Tensors = Mapping[str, torch.Tensor]
@@ -49,6 +61,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"cannot read {path}: {error}") from None
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of format {FORMAT}")
+    missing = [key for key in KEYS if key not in record]
+    if missing:
+        raise CheckpointError(f"{path} is damaged: it has no {', '.join(missing)}")
     return record
 
 
@@ -70,9 +85,24 @@ def check_scenario(folder: Path, record: dict[str, Any], scenario: Scenario) -> 
 
 
 def load_policy(folder: Path, scenario: Scenario) -> Policy:
-    """The policy of a checkpoint folder, for worlds of the scenario that it was trained on; CheckpointError otherwise."""
+    """The policy of a checkpoint folder, for worlds of the scenario that it was trained on; CheckpointError otherwise.
+
+    The policy's `hparams` are what it was trained with, for TensorBoard.
+    """
     record = read_record(folder)
     check_scenario(folder, record, scenario)
+    policy = _policy(folder, record, scenario)
+    policy.hparams = hparams(record)
+    return policy
+
+
+def hparams(record: dict[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of a checkpoint's record, by name."""
+    told = {key: record[key] for key in ("algo", "seed", "decisions", "minutes")}
+    return {**told, **record["settings"], **record["config"]}
+
+
+def _policy(folder: Path, record: dict[str, Any], scenario: Scenario) -> ScorerPolicy | PpoPolicy:
     layout, tensors = Layout(scenario), read_tensors(folder / POLICY)
     try:
         if record["algo"] == "scorer":

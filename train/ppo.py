@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ class PpoPolicy:
 
     privileged = False
     needs_candidates = False
+    hparams: Mapping[str, Any] = {}
 
     def __init__(self, policy: MaskableMultiInputActorCriticPolicy) -> None:
         self._policy = policy

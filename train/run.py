@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def train(
     record = _resumed(out, scenario, algo) if resume else None
     if record is None:
         begin_run(out, "train", MAKES, {"scenario": scenario.id, "algo": algo, "seed": seed}, overwrite=overwrite)
+    seed = record["seed"] if record else seed
     run = _Run(scenario, algo, seed, out, num_worlds or DEFAULT_WORLDS[algo], threads, record)
     run.learn(60.0 * minutes, console)
 
@@ -117,10 +119,10 @@ class _Run:
         env = sb3_vec_env(scenario, num_worlds, threads=threads, observe=observe, skip_idle=True)
         # A resumed run goes on with worlds that it has not seen.
         used = num_worlds * record["runs"] % TRAINING_SEEDS if record else 0
-        env.seed(seed * TRAINING_SEEDS + used)
         self.model: ScorerAlgorithm | MaskablePPO = (
             ScorerAlgorithm(env, seed) if algo == "scorer" else make_ppo(env, seed)
         )
+        env.seed(seed * TRAINING_SEEDS + used)  # after the model, which seeds its environment by its own seed
         self.best = float("-inf")
         self.spent_s, self.runs = 0.0, 1
         if record:
@@ -141,17 +143,25 @@ class _Run:
     def _load(self, record: dict[str, Any]) -> None:
         tensors = checkpoint.read_tensors(self.out / checkpoint.TRAINER)
         network = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network.")}
-        self._network.load_state_dict(network)
-        checkpoint.load_optimizer(self.model.policy.optimizer, tensors)
+        try:
+            self._network.load_state_dict(network)
+            checkpoint.load_optimizer(self.model.policy.optimizer, tensors)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise checkpoint.CheckpointError(f"{self.out / checkpoint.TRAINER} does not fit: {error}") from None
         self.model.num_timesteps = record["decisions"]
-        self.best, self.spent_s, self.runs = record["validation_gain"], record["minutes"] * 60.0, record["runs"] + 1
+        gain = record["validation_gain"]
+        self.best = float("-inf") if gain is None else gain
+        self.spent_s, self.runs = record["minutes"] * 60.0, record["runs"] + 1
 
     def keep(self, reward: float, gain: float) -> None:
         """Write the trainer's state; and the policy, if it did better on the validation seeds than any before."""
         self.save_trainer()
-        if gain <= self.best:
-            return
-        self.best = gain
+        if gain > self.best:
+            self.best = gain
+            self.save_policy()
+
+    def save_policy(self) -> None:
+        """Write the policy as it is now, with its record."""
         checkpoint.write_tensors(self.out / checkpoint.POLICY, self._network.state_dict())
         self.save_record()
 
@@ -172,7 +182,7 @@ class _Run:
             "decisions": self.model.num_timesteps,
             "minutes": (self.budget.spent_s if self.budget else self.spent_s) / 60.0,
             "runs": self.runs,
-            "validation_gain": self.best,
+            "validation_gain": self.best if math.isfinite(self.best) else None,
             "settings": SCORER_SETTINGS if scorer else PPO_SETTINGS,
             "config": self.model.config.to_dict() if isinstance(self.model, ScorerAlgorithm) else {},
         }
@@ -197,7 +207,10 @@ class _Run:
                 self.model.learn(10**12, callback=CallbackList([self.budget, validation]), reset_num_timesteps=False)
             except KeyboardInterrupt:
                 self.save_trainer()
-                self.save_record()
+                if math.isfinite(self.best):
+                    self.save_record()
+                else:  # not validated yet
+                    self.save_policy()
                 console.print(f"stopped: the checkpoint is in {self.out}, --resume goes on with it")
                 raise
         self.save_record()

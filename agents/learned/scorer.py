@@ -6,6 +6,7 @@ the node's situation; candidates are scored one by one, so the network runs on a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -137,6 +138,7 @@ class ScorerPolicy:
 
     privileged = False
     needs_candidates = True
+    hparams: Mapping[str, Any] = {}
 
     def __init__(self, layout: Layout, net: Scorer) -> None:
         self.net, self._shortlist = net, Shortlist(layout, net.config.top)

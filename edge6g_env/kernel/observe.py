@@ -1,4 +1,4 @@
-"""Observations, masks, candidates and the reports between neighbours. Readers only: nothing here changes what happens.
+"""Observations, masks, candidates and the reports between neighbours. What happens in a world does not depend on it.
 
 The order of the entries is that of spaces.OBSERVATION_FEATURES and spaces.CANDIDATE_FEATURES; a test holds them together.
 """
@@ -72,7 +72,8 @@ def _put_job(w, b, i, row, at):
     for s in range(n_services):
         at = _put(row, at, job.service == s)
     at = _put(row, at, ue.seen_sinr_db)
-    at = _put(row, at, w.node[b, ue.node].n_senders)
+    # The senders of another cell are that node's present: an agent knows its own only.
+    at = _put(row, at, node.n_senders if ue.node == i else 0)
     at = _put(row, at, ue.device_jobs)
     return _put(row, at, ue.node != i)
 
@@ -164,8 +165,8 @@ def _clip(row, limits, first):
 def _candidates(w, b, i):
     """Predictions for every legal combination; rows of illegal ones are zero."""
     j = w.places[b, i, DISPATCH, 0]
-    for c in range(w.candidates.shape[2]):
-        row = w.candidates[b, i, c]
+    for c in range(w.candidates.shape[3]):
+        row = w.candidates[0, b, i, c]
         if w.action_mask[0, b, i, c] == 1:
             predict.candidate(w, b, i, j, c, row)
             _clip(row, w.limits, w.observation.shape[3])
@@ -184,12 +185,12 @@ def observe(w, b):
             node.free_bytes = free_bytes(w, b, i)
             node.shown = 1
             _mask(w, b, i)
-            if w.candidates.shape[2] > 0:
+            if w.candidates.shape[3] > 0:
                 _candidates(w, b, i)
         elif node.shown == 1:
             node.shown = 0
             _mask(w, b, i)
-            w.candidates[b, i] = 0.0
+            w.candidates[0, b, i] = 0.0
         at = _put_node(w, b, i, row, at)
         for k in range(w.link.shape[2]):
             at = _put_neighbour(w, b, i, k, row, at)

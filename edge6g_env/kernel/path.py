@@ -201,6 +201,7 @@ def start_in_cloud(w, b, job, start_s):
     w.episode[b].cloud_running += 1
     job.in_cloud = 1
     w.node[b, job.ingress].cloud_seen_wait_s = start_s - job.clock_s
+    w.node[b, job.ingress].cloud_seen_s = start_s
     layers = w.model[v].layers - job.layer_2
     share = layers / w.model[v].layers
     job.price_usd += share * job.setup_tokens * service.usd_per_input_token

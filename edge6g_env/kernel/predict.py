@@ -101,14 +101,14 @@ def _add_node_part(w, b, v, low, high, prompt, output, whole):
         others_s -= costing.decode_iteration_s(w, device, v, running, context * running, share, with_head)
     cycle_s = max(others_s, 0.0) + with_it_s
     token_s = cycle_s if whole else with_it_s + 0.5 * min(1.0, running) * cycle_s
-    busy_s = compute_s + output * with_it_s / (running + 1.0)
+    decode_s = output * with_it_s / (running + 1.0)
     forecast.load_s += load_s
     forecast.wait_s += wait_s
     forecast.time_s += load_s + wait_s + compute_s + math.ceil(prompt / w.setup[0].token_budget) * place.cycle_s
     forecast.token_s += token_s / (1.0 - min(place.prefill_share, _MAX_PREFILL_SHARE))
-    forecast.busy_s += busy_s
-    forecast.price_usd += busy_s * w.device[device].usd_s
-    forecast.energy_j += busy_s * costing.decode_power_w(w, device)
+    forecast.busy_s += compute_s + decode_s
+    forecast.price_usd += (compute_s + decode_s) * w.device[device].usd_s
+    forecast.energy_j += compute_s * costing.prefill_power_w(w, device) + decode_s * costing.decode_power_w(w, device)
     forecast.sequences, forecast.cycle_s, forecast.age_s = place.sequences, place.cycle_s, place.age_s
 
 
@@ -132,7 +132,8 @@ def _add_device_part(w, b, job, v, layer_1, output):
 def _add_air(w, b, job, v, raw, output):
     """Add the upload, the way back, and for a cut behind the device the round trip of every token."""
     setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
-    rate = channel.expected_rate_bit_s(w, ue.seen_sinr_db, w.node[b, ue.node].n_senders + 1)
+    senders = w.node[b, job.ingress].n_senders if ue.node == job.ingress else 0  # another cell's are not known
+    rate = channel.expected_rate_bit_s(w, ue.seen_sinr_db, senders + 1)
     rate = max(_MIN_RATE_BIT_S, rate)
     hop_s = path.hop_s(w, b, job)
     sent_bytes = costing.payload_bytes(w, v, job.prompt_tokens, raw)
@@ -180,7 +181,8 @@ def _add_cloud_part(w, b, i, job, v, layer_2, output, sent_bytes):
     forecast.price_usd += path.TOKEN_BYTES * output * setup.usd_per_egress_byte
     forecast.energy_j += compute_s * costing.prefill_power_w(w, device)
     forecast.energy_j += output * step_s / setup.cloud_batch * costing.decode_power_w(w, device)
-    forecast.sequences, forecast.cycle_s, forecast.age_s = 0.0, step_s, 0.0
+    forecast.sequences, forecast.cycle_s = 0.0, step_s
+    forecast.age_s = w.episode[b].now_s - w.node[b, i].cloud_seen_s
 
 
 @njit_inner

@@ -132,7 +132,7 @@ def _empty_node(w, b, i):
     node.load_variant, node.load_end_s, node.chunk_job, node.prefill_free_s = -1, 0.0, -1, 0.0
     node.cycle_s, node.decode_rate, node.prefill_share, node.backlog_s = 0.0, 0.0, 0.0, 0.0
     node.n_senders, node.n_backhaul, node.cloud_seen_wait_s, node.shown = 0, 0, 0.0, 1
-    node.decided, node.action_effect = 0, 0
+    node.decided, node.action_effect, node.cloud_seen_s = 0, 0, 0.0
     node.free_bytes = node.usable_bytes
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
@@ -183,6 +183,9 @@ def _keep_final(w, b):
             w.observation[1, b, i, f] = w.observation[0, b, i, f]
         for c in range(w.action_mask.shape[3]):
             w.action_mask[1, b, i, c] = w.action_mask[0, b, i, c]
+        for c in range(w.candidates.shape[3]):
+            for f in range(w.candidates.shape[4]):
+                w.candidates[1, b, i, c, f] = w.candidates[0, b, i, c, f]
 
 
 @njit_inner

@@ -82,7 +82,6 @@ SETUP_FIELDS: Rows = (
     ("environment", "i8", "id", "propagation environment of edge6g_env.radio"),
     ("carrier_ghz", "f8", "GHz", "carrier frequency"),
     ("bandwidth_hz", "f8", "Hz", "bandwidth of a cell"),
-    ("ptx_bs_dbm", "f8", "dBm", "downlink power (handover measures it)"),
     ("ptx_ue_dbm", "f8", "dBm", "largest uplink power, Pcmax"),
     ("p0_dbm", "f8", "dBm", "uplink power control, P0 a 180 kHz"),
     ("path_loss_share", "f8", "1", "uplink power control, alpha"),
@@ -233,6 +232,7 @@ NODE_FIELDS: Rows = (
     ("n_senders", "i8", "job", "uploads in this cell"),
     ("n_backhaul", "i8", "job", "transfers on the backhaul"),
     ("cloud_seen_wait_s", "f8", "s", "wait of this node's last job at the cloud"),
+    ("cloud_seen_s", "f8", "s", "when that was seen"),
     ("shown", "i8", "0/1", "mask and candidates show a job"),
     ("decided", "i8", "0/1", "the last slot decided about a job"),
     ("action_effect", "i8", "id", "what became of the last slot's action"),
@@ -411,7 +411,7 @@ PLACE_FIELDS: Rows = (
     ("cycle_s", "f8", "s", "decode cycle"),
     ("prefill_share", "f8", "1", "share of recent time spent on prefill"),
     ("backlog_s", "f8", "s", "work of the prompts that wait"),
-    ("prompts", "i8", "job", "prompts that wait, those sent since the report included"),
+    ("prompts", "i8", "job", "prompts that wait"),
     ("sent_since", "i8", "job", "jobs sent there since the report"),
     ("sequences", "i8", "job", "sequences that hold memory, likewise"),
     ("free_bytes", "f8", "B", "memory that neither KV nor weights in use hold"),
@@ -514,7 +514,7 @@ class World(NamedTuple):
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
     observation: np.ndarray  # (2, B, N, D) float32: present, and the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise
-    candidates: np.ndarray  # (B, N, C, F) float32, or (B, N, 0, F) when nobody asked
+    candidates: np.ndarray  # (2, B, N, C, F) float32, likewise, or (2, B, N, 0, F) when nobody asked
     place: np.recarray  # (B,) PLACE scratch of a prediction
     forecast: np.recarray  # (B,) FORECAST scratch of a prediction
     actions: np.ndarray  # (B, N) int64 actions of this step

@@ -113,7 +113,8 @@ def test_an_ended_episode_must_be_reset(short, assert_same):
         obs, _, terminations, truncations, _ = env.step(holds(env))
     assert not any(terminations.values())
     assert all(truncations.values())
-    assert_same(env.state(), np.concatenate([row["observation"] for row in obs.values()]))
+    last = np.concatenate([row["observation"] for row in obs.values()])
+    assert_same(env.state()[: len(last)], last)
     with pytest.raises(RuntimeError, match="reset"):
         env.step(holds(env))
     env.reset()
@@ -140,3 +141,24 @@ def test_wrong_options_are_refused():
         parallel_env("tiny", num_worlds=2)
     with pytest.raises(edge6g_env.ScenarioError, match="unknown key"):
         parallel_env("tiny", observes="candidates")
+
+
+def test_the_state_names_what_no_agent_sees():
+    """Cloud, nodes now and UEs in the state are those of the world."""
+    env = parallel_env("tiny", **{"arrivals.rate_jobs_s": 20.0})
+    env.reset(seed=2)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        actions = {}
+        for agent in env.agents:
+            mask = env.batch.world.action_mask[0, 0, int(agent[5:])]
+            actions[agent] = int(rng.choice(np.flatnonzero(mask)))
+        env.step(actions)
+    state = dict(zip([name for name, *_ in env.state_names], env.state().tolist(), strict=True))
+    world = env.batch.world
+    assert state["world/jobs_in_flight"] == env.counters().in_flight[0]
+    assert state["world/cloud_jobs"] == world.episode["cloud_running"][0]
+    assert state["world/time_share"] == pytest.approx(world.episode["now_s"][0] / env.scenario.time.episode_s)
+    for i in range(3):
+        assert state[f"node_{i}/now/sequences"] == world.node["n_admitted"][0, i]
+    assert state["ue_3/x_m"] == pytest.approx(world.ue["x_m"][0, 3], rel=1e-5)

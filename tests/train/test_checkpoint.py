@@ -32,7 +32,8 @@ def saved(folder, scenario, algo):
     """A checkpoint of such a policy in `folder`; returns the policy."""
     policy, net = random_policy(scenario, algo)
     config = net.config.to_dict() if algo == "scorer" else {}
-    record = {"algo": algo, "scenario": scenario.id, "fingerprint": scenario.fingerprint, "config": config}
+    record = {"algo": algo, "scenario": scenario.id, "fingerprint": scenario.fingerprint, "config": config, "seed": 0}
+    record |= {"decisions": 0, "minutes": 0.0, "runs": 1, "validation_gain": None, "settings": {}}
     checkpoint.write_record(folder, record)
     checkpoint.write_tensors(folder / checkpoint.POLICY, net.state_dict())
     return policy
