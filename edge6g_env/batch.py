@@ -61,8 +61,8 @@ class BatchEnv:
         which some agent of the world has a job to decide, rewards summed; debug: check the invariants in every slot (slow).
         Raises ScenarioError for a scenario that is not accepted, ValueError for other arguments.
         """
-        if num_worlds < 1:
-            raise ValueError(f"num_worlds must be at least 1, it is {num_worlds}")
+        if not isinstance(num_worlds, int | np.integer) or num_worlds < 1:
+            raise ValueError(f"num_worlds must be an integer of at least 1, it is {num_worlds!r}")
         if threads < 1:
             raise ValueError(f"threads must be at least 1, it is {threads}")
         if observe not in ("plain", "candidates"):
@@ -137,12 +137,11 @@ class BatchEnv:
         return self.observations()
 
     def _seeds(self, seed: int | Sequence[int]) -> np.ndarray:
-        if isinstance(seed, int | np.integer):
-            return int(seed) + np.arange(self.num_worlds)
-        seeds = np.asarray(seed, dtype=np.int64)
-        if seeds.shape != (self.num_worlds,):
-            raise ValueError(f"seed must be one number or {self.num_worlds} of them, it has shape {seeds.shape}")
-        return seeds
+        given = np.asarray(seed)
+        fits = given.shape in ((), (self.num_worlds,)) and given.dtype.kind in "iu"
+        if not fits or (given < 0).any() or (given >= 2**62).any():
+            raise ValueError(f"seed must be one integer in 0..2**62 or {self.num_worlds} of them, it is {seed!r}")
+        return given.astype(np.int64) if given.shape else int(given) + np.arange(self.num_worlds)
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """Start the episode (seed, number) that stands in world.episode in the worlds with chosen[b] == 1."""

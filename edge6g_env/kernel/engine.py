@@ -166,12 +166,7 @@ def _complete_chunk(w, b, i):
     node.chunk_job, node.prefill_free_s = -1, node.chunk_end_s
     if job.prefilled < job.setup_tokens - 1e-6:
         return
-    kept = 0
-    for place in range(node.n_inbox):
-        if w.places[b, i, INBOX, place] != j:
-            w.places[b, i, INBOX, kept] = w.places[b, i, INBOX, place]
-            kept += 1
-    node.n_inbox = kept
+    memory.drop_from_inbox(w, b, i, j)
     job.clock_s = node.chunk_end_s
     job.duty_0, job.duty_1 = 1.0, 1.0
     path.after_part(w, b, j)

@@ -148,7 +148,8 @@ def hold_kv(w, b, job, part, new_bytes):
 
 
 @njit_inner
-def _leave_inbox(w, b, i, j, now_s):
+def drop_from_inbox(w, b, i, j):
+    """Take job j out of the inbox of node i, if it is there; the others keep their order."""
     node = w.node[b, i]
     kept = 0
     for place in range(node.n_inbox):
@@ -156,9 +157,6 @@ def _leave_inbox(w, b, i, j, now_s):
             w.places[b, i, INBOX, kept] = w.places[b, i, INBOX, place]
             kept += 1
     node.n_inbox = kept
-    if node.chunk_job == j:
-        node.chunk_job = -1
-        node.prefill_free_s = now_s
 
 
 @njit_inner
@@ -170,7 +168,10 @@ def leave_nodes(w, b, j, now_s):
         if uses == 0:
             continue
         i = part_node(job, part)
-        _leave_inbox(w, b, i, j, now_s)
+        drop_from_inbox(w, b, i, j)
+        if w.node[b, i].chunk_job == j:
+            w.node[b, i].chunk_job = -1
+            w.node[b, i].prefill_free_s = now_s
         hold_kv(w, b, job, part, 0.0)
         variant = w.variant[b, i, job.variant]
         variant.users -= 1

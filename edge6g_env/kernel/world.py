@@ -521,7 +521,6 @@ class World(NamedTuple):
     result: np.ndarray  # (B, N, 1 + terms + costs) float64 reward, its terms, costs
 
 
-SHARED_FIELDS = World._fields[: World._fields.index("episode")]
 STATE_FIELDS = World._fields[World._fields.index("episode") :]
 
 
