@@ -77,6 +77,7 @@ class _WorldAttributes(AttributeTemplate):
     key = WorldType
 
     def generic_resolve(self, typ: WorldType, attr: str) -> types.Type | None:
+        """Type of the array of this name, None if there is none."""
         return dict(typ.fields).get(attr)
 
 

@@ -31,7 +31,9 @@ assert (env.batch.world.node["accelerator"] == 0).all() and env.batch.world.devi
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_an_example_runs(number):
-    exec(compile(EXAMPLES[number], f"README.md, example {number}", "exec"), {})
+    names: dict[str, object] = {}
+    exec(compile(EXAMPLES[number], f"README.md, example {number}", "exec"), names)
+    assert {"env", "vec_env"} & names.keys()  # each makes an environment
 
 
 def test_the_example_of_training_reads_a_checkpoint(tmp_path):

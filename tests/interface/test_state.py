@@ -122,7 +122,11 @@ def test_states_are_plain_arrays(busy, roll):
         file = io.BytesIO()
         np.savez(file, **made.save_state())
         file.seek(0)
+        before = made.save_state()
+        roll(made, 3, seed=5)
         made.load_state(dict(np.load(file, allow_pickle=False)))
+        after = made.save_state()
+        assert all(before[name].tobytes() == after[name].tobytes() for name in ("rows", "action_mask", "fingerprint"))
 
 
 def test_a_state_that_does_not_fit_is_refused(assert_same):
