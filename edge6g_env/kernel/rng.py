@@ -30,7 +30,17 @@ from edge6g_env._jit import njit_inner
     FOR_UE,
     FOR_TRACE_START,
     FOR_CLOUD_DELAY,
-) = range(16)
+    FOR_TURN,
+    FOR_VELOCITY,
+    FOR_FAULT,
+    FOR_XN_DELAY,
+    FOR_INDOOR,
+    FOR_BLOCKAGE,
+    FOR_BEAM,
+    FOR_INTERFERER,
+    FOR_ACCESS,
+    FOR_RETRANSMISSION,
+) = range(26)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
