@@ -11,12 +11,11 @@ import numpy as np
 
 from edge6g_env import costs, radio
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Scenario
+from edge6g_env.scenario import Scenario, area_m
 from edge6g_env.spaces import CANDIDATE_FEATURES, action_layers, action_table, limits_array, observation_features
 
 _QUEUE_PLACES = 64
 _MAX_TAPS = 8
-_TARGET_BLER = 0.1  # link_thresholds.csv: thresholds of 10 percent block errors
 
 
 def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: bool) -> k.World:
@@ -29,6 +28,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
     limits = [limits_array(observation_features(scenario)), limits_array(CANDIDATE_FEATURES)]
     shared: dict[str, Any] = {
         "setup": _setup(scenario, devices, debug),
+        "band": _bands(scenario),
         "service": services,
         "action": _columns(k.ACTION_DTYPE, route=table[:, 0], precision=table[:, 3]),
         "device": _devices(scenario, devices, tables),
@@ -36,7 +36,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
         "action_layers": action_layers(scenario, table, tables.layers.tolist()),
         "trace": trace,
         "limits": np.concatenate(limits),
-        "mcs": np.stack(radio.mcs_arrays()),
+        "mcs": np.stack([*radio.mcs_arrays(), radio.mcs_slopes_per_db()]),
         "cost": np.concatenate(
             [tables.attention_decode, tables.attention_prefill, tables.head_s, tables.layer_s], axis=2
         ),
@@ -93,7 +93,7 @@ def _fill(row: Any, values: dict[str, Any]) -> None:
 def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
     setup = np.zeros(1, k.SETUP_DTYPE)
     time, ues, cloud = scenario.time, scenario.ues, scenario.cloud
-    rows = -(-scenario.nodes.count // scenario.nodes.columns)
+    width_m, height_m = area_m(scenario.nodes)
     _fill(
         setup,
         {
@@ -106,8 +106,8 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
             "report_period_s": time.report_period_s,
             "n_precisions": len(scenario.actions.precision),
             "debug": debug,
-            "width_m": min(scenario.nodes.columns, scenario.nodes.count) * scenario.nodes.spacing_m,
-            "height_m": rows * scenario.nodes.spacing_m,
+            "width_m": width_m,
+            "height_m": height_m,
             "ue_tx_power_w": ues.tx_power_w,
             "speed_min_m_s": ues.speed_min_m_s,
             "speed_max_m_s": ues.speed_max_m_s,
@@ -138,39 +138,91 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
 
 
 def _radio_setup(scenario: Scenario) -> dict[str, Any]:
-    preset, options = radio.preset(scenario.radio.preset), scenario.radio
-    env = radio.environment(options.environment, preset.carrier_ghz)
-    coherence_hz = preset.coherence_bandwidth_hz(env.name, False)
-    stream_s = preset.uplink_configured_latency_s if options.configured_grant else preset.uplink_grant_latency_s
+    options = scenario.radio
+    env = radio.environment(options.environment, radio.preset(options.presets[0]).carrier_ghz)
+    names = (
+        "margin_db",
+        "fading_period_s",
+        "beam_tracking_s",
+        "blockers_per_m2",
+        "background_load",
+        "csi_error_db",
+        "csi_period_s",
+        "measurement_period_s",
+        "time_to_trigger_s",
+        "handover_hysteresis_db",
+        "handover_interruption_s",
+    )
     return {
         "environment": env.id,
-        "carrier_ghz": preset.carrier_ghz,
-        "bandwidth_hz": preset.bandwidth_hz,
-        "ptx_ue_dbm": preset.ptx_ue_dbm,
-        "p0_dbm": preset.p0_dbm,
-        "path_loss_share": preset.path_loss_share,
-        "gain_db": preset.gain_bs_dbi + preset.gain_ue_dbi - preset.misalignment_db,
-        "noise_figure_bs_db": preset.noise_figure_bs_db,
-        "evm_db": preset.evm_db,
-        "margin_db": options.margin_db,
-        "uplink_efficiency": preset.uplink_share * (1.0 - preset.overhead_uplink) * (1.0 - _TARGET_BLER),
-        "max_layers": preset.max_layers,
         "h_bs_m": env.h_bs_m,
         "h_ue_m": env.h_ut_m,
-        "sigma_los_db": env.sigma_los_db,
-        "sigma_nlos_db": env.sigma_nlos_db,
-        "shadow_corr_m": env.shadow_corr_los_m,
+        "shadow_corr_los_m": env.shadow_corr_los_m,
+        "shadow_corr_nlos_m": env.shadow_corr_nlos_m,
         "los_corr_m": env.los_corr_m,
         "k_mean_db": env.k_mean_db,
         "k_std_db": env.k_std_db,
         "k_corr_m": env.k_corr_m,
-        "n_taps": radio.tap_count(preset.bandwidth_hz, coherence_hz, 0.0, scenario.time.slot_s),
-        "fading_period_s": options.fading_period_s,
-        "csi_error_db": options.csi_error_db,
-        "handover_hysteresis_db": options.handover_hysteresis_db,
-        "handover_interruption_s": options.handover_interruption_s,
-        "uplink_access_s": preset.uplink_grant_latency_s,
-        "uplink_stream_s": stream_s,
+        "indoor_share": scenario.ues.indoor_share,
+        "filter_share": 0.5 ** (options.filter_coefficient / 4.0),  # TS 38.331 5.5.3.2
+        **{name: getattr(options, name) for name in names},
+    }
+
+
+def _bands(scenario: Scenario) -> np.recarray:
+    offsets = scenario.radio.cell_offset_db or [0.0] * len(scenario.radio.presets)
+    bands = np.zeros(len(offsets), k.BAND_DTYPE)
+    for row, name, offset_db in zip(bands, scenario.radio.presets, offsets, strict=True):
+        _fill(row, _band(scenario, radio.preset(name), offset_db))
+    return bands.view(np.recarray)
+
+
+def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> dict[str, Any]:
+    """A band's link budget, losses and timing."""
+    options, ues, carrier_ghz = scenario.radio, scenario.ues, preset.carrier_ghz
+    env = radio.environment(options.environment, carrier_ghz)
+    rain_db_per_km = radio.rain_attenuation_db_per_km(carrier_ghz, options.rain_mm_per_h, "h")
+    mean_speed_m_s = 0.5 * (ues.speed_min_m_s + ues.speed_max_m_s)
+    doppler_hz = radio.doppler_hz(mean_speed_m_s, carrier_ghz)
+    coherence_hz = preset.coherence_bandwidth_hz(env.name, False)
+    blocked_db = [radio.blockage_loss_db(carrier_ghz, los) for los in (True, False)]
+    same = (
+        "carrier_ghz",
+        "bandwidth_hz",
+        "ptx_bs_dbm",
+        "ptx_ue_dbm",
+        "p0_dbm",
+        "path_loss_share",
+        "evm_db",
+        "max_layers",
+    )
+    timing = ("tdd_period_s", "downlink_slots", "uplink_slots", "sr_period_s", "processing_s", "harq_rtt_s")
+    grant_s, configured_s = preset.uplink_grant_latency_s, preset.uplink_configured_latency_s
+    return {
+        **{name: getattr(preset, name) for name in (*same, *timing)},
+        "gain_db": preset.gain_bs_dbi + preset.gain_ue_dbi - preset.misalignment_db,
+        "beamwidth_deg": radio.beamwidth_deg(preset.gain_bs_dbi),
+        "alignment": radio.alignment_probability(preset.gain_bs_dbi),
+        "stray_db": radio.stray_gain_db(preset.gain_bs_dbi),
+        "offset_db": offset_db,
+        "noise_bs_mw_hz": 10.0 ** (radio.noise_dbm(1.0, preset.noise_figure_bs_db) / 10.0),
+        "noise_ue_mw_hz": 10.0 ** (radio.noise_dbm(1.0, preset.noise_figure_ue_db) / 10.0),
+        "uplink_efficiency": preset.uplink_share * (1.0 - preset.overhead_uplink),
+        "downlink_efficiency": preset.downlink_share * (1.0 - preset.overhead_downlink),
+        "sigma_los_db": env.sigma_los_db,
+        "sigma_los_far_db": env.sigma_los_far_db,
+        "breakpoint_m": radio.breakpoint_m(env.id, env.h_bs_m, env.h_ut_m, carrier_ghz),
+        "sigma_nlos_db": env.sigma_nlos_db,
+        "air_db_per_m": (radio.gas_attenuation_db_per_km(carrier_ghz) + rain_db_per_km) / 1e3,
+        "wall_db": radio.wall_loss_db(carrier_ghz, ues.building),
+        "wall_std_db": radio.wall_std_db(carrier_ghz, ues.building),
+        "blocked_los_db": blocked_db[0],
+        "blocked_nlos_db": blocked_db[1],
+        "n_taps": radio.tap_count(preset.bandwidth_hz, coherence_hz, doppler_hz, scenario.time.slot_s),
+        "radio_slot_s": preset.slot_s,
+        "grant_s": preset.k2_slots * preset.slot_s,
+        "uplink_access_s": grant_s,
+        "uplink_stream_s": configured_s if options.configured_grant else grant_s,
         "downlink_access_s": preset.downlink_latency_s,
     }
 
@@ -234,7 +286,7 @@ def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict
         "seen": _records((b, n, peers, v), k.SEEN_DTYPE),
         "ue": _records((b, u), k.UE_DTYPE),
         "cell": _records((b, u + 1, cells), k.CELL_DTYPE),
-        "tap": np.zeros((b, u, 3, _MAX_TAPS)),
+        "tap": np.zeros((b, u, 4, _MAX_TAPS)),
         "replay": _records((b, len(scenario.service)), k.REPLAY_DTYPE),
         "job": _records((b, j), k.JOB_DTYPE),
         "rows": np.zeros((b, 3, j), np.int64),
@@ -269,6 +321,7 @@ def _place_nodes(scenario: Scenario, world: k.World, devices: list[str]) -> None
     own = [devices.index(scenario.nodes.devices[i % len(scenario.nodes.devices)]) for i in range(scenario.nodes.count)]
     position = node_positions_m(scenario)
     world.node["accelerator"][...] = own
+    world.node["band"][...] = np.arange(scenario.nodes.count) % len(scenario.radio.presets)
     world.node["x_m"][...], world.node["y_m"][...] = position[:, 0], position[:, 1]
     world.node["usable_bytes"][...] = world.device["usable_bytes"][own]
     world.link["peer"][...] = neighbours_of(scenario)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -21,6 +22,9 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
+_RMA_MAX_GHZ = 30.0  # TR 38.901 7.4.1
 
 
 class ScenarioError(ValueError):
@@ -62,17 +66,41 @@ class Nodes(_Table):
 
 
 class Radio(_Table):
-    """Cells: environment and band (edge6g_env.radio), link adaptation, channel knowledge, handover."""
+    """Cells: environment and bands (edge6g_env.radio), weather, people, other traffic, channel knowledge, handover."""
 
     environment: str
-    preset: str
+    presets: Annotated[list[str], Field(min_length=1)]
+    """Bands, given out to the nodes in turn."""
+    cell_offset_db: list[Annotated[float, Field(ge=-40.0, le=40.0)]] | None = None
+    """Added to the power of each preset where cells are compared (TS 38.331, Ofn); 0 if absent."""
     margin_db: NotNegative
     fading_period_s: Positive
+    beam_tracking_s: Positive = radio.BEAM_TRACKING_PERIOD_S
+    rain_mm_per_h: Annotated[float, Field(ge=0.0, le=200.0)] = 0.0
+    blockers_per_m2: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    background_load: Annotated[float, Field(ge=0.0, le=0.95)] = 0.0
     csi_error_db: NotNegative
+    csi_period_s: Positive
     configured_grant: bool
     candidate_cells: Annotated[int, Field(ge=1, le=16)]
+    measurement_period_s: Positive
+    filter_coefficient: Annotated[int, Field(ge=0, le=19)]
+    time_to_trigger_s: NotNegative
     handover_hysteresis_db: NotNegative
     handover_interruption_s: NotNegative
+
+    @model_validator(mode="after")
+    def _bands_exist(self) -> Radio:
+        _known("presets", self.presets, radio.presets())
+        _known("environment", [self.environment], list(ENVIRONMENT_NAMES))
+        if self.cell_offset_db is not None and len(self.cell_offset_db) != len(self.presets):
+            raise ValueError(f"cell_offset_db must have one value a preset, {len(self.presets)}")
+        for name in self.presets:
+            carrier_ghz = radio.preset(name).carrier_ghz
+            radio.environment(self.environment, carrier_ghz)
+            if self.environment == "RMa" and carrier_ghz > _RMA_MAX_GHZ:
+                raise ValueError(f"presets: {name} has {carrier_ghz:g} GHz, RMa is valid up to {_RMA_MAX_GHZ:g} GHz")
+        return self
 
 
 class Ues(_Table):
@@ -87,6 +115,9 @@ class Ues(_Table):
     hotspots: Annotated[int, Field(ge=0, le=64)]
     hotspot_share: Share
     hotspot_radius_m: NotNegative
+    indoor_share: Share = 0.0
+    building: Literal["low", "high"] = "low"
+    """Outer walls: low or high penetration loss (TR 38.901 7.4.3)."""
 
     @model_validator(mode="after")
     def _speeds_in_order(self) -> Ues:
@@ -225,13 +256,15 @@ class Scenario(_Table):
         _known("cloud.device", [self.cloud.device], costs.devices())
         _known("service.model", self.models, costs.models())
         _known("service.trace", [service.trace for service in self.service], traces())
-        _known("radio.preset", [self.radio.preset], radio.presets())
-        _known("radio.environment", [self.radio.environment], list(ENVIRONMENT_NAMES))
         for device in self.nodes.devices:
             costs.accelerator_price_usd_per_s(device)
         for model in self.models:
             costs.token_price_usd(model)
-        radio.environment(self.radio.environment, radio.preset(self.radio.preset).carrier_ghz)
+        if self.ues.indoor_share > 0.0 and self.radio.environment.startswith(("InH", "InF")):
+            raise ValueError(
+                f"ues.indoor_share must be 0 in {self.radio.environment}: its cells are indoors themselves"
+            )
+        self._distances_are_valid()
         total = sum(service.share for service in self.service)
         if abs(total - 1.0) > 1e-6:
             raise ValueError(f"the shares of the services must add up to 1, they add up to {total:g}")
@@ -239,6 +272,22 @@ class Scenario(_Table):
         if len(set(names)) < len(names):
             raise ValueError("two services have the same name")
         return self
+
+    def _distances_are_valid(self) -> None:
+        """The longest link to a candidate cell must lie where the environment's formulas hold."""
+        across_m = math.hypot(*area_m(self.nodes))
+        longest_m = min(across_m, (self.radio.candidate_cells + 1) * self.nodes.spacing_m)
+        limit_m = radio.max_distance_m(self.radio.environment)
+        if longest_m > limit_m:
+            raise ValueError(
+                f"nodes.spacing_m: links are up to {longest_m:.0f} m long, {self.radio.environment} is valid to {limit_m:g} m"
+            )
+
+
+def area_m(nodes: Nodes) -> tuple[float, float]:
+    """Width and height of the area in m."""
+    rows = -(-nodes.count // nodes.columns)
+    return min(nodes.columns, nodes.count) * nodes.spacing_m, rows * nodes.spacing_m
 
 
 def _known(key: str, values: Sequence[str], names: Sequence[str]) -> None:

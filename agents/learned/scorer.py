@@ -29,7 +29,7 @@ CONTEXT = (
     "job/privacy_open",
     "job/privacy_site",
     "job/privacy_device",
-    "job/sinr_db",
+    "job/uplink_sinr_db",
     "job/cell_senders",
     "job/device_jobs",
     "node/queue_jobs",

@@ -1,7 +1,7 @@
-"""The radio between a UE and its candidate cells, and the rate of an upload.
+"""The links between a UE and its candidate cells: line of sight, shadowing, K factor, walls, weather, beams, blockage.
 
-What is updated when: line of sight, shadowing and K factor as the UE moves, a metre at a time; fast fading only for UEs that
-send, on its own time grid, caught up over pauses in one exact step. Formulas: edge6g_env.radio, after 3GPP TR 38.901.
+What is updated when: the loss of a link as its UE moves, a metre at a time; blockage at its own instants, brought up to date when
+somebody looks. Formulas: edge6g_env.radio, after 3GPP TR 38.901; the rest of the radio is in handover.py, fading.py and air.py.
 """
 
 from __future__ import annotations
@@ -10,11 +10,34 @@ import math
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel.rng import FOR_CSI, FOR_FADING, FOR_K, FOR_LOS, FOR_SHADOW, normal, normal_pair
+from edge6g_env.kernel.rng import (
+    FOR_BLOCKAGE,
+    FOR_INDOOR,
+    FOR_K,
+    FOR_LOS,
+    FOR_SHADOW,
+    exponential,
+    normal,
+    normal_pair,
+    uniform,
+)
 
-_THERMAL_DBM_PER_HZ = -174.0  # k T at 290 K
 _CANDIDATES_EVERY_M = 20  # a UE looks for new candidate cells this often; judgement: a tenth of the UMi site distance
 _NODE_ADDRESS = 65_536  # owner of a link's random numbers is ue * _NODE_ADDRESS + node
+_OF_UE = _NODE_ADDRESS - 1  # what a UE has once, not once a link
+NOT_MEASURED_DBM = -1e9
+
+
+@njit_inner
+def link_address(u, node):
+    """Owner of the random numbers of the link between UE u and a node."""
+    return u * _NODE_ADDRESS + node
+
+
+@njit_inner
+def band_of(w, b, i):
+    """Band of node i's cell, an index into w.band."""
+    return w.node[b, i].band
 
 
 @njit_inner
@@ -22,33 +45,123 @@ def _distance_m(w, b, u, i):
     return math.hypot(w.ue[b, u].x_m - w.node[b, i].x_m, w.ue[b, u].y_m - w.node[b, i].y_m)
 
 
+# --- loss ---------------------------------------------------------------------------------------------------------------------
+
+
 @njit_inner
-def _refresh_coupling_loss(w, b, u, m):
-    setup, cell = w.setup[0], w.cell[b, u, m]
+def _indoor_loss_db(w, b, u, cell, band):
+    """Outdoor-to-indoor loss (TR 38.901 7.4.3): from 6 GHz on one wall and one distance a UE, below it a distance a link."""
+    ue = w.ue[b, u]
+    if band.wall_std_db > 0.0:
+        return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * ue.indoor_m + band.wall_std_db * ue.z_wall
+    share = uniform(w.episode[b].key, FOR_INDOOR, link_address(u, cell.node), 0)
+    return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * radio.MAX_INDOOR_M * share
+
+
+@njit_inner
+def _sigma_db(band, los, d_m):
+    if los == 0:
+        return band.sigma_nlos_db
+    return band.sigma_los_db if d_m <= band.breakpoint_m else band.sigma_los_far_db
+
+
+@njit_inner
+def _refresh_loss(w, b, u, m, now_s):
+    """Loss of candidate link m at the UE's present place."""
+    setup, cell, ue = w.setup[0], w.cell[b, u, m], w.ue[b, u]
+    band = w.band[w.node[b, cell.node].band]
     d_m = _distance_m(w, b, u, cell.node)
-    p_los = radio.los_probability_of(setup.environment, d_m, setup.h_ue_m, setup.h_bs_m)
+    p_los = radio.los_probability_of(setup.environment, max(d_m - ue.indoor_m, 0.0), setup.h_ue_m, setup.h_bs_m)
     cell.los = 1 if radio.normal_cdf(cell.z_los) < p_los else 0
     loss_db = radio.basic_path_loss_db(
-        setup.environment, cell.los == 1, d_m, setup.h_bs_m, setup.h_ue_m, setup.carrier_ghz
+        setup.environment, cell.los == 1, d_m, setup.h_bs_m, setup.h_ue_m, band.carrier_ghz
     )
-    sigma_db = setup.sigma_los_db if cell.los == 1 else setup.sigma_nlos_db
-    cell.coupling_loss_db = loss_db + sigma_db * cell.z_shadow - setup.gain_db
+    loss_db += _sigma_db(band, cell.los, d_m) * cell.z_shadow
+    loss_db += band.air_db_per_m * math.hypot(d_m, setup.h_bs_m - setup.h_ue_m)
+    loss_db += radio.pointing_loss_db(ue.speed_m_s, d_m, setup.beam_tracking_s, band.beamwidth_deg)
+    if ue.indoor == 1:
+        loss_db += _indoor_loss_db(w, b, u, cell, band)
+    cell.coupling_loss_db = loss_db - band.gain_db
+    if setup.blockers_per_m2 > 0.0:
+        _pace_blockage(w, b, u, cell, d_m, now_s)
+
+
+@njit_inner
+def link_loss_db(w, b, u, m, now_s):
+    """Coupling loss in dB of candidate link m at now_s, blockage included, fast fading not."""
+    cell = w.cell[b, u, m]
+    if w.setup[0].blockers_per_m2 <= 0.0:
+        return cell.coupling_loss_db
+    _bring_blockage(w, b, u, cell, now_s)
+    band = w.band[w.node[b, cell.node].band]
+    depth_db = band.blocked_los_db if cell.los == 1 and w.ue[b, u].indoor == 0 else band.blocked_nlos_db
+    ramp = min(max(now_s - cell.changed_s, 0.0) / radio.BLOCKAGE_RAMP_S, 1.0)
+    return cell.coupling_loss_db + depth_db * (ramp if cell.blocked == 1 else 1.0 - ramp)
+
+
+# --- blockage: a two-state Markov chain in continuous time (Jain et al. 2019) ---------------------------------------------------
+
+
+@njit_inner
+def _blockage_rates(w, d_m):
+    setup = w.setup[0]
+    return radio.blockage_rates_of(max(d_m, 1.0), setup.h_bs_m, radio.BLOCKED_UE_HEIGHT_M, setup.blockers_per_m2)
+
+
+@njit_inner
+def _next_change_s(w, b, u, cell, from_s):
+    """The instant after from_s at which the chain changes, for the rate of its present state."""
+    rate = _blockage_rates(w, 1.0)[1] if cell.blocked == 1 else cell.to_blocked_per_s
+    return from_s + exponential(w.episode[b].key, FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages) / rate
+
+
+@njit_inner
+def _bring_blockage(w, b, u, cell, now_s):
+    while cell.change_s <= now_s:
+        cell.changed_s, cell.blocked = cell.change_s, 1 - cell.blocked
+        cell.blockages += 1
+        cell.change_s = _next_change_s(w, b, u, cell, cell.changed_s)
+
+
+@njit_inner
+def _pace_blockage(w, b, u, cell, d_m, now_s):
+    """The rate of blockages grows with the distance; the wait for the next one is a hazard, so it shrinks by the same factor."""
+    before = cell.to_blocked_per_s
+    rate, to_clear = _blockage_rates(w, d_m)
+    if before > 0.0:
+        _bring_blockage(w, b, u, cell, now_s)
+        cell.to_blocked_per_s = rate
+        if cell.blocked == 0:
+            cell.change_s = now_s + (cell.change_s - now_s) * before / rate
+        return
+    cell.to_blocked_per_s = rate
+    share = rate / (rate + to_clear)
+    draw = uniform(w.episode[b].key, FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages)
+    cell.blocked, cell.changed_s = 1 if draw < share else 0, now_s - radio.BLOCKAGE_RAMP_S
+    cell.blockages += 1
+    cell.change_s = _next_change_s(w, b, u, cell, now_s)
+
+
+# --- candidate cells -------------------------------------------------------------------------------------------------------------
 
 
 @njit_inner
 def _fresh_cell(w, b, u, cell, metre):
     """Stationary state of the link from UE u to the cell's node."""
-    key, owner = w.episode[b].key, u * _NODE_ADDRESS + cell.node
+    key, owner = w.episode[b].key, link_address(u, cell.node)
     cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * metre + 1)
     cell.z_los = normal(key, FOR_LOS, owner, 2 * metre + 1)
     cell.z_k = normal(key, FOR_K, owner, 2 * metre + 1)
+    cell.los, cell.blocked, cell.to_blocked_per_s = 0, 0, 0.0
+    cell.blockages = metre << 16  # a link that comes back has other blockages
+    cell.filtered_dbm = NOT_MEASURED_DBM
 
 
 @njit_inner
 def _find_nearest(w, b, u):
-    """The nearest nodes of UE u, nearest first, in the spare row of w.cell."""
+    """The nearest nodes of UE u, nearest first, and the serving one in any case, in the spare row of w.cell."""
     n_cells, spare, filled = w.cell.shape[2], w.ue.shape[1], 0
-    near = w.cell[b, spare]
+    near, serving, has_serving = w.cell[b, spare], w.ue[b, u].node, False
     for i in range(w.node.shape[1]):
         d_m = _distance_m(w, b, u, i)
         if filled == n_cells and d_m >= near[filled - 1].distance_m:
@@ -59,6 +172,10 @@ def _find_nearest(w, b, u):
             near[place] = near[place - 1]
             place -= 1
         near[place].distance_m, near[place].node = d_m, i
+    for m in range(n_cells):
+        has_serving = has_serving or near[m].node == serving
+    if serving >= 0 and not has_serving:
+        near[n_cells - 1].distance_m, near[n_cells - 1].node = _distance_m(w, b, u, serving), serving
 
 
 @njit_inner
@@ -84,15 +201,18 @@ def _choose_candidates(w, b, u, metre):
             w.ue[b, u].serving = m
 
 
+# --- a UE's way ------------------------------------------------------------------------------------------------------------------
+
+
 @njit_inner
 def _step_metre(w, b, u, metre):
-    """Gauss-Markov steps of one metre (TR 38.901 7.6.3.1, Gudmundson 1991)."""
+    """Gauss-Markov steps of one metre (TR 38.901 7.6.3.1, Gudmundson 1991); shadowing by the distance of its present LOS state."""
     setup, key = w.setup[0], w.episode[b].key
-    r_shadow, r_los = math.exp(-1.0 / setup.shadow_corr_m), math.exp(-1.0 / setup.los_corr_m)
-    r_k = math.exp(-1.0 / setup.k_corr_m)
+    r_los, r_k = math.exp(-1.0 / setup.los_corr_m), math.exp(-1.0 / setup.k_corr_m)
     for m in range(w.cell.shape[2]):
         cell = w.cell[b, u, m]
-        owner = u * _NODE_ADDRESS + cell.node
+        owner = link_address(u, cell.node)
+        r_shadow = math.exp(-1.0 / (setup.shadow_corr_los_m if cell.los == 1 else setup.shadow_corr_nlos_m))
         z_shadow = normal(key, FOR_SHADOW, owner, 2 * metre)
         z_los, z_k = normal_pair(key, FOR_LOS, owner, 2 * metre)
         cell.z_shadow = r_shadow * cell.z_shadow + math.sqrt(1.0 - r_shadow * r_shadow) * z_shadow
@@ -101,130 +221,36 @@ def _step_metre(w, b, u, metre):
 
 
 @njit_inner
-def full_band_sinr_db(w, coupling_loss_db):
-    """Uplink SNR in dB of a UE that has the whole band, without fading."""
-    return _uplink_snr_db(w, coupling_loss_db, w.setup[0].bandwidth_hz)
+def _enter_or_stay_out(w, b, u):
+    """Whether UE u spends the episode in a building, and how deep (TR 38.901 7.4.3: the smaller of two uniform distances)."""
+    ue, key, owner = w.ue[b, u], w.episode[b].key, link_address(u, _OF_UE)
+    ue.indoor = 1 if uniform(key, FOR_INDOOR, owner, 0) < w.setup[0].indoor_share else 0
+    ue.indoor_m, ue.z_wall = 0.0, 0.0
+    if ue.indoor == 1:
+        nearer = min(uniform(key, FOR_INDOOR, owner, 1), uniform(key, FOR_INDOOR, owner, 2))
+        ue.indoor_m, ue.z_wall = radio.MAX_INDOOR_M * nearer, normal(key, FOR_INDOOR, owner, 3)
 
 
 @njit_inner
-def _uplink_snr_db(w, coupling_loss_db, bandwidth_hz):
-    setup = w.setup[0]
-    # TS 38.213 7.1.1 open-loop power control; P0 is for a resource block of 180 kHz.
-    power_dbm = radio.uplink_power_dbm(
-        setup.ptx_ue_dbm, setup.p0_dbm, setup.path_loss_share, coupling_loss_db, bandwidth_hz
-    )
-    noise_dbm = _THERMAL_DBM_PER_HZ + 10.0 * math.log10(bandwidth_hz) + setup.noise_figure_bs_db
-    return power_dbm - coupling_loss_db - noise_dbm
-
-
-@njit_inner
-def _measure(w, b, u):
-    ue = w.ue[b, u]
-    ue.sinr_db = full_band_sinr_db(w, w.cell[b, u, ue.serving].coupling_loss_db)
-    error_db = w.setup[0].csi_error_db * normal(w.episode[b].key, FOR_CSI, u, ue.metre)
-    ue.seen_sinr_db = ue.sinr_db + error_db
-
-
-@njit_inner
-def attach(w, b, u):
-    """Draw the links of UE u at its present place and attach it to the strongest cell."""
-    ue = w.ue[b, u]
-    ue.node = -1
+def draw_links(w, b, u):
+    """Draw the candidate links of UE u at its first place."""
+    w.ue[b, u].node = -1
+    _enter_or_stay_out(w, b, u)
     for m in range(w.cell.shape[2]):
         w.cell[b, u, m].node = -1
     _choose_candidates(w, b, u, 0)
-    best = 0
     for m in range(w.cell.shape[2]):
-        _refresh_coupling_loss(w, b, u, m)
-        if w.cell[b, u, m].coupling_loss_db < w.cell[b, u, best].coupling_loss_db:
-            best = m
-    ue.serving, ue.node = best, w.cell[b, u, best].node
-    ue.silent_until_s = 0.0
-    ue.fading_step, ue.fading_node = -1, -1
-    _measure(w, b, u)
+        _refresh_loss(w, b, u, m, 0.0)
 
 
 @njit_inner
 def follow(w, b, u, metre, now_s):
-    """Bring the links of UE u to the given metre of its way; hand it over if another cell is stronger by the hysteresis."""
-    ue, setup = w.ue[b, u], w.setup[0]
+    """Bring the links of UE u to the given metre of its way."""
+    ue = w.ue[b, u]
     while ue.metre < metre:
         ue.metre += 1
         _step_metre(w, b, u, ue.metre)
         if ue.metre % _CANDIDATES_EVERY_M == 0 and w.cell.shape[2] < w.node.shape[1]:
             _choose_candidates(w, b, u, ue.metre)
-    best = ue.serving
     for m in range(w.cell.shape[2]):
-        _refresh_coupling_loss(w, b, u, m)
-    for m in range(w.cell.shape[2]):
-        if w.cell[b, u, m].coupling_loss_db < w.cell[b, u, best].coupling_loss_db:
-            best = m
-    here_db = w.cell[b, u, ue.serving].coupling_loss_db
-    left_candidates = w.cell[b, u, ue.serving].node != ue.node
-    if left_candidates or w.cell[b, u, best].coupling_loss_db < here_db - setup.handover_hysteresis_db:
-        ue.serving, ue.node = best, w.cell[b, u, best].node
-        ue.silent_until_s = now_s + setup.handover_interruption_s
-        w.episode[b].handovers += 1
-    _measure(w, b, u)
-
-
-@njit_inner
-def _advance_taps(w, b, u, now_s):
-    """Bring the fading taps of UE u to the grid step of now_s; over a gap of k steps the correlation is r^k (exact)."""
-    setup, ue, key = w.setup[0], w.ue[b, u], w.episode[b].key
-    step = int(now_s / setup.fading_period_s)
-    if ue.fading_node != ue.node:
-        ue.fading_node, ue.fading_step = ue.node, -1
-    if step == ue.fading_step:
-        return
-    r = 0.0
-    if ue.fading_step >= 0:
-        doppler_hz = radio.doppler_hz(ue.speed_m_s, setup.carrier_ghz)
-        r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * setup.fading_period_s)
-    for tap in range(setup.n_taps):
-        n_re, n_im = normal_pair(key, FOR_FADING, u * 8 + tap, step)
-        re, im = radio.fading_step(w.tap[b, u, 0, tap], w.tap[b, u, 1, tap], r, n_re, n_im)
-        w.tap[b, u, 0, tap], w.tap[b, u, 1, tap] = re, im
-    ue.fading_step = step
-
-
-@njit_inner
-def _faded_sinr_db(w, b, u, snr_db):
-    """Effective SINR over the taps (CHANNEL 7: G (2^mean log2(1 + s/G) - 1), G 2 dB), with a Rician ray when in sight."""
-    setup, cell = w.setup[0], w.cell[b, u, w.ue[b, u].serving]
-    k = 10.0 ** ((setup.k_mean_db + setup.k_std_db * cell.z_k) / 10.0) if cell.los == 1 else 0.0
-    ray, scatter = math.sqrt(k / (k + 1.0)), math.sqrt(1.0 / (k + 1.0))
-    for tap in range(setup.n_taps):
-        re = ray + scatter * w.tap[b, u, 0, tap]
-        im = scatter * w.tap[b, u, 1, tap]
-        w.tap[b, u, 2, tap] = re * re + im * im
-    return radio.effective_sinr_db(w.tap[b, u, 2, : setup.n_taps], 10.0 ** (snr_db / 10.0))
-
-
-@njit_inner
-def _rate_bit_s(w, sinr_db, bandwidth_hz):
-    setup = w.setup[0]
-    ceiling = 1.0 / (10.0 ** (-sinr_db / 10.0) + 10.0 ** (-setup.evm_db / 10.0))
-    usable_db = 10.0 * math.log10(ceiling) - setup.margin_db
-    layers = radio.layers_of(usable_db, setup.max_layers)
-    efficiency = radio.spectral_efficiency_of(w.mcs[0], w.mcs[1], usable_db - 10.0 * math.log10(layers))
-    return layers * efficiency * bandwidth_hz * setup.uplink_efficiency
-
-
-@njit_inner
-def uplink_rate_bit_s(w, b, u, senders, now_s):
-    """Rate in bit/s of UE u that shares its cell with `senders` uploads in all; 0 in outage or during a handover."""
-    ue = w.ue[b, u]
-    if now_s < ue.silent_until_s:
-        return 0.0
-    _advance_taps(w, b, u, now_s)
-    bandwidth_hz = w.setup[0].bandwidth_hz / senders
-    snr_db = _uplink_snr_db(w, w.cell[b, u, ue.serving].coupling_loss_db, bandwidth_hz)
-    return _rate_bit_s(w, _faded_sinr_db(w, b, u, snr_db), bandwidth_hz)
-
-
-@njit_inner
-def expected_rate_bit_s(w, seen_sinr_db, senders):
-    """What an agent expects of an upload, from its estimate of the full-band SNR; a share of the band raises the SNR a UE at
-    Pcmax reaches, which the agent leaves out (it errs low at the cell edge)."""
-    return _rate_bit_s(w, seen_sinr_db, w.setup[0].bandwidth_hz / senders)
+        _refresh_loss(w, b, u, m, now_s)

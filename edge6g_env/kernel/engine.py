@@ -54,6 +54,7 @@ def count_work(w, b, t0):
                 _add_decode(w, b, job, 1)
         elif job.stage == UPLINK and job.stage_s < t0:
             w.node[b, w.ue[b, job.ue].node].n_senders += 1
+            w.ue[b, job.ue].sending_s = t0
         elif job.stage == LINK and job.stage_s < t0:
             if path.to_cloud(w, job):
                 w.node[b, job.ingress].n_backhaul += 1

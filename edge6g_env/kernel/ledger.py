@@ -40,7 +40,8 @@ def is_measured(w, arrival_s):
 
 
 @njit_inner
-def _give_back(w, b, j, end_s):
+def release(w, b, j, end_s):
+    """Give back all that job j holds at nodes, in the cloud and on its device."""
     episode, job = w.episode[b], w.job[b, j]
     leave_nodes(w, b, j, end_s)
     if job.in_cloud == 1:
@@ -49,7 +50,14 @@ def _give_back(w, b, j, end_s):
         episode.cloud_running -= 1
     if job.on_device == 1:
         w.ue[b, job.ue].device_jobs -= 1
-    job.stage, job.in_cloud, job.on_device = FREE, 0, 0
+    job.in_cloud, job.on_device = 0, 0
+
+
+@njit_inner
+def _give_back(w, b, j, end_s):
+    episode, job = w.episode[b], w.job[b, j]
+    release(w, b, j, end_s)
+    job.stage = FREE
     w.rows[b, SPARE, episode.n_free] = j
     episode.n_free += 1
 

@@ -44,14 +44,14 @@ def _start_leg(w, b, u, start_s):
 
 @njit_inner
 def place_ue(w, b, u):
-    """Put UE u of world b at its first waypoint, draw its channels and attach it to the strongest cell."""
+    """Put UE u of world b at its first waypoint, and draw its links."""
     ue = w.ue[b, u]
     ue.legs = 0
     ue.to_x_m, ue.to_y_m = _waypoint(w, b, u, 0)
     ue.x_m, ue.y_m = ue.to_x_m, ue.to_y_m
     ue.walked_m, ue.metre = 0.0, 0
     _start_leg(w, b, u, 0.0)
-    channel.attach(w, b, u)
+    channel.draw_links(w, b, u)
 
 
 @njit_inner

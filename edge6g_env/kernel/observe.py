@@ -55,9 +55,9 @@ def _put_job(w, b, i, row, at):
     """The job at the head of the queue, its UE and channel; zeros without one."""
     node, n_services = w.node[b, i], w.service.shape[0]
     if node.n_queue == 0:
-        for f in range(at, at + 13 + n_services):
+        for f in range(at, at + 15 + n_services):
             row[f] = 0.0
-        return at + 13 + n_services
+        return at + 15 + n_services
     job = w.job[b, w.places[b, i, DISPATCH, 0]]
     service, ue = w.service[job.service], w.ue[b, job.ue]
     at = _put(row, at, 1.0)
@@ -71,7 +71,9 @@ def _put_job(w, b, i, row, at):
     at = _put(row, at, service.privacy == 2)
     for s in range(n_services):
         at = _put(row, at, job.service == s)
-    at = _put(row, at, ue.seen_sinr_db)
+    at = _put(row, at, ue.seen_uplink_db)
+    at = _put(row, at, ue.seen_downlink_db)
+    at = _put(row, at, w.episode[b].now_s - ue.seen_s)
     # The senders of another cell are that node's present: an agent knows its own only.
     at = _put(row, at, node.n_senders if ue.node == i else 0)
     at = _put(row, at, ue.device_jobs)

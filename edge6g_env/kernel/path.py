@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, costing, memory
-from edge6g_env.kernel.ledger import end_job
+from edge6g_env.kernel import air, costing, memory
+from edge6g_env.kernel.ledger import end_job, release
 from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, normal
 from edge6g_env.kernel.world import (
     ACTIVE,
@@ -18,6 +18,7 @@ from edge6g_env.kernel.world import (
     CLOUD_WAIT,
     DECODE,
     DEVICE,
+    DOWNLINK,
     FINISHED,
     INBOX,
     LINK,
@@ -109,7 +110,7 @@ def _begin_upload(w, b, job):
     job.price_usd += job.left_bytes * setup.usd_per_air_byte
     if raw:
         job.raw_left = 1
-    job.clock_s += setup.uplink_access_s
+    job.clock_s += air.uplink_access_s(w, b, job)
     job.stage, job.stage_s = UPLINK, job.clock_s
 
 
@@ -159,24 +160,37 @@ def after_part(w, b, j):
     if job.part == 0 and has_target(w, job):
         _begin_link(w, b, job)
     else:
-        _first_token(w, b, job)
+        _first_token(w, job)
 
 
 @njit_inner
-def _first_token(w, b, job):
-    """The setup pass yields a token; it reaches the UE after the way back."""
-    if job.first_token_s < 0.0:
-        job.first_token_s = job.clock_s + return_s(w, b, job)
+def _first_token(w, job):
+    """The setup pass yields a token; decoding begins."""
     job.stage, job.stage_s = DECODE, job.clock_s
     _count_tokens(w, job, 1.0)
 
 
 @njit_inner
-def return_s(w, b, job):
-    """Delay in s from the generation of a token to the UE."""
+def _deliver_first(w, b, job):
+    """Let the first token reach the UE at the job's clock, unless the downlink is down: then the next substep tries again."""
+    if job.first_token_s < 0.0 and _is_reachable(w, b, job):
+        job.first_token_s = job.clock_s + _return_s(w, b, job, air.FIRST_TOKEN)
+
+
+@njit_inner
+def _is_reachable(w, b, job):
+    """Whether tokens reach the UE at the job's clock."""
+    return not needs_upload(w, job) or air.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
+
+
+@njit_inner
+def _return_s(w, b, job, message):
+    """Delay in s from the generation of a token to the UE: link, Xn hop after a handover, access, transmission, block errors."""
     if not needs_upload(w, job):
         return 0.0
-    back_s = w.setup[0].downlink_access_s + hop_s(w, b, job)
+    rate, error_rate = air.downlink(w, b, job.ue, job.clock_s)
+    back_s = air.downlink_access_s(w, b, job, message) + air.retransmission_s(w, b, job, message, error_rate)
+    back_s += 8.0 * TOKEN_BYTES / rate + hop_s(w, b, job)
     return back_s + link_delay_s(w, job) if has_target(w, job) else back_s
 
 
@@ -209,7 +223,7 @@ def start_in_cloud(w, b, job, start_s):
     job.energy_j += compute_s * costing.prefill_power_w(w, setup.cloud_device)
     job.cloud_decode_s = cloud_decode_s(w, v, share, job.setup_tokens + service.mean_output_tokens / 2.0)
     job.clock_s = start_s + compute_s
-    _first_token(w, b, job)
+    _first_token(w, job)
 
 
 @njit_inner
@@ -251,11 +265,17 @@ def _node_token_s(w, b, job, part):
 
 @njit_inner
 def _device_cut_s(w, b, job):
-    """Time in s that the cut behind the device adds to each token: up with the activations, down with the token."""
-    setup, ue = w.setup[0], w.ue[b, job.ue]
-    rate = channel.expected_rate_bit_s(w, ue.sinr_db, max(1, w.node[b, ue.node].n_senders))
-    air_s = 8.0 * w.model[job.variant].boundary_bytes / max(rate, 1e4)
-    return setup.uplink_stream_s + air_s + setup.downlink_access_s + 2.0 * hop_s(w, b, job)
+    """Time in s that the cut behind the device adds to each token: up with the activations, down with the token; infinite while
+    one of the directions is down."""
+    ue = w.ue[b, job.ue]
+    band = w.band[w.node[b, ue.node].band]
+    up, up_errors = air.uplink(w, b, job.ue, max(1, w.node[b, ue.node].n_senders), job.clock_s)
+    down, down_errors = air.downlink(w, b, job.ue, job.clock_s)
+    if up <= 0.0 or down <= 0.0:
+        return math.inf
+    sending_s = 8.0 * w.model[job.variant].boundary_bytes / up + 8.0 * TOKEN_BYTES / down
+    sending_s += air.mean_retransmission_s(band, up_errors) + air.mean_retransmission_s(band, down_errors)
+    return sending_s + band.uplink_stream_s + band.downlink_access_s + 2.0 * hop_s(w, b, job)
 
 
 @njit_inner
@@ -330,11 +350,10 @@ def _pay_decode(w, b, job, tokens):
         job.energy_j += tokens * step_s * costing.decode_power_w(w, setup.ue_device)
         if needs_upload(w, job):
             cut_bytes = tokens * w.model[v].boundary_bytes
-            ue = w.ue[b, job.ue]
-            rate = channel.expected_rate_bit_s(w, ue.sinr_db, 1)
+            rate = air.uplink(w, b, job.ue, 1, job.clock_s)[0]
             job.air_bytes += cut_bytes
             job.price_usd += cut_bytes * setup.usd_per_air_byte
-            job.energy_j += setup.ue_tx_power_w * 8.0 * cut_bytes / max(rate, 1e4)
+            job.energy_j += setup.ue_tx_power_w * 8.0 * cut_bytes / rate
 
 
 @njit_inner
@@ -400,7 +419,7 @@ def _advance_device(w, b, job, t1):
     if needs_upload(w, job):
         _begin_upload(w, b, job)
     else:
-        _first_token(w, b, job)
+        _first_token(w, job)
 
 
 @njit_inner
@@ -410,7 +429,10 @@ def _advance_upload(w, b, job, t0, t1):
     if job.stage_s >= t0:
         senders += 1  # began in this substep, so it was not counted
     start_s = max(job.clock_s, min(ue.silent_until_s, t1))
-    rate = channel.uplink_rate_bit_s(w, b, job.ue, max(1, senders), start_s)
+    if start_s >= t1:
+        job.clock_s = t1
+        return
+    rate, error_rate = air.uplink(w, b, job.ue, max(1, senders), start_s)
     if rate <= 0.0:
         job.clock_s = t1
         return
@@ -421,7 +443,7 @@ def _advance_upload(w, b, job, t0, t1):
         job.left_bytes -= sent_s * rate / 8.0
         job.clock_s = t1
         return
-    job.clock_s = start_s + need_s + hop_s(w, b, job)
+    job.clock_s = start_s + need_s + hop_s(w, b, job) + air.retransmission_s(w, b, job, air.UPLOAD, error_rate)
     job.left_bytes = 0.0
     _begin_node_parts(w, b, job)
 
@@ -447,20 +469,41 @@ def _advance_link(w, b, job, t0, t1):
 
 @njit_inner
 def _advance_decode(w, b, j, t1):
-    """Generate tokens until t1; True when the job has finished."""
+    """Generate tokens until t1; what a finished job holds is free before its last token is delivered."""
     job = w.job[b, j]
+    _deliver_first(w, b, job)
     left = job.output_tokens - job.done_tokens
     if left > 0.0:
         period_s = _token_period_s(w, b, job)
         tokens = min(left, (t1 - job.clock_s) / period_s)
+        if tokens <= 0.0:
+            job.clock_s = t1
+            return
         _pay_decode(w, b, job, tokens)
         _count_tokens(w, job, tokens)
         if tokens < left:
             job.clock_s = t1
             _grow_kv(w, b, j)
-            return False
+            return
         job.clock_s += tokens * period_s
-    end_job(w, b, j, FINISHED, job.clock_s + return_s(w, b, job))
+    release(w, b, j, job.clock_s)
+    job.stage, job.stage_s = DOWNLINK, job.clock_s
+
+
+@njit_inner
+def _advance_downlink(w, b, j, t1):
+    """Deliver the last token, once the downlink is up; True when the job has finished."""
+    job = w.job[b, j]
+    if not _is_reachable(w, b, job):
+        job.clock_s = min(max(job.clock_s, w.ue[b, job.ue].silent_until_s), t1)
+        if job.clock_s >= t1 - _EPSILON_S or not _is_reachable(w, b, job):
+            job.clock_s = t1
+            return False
+    _deliver_first(w, b, job)
+    end_s = job.first_token_s
+    if job.output_tokens > 1.0:
+        end_s = max(end_s, job.clock_s + _return_s(w, b, job, air.LAST_TOKEN))
+    end_job(w, b, j, FINISHED, end_s)
     return True
 
 
@@ -476,7 +519,9 @@ def advance(w, b, j, t0, t1):
         elif job.stage == LINK:
             _advance_link(w, b, job, t0, t1)
         elif job.stage == DECODE:
-            if _advance_decode(w, b, j, t1):
+            _advance_decode(w, b, j, t1)
+        elif job.stage == DOWNLINK:
+            if _advance_downlink(w, b, j, t1):
                 return True
         elif job.stage == NODE_PREFILL and job.admitted < 0:
             job.clock_s = t1

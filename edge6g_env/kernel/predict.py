@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, costing, dispatch, path
+from edge6g_env.kernel import air, costing, dispatch, path
 from edge6g_env.kernel.ledger import timeliness
 from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
 
@@ -130,21 +130,24 @@ def _add_device_part(w, b, job, v, layer_1, output):
 
 @njit_inner
 def _add_air(w, b, job, v, raw, output):
-    """Add the upload, the way back, and for a cut behind the device the round trip of every token."""
+    """Add the upload, the way back, and for a cut behind the device the round trip of every token; latencies at their means."""
     setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
+    band = w.band[w.node[b, ue.node].band]
     senders = w.node[b, job.ingress].n_senders if ue.node == job.ingress else 0  # another cell's are not known
-    rate = channel.expected_rate_bit_s(w, ue.seen_sinr_db, senders + 1)
-    rate = max(_MIN_RATE_BIT_S, rate)
+    up = max(_MIN_RATE_BIT_S, air.expected_uplink_bit_s(w, b, job.ue, senders + 1))
+    back_s = band.downlink_access_s + 8.0 * path.TOKEN_BYTES / max(
+        _MIN_RATE_BIT_S, air.expected_downlink_bit_s(w, b, job.ue)
+    )
     hop_s = path.hop_s(w, b, job)
     sent_bytes = costing.payload_bytes(w, v, job.prompt_tokens, raw)
-    send_s = 8.0 * sent_bytes / rate
-    forecast.upload_s = setup.uplink_access_s + send_s + hop_s
-    forecast.time_s += forecast.upload_s + setup.downlink_access_s + hop_s
+    send_s = 8.0 * sent_bytes / up
+    forecast.upload_s = band.uplink_access_s + send_s + hop_s
+    forecast.time_s += forecast.upload_s + back_s + hop_s
     forecast.air_bytes += sent_bytes + path.TOKEN_BYTES * output
     forecast.energy_j += setup.ue_tx_power_w * send_s
     if not raw:
-        token_s = 8.0 * w.model[v].boundary_bytes / rate
-        forecast.token_s += setup.uplink_stream_s + setup.downlink_access_s + 2.0 * hop_s + token_s
+        token_s = 8.0 * w.model[v].boundary_bytes / up
+        forecast.token_s += band.uplink_stream_s + token_s + back_s + 2.0 * hop_s
         forecast.air_bytes += output * w.model[v].boundary_bytes
         forecast.energy_j += output * setup.ue_tx_power_w * token_s
 

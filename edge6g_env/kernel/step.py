@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import checks, dispatch, engine, mobility, path, traffic
+from edge6g_env.kernel import air, checks, dispatch, engine, handover, mobility, path, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.rng import world_key
@@ -95,6 +95,8 @@ def _slot(w, b, idle):
     end_s = episode.slot * setup.slot_s
     episode.now_s = end_s
     mobility.move_ues(w, b, end_s)
+    handover.measure_cells(w, b, end_s)
+    air.estimate_channels(w, b, end_s)
     traffic.arrive(w, b, end_s)
     _sweep(w, b, end_s, False)
     exchange_reports(w, b)
@@ -108,7 +110,8 @@ def _start_episode(w, b):
     episode.slot, episode.now_s, episode.n_active, episode.next_job, episode.reports = 0, 0.0, 0, 0, -1
     episode.cloud_running, episode.cloud_free_s, episode.n_cloud_wait = 0, 0.0, 0
     episode.arrived, episode.finished, episode.rejected, episode.expired, episode.failed = 0, 0, 0, 0, 0
-    episode.preempted, episode.handovers, episode.error = 0, 0, 0
+    episode.preempted, episode.handovers, episode.ping_pongs, episode.error = 0, 0, 0, 0
+    episode.measure_step, episode.csi_step, episode.interference_step = 0, -1, -1
     n_free = w.job.shape[1] - 1
     episode.n_free = n_free
     for j in range(n_free):
@@ -121,6 +124,8 @@ def _start_episode(w, b):
         ue = w.ue[b, u]
         ue.device_variant, ue.device_layers, ue.device_jobs, ue.arrivals = -1, 0, 0, 0
         mobility.place_ue(w, b, u)
+        handover.attach(w, b, u)
+    air.estimate_channels(w, b, 0.0)
     traffic.start_arrivals(w, b)
     exchange_reports(w, b)
 
@@ -132,6 +137,7 @@ def _empty_node(w, b, i):
     node.load_variant, node.load_end_s, node.chunk_job, node.prefill_free_s = -1, 0.0, -1, 0.0
     node.cycle_s, node.decode_rate, node.prefill_share, node.backlog_s = 0.0, 0.0, 0.0, 0.0
     node.n_senders, node.n_backhaul, node.cloud_seen_wait_s, node.shown = 0, 0, 0.0, 1
+    node.interferer, node.interferer_draw, node.uplink_load, node.interference_mw_hz = -1, 0, 0.0, 0.0
     node.decided, node.action_effect, node.cloud_seen_s = 0, 0, 0.0
     node.free_bytes = node.usable_bytes
     for v in range(w.variant.shape[2]):

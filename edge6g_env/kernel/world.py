@@ -2,7 +2,7 @@
 
 `job.left_bytes` below is `world.job[b, j].left_bytes` in the kernel and `world.job["left_bytes"]` outside it. Times are seconds
 since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE, J job rows, S services,
-V variants (a model at a precision), D devices, C actions, Q places in a queue, G points of the token grid.
+V variants (a model at a precision), D devices, Z bands, C actions, Q places in a queue, G points of the token grid.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 # --- stages of a job ------------------------------------------------------------------------------------------------
-FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE = range(8)
-STAGE_NAMES = ("free", "queued", "device", "uplink", "node_prefill", "link", "cloud_wait", "decode")
+FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK = range(9)
+STAGE_NAMES = ("free", "queued", "device", "uplink", "node_prefill", "link", "cloud_wait", "decode", "downlink")
 
 # --- how a job ended ------------------------------------------------------------------------------------------------
 FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)
@@ -80,34 +80,27 @@ SETUP_FIELDS: Rows = (
     ("width_m", "f8", "m", "area, west to east"),
     ("height_m", "f8", "m", "area, south to north"),
     ("environment", "i8", "id", "propagation environment of edge6g_env.radio"),
-    ("carrier_ghz", "f8", "GHz", "carrier frequency"),
-    ("bandwidth_hz", "f8", "Hz", "bandwidth of a cell"),
-    ("ptx_ue_dbm", "f8", "dBm", "largest uplink power, Pcmax"),
-    ("p0_dbm", "f8", "dBm", "uplink power control, P0 a 180 kHz"),
-    ("path_loss_share", "f8", "1", "uplink power control, alpha"),
-    ("gain_db", "f8", "dB", "antenna gains of both ends less the pointing loss"),
-    ("noise_figure_bs_db", "f8", "dB", "noise figure of the node's receiver"),
-    ("evm_db", "f8", "dB", "SINR ceiling of the transmitter"),
     ("margin_db", "f8", "dB", "implementation margin taken off the SINR"),
-    ("uplink_efficiency", "f8", "1", "uplink share of the TDD period, less overhead and block errors"),
-    ("max_layers", "i8", "1", "most spatial layers"),
     ("h_bs_m", "f8", "m", "height of the node's antenna"),
     ("h_ue_m", "f8", "m", "height of the UE"),
-    ("sigma_los_db", "f8", "dB", "shadowing, line of sight"),
-    ("sigma_nlos_db", "f8", "dB", "shadowing, no line of sight"),
-    ("shadow_corr_m", "f8", "m", "decorrelation distance of the shadowing"),
+    ("shadow_corr_los_m", "f8", "m", "decorrelation distance of the shadowing, line of sight"),
+    ("shadow_corr_nlos_m", "f8", "m", "the same without line of sight"),
     ("los_corr_m", "f8", "m", "decorrelation distance of the LOS state"),
     ("k_mean_db", "f8", "dB", "Rician K factor, mean"),
     ("k_std_db", "f8", "dB", "Rician K factor, standard deviation"),
     ("k_corr_m", "f8", "m", "decorrelation distance of the K factor"),
-    ("n_taps", "i8", "1", "fading taps averaged over the band"),
-    ("fading_period_s", "f8", "s", "time grid of the fast fading"),
+    ("fading_period_s", "f8", "s", "time grid of fast fading and interference"),
+    ("beam_tracking_s", "f8", "s", "period in which beams are pointed anew"),
+    ("blockers_per_m2", "f8", "1/m2", "density of people that walk through links, 0: none"),
+    ("background_load", "f8", "1", "share of every cell that other traffic uses"),
+    ("indoor_share", "f8", "1", "share of the UEs that are inside buildings"),
     ("csi_error_db", "f8", "dB", "standard deviation of the agents' channel estimate"),
-    ("handover_hysteresis_db", "f8", "dB", "a cell must be this much stronger"),
+    ("csi_period_s", "f8", "s", "period of that estimate, its greatest age"),
+    ("measurement_period_s", "f8", "s", "period of the power measurements of a UE"),
+    ("filter_share", "f8", "1", "weight of a new measurement in the filtered power"),
+    ("time_to_trigger_s", "f8", "s", "a cell must be stronger for this long"),
+    ("handover_hysteresis_db", "f8", "dB", "and by this much"),
     ("handover_interruption_s", "f8", "s", "no data during a handover"),
-    ("uplink_access_s", "f8", "s", "mean access latency of a first uplink message"),
-    ("uplink_stream_s", "f8", "s", "mean access latency of a following uplink message of a stream"),
-    ("downlink_access_s", "f8", "s", "mean access latency of a downlink message"),
     ("ue_tx_power_w", "f8", "W", "what a UE draws while it sends"),
     ("speed_min_m_s", "f8", "m/s", "slowest walk"),
     ("speed_max_m_s", "f8", "m/s", "fastest walk"),
@@ -161,12 +154,57 @@ EPISODE_FIELDS: Rows = (
     ("failed", "i8", "job", "jobs that failed"),
     ("preempted", "i8", "1", "sequences put back for want of KV memory"),
     ("handovers", "i8", "1", "changes of the serving cell"),
+    ("ping_pongs", "i8", "1", "of them: back to the cell before within a second"),
+    ("measure_step", "i8", "1", "measurement periods that have passed"),
+    ("csi_step", "i8", "1", "periods of the channel estimate that have passed"),
+    ("interference_step", "i8", "1", "fading grid step of the uplink interference, -1: none"),
     ("n_outcomes", "i8", "job", "rows of outcome that are filled"),
     ("chosen", "i8", "0/1", "to be reset by the next call of reset"),
     ("truncated", "i8", "0/1", "the episode ended in the last step"),
     ("slots", "i8", "slot", "slots that the last step took"),
     ("step_end_s", "f8", "s", "end of the last step in the time of its episode"),
     ("error", "i8", "id", "a violated invariant (debug), 0: none"),
+)
+
+BAND_FIELDS: Rows = (
+    ("carrier_ghz", "f8", "GHz", "carrier frequency"),
+    ("bandwidth_hz", "f8", "Hz", "bandwidth of a cell"),
+    ("ptx_bs_dbm", "f8", "dBm", "downlink power"),
+    ("ptx_ue_dbm", "f8", "dBm", "largest uplink power, Pcmax"),
+    ("p0_dbm", "f8", "dBm", "uplink power control, P0 a 180 kHz"),
+    ("path_loss_share", "f8", "1", "uplink power control, alpha"),
+    ("gain_db", "f8", "dB", "antenna gains of both ends less the fixed pointing loss"),
+    ("beamwidth_deg", "f8", "deg", "half-power beamwidth of the node's beam"),
+    ("alignment", "f8", "1", "probability that a beam for somebody else points here"),
+    ("stray_db", "f8", "dB", "gain of a beam that points elsewhere, relative to the full gain"),
+    ("offset_db", "f8", "dB", "added to this band's power where cells are compared"),
+    ("noise_bs_mw_hz", "f8", "mW/Hz", "noise density at the node's receiver"),
+    ("noise_ue_mw_hz", "f8", "mW/Hz", "noise density at the UE's receiver"),
+    ("evm_db", "f8", "dB", "SINR ceiling of the transmitter"),
+    ("uplink_efficiency", "f8", "1", "uplink share of the TDD period, less overhead"),
+    ("downlink_efficiency", "f8", "1", "downlink share, less overhead"),
+    ("max_layers", "i8", "1", "most spatial layers"),
+    ("sigma_los_db", "f8", "dB", "shadowing, line of sight"),
+    ("sigma_los_far_db", "f8", "dB", "the same beyond the break point"),
+    ("breakpoint_m", "f8", "m", "break point distance"),
+    ("sigma_nlos_db", "f8", "dB", "shadowing, no line of sight"),
+    ("air_db_per_m", "f8", "dB/m", "gas and rain"),
+    ("wall_db", "f8", "dB", "loss of an outer wall"),
+    ("wall_std_db", "f8", "dB", "its standard deviation, 0: indoor distance is drawn a link"),
+    ("blocked_los_db", "f8", "dB", "loss of a blocked link in sight"),
+    ("blocked_nlos_db", "f8", "dB", "loss of a blocked link without sight"),
+    ("n_taps", "i8", "1", "fading taps averaged over the band"),
+    ("radio_slot_s", "f8", "s", "radio slot Ts"),
+    ("tdd_period_s", "f8", "s", "period of the TDD pattern"),
+    ("downlink_slots", "i8", "slot", "run of downlink slots in it"),
+    ("uplink_slots", "i8", "slot", "run of uplink slots in it"),
+    ("sr_period_s", "f8", "s", "period of scheduling request occasions"),
+    ("grant_s", "f8", "s", "from grant to transmission, k2 Ts"),
+    ("processing_s", "f8", "s", "preparation and decoding of a message"),
+    ("harq_rtt_s", "f8", "s", "what a failed block costs"),
+    ("uplink_access_s", "f8", "s", "mean access latency of a first uplink message"),
+    ("uplink_stream_s", "f8", "s", "mean access latency of a following uplink message of a stream"),
+    ("downlink_access_s", "f8", "s", "mean access latency of a downlink message"),
 )
 
 COUNTER_FIELDS: Rows = (
@@ -206,6 +244,7 @@ ACTION_FIELDS: Rows = (
 
 NODE_FIELDS: Rows = (
     ("accelerator", "i8", "D", "its accelerator"),
+    ("band", "i8", "Z", "band of its cell"),
     ("x_m", "f8", "m", "position"),
     ("y_m", "f8", "m", "position"),
     ("usable_bytes", "f8", "B", "memory for weights and KV"),
@@ -230,6 +269,10 @@ NODE_FIELDS: Rows = (
     ("backlog_s", "f8", "s", "work of the prompts that wait"),
     ("free_bytes", "f8", "B", "memory that neither KV nor weights in use hold"),
     ("n_senders", "i8", "job", "uploads in this cell"),
+    ("interferer", "i8", "U", "UE of this cell that other cells hear, -1: none"),
+    ("interferer_draw", "u8", "1", "random number by which it was drawn"),
+    ("uplink_load", "f8", "1", "share of the uplink in use in the fading period before"),
+    ("interference_mw_hz", "f8", "mW/Hz", "density of the uplink interference"),
     ("n_backhaul", "i8", "job", "transfers on the backhaul"),
     ("cloud_seen_wait_s", "f8", "s", "wait of this node's last job at the cloud"),
     ("cloud_seen_s", "f8", "s", "when that was seen"),
@@ -289,11 +332,30 @@ UE_FIELDS: Rows = (
     ("legs", "i8", "1", "legs walked, address of the mobility's random numbers"),
     ("serving", "i8", "M", "serving cell among the candidates"),
     ("node", "i8", "N", "node of the serving cell"),
+    ("better_node", "i8", "N", "node of a cell that is stronger, -1: none"),
+    ("better_since_s", "f8", "s", "since when"),
+    ("last_node", "i8", "N", "node that served before, -1: none"),
+    ("handover_s", "f8", "s", "time of the last handover"),
     ("silent_until_s", "f8", "s", "end of the handover interruption"),
+    ("indoor", "i8", "0/1", "inside a building"),
+    ("indoor_m", "f8", "m", "way of the radio inside the building"),
+    ("z_wall", "f8", "1", "unit normal of the wall's loss"),
     ("fading_step", "i8", "1", "fading grid step of the taps, -1: none"),
     ("fading_node", "i8", "N", "node that the taps belong to"),
-    ("sinr_db", "f8", "dB", "full-band uplink SNR of the serving cell without fading"),
-    ("seen_sinr_db", "f8", "dB", "the same as the agent estimates it"),
+    ("fading_loss_db", "f8", "dB", "coupling loss at that step"),
+    ("old_loss_db", "f8", "dB", "coupling loss one step before, which the MCS is chosen by"),
+    ("sending_s", "f8", "s", "start of the last substep in which it sent"),
+    ("up_step", "i8", "1", "fading grid step of the uplink's rate, -1: none"),
+    ("up_senders", "i8", "job", "sharers for whom it holds"),
+    ("up_bit_s", "f8", "bit/s", "uplink throughput in that step"),
+    ("up_error_rate", "f8", "1", "block error rate behind it"),
+    ("down_step", "i8", "1", "the same of the downlink"),
+    ("down_bit_s", "f8", "bit/s", "downlink throughput"),
+    ("down_error_rate", "f8", "1", "block error rate behind it"),
+    ("sinr_db", "f8", "dB", "full-band uplink SINR without fading, at the last estimate"),
+    ("seen_uplink_db", "f8", "dB", "what agents estimate that it is"),
+    ("seen_downlink_db", "f8", "dB", "their estimate of the downlink SINR"),
+    ("seen_s", "f8", "s", "time of these estimates"),
     ("next_arrival_s", "f8", "s", "next job of this UE (Poisson)"),
     ("arrivals", "i8", "job", "jobs of this UE, address of their random numbers"),
     ("device_variant", "i8", "V", "variant on the device, -1: none"),
@@ -308,7 +370,13 @@ CELL_FIELDS: Rows = (
     ("z_los", "f8", "1", "unit normal of the LOS state"),
     ("z_k", "f8", "1", "unit normal of the K factor"),
     ("los", "i8", "0/1", "line of sight"),
-    ("coupling_loss_db", "f8", "dB", "path loss and shadowing less the antenna gains"),
+    ("coupling_loss_db", "f8", "dB", "path loss and shadowing less the antenna gains, without blockage"),
+    ("blocked", "i8", "0/1", "somebody stands in the link"),
+    ("blockages", "i8", "1", "changes of that state, address of their random numbers"),
+    ("change_s", "f8", "s", "when it changes next"),
+    ("changed_s", "f8", "s", "when it changed last"),
+    ("to_blocked_per_s", "f8", "1/s", "rate of blockages at this distance"),
+    ("filtered_dbm", "f8", "dBm", "filtered downlink power at the UE"),
 )
 
 SERVICE_FIELDS: Rows = (
@@ -461,10 +529,11 @@ COUNTER_DTYPE = record(COUNTER_FIELDS)
 DEVICE_DTYPE = record(DEVICE_FIELDS)
 MODEL_DTYPE = record(MODEL_FIELDS)
 PLACE_DTYPE, FORECAST_DTYPE = record(PLACE_FIELDS), record(FORECAST_FIELDS)
-ACTION_DTYPE = record(ACTION_FIELDS)
+ACTION_DTYPE, BAND_DTYPE = record(ACTION_FIELDS), record(BAND_FIELDS)
 
 ENTITIES: dict[str, Rows] = {
     "setup": SETUP_FIELDS,
+    "band": BAND_FIELDS,
     "episode": EPISODE_FIELDS,
     "node": NODE_FIELDS,
     "variant": VARIANT_FIELDS,
@@ -489,6 +558,7 @@ class World(NamedTuple):
     """All arrays of B worlds; up to `cost` they are shared by the worlds and constant. Compiled code holds it by kernel/handle.py."""
 
     setup: np.recarray  # (1,) SETUP
+    band: np.recarray  # (Z,) BAND
     service: np.recarray  # (S,) SERVICE
     action: np.recarray  # (C,) ACTION
     device: np.recarray  # (D,) DEVICE
@@ -496,7 +566,7 @@ class World(NamedTuple):
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
     limits: np.ndarray  # (observation + candidate entries, 2) low, high
-    mcs: np.ndarray  # (2, mcs) threshold dB rising, efficiency bit/s/Hz
+    mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
     episode: np.recarray  # (B,) EPISODE
     counters: np.recarray  # (B,) COUNTER
@@ -506,7 +576,7 @@ class World(NamedTuple):
     seen: np.recarray  # (B, N, K, V) SEEN
     ue: np.recarray  # (B, U) UE
     cell: np.recarray  # (B, U + 1, M) CELL, nearest first; the last row is scratch
-    tap: np.ndarray  # (B, U, 3, 8) fading taps of the serving link: real part, imaginary part, power with the ray
+    tap: np.ndarray  # (B, U, 4, 8) fading taps of the serving link: real part, imaginary part, power with the ray, the same a step before
     replay: np.recarray  # (B, S) REPLAY
     job: np.recarray  # (B, J) JOB
     rows: np.ndarray  # (B, 3, J) int64 job rows: dispatched, a stack of free ones, waiting for the cloud

@@ -62,7 +62,7 @@ from edge6g_env.radio.link import (
     uplink_power_dbm,
     with_evm_floor_db,
 )
-from edge6g_env.radio.los import los_probability, los_probability_of
+from edge6g_env.radio.los import los_probability, los_probability_of, max_distance_m
 from edge6g_env.radio.path_loss import basic_path_loss_db, breakpoint_m, path_loss_db
 from edge6g_env.radio.penetration import INDOOR_LOSS_DB_PER_M, MAX_INDOOR_M, wall_loss_db, wall_std_db
 
@@ -107,6 +107,7 @@ __all__ = [
     "layers_of",
     "los_probability",
     "los_probability_of",
+    "max_distance_m",
     "mcs_arrays",
     "mcs_index_of",
     "mcs_slopes_per_db",

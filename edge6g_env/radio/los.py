@@ -32,6 +32,11 @@ _MAX_DISTANCE_M = {UMI: 5_000.0, UMA: 5_000.0, RMA: 10_000.0, INH_MIXED: 150.0, 
 _INF_MAX_DISTANCE_M = 600.0
 
 
+def max_distance_m(environment: str) -> float:
+    """Longest ground distance in m for which the environment is valid; ValueError for an unknown name."""
+    return _MAX_DISTANCE_M.get(environment_id(environment), _INF_MAX_DISTANCE_M)
+
+
 @njit
 def _street(d2_m: float, decay_m: float) -> float:
     near = _ALWAYS_LOS_M / d2_m
@@ -124,7 +129,7 @@ def los_probability(
     hb_m, hu_m = require_heights(key, default_heights_m(key)[0] if h_bs_m is None else h_bs_m, h_ut_m, environment)
     if key in (INF_SH, INF_DH):
         _require_inside_clutter(key, hb_m, hu_m, environment)
-    limit_m = _MAX_DISTANCE_M.get(key, _INF_MAX_DISTANCE_M)
+    limit_m = max_distance_m(environment)
     d2_m = require_within("distance_2d_m", distance_2d_m, 0.0, limit_m, "m", environment)
     shape, links = flat(d2_m, hu_m, hb_m)
     return shaped(_probabilities(key, links), shape)

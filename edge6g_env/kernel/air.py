@@ -1,0 +1,297 @@
+"""What a cell carries: interference, SINR, rates of both directions, access latency, and what agents expect of all that.
+
+Rates are those of CHANNEL 9 to 11: power control and shares of the band uplink, constant power density downlink, an MCS chosen a
+grid step too early, block errors at the SINR of now. All of it is worked out when asked for, once a step of the fading grid.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edge6g_env import radio
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import channel, fading
+from edge6g_env.kernel.rng import (
+    FOR_ACCESS,
+    FOR_BEAM,
+    FOR_CSI,
+    FOR_INTERFERER,
+    FOR_RETRANSMISSION,
+    bits,
+    normal_pair,
+    uniform,
+)
+
+UPLOAD, FIRST_TOKEN, LAST_TOKEN = range(3)  # messages of a job whose latencies are drawn
+_MAX_ERROR_RATE = (
+    0.9  # retransmissions are counted up to this: combining makes each better than the one before; judgement
+)
+_DRAWS = 4  # random numbers of a message
+_SENDS = np.uint64(1 << 63)
+
+
+@njit_inner
+def _band(w, b, u):
+    return w.band[channel.band_of(w, b, w.ue[b, u].node)]
+
+
+@njit_inner
+def _share_hz(w, band, senders):
+    """Bandwidth of each of `senders` uploads beside the cell's other traffic."""
+    return band.bandwidth_hz * (1.0 - w.setup[0].background_load) / senders
+
+
+# --- interference ------------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def _stray_db(w, b, band, beam, step):
+    """Gain, relative to the full one, of a beam that is aimed at somebody else: now and then it points here (CHANNEL 9)."""
+    aligned = uniform(w.episode[b].key, FOR_BEAM, beam, step) < band.alignment
+    return 0.0 if aligned else band.stray_db
+
+
+@njit_inner
+def _power_density_mw_hz(w, b, u, bandwidth_hz):
+    """Uplink power of UE u over its bandwidth; the path loss it makes up for is that of the filtered power (TS 38.213 7.1.1)."""
+    band, cell = _band(w, b, u), w.cell[b, u, w.ue[b, u].serving]
+    filtered_loss_db = band.ptx_bs_dbm - cell.filtered_dbm
+    power_dbm = radio.uplink_power_dbm(
+        band.ptx_ue_dbm, band.p0_dbm, band.path_loss_share, filtered_loss_db, bandwidth_hz
+    )
+    return 10.0 ** (power_dbm / 10.0) / bandwidth_hz
+
+
+@njit_inner
+def _draw_interferers(w, b, step, since_s):
+    """In every cell the UE that others hear: one that sent in the last slot, if any did, else any that it serves."""
+    key = w.episode[b].key
+    for u in range(w.ue.shape[1]):
+        ue = w.ue[b, u]
+        node, draw = w.node[b, ue.node], bits(key, FOR_INTERFERER, u, step) >> np.uint64(1)
+        if ue.sending_s >= since_s:
+            draw |= _SENDS
+        if node.interferer < 0 or draw > node.interferer_draw:
+            node.interferer, node.interferer_draw = u, draw
+
+
+@njit_inner
+def _radiate(w, b, j, step, now_s):
+    """Add what the interferer of cell j brings to the other cells of its band that are near it."""
+    u, n_nodes, z = w.node[b, j].interferer, w.node.shape[1], channel.band_of(w, b, j)
+    senders = max(1, w.node[b, j].n_senders)
+    density = _power_density_mw_hz(w, b, u, w.band[z].bandwidth_hz / senders)
+    for m in range(w.cell.shape[2]):
+        i = w.cell[b, u, m].node
+        if i != j and channel.band_of(w, b, i) == z:
+            gain_db = _stray_db(w, b, w.band[z], n_nodes + i * n_nodes + j, step)
+            gain_db -= channel.link_loss_db(w, b, u, m, now_s)
+            w.node[b, i].interference_mw_hz += w.node[b, j].uplink_load * density * 10.0 ** (gain_db / 10.0)
+
+
+@njit_inner
+def _bring_interference(w, b, now_s):
+    """Uplink interference of the grid step of now_s, worked out when it is first asked for, from who sends then."""
+    setup, step, some = w.setup[0], fading.step_of(w, now_s), False
+    if step <= w.episode[b].interference_step:
+        return
+    w.episode[b].interference_step = step
+    for i in range(w.node.shape[1]):
+        node = w.node[b, i]
+        node.interference_mw_hz, node.interferer, node.interferer_draw = 0.0, -1, 0
+        node.uplink_load = 1.0 if node.n_senders > 0 else setup.background_load
+        some = some or node.uplink_load > 0.0
+    if not some:
+        return
+    _draw_interferers(w, b, step, now_s - setup.slot_s)
+    for j in range(w.node.shape[1]):
+        if w.node[b, j].interferer >= 0 and w.node[b, j].uplink_load > 0.0:
+            _radiate(w, b, j, step, now_s)
+
+
+@njit_inner
+def _downlink_interference_mw_hz(w, b, u, now_s):
+    """From the other candidate cells of the band, by their load. Tokens are so few bytes that other traffic makes all of it."""
+    load, density = w.setup[0].background_load, 0.0
+    if load <= 0.0:
+        return 0.0
+    z, step = channel.band_of(w, b, w.ue[b, u].node), fading.step_of(w, now_s)
+    band = w.band[z]
+    for m in range(w.cell.shape[2]):
+        j = w.cell[b, u, m].node
+        if m != w.ue[b, u].serving and channel.band_of(w, b, j) == z:
+            power_dbm = band.ptx_bs_dbm - channel.link_loss_db(w, b, u, m, now_s) + _stray_db(w, b, band, j, step)
+            density += load * 10.0 ** (power_dbm / 10.0) / band.bandwidth_hz
+    return density
+
+
+# --- SINR and rate -----------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def uplink_sinr_db(w, b, u, loss_db, bandwidth_hz):
+    """Mean uplink SINR in dB over a bandwidth, without fading and EVM."""
+    node = w.node[b, w.ue[b, u].node]
+    noise_mw_hz = w.band[node.band].noise_bs_mw_hz + node.interference_mw_hz
+    return 10.0 * math.log10(_power_density_mw_hz(w, b, u, bandwidth_hz) / noise_mw_hz) - loss_db
+
+
+@njit_inner
+def downlink_sinr_db(w, b, u, loss_db, now_s):
+    """Mean downlink SINR in dB, without fading and EVM; the power follows the share of the band."""
+    band = _band(w, b, u)
+    noise_mw_hz = band.noise_ue_mw_hz + _downlink_interference_mw_hz(w, b, u, now_s)
+    return band.ptx_bs_dbm - loss_db - 10.0 * math.log10(band.bandwidth_hz * noise_mw_hz)
+
+
+@njit_inner
+def _usable_db(w, band, sinr_db):
+    """SINR with the EVM floor, less the implementation margin."""
+    return radio.with_evm_floor_db(sinr_db, band.evm_db) - w.setup[0].margin_db
+
+
+@njit_inner
+def _link_rate(w, band, chosen_by_db, sinr_db, bandwidth_hz):
+    """(bit/s of the link without TDD and overhead, block error rate) of the MCS that chosen_by_db asks for, at sinr_db."""
+    usable_db = _usable_db(w, band, chosen_by_db)
+    layers = radio.layers_of(usable_db, band.max_layers)
+    split_db = 10.0 * math.log10(layers)
+    index = radio.mcs_index_of(w.mcs[0], usable_db - split_db)
+    if index < 0:
+        return 0.0, 1.0
+    snr_db = _usable_db(w, band, sinr_db) - split_db
+    error_rate = radio.block_error_rate_of(w.mcs[0, index], w.mcs[2, index], snr_db)
+    return layers * w.mcs[1, index] * bandwidth_hz, error_rate
+
+
+@njit_inner
+def uplink(w, b, u, senders, now_s):
+    """(throughput in bit/s, block error rate) of UE u that shares its cell with `senders` uploads in all; 0 in outage and during
+    a handover. Worked out once a grid step."""
+    ue = w.ue[b, u]
+    if now_s < ue.silent_until_s:
+        return 0.0, 1.0
+    step = fading.step_of(w, now_s)
+    if ue.up_step < step or ue.up_senders != senders:
+        fading.refresh(w, b, u, now_s)
+        _bring_interference(w, b, now_s)
+        band = _band(w, b, u)
+        share_hz = _share_hz(w, band, senders)
+        mean_db = uplink_sinr_db(w, b, u, ue.fading_loss_db, share_hz)
+        rate, ue.up_error_rate = _faded_rate(w, b, u, band, mean_db, share_hz)
+        ue.up_bit_s = rate * band.uplink_efficiency * (1.0 - ue.up_error_rate)
+        ue.up_step, ue.up_senders = step, senders
+    return ue.up_bit_s, ue.up_error_rate
+
+
+@njit_inner
+def downlink(w, b, u, now_s):
+    """The same for the downlink, which hardly anybody shares: tokens are few bytes."""
+    ue = w.ue[b, u]
+    if now_s < ue.silent_until_s:
+        return 0.0, 1.0
+    step = fading.step_of(w, now_s)
+    if ue.down_step < step:
+        fading.refresh(w, b, u, now_s)
+        band = _band(w, b, u)
+        mean_db = downlink_sinr_db(w, b, u, ue.fading_loss_db, now_s)
+        rate, ue.down_error_rate = _faded_rate(w, b, u, band, mean_db, _share_hz(w, band, 1))
+        ue.down_bit_s = rate * band.downlink_efficiency * (1.0 - ue.down_error_rate)
+        ue.down_step = step
+    return ue.down_bit_s, ue.down_error_rate
+
+
+@njit_inner
+def _faded_rate(w, b, u, band, mean_db, bandwidth_hz):
+    """_link_rate of an MCS chosen by the fading of the grid step before."""
+    before_db = fading.sinr_before_db(w, b, u, band.n_taps, mean_db)
+    return _link_rate(w, band, before_db, fading.sinr_now_db(w, b, u, band.n_taps, mean_db), bandwidth_hz)
+
+
+# --- access latency ------------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def _draw(w, b, job, message, n):
+    return uniform(w.episode[b].key, FOR_ACCESS, job.number, _DRAWS * message + n)
+
+
+@njit_inner
+def uplink_access_s(w, b, job):
+    """Access latency of a first uplink message, its phases drawn: request, wait for the grant, grant, wait for the slot."""
+    band = _band(w, b, job.ue)
+    request_s = band.sr_period_s * _draw(w, b, job, UPLOAD, 0)
+    grant_s = radio.access_wait_s(
+        _draw(w, b, job, UPLOAD, 1), band.downlink_slots, band.radio_slot_s, band.tdd_period_s
+    )
+    wait_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 2), band.uplink_slots, band.radio_slot_s, band.tdd_period_s)
+    return request_s + grant_s + band.grant_s + wait_s + band.radio_slot_s + band.processing_s
+
+
+@njit_inner
+def downlink_access_s(w, b, job, message):
+    """Access latency of a downlink message, its phase in the TDD pattern drawn."""
+    band, phase = _band(w, b, job.ue), _draw(w, b, job, message, 0)
+    wait_s = radio.access_wait_s(phase, band.downlink_slots, band.radio_slot_s, band.tdd_period_s)
+    return wait_s + band.radio_slot_s + band.processing_s
+
+
+@njit_inner
+def retransmission_s(w, b, job, message, error_rate):
+    """Delay of a message by block errors: one HARQ round trip each time that the draw says the block failed."""
+    delay_s, rtt_s = 0.0, _band(w, b, job.ue).harq_rtt_s
+    draw = uniform(w.episode[b].key, FOR_RETRANSMISSION, job.number, message)
+    each = min(error_rate, _MAX_ERROR_RATE)
+    failed = each
+    while draw < failed:
+        delay_s += rtt_s
+        failed *= each
+    return delay_s
+
+
+@njit_inner
+def mean_retransmission_s(band, error_rate):
+    """Mean delay of each message of a stream."""
+    each = min(error_rate, _MAX_ERROR_RATE)
+    return band.harq_rtt_s * each / (1.0 - each)
+
+
+# --- what agents know -----------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def expected_uplink_bit_s(w, b, u, senders):
+    """What an agent expects of an upload, from its estimate of the full-band SINR; a share of the band raises the SINR that a UE at
+    Pcmax reaches, which the agent leaves out (it errs low at the cell edge)."""
+    band, seen_db = _band(w, b, u), w.ue[b, u].seen_uplink_db
+    rate, error_rate = _link_rate(w, band, seen_db, seen_db, _share_hz(w, band, senders))
+    return rate * band.uplink_efficiency * (1.0 - error_rate)
+
+
+@njit_inner
+def expected_downlink_bit_s(w, b, u):
+    """The same of the downlink."""
+    band, seen_db = _band(w, b, u), w.ue[b, u].seen_downlink_db
+    rate, error_rate = _link_rate(w, band, seen_db, seen_db, _share_hz(w, band, 1))
+    return rate * band.downlink_efficiency * (1.0 - error_rate)
+
+
+@njit_inner
+def estimate_channels(w, b, now_s):
+    """When a period of the channel estimate has passed, renew what agents know of every UE's channel, with its error."""
+    setup = w.setup[0]
+    period = int(now_s / setup.csi_period_s + 1e-9)
+    if period == w.episode[b].csi_step:
+        return
+    w.episode[b].csi_step = period
+    _bring_interference(w, b, now_s)
+    for u in range(w.ue.shape[1]):
+        ue = w.ue[b, u]
+        loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
+        up, down = normal_pair(w.episode[b].key, FOR_CSI, u, period)
+        ue.sinr_db = uplink_sinr_db(w, b, u, loss_db, _band(w, b, u).bandwidth_hz)
+        ue.seen_uplink_db = ue.sinr_db + setup.csi_error_db * up
+        ue.seen_downlink_db = downlink_sinr_db(w, b, u, loss_db, now_s) + setup.csi_error_db * down
+        ue.seen_s = now_s

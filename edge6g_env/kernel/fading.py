@@ -1,0 +1,83 @@
+"""Fast fading of the serving link: taps that are kept only for UEs that use the air, and the SINR over them.
+
+Formulas: CHANNEL 7 in edge6g_env.radio. Over a pause of k grid steps the taps are caught up in one exact step.
+"""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env import radio
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import channel
+from edge6g_env.kernel.rng import FOR_FADING, normal_pair
+
+_RE, _IM, _NOW, _BEFORE = range(4)  # rows of World.tap
+_MAX_TAPS = 8
+
+
+@njit_inner
+def _set_powers(w, b, u, n_taps):
+    """Tap powers with the Rician ray, mean 1; what was the present becomes the step before."""
+    setup, ue = w.setup[0], w.ue[b, u]
+    cell, tap = w.cell[b, u, ue.serving], w.tap[b, u]
+    k = 0.0
+    if cell.los == 1 and ue.indoor == 0:
+        k = 10.0 ** ((setup.k_mean_db + setup.k_std_db * cell.z_k) / 10.0)
+    ray, scatter = math.sqrt(k / (k + 1.0)), math.sqrt(1.0 / (k + 1.0))
+    for n in range(n_taps):
+        re, im = ray + scatter * tap[_RE, n], scatter * tap[_IM, n]
+        tap[_BEFORE, n], tap[_NOW, n] = tap[_NOW, n], re * re + im * im
+
+
+@njit_inner
+def _advance_to(w, b, u, step):
+    """Bring the taps of UE u to a grid step: correlation r^k over k steps, none for a new link."""
+    setup, ue, key = w.setup[0], w.ue[b, u], w.episode[b].key
+    band = w.band[channel.band_of(w, b, ue.node)]
+    r = 0.0
+    if ue.fading_step >= 0:
+        doppler_hz = radio.doppler_hz(ue.speed_m_s, band.carrier_ghz)
+        r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * setup.fading_period_s)
+    tap = w.tap[b, u]
+    for n in range(band.n_taps):
+        n_re, n_im = normal_pair(key, FOR_FADING, u * _MAX_TAPS + n, step)
+        tap[_RE, n], tap[_IM, n] = radio.fading_step(tap[_RE, n], tap[_IM, n], r, n_re, n_im)
+    ue.fading_step = step
+    _set_powers(w, b, u, band.n_taps)
+
+
+@njit_inner
+def step_of(w, now_s):
+    """Step of the time grid of fading and interference."""
+    return int(now_s / w.setup[0].fading_period_s + 1e-9)
+
+
+@njit_inner
+def refresh(w, b, u, now_s):
+    """Bring taps and loss of UE u's serving link to now_s, and keep those of the grid step before: the MCS is chosen by them."""
+    ue, step = w.ue[b, u], step_of(w, now_s)
+    if ue.fading_node != ue.node:
+        ue.fading_node, ue.fading_step = ue.node, -1
+    loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
+    if step > ue.fading_step:
+        ue.old_loss_db = ue.fading_loss_db
+        if ue.fading_step < 0 or step > ue.fading_step + 1:
+            _advance_to(w, b, u, step - 1)
+            ue.old_loss_db = loss_db
+        _advance_to(w, b, u, step)
+    ue.fading_loss_db = loss_db
+
+
+@njit_inner
+def sinr_now_db(w, b, u, n_taps, mean_db):
+    """Effective SINR in dB over the present taps."""
+    return radio.effective_sinr_db(w.tap[b, u, _NOW, :n_taps], 10.0 ** (mean_db / 10.0))
+
+
+@njit_inner
+def sinr_before_db(w, b, u, n_taps, mean_db):
+    """The same a grid step before, at the loss of that time."""
+    ue = w.ue[b, u]
+    mean_db += ue.fading_loss_db - ue.old_loss_db
+    return radio.effective_sinr_db(w.tap[b, u, _BEFORE, :n_taps], 10.0 ** (mean_db / 10.0))
