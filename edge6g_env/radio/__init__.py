@@ -46,10 +46,12 @@ from edge6g_env.radio.fading import (
     effective_sinr_db,
     fading_step,
     median_delay_spread_s,
+    ray_amplitude,
     tap_correlation,
     tap_count,
+    tap_power,
 )
-from edge6g_env.radio.large_scale import gauss_markov_step
+from edge6g_env.radio.large_scale import gauss_markov_step, shadow_std_db_of
 from edge6g_env.radio.link import (
     block_error_rate_of,
     layers_of,
@@ -65,6 +67,7 @@ from edge6g_env.radio.link import (
 from edge6g_env.radio.los import los_probability, los_probability_of, max_distance_m
 from edge6g_env.radio.path_loss import basic_path_loss_db, breakpoint_m, path_loss_db
 from edge6g_env.radio.penetration import INDOOR_LOSS_DB_PER_M, MAX_INDOOR_M, wall_loss_db, wall_std_db
+from edge6g_env.radio.ue_trace import trace
 
 __all__ = [
     "BEAM_TRACKING_PERIOD_S",
@@ -119,11 +122,15 @@ __all__ = [
     "preset",
     "presets",
     "rain_attenuation_db_per_km",
+    "ray_amplitude",
+    "shadow_std_db_of",
     "spectral_efficiency",
     "spectral_efficiency_of",
     "stray_gain_db",
     "tap_correlation",
     "tap_count",
+    "tap_power",
+    "trace",
     "uplink_power_dbm",
     "wall_loss_db",
     "wall_std_db",

@@ -17,9 +17,8 @@ from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, require_with
 from edge6g_env.radio._data import rows
 
 BLOCKERS_PER_M2 = 0.01  # Jain et al.: 0.01 (few) or 0.1 (many)
-BLOCKED_UE_HEIGHT_M = (
-    1.4  # Jain et al., a phone held up; at every UE height: higher, and 1.8 m people block next to nothing
-)
+# Jain et al.: a phone in the hand. Taken for every UE below 1.8 m: the rate falls to 0 there, and 0.1 m moves it by a quarter.
+BLOCKED_UE_HEIGHT_M = 1.4
 BLOCKAGE_RAMP_S = 0.05  # judgement: a body does not enter a Fresnel zone at once
 BLOCKAGE_FROM_GHZ = 7.0  # below, waves bend around a body: judgement
 _BLOCKER_SPEED_M_S = 1.0
@@ -34,12 +33,15 @@ _NLOS_SHARE = 1.0 / 3.0  # of the loss, out of sight: several paths arrive from 
 def blockage_rates_of(
     distance_2d_m: float, h_bs_m: float, h_ut_m: float, blockers_per_m2: float
 ) -> tuple[float, float]:
-    """(clear to blocked, blocked to clear) in 1/s of one link; arguments are taken as valid, h_ut_m below 2 m.
+    """(clear to blocked, blocked to clear) in 1/s of one link; arguments are taken as valid.
 
-    a = (2/pi) density V r (hB - hR)/(hT - hR) with hT at least 2 m and the ratio within 0 to 1; b = 2/s (Jain et al. 2019).
+    a = (2/pi) density V r (hB - hR)/(hT - hR) with hT at least 2 m, 0 for a UE above the heads; b = 2/s (Jain et al. 2019).
     """
-    rise_m = max(h_bs_m, _LEAST_BS_HEIGHT_M) - h_ut_m
-    reach = min(max((_BLOCKER_HEIGHT_M - h_ut_m) / rise_m, 0.0), 1.0)  # share of the way on which a body is tall enough
+    if h_ut_m >= _BLOCKER_HEIGHT_M:
+        return 0.0, _TO_CLEAR_PER_S
+    reach = (_BLOCKER_HEIGHT_M - h_ut_m) / (
+        max(h_bs_m, _LEAST_BS_HEIGHT_M) - h_ut_m
+    )  # share of the way below the heads
     return 2.0 / math.pi * blockers_per_m2 * _BLOCKER_SPEED_M_S * distance_2d_m * reach, _TO_CLEAR_PER_S
 
 
@@ -78,12 +80,12 @@ def blocked_share(
 ) -> FloatOrArray:
     """Stationary probability that a link is blocked, a/(a + b), float64, shape of the broadcast inputs (a float for numbers).
 
-    distance_2d_m: 0 to 10 km; h_bs_m: 0 to 1000, below 2 m taken as 2 m; h_ut_m: 0 to below 2, from 1.8 m up never
+    distance_2d_m: 0 to 10 km; h_bs_m: 0 to 1000, below 2 m taken as 2 m; h_ut_m: 0 to 1000, from 1.8 m up never
     blocked; blockers_per_m2: 0 to 10. Raises ValueError naming the argument and its range. Source: Jain et al. 2019.
     """
     d2_m = require_within("distance_2d_m", distance_2d_m, 0.0, 10_000.0, "m")
     hb_m = require_within("h_bs_m", h_bs_m, 0.0, 1000.0, "m")
-    hu_m = require_within("h_ut_m", h_ut_m, 0.0, math.nextafter(_LEAST_BS_HEIGHT_M, 0.0), "m")
+    hu_m = require_within("h_ut_m", h_ut_m, 0.0, 1000.0, "m")
     density = require_within("blockers_per_m2", blockers_per_m2, 0.0, 10.0, "1/m2")
     shape, links = flat(d2_m, hb_m, hu_m, density)
     return shaped(_shares(links), shape)

@@ -83,14 +83,17 @@ def environment(name: str, carrier_ghz: float = 3.5) -> Environment:
     """Shadowing, correlation distances, Rician K and heights of an environment.
 
     Above 100 GHz the shadowing std is that of the close-in model (NYUSIM, 140 GHz) where there is one: UMi, UMa, InH.
-    Raises ValueError for an unknown name, and for "InF-HH", for which only line of sight is defined.
+    "InF-HH" is always in sight: what it has out of sight repeats what it has in sight, as no link uses it.
+    Raises ValueError for an unknown name.
     """
     key = environment_id(name)
-    if key == INF_HH:
-        raise ValueError("InF-HH has no NLOS parameters: only its path loss in sight and LOS probability are defined")
     full_name = next(n for n, i in _IDS.items() if i == key)
-    table_name = _INH_ANY if key in (INH_MIXED, INH_OPEN) else full_name
+    table_name = {INH_MIXED: _INH_ANY, INH_OPEN: _INH_ANY, INF_HH: "InF-SL"}.get(
+        key, full_name
+    )  # halls: one row in sight
     mine = [row for row in rows("shadowing.csv") if row["scenario"] == table_name]
+    if key == INF_HH:
+        mine = mine[:1] * 2
     near, far, nlos = mine[0], mine[-2], mine[-1]
     sigmas_db = tuple(float(row["shadow_std_db"]) for row in (near, far, nlos))
     if carrier_ghz > _CLOSE_IN_ABOVE_GHZ and key in _CLOSE_IN_NAMES:

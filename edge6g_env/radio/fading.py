@@ -41,6 +41,20 @@ def fading_step(re: float, im: float, r: float, n1: float, n2: float) -> tuple[f
 
 
 @njit
+def ray_amplitude(k_db: float) -> float:
+    """Amplitude sqrt(K / (K + 1)) of the direct ray of a unit-power channel; the scattered part takes the rest. 0 for -inf."""
+    k = 10.0 ** (k_db / 10.0)
+    return math.sqrt(k / (k + 1.0))
+
+
+@njit
+def tap_power(re: float, im: float, ray: float, phase: float) -> float:
+    """|h|^2 of a scattered tap g, E|g|^2 = 1, with a direct ray: h = ray exp(j phase) + sqrt(1 - ray^2) g; E|h|^2 = 1."""
+    scatter = math.sqrt(1.0 - ray * ray)
+    return (ray * math.cos(phase) + scatter * re) ** 2 + (ray * math.sin(phase) + scatter * im) ** 2
+
+
+@njit
 def tap_count(bandwidth_hz: float, coherence_bandwidth_hz: float, fd_hz: float, slot_s: float) -> int:
     """Number of taps that stand for averaging over the band and a simulation slot: 1 to 8."""
     diversity = (1.0 + bandwidth_hz / coherence_bandwidth_hz) * (1.0 + fd_hz * slot_s)

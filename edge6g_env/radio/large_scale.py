@@ -15,3 +15,13 @@ def gauss_markov_step(z: float, moved_m: float, correlation_m: float, normal: fl
     """
     r = math.exp(-moved_m / correlation_m)
     return r * z + math.sqrt(max(0.0, -math.expm1(-2.0 * moved_m / correlation_m))) * normal
+
+
+@njit
+def shadow_std_db_of(
+    los: bool, d2_m: float, dbp_m: float, sigma_los_db: float, sigma_los_far_db: float, sigma_nlos_db: float
+) -> float:
+    """Shadowing std in dB of one link; in sight it may change at the break point (RMa), as TR 38.901 Table 7.4.1-1 has it."""
+    if not los:
+        return sigma_nlos_db
+    return sigma_los_db if d2_m <= dbp_m else sigma_los_far_db

@@ -54,13 +54,18 @@ def test_default_heights_and_round_trip_of_names(name, h_bs_m, h_ut_m):
     assert mine.id == radio.environment_id(name)
 
 
+def test_high_hall_is_always_in_sight_with_the_parameters_of_a_hall():
+    mine, hall = radio.environment("InF-HH"), radio.environment("InF-SL")
+    assert mine.sigma_los_db == mine.sigma_nlos_db == hall.sigma_los_db
+    assert (mine.k_mean_db, mine.k_std_db, mine.k_corr_m) == (hall.k_mean_db, hall.k_std_db, hall.k_corr_m)
+    assert radio.los_probability("InF-HH", 100.0, 8.0) == 1.0
+
+
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(ValueError, match=r"'Uma'; one of UMi-StreetCanyon, UMa, RMa"):
         radio.environment("Uma")
     with pytest.raises(ValueError, match=r"'6g'; one of fr1_3g5_macro"):
         radio.preset("6g")
-    with pytest.raises(ValueError, match="only its path loss in sight"):
-        radio.environment("InF-HH")
 
 
 @pytest.mark.parametrize("name", radio.presets())

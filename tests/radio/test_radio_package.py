@@ -25,6 +25,11 @@ print(json.dumps([
     radio.effective_sinr_db(powers, 12.0), radio.effective_sinr_db(np.zeros(2), 12.0),
     radio.uplink_power_dbm(23.0, -76.0, 0.8, 100.0, 1e6), radio.layers_of(15.0, 4),
     radio.tap_count(1e8, 5e6, 10.0, 0.01),
+    [column[::40].tolist() for n in ("UMi-StreetCanyon", "RMa", "InF-HH")
+     for column in radio.trace(n, 8.0, 20.0, 8.0, 0.02, 5).values()],
+    radio.blocked_share([10.0, 200.0], 10.0).tolist(), radio.wall_loss_db([2.0, 28.0], "high").tolist(),
+    [radio.pointing_loss_db(v, 9.0, 0.02, radio.beamwidth_deg(36.0)) for v in (0.0, 30.0)],
+    [radio.access_wait_s(x, 4, 0.5e-3, 2.5e-3) for x in (0.1, 0.59, 0.61)],
     radio.block_error_rate_of(5.0, -4.3, 4.8), radio.normal_cdf(-9.0), radio.with_evm_floor_db(25.0, 30.0),
 ]))
 """
