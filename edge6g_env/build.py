@@ -11,7 +11,7 @@ import numpy as np
 
 from edge6g_env import costs, radio
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Scenario, area_m
+from edge6g_env.scenario import Scenario, Service, area_m
 from edge6g_env.spaces import CANDIDATE_FEATURES, action_layers, action_table, limits_array, observation_features
 
 _QUEUE_PLACES = 64
@@ -237,13 +237,18 @@ def read_trace(name: str) -> np.ndarray:
     return np.array(rows)
 
 
+def _lengths(service: Service) -> np.ndarray:
+    """float64 (rows, 3): arrival in s, prompt and output tokens of a service; one row if its lengths are fixed."""
+    if service.trace is not None:
+        return read_trace(service.trace)
+    return np.array([[0.0, service.prompt_tokens, service.output_tokens]])
+
+
 def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
-    names = list(dict.fromkeys(service.trace for service in scenario.service))
-    parts = [read_trace(name) for name in names]
-    first = dict(zip(names, np.cumsum([0, *(len(part) for part in parts)]).tolist(), strict=False))
+    parts = [_lengths(service) for service in scenario.service]
+    first = np.cumsum([0, *(len(part) for part in parts)]).tolist()
     services = np.zeros(len(scenario.service), k.SERVICE_DTYPE)
-    for row, service in zip(services, scenario.service, strict=True):
-        rows = read_trace(service.trace)
+    for row, service, rows, start in zip(services, scenario.service, parts, first, strict=False):
         price = costs.token_price_usd(service.model)
         _fill(
             row,
@@ -255,11 +260,12 @@ def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
                 "tpot_slo_s": service.tpot_slo_s,
                 "expire_s": service.expire_s,
                 "exposure_cost": service.exposure_cost,
+                "payload_bytes": service.payload_bytes,
                 "mean_output_tokens": rows[:, 2].mean(),
-                "trace_first": first[service.trace],
+                "trace_first": start,
                 "trace_rows": len(rows),
                 # The last gap closes the circle when a replay runs over the end of the trace.
-                "trace_span_s": rows[-1, 0] - rows[0, 0] + (rows[-1, 0] - rows[0, 0]) / (len(rows) - 1),
+                "trace_span_s": np.ptp(rows[:, 0]) * len(rows) / max(len(rows) - 1, 1),
                 "usd_per_input_token": price.in_usd,
                 "usd_per_output_token": price.out_usd,
             },

@@ -151,17 +151,28 @@ class Serving(_Table):
 
 
 class Service(_Table):
-    """A service: model, privacy class, objectives, and the trace that its lengths come from."""
+    """A service: model, privacy class, objectives, and its lengths: from a trace, or always the same."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     model: str
     privacy: Literal["open", "site", "device"]
     share: Annotated[float, Field(gt=0.0, le=1.0)]
-    trace: str
+    trace: str | None = None
+    prompt_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    payload_bytes: NotNegative = 0.0
+    """Picture or sound that a raw prompt consists of, beside its token ids."""
     ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)]
     tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)]
     expire_s: Positive
     exposure_cost: NotNegative
+
+    @model_validator(mode="after")
+    def _has_lengths(self) -> Service:
+        fixed = (self.prompt_tokens is not None, self.output_tokens is not None)
+        if any(fixed) if self.trace is not None else not all(fixed):
+            raise ValueError("name either a trace or both prompt_tokens and output_tokens")
+        return self
 
 
 class Arrivals(_Table):
@@ -255,7 +266,7 @@ class Scenario(_Table):
         _known("ues.device", [self.ues.device], costs.devices())
         _known("cloud.device", [self.cloud.device], costs.devices())
         _known("service.model", self.models, costs.models())
-        _known("service.trace", [service.trace for service in self.service], traces())
+        _known("service.trace", [service.trace for service in self.service if service.trace], traces())
         for device in self.nodes.devices:
             costs.accelerator_price_usd_per_s(device)
         for model in self.models:
@@ -265,6 +276,8 @@ class Scenario(_Table):
                 f"ues.indoor_share must be 0 in {self.radio.environment}: its cells are indoors themselves"
             )
         self._distances_are_valid()
+        if self.arrivals.kind == "trace" and not all(service.trace for service in self.service):
+            raise ValueError("arrivals.kind = 'trace' needs a trace for every service")
         total = sum(service.share for service in self.service)
         if abs(total - 1.0) > 1e-6:
             raise ValueError(f"the shares of the services must add up to 1, they add up to {total:g}")

@@ -60,9 +60,9 @@ def _indoor_loss_db(w, b, u, cell, band):
 
 @njit_inner
 def _sigma_db(band, los, d_m):
-    if los == 0:
-        return band.sigma_nlos_db
-    return band.sigma_los_db if d_m <= band.breakpoint_m else band.sigma_los_far_db
+    return radio.shadow_std_db_of(
+        los == 1, d_m, band.breakpoint_m, band.sigma_los_db, band.sigma_los_far_db, band.sigma_nlos_db
+    )
 
 
 @njit_inner

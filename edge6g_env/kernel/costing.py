@@ -96,6 +96,8 @@ def weight_bytes(w, v, low, high):
 
 
 @njit_inner
-def payload_bytes(w, v, tokens, raw):
-    """Bytes that cross a cut for `tokens` tokens: token ids of 4 B while raw, else boundary activations."""
-    return tokens * (4.0 if raw else w.model[v].boundary_bytes)
+def prompt_bytes(w, job, v, tokens, raw):
+    """Bytes of a prompt that cross a cut: while raw, token ids of 4 B and the service's picture or sound, else boundary activations."""
+    if raw:
+        return 4.0 * tokens + w.service[job.service].payload_bytes
+    return tokens * w.model[v].boundary_bytes

@@ -21,10 +21,10 @@ def _set_powers(w, b, u, n_taps):
     """Tap powers with the Rician ray, mean 1; what was the present becomes the step before."""
     setup, ue = w.setup[0], w.ue[b, u]
     cell, tap = w.cell[b, u, ue.serving], w.tap[b, u]
-    k = 0.0
+    ray = 0.0
     if cell.los == 1 and ue.indoor == 0:
-        k = 10.0 ** ((setup.k_mean_db + setup.k_std_db * cell.z_k) / 10.0)
-    ray, scatter = math.sqrt(k / (k + 1.0)), math.sqrt(1.0 / (k + 1.0))
+        ray = radio.ray_amplitude(setup.k_mean_db + setup.k_std_db * cell.z_k)
+    scatter = math.sqrt(1.0 - ray * ray)
     for n in range(n_taps):
         re, im = ray + scatter * tap[_RE, n], scatter * tap[_IM, n]
         tap[_BEFORE, n], tap[_NOW, n] = tap[_NOW, n], re * re + im * im

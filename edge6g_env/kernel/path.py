@@ -105,7 +105,7 @@ def device_load_s(w, ue, v, layer_1):
 def _begin_upload(w, b, job):
     setup = w.setup[0]
     raw = job.layer_1 == 0
-    job.left_bytes = costing.payload_bytes(w, job.variant, job.setup_tokens, raw)
+    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
     job.air_bytes += job.left_bytes
     job.price_usd += job.left_bytes * setup.usd_per_air_byte
     if raw:
@@ -139,7 +139,7 @@ def _enter_inbox(w, b, job, part):
 @njit_inner
 def _begin_link(w, b, job):
     raw = job.layer_2 == 0
-    job.left_bytes = costing.payload_bytes(w, job.variant, job.setup_tokens, raw)
+    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
     _pay_link(w, job, job.left_bytes)
     job.stage, job.stage_s = LINK, job.clock_s
 

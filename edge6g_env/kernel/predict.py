@@ -139,7 +139,7 @@ def _add_air(w, b, job, v, raw, output):
         _MIN_RATE_BIT_S, air.expected_downlink_bit_s(w, b, job.ue)
     )
     hop_s = path.hop_s(w, b, job)
-    sent_bytes = costing.payload_bytes(w, v, job.prompt_tokens, raw)
+    sent_bytes = costing.prompt_bytes(w, job, v, job.prompt_tokens, raw)
     send_s = 8.0 * sent_bytes / up
     forecast.upload_s = band.uplink_access_s + send_s + hop_s
     forecast.time_s += forecast.upload_s + back_s + hop_s
@@ -158,7 +158,7 @@ def _add_link(w, b, job, v, layer_2, in_cloud, output):
     setup, forecast = w.setup[0], w.forecast[b]
     delay_s = setup.backhaul_delay_s if in_cloud else setup.xn_delay_s
     rate = setup.backhaul_rate_bit_s if in_cloud else setup.xn_rate_bit_s
-    sent_bytes = costing.payload_bytes(w, v, job.prompt_tokens, layer_2 == 0)
+    sent_bytes = costing.prompt_bytes(w, job, v, job.prompt_tokens, layer_2 == 0)
     forecast.time_s += 2.0 * delay_s + 8.0 * sent_bytes / rate
     if layer_2 > 0:
         forecast.token_s += 2.0 * delay_s + 8.0 * w.model[v].boundary_bytes / rate
