@@ -209,7 +209,7 @@ def _print_scenario(scenario: Scenario) -> None:
 def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     nodes, ues, cloud, time, grid = scenario.nodes, scenario.ues, scenario.cloud, scenario.time, scenario.actions
     yield "nodes", f"{nodes.count}, {', '.join(nodes.devices)} in turn, {scenario.neighbours} neighbours each"
-    yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.speed_min_m_s:g} to {ues.speed_max_m_s:g} m/s"
+    yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.movement}"
     yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
     yield "radio", f"{scenario.radio.environment}, {scenario.radio.preset}"
     yield "arrivals", f"{scenario.arrivals.kind}, {scenario.arrivals.rate_jobs_s:g} jobs/s"

@@ -114,8 +114,7 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     yield f"| Xn | {scenario.neighbours} neighbours a node, {_rate(scenario.xn.rate_bit_s)}, {1e3 * scenario.xn.delay_s:g} ms |"
     yield f"| backhaul | {_rate(scenario.backhaul.rate_bit_s)} a node, {1e3 * scenario.backhaul.delay_s:g} ms |"
     yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token |"
-    walk = f"walking {ues.speed_min_m_s:g} to {ues.speed_max_m_s:g} m/s"
-    yield f"| UEs | {scenario.num_ues} {ues.device}, {walk}, {ues.hotspots} hotspots take {ues.hotspot_share:.0%} of the waypoints |"
+    yield f"| UEs | {scenario.num_ues} {ues.device}, {ues.movement} |"
     yield f"| radio | {scenario.radio.environment}, {scenario.radio.preset} |"
     arrivals = scenario.arrivals
     how = "Poisson" if arrivals.kind == "poisson" else "the traces replayed"

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge6g_env import costs, radio
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Scenario, Service, area_m
+from edge6g_env.scenario import Scenario, Service, Ues
 from edge6g_env.spaces import CANDIDATE_FEATURES, action_layers, action_table, limits_array, observation_features
 
 _QUEUE_PLACES = 64
@@ -93,7 +93,7 @@ def _fill(row: Any, values: dict[str, Any]) -> None:
 def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
     setup = np.zeros(1, k.SETUP_DTYPE)
     time, ues, cloud = scenario.time, scenario.ues, scenario.cloud
-    width_m, height_m = area_m(scenario.nodes)
+    width_m, height_m = scenario.area_m
     _fill(
         setup,
         {
@@ -109,12 +109,7 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
             "width_m": width_m,
             "height_m": height_m,
             "ue_tx_power_w": ues.tx_power_w,
-            "speed_min_m_s": ues.speed_min_m_s,
-            "speed_max_m_s": ues.speed_max_m_s,
-            "pause_s": ues.pause_s,
-            "hotspots": ues.hotspots,
-            "hotspot_share": ues.hotspot_share,
-            "hotspot_radius_m": ues.hotspot_radius_m,
+            "mobility": k.MOBILITY_NAMES.index(ues.mobility),
             "ue_device": devices.index(ues.device),
             "xn_rate_bit_s": scenario.xn.rate_bit_s,
             "xn_delay_s": scenario.xn.delay_s,
@@ -129,6 +124,7 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
             "usd_per_air_byte": costs.network_price_usd_per_byte("air"),
             "usd_per_backhaul_byte": costs.network_price_usd_per_byte("backhaul"),
             "usd_per_egress_byte": costs.network_price_usd_per_byte("cloud_egress"),
+            **ues.model_dump(exclude={*Ues.model_fields, "mobility"}),
             **scenario.serving.model_dump(),
             **scenario.reward.model_dump(),
             **_radio_setup(scenario),
@@ -182,8 +178,7 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
     options, ues, carrier_ghz = scenario.radio, scenario.ues, preset.carrier_ghz
     env = radio.environment(options.environment, carrier_ghz)
     rain_db_per_km = radio.rain_attenuation_db_per_km(carrier_ghz, options.rain_mm_per_h, "h")
-    mean_speed_m_s = 0.5 * (ues.speed_min_m_s + ues.speed_max_m_s)
-    doppler_hz = radio.doppler_hz(mean_speed_m_s, carrier_ghz)
+    doppler_hz = radio.doppler_hz(ues.mean_speed_m_s, carrier_ghz)
     coherence_hz = preset.coherence_bandwidth_hz(env.name, False)
     blocked_db = [radio.blockage_loss_db(carrier_ghz, los) for los in (True, False)]
     same = (

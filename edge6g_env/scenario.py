@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +22,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Speed = Annotated[float, Field(gt=0.0, le=1000.0)]
 
 
 _RMA_MAX_GHZ = 30.0  # TR 38.901 7.4.1
@@ -104,26 +105,110 @@ class Radio(_Table):
 
 
 class Ues(_Table):
-    """UEs, their device and how they move."""
+    """UEs and their device; each model of mobility adds the keys that it needs (edge6g_env.kernel.mobility)."""
 
     per_node: Annotated[int, Field(ge=1, le=256)]
     device: str
     tx_power_w: NotNegative
-    speed_min_m_s: Positive
-    speed_max_m_s: Positive
-    pause_s: NotNegative
-    hotspots: Annotated[int, Field(ge=0, le=64)]
-    hotspot_share: Share
-    hotspot_radius_m: NotNegative
     indoor_share: Share = 0.0
     building: Literal["low", "high"] = "low"
     """Outer walls: low or high penetration loss (TR 38.901 7.4.3)."""
 
+    @property
+    def mean_speed_m_s(self) -> float:
+        """Mean speed while moving."""
+        return 0.0
+
+
+class _WalkingUes(Ues):
+    speed_min_m_s: Speed
+    speed_max_m_s: Speed
+
     @model_validator(mode="after")
-    def _speeds_in_order(self) -> Ues:
+    def _speeds_in_order(self) -> _WalkingUes:
         if self.speed_max_m_s < self.speed_min_m_s:
             raise ValueError("speed_max_m_s must be at least speed_min_m_s")
         return self
+
+    @property
+    def mean_speed_m_s(self) -> float:
+        """Mean speed while moving."""
+        return 0.5 * (self.speed_min_m_s + self.speed_max_m_s)
+
+    @property
+    def _speeds(self) -> str:
+        return f"{self.speed_min_m_s:g} to {self.speed_max_m_s:g} m/s"
+
+
+class _PlacedUes(Ues):
+    hotspots: Annotated[int, Field(ge=0, le=64)]
+    hotspot_share: Share
+    hotspot_radius_m: NotNegative
+
+    @property
+    def _hotspots(self) -> str:
+        return f"{self.hotspots} hotspots take {self.hotspot_share:.0%}"
+
+
+class WaypointUes(_WalkingUes, _PlacedUes):
+    """Random waypoints, a speed for each leg, a pause of exponential length at each waypoint."""
+
+    mobility: Literal["waypoint"]
+    pause_s: NotNegative
+
+    @model_validator(mode="after")
+    def _has_somewhere_to_go(self) -> WaypointUes:
+        one_point = self.hotspots > 0 and self.hotspot_share == 1.0 and self.hotspot_radius_m < 1.0
+        if one_point and self.pause_s < 1e-3:
+            raise ValueError("hotspot_radius_m must be at least 1 when all waypoints lie in hotspots and pause_s is 0")
+        return self
+
+    @property
+    def movement(self) -> str:
+        """How they move, in words."""
+        return f"walking {self._speeds}, {self._hotspots} of the waypoints"
+
+
+class GaussMarkovUes(_WalkingUes):
+    """Mean speed and mean direction are a UE's own; its velocity strays from that mean and remembers."""
+
+    mobility: Literal["gauss-markov"]
+    velocity_memory: Share
+    velocity_period_s: Annotated[float, Field(ge=0.01, le=1e6)]
+    velocity_std_m_s: Annotated[float, Field(ge=0.0, le=1000.0)]
+
+    @property
+    def movement(self) -> str:
+        """How they move, in words."""
+        memory = f"correlated by {self.velocity_memory:g} over {self.velocity_period_s:g} s"
+        return f"Gauss-Markov, mean {self._speeds}, velocity +- {self.velocity_std_m_s:g} m/s {memory}"
+
+
+class StreetGridUes(_WalkingUes):
+    """Streets in two directions, a speed for each block, a turn at random at each crossing."""
+
+    mobility: Literal["street-grid"]
+    street_spacing_m: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
+
+    @property
+    def movement(self) -> str:
+        """How they move, in words."""
+        return f"{self._speeds} along streets {self.street_spacing_m:g} m apart"
+
+
+class StationaryUes(_PlacedUes):
+    """One place for the whole episode."""
+
+    mobility: Literal["stationary"]
+
+    @property
+    def movement(self) -> str:
+        """How they move, in words."""
+        return f"standing still, {self._hotspots} of the places"
+
+
+AnyUes = WaypointUes | GaussMarkovUes | StreetGridUes | StationaryUes
+_UES = {get_args(table.model_fields["mobility"].annotation)[0]: table for table in get_args(AnyUes)}
 
 
 class Link(_Table):
@@ -224,7 +309,7 @@ class Scenario(_Table):
     time: Time
     nodes: Nodes
     radio: Radio
-    ues: Ues
+    ues: Annotated[AnyUes, Field(discriminator="mobility")]
     xn: Link
     backhaul: Link
     cloud: Cloud
@@ -248,6 +333,12 @@ class Scenario(_Table):
     def num_ues(self) -> int:
         """UEs of the world: U."""
         return self.ues.per_node * self.nodes.count
+
+    @property
+    def area_m(self) -> tuple[float, float]:
+        """Width, west to east, and height of the area, in m."""
+        nodes = self.nodes
+        return min(nodes.columns, nodes.count) * nodes.spacing_m, -(-nodes.count // nodes.columns) * nodes.spacing_m
 
     @property
     def models(self) -> list[str]:
@@ -288,7 +379,7 @@ class Scenario(_Table):
 
     def _distances_are_valid(self) -> None:
         """The longest link to a candidate cell must lie where the environment's formulas hold."""
-        across_m = math.hypot(*area_m(self.nodes))
+        across_m = math.hypot(*self.area_m)
         longest_m = min(across_m, (self.radio.candidate_cells + 1) * self.nodes.spacing_m)
         limit_m = radio.max_distance_m(self.radio.environment)
         if longest_m > limit_m:
@@ -296,11 +387,12 @@ class Scenario(_Table):
                 f"nodes.spacing_m: links are up to {longest_m:.0f} m long, {self.radio.environment} is valid to {limit_m:g} m"
             )
 
-
-def area_m(nodes: Nodes) -> tuple[float, float]:
-    """Width and height of the area in m."""
-    rows = -(-nodes.count // nodes.columns)
-    return min(nodes.columns, nodes.count) * nodes.spacing_m, rows * nodes.spacing_m
+    @model_validator(mode="after")
+    def _has_streets(self) -> Scenario:
+        if isinstance(self.ues, StreetGridUes) and self.ues.street_spacing_m > max(self.area_m):
+            width_m, height_m = self.area_m
+            raise ValueError(f"ues.street_spacing_m must fit into the area, which is {width_m:g} m x {height_m:g} m")
+        return self
 
 
 def _known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
@@ -329,12 +421,13 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     """Read a scenario by name or path and check it.
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted
-    (`**{"time.slot_s": 0.01}`). Raises ScenarioError that names the file, the key and what would be right.
+    (`**{"time.slot_s": 0.01}`). Another `ues.mobility` leaves behind the file's keys that it does not have. Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):
         data, where = scenario.model_dump(mode="json"), scenario.name
     else:
         data, where = _read(scenario)
+    _change_mobility(data, overrides)
     for key, value in overrides.items():
         _override(data, key.split("."), value, where)
     try:
@@ -368,6 +461,14 @@ def _read(scenario: str | Path) -> tuple[dict[str, Any], str]:
         raise ScenarioError(f"{where}: not valid TOML: {error}") from None
 
 
+def _change_mobility(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Drop the keys of the file that the overriding model of mobility does not have."""
+    ues, nested = data.get("ues"), overrides.get("ues")
+    wanted = overrides.get("ues.mobility", nested.get("mobility") if isinstance(nested, Mapping) else None)
+    if isinstance(ues, dict) and isinstance(wanted, str) and wanted in _UES and wanted != ues.get("mobility"):
+        data["ues"] = {key: value for key, value in ues.items() if key in _UES[wanted].model_fields}
+
+
 def _override(data: dict[str, Any], keys: list[str], value: Any, where: str) -> None:
     if len(keys) > 1:
         inner = data.setdefault(keys[0], {})
@@ -391,6 +492,10 @@ def _sentences(error: ValidationError, where: str) -> list[str]:
             lines.append(f"{prefix}: missing")
         elif problem["type"] == "extra_forbidden":
             lines.append(f"{prefix}: unknown key{_close_key(problem['loc'])}")
+        elif problem["type"] == "union_tag_not_found":
+            lines.append(f"{prefix}.mobility: missing")
+        elif problem["type"] == "union_tag_invalid":
+            lines.append(f"{prefix}.mobility = {problem['ctx']['tag']!r}: Input should be {', '.join(map(repr, _UES))}")
         else:
             text = problem["msg"].removeprefix("Value error, ")
             value = problem["input"]
@@ -401,18 +506,24 @@ def _sentences(error: ValidationError, where: str) -> list[str]:
 
 def _key(loc: tuple[Any, ...]) -> str:
     text = ""
-    for part in loc:
+    for part in loc[:1] + loc[1 + _has_model(loc) :]:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text
 
 
+def _has_model(loc: tuple[Any, ...]) -> bool:
+    """Whether the place of a problem goes on with the model of mobility, which is no key."""
+    return len(loc) > 1 and loc[0] == "ues" and loc[1] in _UES
+
+
 def _close_key(loc: tuple[Any, ...]) -> str:
     """A hint for a misspelt key, from the table that it stands in."""
-    table: Any = Scenario
-    for part in loc[:-1]:
+    table: Any = _UES[loc[1]] if _has_model(loc) else Scenario
+    for part in () if _has_model(loc) else loc[:-1]:
         if isinstance(part, str):
             annotation = table.model_fields[part].annotation
             table = annotation if isinstance(annotation, type) else annotation.__args__[0]
     names = list(table.model_fields)
     close = difflib.get_close_matches(str(loc[-1]), names, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+    model = f"with mobility = '{loc[1]}' " if _has_model(loc) else ""
+    return f"; did you mean {close[0]}?" if close else f"; {model}there are {', '.join(names)}"

@@ -78,7 +78,7 @@ def _refresh_loss(w, b, u, m, now_s):
     )
     loss_db += _sigma_db(band, cell.los, d_m) * cell.z_shadow
     loss_db += band.air_db_per_m * math.hypot(d_m, setup.h_bs_m - setup.h_ue_m)
-    loss_db += radio.pointing_loss_db(ue.speed_m_s, d_m, setup.beam_tracking_s, band.beamwidth_deg)
+    loss_db += radio.pointing_loss_db(ue.speed_m_s, max(d_m, 1.0), setup.beam_tracking_s, band.beamwidth_deg)
     if ue.indoor == 1:
         loss_db += _indoor_loss_db(w, b, u, cell, band)
     cell.coupling_loss_db = loss_db - band.gain_db

@@ -24,6 +24,10 @@ PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")
 OPEN, SITE, ON_DEVICE = range(3)
 PRIVACY_NAMES = ("open", "site", "device")
 
+# --- how UEs move --------------------------------------------------------------------------------------------------------
+WAYPOINT, GAUSS_MARKOV, STREET_GRID, STATIONARY = range(4)
+MOBILITY_NAMES = ("waypoint", "gauss-markov", "street-grid", "stationary")
+
 # --- routes: a neighbour k is NEIGHBOUR + k, the cloud comes after the last neighbour ---------------------------------
 HOLD, REJECT, LOCAL, NEIGHBOUR = range(4)
 
@@ -102,12 +106,17 @@ SETUP_FIELDS: Rows = (
     ("handover_hysteresis_db", "f8", "dB", "and by this much"),
     ("handover_interruption_s", "f8", "s", "no data during a handover"),
     ("ue_tx_power_w", "f8", "W", "what a UE draws while it sends"),
-    ("speed_min_m_s", "f8", "m/s", "slowest walk"),
-    ("speed_max_m_s", "f8", "m/s", "fastest walk"),
+    ("mobility", "i8", "id", "see MOBILITY_NAMES"),
+    ("speed_min_m_s", "f8", "m/s", "slowest walk; Gauss-Markov: slowest mean"),
+    ("speed_max_m_s", "f8", "m/s", "fastest walk; Gauss-Markov: fastest mean"),
     ("pause_s", "f8", "s", "mean pause at a waypoint"),
     ("hotspots", "i8", "1", "places where people gather, redrawn each episode"),
     ("hotspot_share", "f8", "1", "share of the waypoints that lie in a hotspot"),
     ("hotspot_radius_m", "f8", "m", "radius of a hotspot"),
+    ("velocity_memory", "f8", "1", "Gauss-Markov: correlation of a velocity with the one a period before"),
+    ("velocity_period_s", "f8", "s", "Gauss-Markov: how long a velocity is kept"),
+    ("velocity_std_m_s", "f8", "m/s", "Gauss-Markov: standard deviation of each component of the velocity"),
+    ("street_spacing_m", "f8", "m", "street grid: from street to street"),
     ("ue_device", "i8", "D", "device of the UEs"),
     ("xn_rate_bit_s", "f8", "bit/s", "rate of a link between neighbours"),
     ("xn_delay_s", "f8", "s", "one-way delay between neighbours"),
@@ -318,18 +327,25 @@ SEEN_FIELDS: Rows = (
 
 UE_FIELDS: Rows = (
     ("leg_start_s", "f8", "s", "start of the present leg"),
-    ("leg_end_s", "f8", "s", "arrival at the waypoint"),
-    ("leave_s", "f8", "s", "end of the pause there"),
+    ("leg_end_s", "f8", "s", "end of the leg"),
+    ("leave_s", "f8", "s", "end of the pause after it, inf: it stays for ever"),
     ("from_x_m", "f8", "m", "start of the leg"),
     ("from_y_m", "f8", "m", "start of the leg"),
-    ("to_x_m", "f8", "m", "waypoint"),
-    ("to_y_m", "f8", "m", "waypoint"),
+    ("to_x_m", "f8", "m", "end of the leg"),
+    ("to_y_m", "f8", "m", "end of the leg"),
+    ("leg_m", "f8", "m", "length of the leg"),
     ("x_m", "f8", "m", "position"),
     ("y_m", "f8", "m", "position"),
-    ("speed_m_s", "f8", "m/s", "speed, 0 during a pause"),
+    ("speed_m_s", "f8", "m/s", "speed, 0 while it rests"),
     ("walked_m", "f8", "m", "way before this leg"),
     ("metre", "i8", "m", "whole metres walked, address of the channel's random numbers"),
-    ("legs", "i8", "1", "legs walked, address of the mobility's random numbers"),
+    ("legs", "i8", "1", "legs begun, address of the mobility's random numbers"),
+    ("heading", "i8", "id", "street grid: 0 east, 1 north, 2 west, 3 south"),
+    ("periods", "i8", "1", "Gauss-Markov: velocities drawn, address of their random numbers"),
+    ("velocity_x_m_s", "f8", "m/s", "Gauss-Markov: velocity"),
+    ("velocity_y_m_s", "f8", "m/s", "Gauss-Markov: velocity"),
+    ("mean_x_m_s", "f8", "m/s", "Gauss-Markov: mean velocity, turned back at a border"),
+    ("mean_y_m_s", "f8", "m/s", "Gauss-Markov: mean velocity, turned back at a border"),
     ("serving", "i8", "M", "serving cell among the candidates"),
     ("node", "i8", "N", "node of the serving cell"),
     ("better_node", "i8", "N", "node of a cell that is stronger, -1: none"),
