@@ -1,4 +1,4 @@
-"""The radio channel: path loss, line of sight, atmosphere, fading, link adaptation and band presets.
+"""The radio channel: path loss, line of sight, atmosphere, walls, blockage, fading, beams, link adaptation, access, presets.
 
 Compiled functions take one link, trust their arguments and run inside the kernel; the others take numbers or arrays
 that broadcast, and check them. Formulas, sources and assumptions: docs/radio.md.
