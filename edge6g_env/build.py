@@ -32,7 +32,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
         "service": services,
         "action": _columns(k.ACTION_DTYPE, route=table[:, 0], precision=table[:, 3]),
         "device": _devices(scenario, devices, tables),
-        "model": _models(tables),
+        "model": _models(scenario, tables, variants),
         "action_layers": action_layers(scenario, table, tables.layers.tolist()),
         "trace": trace,
         "limits": np.concatenate(limits),
@@ -70,8 +70,12 @@ def _devices(scenario: Scenario, names: list[str], tables: costs.CostTables) -> 
     )
 
 
-def _models(tables: costs.CostTables) -> np.recarray:
+def _models(scenario: Scenario, tables: costs.CostTables, variants: list[tuple[str, str]]) -> np.recarray:
     tied = tables.head_bytes == 0.0
+    preload = [
+        model in scenario.serving.preload and precision == scenario.actions.default_precision
+        for model, precision in variants
+    ]
     return _columns(
         k.MODEL_DTYPE,
         layers=tables.layers,
@@ -82,6 +86,7 @@ def _models(tables: costs.CostTables) -> np.recarray:
         kv_bytes=tables.kv_bytes_per_token_layer,
         boundary_bytes=tables.boundary_bytes_per_token,
         quality=tables.quality,
+        preload=np.array(preload),
     )
 
 
@@ -125,7 +130,7 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
             "usd_per_backhaul_byte": costs.network_price_usd_per_byte("backhaul"),
             "usd_per_egress_byte": costs.network_price_usd_per_byte("cloud_egress"),
             **ues.model_dump(exclude={*Ues.model_fields, "mobility"}),
-            **scenario.serving.model_dump(),
+            **scenario.serving.model_dump(exclude={"preload"}),
             **scenario.reward.model_dump(),
             **_radio_setup(scenario),
         },

@@ -233,6 +233,8 @@ class Serving(_Table):
     token_budget: Annotated[int, Field(ge=64, le=32_768)]
     max_batch: Annotated[int, Field(ge=1, le=1024)]
     load_overhead_s: NotNegative
+    preload: list[str] = []
+    """Models that are resident at the default precision when an episode starts, in order, while half of the memory stays."""
 
 
 class Service(_Table):
@@ -357,6 +359,7 @@ class Scenario(_Table):
         _known("ues.device", [self.ues.device], costs.devices())
         _known("cloud.device", [self.cloud.device], costs.devices())
         _known("service.model", self.models, costs.models())
+        _known("serving.preload", self.serving.preload, self.models)
         _known("service.trace", [service.trace for service in self.service if service.trace], traces())
         for device in self.nodes.devices:
             costs.accelerator_price_usd_per_s(device)
@@ -421,7 +424,8 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     """Read a scenario by name or path and check it.
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted
-    (`**{"time.slot_s": 0.01}`). Another `ues.mobility` leaves behind the file's keys that it does not have. Raises ScenarioError that names the file, the key and what would be right.
+    (`**{"time.slot_s": 0.01}`). Another `ues.mobility` leaves behind the file's keys that it does not have.
+    Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):
         data, where = scenario.model_dump(mode="json"), scenario.name

@@ -163,6 +163,8 @@ def _link_rate(w, band, chosen_by_db, sinr_db, bandwidth_hz):
         return 0.0, 1.0
     snr_db = _usable_db(w, band, sinr_db) - split_db
     error_rate = radio.block_error_rate_of(w.mcs[0, index], w.mcs[2, index], snr_db)
+    if error_rate > _MAX_ERROR_RATE:
+        return 0.0, 1.0
     return layers * w.mcs[1, index] * bandwidth_hz, error_rate
 
 
@@ -241,21 +243,18 @@ def downlink_access_s(w, b, job, message):
 @njit_inner
 def retransmission_s(w, b, job, message, error_rate):
     """Delay of a message by block errors: one HARQ round trip each time that the draw says the block failed."""
-    delay_s, rtt_s = 0.0, _band(w, b, job.ue).harq_rtt_s
+    delay_s, rtt_s, failed = 0.0, _band(w, b, job.ue).harq_rtt_s, error_rate
     draw = uniform(w.episode[b].key, FOR_RETRANSMISSION, job.number, message)
-    each = min(error_rate, _MAX_ERROR_RATE)
-    failed = each
     while draw < failed:
         delay_s += rtt_s
-        failed *= each
+        failed *= error_rate
     return delay_s
 
 
 @njit_inner
 def mean_retransmission_s(band, error_rate):
     """Mean delay of each message of a stream."""
-    each = min(error_rate, _MAX_ERROR_RATE)
-    return band.harq_rtt_s * each / (1.0 - each)
+    return band.harq_rtt_s * error_rate / (1.0 - error_rate)
 
 
 # --- what agents know -----------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.world import INBOX
 
+_PRELOAD_SHARE = 0.5  # of a node's memory; judgement
+
 
 @njit_inner
 def part_node(job, part):
@@ -99,6 +101,16 @@ def start_load(w, b, i, v, low, high, start_s):
     begin_s = max(start_s, node.load_end_s)
     node.load_end_s = begin_s + need_bytes / w.device[node.accelerator].load_bytes_s + w.setup[0].load_overhead_s
     return True
+
+
+@njit_inner
+def preload(w, b, i, v):
+    """Make the whole of variant v resident at the start, if half of the node's memory stays for KV and other weights."""
+    node, layers = w.node[b, i], w.model[v].layers
+    held_bytes = node.weight_bytes + weight_bytes(w, v, 0, layers)
+    if held_bytes <= _PRELOAD_SHARE * node.usable_bytes:
+        node.weight_bytes = held_bytes
+        w.variant[b, i, v].low, w.variant[b, i, v].high = 0, layers
 
 
 @njit_inner

@@ -350,7 +350,7 @@ def _pay_decode(w, b, job, tokens):
         job.energy_j += tokens * step_s * costing.decode_power_w(w, setup.ue_device)
         if needs_upload(w, job):
             cut_bytes = tokens * w.model[v].boundary_bytes
-            rate = air.uplink(w, b, job.ue, 1, job.clock_s)[0]
+            rate = air.uplink(w, b, job.ue, max(1, w.node[b, w.ue[b, job.ue].node].n_senders), job.clock_s)[0]
             job.air_bytes += cut_bytes
             job.price_usd += cut_bytes * setup.usd_per_air_byte
             job.energy_j += setup.ue_tx_power_w * 8.0 * cut_bytes / rate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import air, checks, dispatch, engine, handover, mobility, path, traffic
+from edge6g_env.kernel import air, checks, dispatch, engine, handover, memory, mobility, path, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.rng import world_key
@@ -144,6 +144,8 @@ def _empty_node(w, b, i):
         variant = w.variant[b, i, v]
         variant.low, variant.high, variant.users, variant.last_used_s, variant.ready_s = 0, 0, 0, 0.0, 0.0
         variant.tokens, variant.context_tokens, variant.share, variant.iteration_s = 0.0, 0.0, 0.0, 0.0
+        if w.model[v].preload == 1:
+            memory.preload(w, b, i, v)
 
 
 @njit_inner

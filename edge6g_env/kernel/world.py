@@ -244,6 +244,7 @@ MODEL_FIELDS: Rows = (
     ("kv_bytes", "f8", "B", "KV cache a token and layer"),
     ("boundary_bytes", "f8", "B", "activations of a token at a cut"),
     ("quality", "f8", "1", "quality of an answer"),
+    ("preload", "i8", "0/1", "resident at every node that has room when an episode starts"),
 )
 
 ACTION_FIELDS: Rows = (
