@@ -193,7 +193,6 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         "ptx_ue_dbm",
         "p0_dbm",
         "path_loss_share",
-        "evm_db",
         "max_layers",
     )
     timing = ("tdd_period_s", "downlink_slots", "uplink_slots", "sr_period_s", "processing_s", "harq_rtt_s")
@@ -207,6 +206,7 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         "offset_db": offset_db,
         "noise_bs_mw_hz": 10.0 ** (radio.noise_dbm(1.0, preset.noise_figure_bs_db) / 10.0),
         "noise_ue_mw_hz": 10.0 ** (radio.noise_dbm(1.0, preset.noise_figure_ue_db) / 10.0),
+        "evm_floor": 10.0 ** (-preset.evm_db / 10.0),
         "uplink_efficiency": preset.uplink_share * (1.0 - preset.overhead_uplink),
         "downlink_efficiency": preset.downlink_share * (1.0 - preset.overhead_downlink),
         "sigma_los_db": env.sigma_los_db,

@@ -6,8 +6,6 @@ grid step too early, block errors at the SINR of now. All of it is worked out wh
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from edge6g_env import radio
@@ -54,14 +52,14 @@ def _stray_db(w, b, band, beam, step):
 
 
 @njit_inner
-def _power_density_mw_hz(w, b, u, bandwidth_hz):
+def _power_density_dbm_hz(w, b, u, bandwidth_hz):
     """Uplink power of UE u over its bandwidth; the path loss it makes up for is that of the filtered power (TS 38.213 7.1.1)."""
     band, cell = _band(w, b, u), w.cell[b, u, w.ue[b, u].serving]
     filtered_loss_db = band.ptx_bs_dbm - cell.filtered_dbm
     power_dbm = radio.uplink_power_dbm(
         band.ptx_ue_dbm, band.p0_dbm, band.path_loss_share, filtered_loss_db, bandwidth_hz
     )
-    return 10.0 ** (power_dbm / 10.0) / bandwidth_hz
+    return power_dbm - radio.db_of(bandwidth_hz)
 
 
 @njit_inner
@@ -82,13 +80,13 @@ def _radiate(w, b, j, step, now_s):
     """Add what the interferer of cell j brings to the other cells of its band that are near it."""
     u, n_nodes, z = w.node[b, j].interferer, w.node.shape[1], channel.band_of(w, b, j)
     senders = max(1, w.node[b, j].n_senders)
-    density = _power_density_mw_hz(w, b, u, w.band[z].bandwidth_hz / senders)
+    density_dbm_hz = _power_density_dbm_hz(w, b, u, w.band[z].bandwidth_hz / senders)
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
         if i != j and channel.band_of(w, b, i) == z:
             gain_db = _stray_db(w, b, w.band[z], n_nodes + i * n_nodes + j, step)
             gain_db -= channel.link_loss_db(w, b, u, m, now_s)
-            w.node[b, i].interference_mw_hz += w.node[b, j].uplink_load * density * 10.0 ** (gain_db / 10.0)
+            w.node[b, i].interference_mw_hz += w.node[b, j].uplink_load * radio.linear_of(density_dbm_hz + gain_db)
 
 
 @njit_inner
@@ -103,12 +101,14 @@ def _bring_interference(w, b, now_s):
         node.interference_mw_hz, node.interferer, node.interferer_draw = 0.0, -1, 0
         node.uplink_load = 1.0 if node.n_senders > 0 else setup.background_load
         some = some or node.uplink_load > 0.0
-    if not some:
-        return
-    _draw_interferers(w, b, step, now_s - setup.slot_s)
+    if some:
+        _draw_interferers(w, b, step, now_s - setup.slot_s)
     for j in range(w.node.shape[1]):
         if w.node[b, j].interferer >= 0 and w.node[b, j].uplink_load > 0.0:
             _radiate(w, b, j, step, now_s)
+    for i in range(w.node.shape[1]):
+        node = w.node[b, i]
+        node.noise_dbm_hz = radio.db_of(w.band[node.band].noise_bs_mw_hz + node.interference_mw_hz)
 
 
 @njit_inner
@@ -123,7 +123,7 @@ def _downlink_interference_mw_hz(w, b, u, now_s):
         j = w.cell[b, u, m].node
         if m != w.ue[b, u].serving and channel.band_of(w, b, j) == z:
             power_dbm = band.ptx_bs_dbm - channel.link_loss_db(w, b, u, m, now_s) + _stray_db(w, b, band, j, step)
-            density += load * 10.0 ** (power_dbm / 10.0) / band.bandwidth_hz
+            density += load * radio.linear_of(power_dbm) / band.bandwidth_hz
     return density
 
 
@@ -134,8 +134,7 @@ def _downlink_interference_mw_hz(w, b, u, now_s):
 def uplink_sinr_db(w, b, u, loss_db, bandwidth_hz):
     """Mean uplink SINR in dB over a bandwidth, without fading and EVM."""
     node = w.node[b, w.ue[b, u].node]
-    noise_mw_hz = w.band[node.band].noise_bs_mw_hz + node.interference_mw_hz
-    return 10.0 * math.log10(_power_density_mw_hz(w, b, u, bandwidth_hz) / noise_mw_hz) - loss_db
+    return _power_density_dbm_hz(w, b, u, bandwidth_hz) - loss_db - node.noise_dbm_hz
 
 
 @njit_inner
@@ -143,25 +142,25 @@ def downlink_sinr_db(w, b, u, loss_db, now_s):
     """Mean downlink SINR in dB, without fading and EVM; the power follows the share of the band."""
     band = _band(w, b, u)
     noise_mw_hz = band.noise_ue_mw_hz + _downlink_interference_mw_hz(w, b, u, now_s)
-    return band.ptx_bs_dbm - loss_db - 10.0 * math.log10(band.bandwidth_hz * noise_mw_hz)
+    return band.ptx_bs_dbm - loss_db - radio.db_of(band.bandwidth_hz * noise_mw_hz)
 
 
 @njit_inner
-def _usable_db(w, band, sinr_db):
-    """SINR with the EVM floor, less the implementation margin."""
-    return radio.with_evm_floor_db(sinr_db, band.evm_db) - w.setup[0].margin_db
+def _usable_db(w, band, sinr):
+    """SINR in dB, from a linear one, with the EVM floor (as radio.with_evm_floor_db), less the implementation margin."""
+    return -radio.db_of(1.0 / sinr + band.evm_floor) - w.setup[0].margin_db
 
 
 @njit_inner
-def _link_rate(w, band, chosen_by_db, sinr_db, bandwidth_hz):
-    """(bit/s of the link without TDD and overhead, block error rate) of the MCS that chosen_by_db asks for, at sinr_db."""
-    usable_db = _usable_db(w, band, chosen_by_db)
+def _link_rate(w, band, chosen_by, sinr, bandwidth_hz):
+    """(bit/s of the link without TDD and overhead, block error rate) of the MCS that one linear SINR asks for, at another."""
+    usable_db = _usable_db(w, band, chosen_by)
     layers = radio.layers_of(usable_db, band.max_layers)
-    split_db = 10.0 * math.log10(layers)
+    split_db = radio.db_of(layers)
     index = radio.mcs_index_of(w.mcs[0], usable_db - split_db)
     if index < 0:
         return 0.0, 1.0
-    snr_db = _usable_db(w, band, sinr_db) - split_db
+    snr_db = _usable_db(w, band, sinr) - split_db
     error_rate = radio.block_error_rate_of(w.mcs[0, index], w.mcs[2, index], snr_db)
     if error_rate > _MAX_ERROR_RATE:
         return 0.0, 1.0
@@ -208,8 +207,8 @@ def downlink(w, b, u, now_s):
 @njit_inner
 def _faded_rate(w, b, u, band, mean_db, bandwidth_hz):
     """_link_rate of an MCS chosen by the fading of the grid step before."""
-    before_db = fading.sinr_before_db(w, b, u, band.n_taps, mean_db)
-    return _link_rate(w, band, before_db, fading.sinr_now_db(w, b, u, band.n_taps, mean_db), bandwidth_hz)
+    before = fading.sinr_before(w, b, u, band.n_taps, mean_db)
+    return _link_rate(w, band, before, fading.sinr_now(w, b, u, band.n_taps, mean_db), bandwidth_hz)
 
 
 # --- access latency ------------------------------------------------------------------------------------------------------------------
@@ -264,16 +263,16 @@ def mean_retransmission_s(band, error_rate):
 def expected_uplink_bit_s(w, b, u, senders):
     """What an agent expects of an upload, from its estimate of the full-band SINR; a share of the band raises the SINR that a UE at
     Pcmax reaches, which the agent leaves out (it errs low at the cell edge)."""
-    band, seen_db = _band(w, b, u), w.ue[b, u].seen_uplink_db
-    rate, error_rate = _link_rate(w, band, seen_db, seen_db, _share_hz(w, band, senders))
+    band, seen = _band(w, b, u), radio.linear_of(w.ue[b, u].seen_uplink_db)
+    rate, error_rate = _link_rate(w, band, seen, seen, _share_hz(w, band, senders))
     return rate * band.uplink_efficiency * (1.0 - error_rate)
 
 
 @njit_inner
 def expected_downlink_bit_s(w, b, u):
     """The same of the downlink."""
-    band, seen_db = _band(w, b, u), w.ue[b, u].seen_downlink_db
-    rate, error_rate = _link_rate(w, band, seen_db, seen_db, _share_hz(w, band, 1))
+    band, seen = _band(w, b, u), radio.linear_of(w.ue[b, u].seen_downlink_db)
+    rate, error_rate = _link_rate(w, band, seen, seen, _share_hz(w, band, 1))
     return rate * band.downlink_efficiency * (1.0 - error_rate)
 
 

@@ -41,7 +41,7 @@ def _advance_to(w, b, u, step):
         r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * setup.fading_period_s)
     tap = w.tap[b, u]
     for n in range(band.n_taps):
-        n_re, n_im = normal_pair(key, FOR_FADING, u * _MAX_TAPS + n, step)
+        n_re, n_im = normal_pair(key, FOR_FADING, u, step * _MAX_TAPS + n)
         tap[_RE, n], tap[_IM, n] = radio.fading_step(tap[_RE, n], tap[_IM, n], r, n_re, n_im)
     ue.fading_step = step
     _set_powers(w, b, u, band.n_taps)
@@ -70,14 +70,14 @@ def refresh(w, b, u, now_s):
 
 
 @njit_inner
-def sinr_now_db(w, b, u, n_taps, mean_db):
-    """Effective SINR in dB over the present taps."""
-    return radio.effective_sinr_db(w.tap[b, u, _NOW, :n_taps], 10.0 ** (mean_db / 10.0))
+def sinr_now(w, b, u, n_taps, mean_db):
+    """Effective SINR, linear, over the present taps."""
+    return radio.effective_sinr_of(w.tap[b, u, _NOW, :n_taps], radio.linear_of(mean_db))
 
 
 @njit_inner
-def sinr_before_db(w, b, u, n_taps, mean_db):
+def sinr_before(w, b, u, n_taps, mean_db):
     """The same a grid step before, at the loss of that time."""
     ue = w.ue[b, u]
     mean_db += ue.fading_loss_db - ue.old_loss_db
-    return radio.effective_sinr_db(w.tap[b, u, _BEFORE, :n_taps], 10.0 ** (mean_db / 10.0))
+    return radio.effective_sinr_of(w.tap[b, u, _BEFORE, :n_taps], radio.linear_of(mean_db))

@@ -72,16 +72,24 @@ def _decide(w, b, u, now_s):
     ue, setup = w.ue[b, u], w.setup[0]
     bar_dbm = _compared_dbm(w, b, u, ue.serving) + setup.handover_hysteresis_db
     best = _strongest(w, b, u)
-    for m in range(w.cell.shape[2]):
-        if w.cell[b, u, m].node == ue.better_node and _compared_dbm(w, b, u, m) > bar_dbm:
-            best = m  # the clock of a cell that stays stronger runs on
     if best == ue.serving or _compared_dbm(w, b, u, best) <= bar_dbm:
         ue.better_node = -1
         return
-    if ue.better_node != w.cell[b, u, best].node:
+    if w.cell[b, u, best].node != ue.better_node:
+        best = _still_better(w, b, u, best, bar_dbm)
+    if w.cell[b, u, best].node != ue.better_node:
         ue.better_node, ue.better_since_s = w.cell[b, u, best].node, now_s
     if now_s - ue.better_since_s >= setup.time_to_trigger_s - 1e-9:
         _hand_over(w, b, u, best, now_s)
+
+
+@njit_inner
+def _still_better(w, b, u, best, bar_dbm):
+    """The cell whose clock runs, as long as it stays above the bar; the strongest else."""
+    for m in range(w.cell.shape[2]):
+        if w.cell[b, u, m].node == w.ue[b, u].better_node and _compared_dbm(w, b, u, m) > bar_dbm:
+            return m
+    return best
 
 
 @njit_inner

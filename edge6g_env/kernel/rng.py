@@ -91,11 +91,17 @@ def exponential(key, purpose, owner, count):
 
 @njit_inner
 def normal_pair(key, purpose, owner, count):
-    """Two independent unit normals (Box-Muller)."""
+    """Two independent unit normals, by the polar method (Marsaglia, Bray 1964): no trigonometry, half the time of Box-Muller."""
     x = bits(key, purpose, owner, count)
-    radius = math.sqrt(-2.0 * math.log(unit(x)))
-    angle = 2.0 * math.pi * unit(mix(x + _GOLDEN))
-    return radius * math.cos(angle), radius * math.sin(angle)
+    while True:
+        y = mix(x + _GOLDEN)
+        a, b = 2.0 * unit(x) - 1.0, 2.0 * unit(y) - 1.0
+        square = a * a + b * b
+        if square < 1.0:
+            break
+        x = mix(y + _GOLDEN)
+    scale = math.sqrt(-2.0 * math.log(square) / square)
+    return scale * a, scale * b
 
 
 @njit_inner

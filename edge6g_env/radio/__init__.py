@@ -4,7 +4,7 @@ Compiled functions take one link, trust their arguments and run inside the kerne
 that broadcast, and check them. Formulas, sources and assumptions: docs/radio.md.
 """
 
-from edge6g_env.radio._numeric import normal_cdf
+from edge6g_env.radio._numeric import db_of, linear_of, normal_cdf
 from edge6g_env.radio.access import access_wait_s
 from edge6g_env.radio.antennas.beams import (
     BEAM_TRACKING_PERIOD_S,
@@ -44,6 +44,7 @@ from edge6g_env.radio.fading import (
     coherence_bandwidth_hz,
     doppler_hz,
     effective_sinr_db,
+    effective_sinr_of,
     fading_step,
     median_delay_spread_s,
     ray_amplitude,
@@ -100,14 +101,17 @@ __all__ = [
     "blocked_share",
     "breakpoint_m",
     "coherence_bandwidth_hz",
+    "db_of",
     "doppler_hz",
     "effective_sinr_db",
+    "effective_sinr_of",
     "environment",
     "environment_id",
     "fading_step",
     "gas_attenuation_db_per_km",
     "gauss_markov_step",
     "layers_of",
+    "linear_of",
     "los_probability",
     "los_probability_of",
     "max_distance_m",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edge6g_env._jit import njit
 from edge6g_env.radio._data import rows
+from edge6g_env.radio._numeric import db_of, linear_of
 from edge6g_env.radio.environments import INF_SL, INH_MIXED, INH_OPEN, environment_id
 from edge6g_env.radio.path_loss import SPEED_OF_LIGHT_M_S
 
@@ -43,7 +44,7 @@ def fading_step(re: float, im: float, r: float, n1: float, n2: float) -> tuple[f
 @njit
 def ray_amplitude(k_db: float) -> float:
     """Amplitude sqrt(K / (K + 1)) of the direct ray of a unit-power channel; the scattered part takes the rest. 0 for -inf."""
-    k = 10.0 ** (k_db / 10.0)
+    k = linear_of(k_db)
     return math.sqrt(k / (k + 1.0))
 
 
@@ -62,16 +63,21 @@ def tap_count(bandwidth_hz: float, coherence_bandwidth_hz: float, fd_hz: float, 
 
 
 @njit
-def effective_sinr_db(powers: npt.NDArray[np.float64], mean_sinr_linear: float) -> float:
-    """SINR in dB of a block that sees every tap: G (2^mean(log2(1 + s_l / G)) - 1), s_l = powers[l] * mean_sinr_linear.
+def effective_sinr_of(powers: npt.NDArray[np.float64], mean_sinr_linear: float) -> float:
+    """SINR, linear, of a block that sees every tap: G (2^mean(log2(1 + s_l / G)) - 1), s_l = powers[l] * mean_sinr_linear.
 
-    powers: (L,) |h_l|^2, mean 1 over time; G = 1.6 (2 dB). Without power: -300 dB.
+    powers: (L,) |h_l|^2, mean 1 over time; G = 1.6 (2 dB). Without power: 1e-30.
     """
-    product = 1.0  # one logarithm for all taps; 8 of 1e7 each stay far below overflow
+    product, scale = 1.0, mean_sinr_linear / _GAP  # one logarithm for all taps; 8 of 1e7 each stay far below overflow
     for power in powers:
-        product *= 1.0 + power * mean_sinr_linear / _GAP
-    mean_bits = math.log2(product) / len(powers)
-    return 10.0 * math.log10(max(_GAP * (2.0**mean_bits - 1.0), 1e-30))
+        product *= 1.0 + power * scale
+    return max(_GAP * (math.exp(math.log(product) / len(powers)) - 1.0), 1e-30)
+
+
+@njit
+def effective_sinr_db(powers: npt.NDArray[np.float64], mean_sinr_linear: float) -> float:
+    """`effective_sinr_of` in dB."""
+    return db_of(effective_sinr_of(powers, mean_sinr_linear))
 
 
 @cache

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edge6g_env._jit import njit
 from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, shaped
 from edge6g_env.radio._data import rows
-from edge6g_env.radio._numeric import normal_cdf
+from edge6g_env.radio._numeric import db_of, linear_of, normal_cdf
 
 THERMAL_NOISE_DBM_HZ = -174.0
 IMPLEMENTATION_MARGIN_DB = 2.0  # the caller's, for MCS choice and block error alike; assumption
@@ -100,7 +100,7 @@ def uplink_power_dbm(pcmax: float, p0: float, alpha: float, coupling_loss_db: fl
 
     p0: dBm per 180 kHz; coupling_loss_db: path loss less both antenna gains; bandwidth_hz: allocated, > 0.
     """
-    return min(pcmax, p0 + 10.0 * math.log10(bandwidth_hz / _RESOURCE_BLOCK_HZ) + alpha * coupling_loss_db)
+    return min(pcmax, p0 + db_of(bandwidth_hz / _RESOURCE_BLOCK_HZ) + alpha * coupling_loss_db)
 
 
 @njit
@@ -112,7 +112,7 @@ def noise_dbm(bandwidth_hz: float, noise_figure_db: float) -> float:
 @njit
 def with_evm_floor_db(sinr_db: float, evm_db: float) -> float:
     """SINR in dB with the transmitter's error vector magnitude as a noise floor evm_db below the signal."""
-    return -10.0 * math.log10(10.0 ** (-sinr_db / 10.0) + 10.0 ** (-evm_db / 10.0))
+    return -db_of(linear_of(-sinr_db) + linear_of(-evm_db))
 
 
 @njit
