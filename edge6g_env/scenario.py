@@ -355,7 +355,8 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     """Read a scenario by name or path and check it.
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted
-    (`**{"time.slot_s": 0.01}`). Another `ues.mobility` leaves behind the file's keys that it does not have. Raises ScenarioError that names the file, the key and what would be right.
+    (`**{"time.slot_s": 0.01}`). Another `ues.mobility` leaves behind the file's keys that it does not have.
+    Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):
         data, where = scenario.model_dump(mode="json"), scenario.name
