@@ -33,7 +33,7 @@ from edge6g_env.kernel.world import GAUSS_MARKOV, STREET_GRID, WAYPOINT
 # UMTS 30.03 turns with probability 0.5 at a crossing; TR 36.885 A.1.2: 0.5 straight on, 0.25 left, 0.25 right (recalled).
 _STRAIGHT_ON = 0.5
 _FASTEST_SIGMAS = (
-    4.0  # Gauss-Markov walks no faster than this above speed_max_m_s: e^-8 of a normal velocity; judgement
+    4.0  # Gauss-Markov: nobody walks faster than this above speed_max_m_s (1 velocity in 3,000 would); judgement
 )
 _ON_CROSSING = 1e-6  # of a block: what rounding may put between a UE and the crossing that it stands on
 
