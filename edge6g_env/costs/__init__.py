@@ -28,6 +28,7 @@ from edge6g_env.costs.prices import (
 )
 from edge6g_env.costs.profiles import fit_of
 from edge6g_env.costs.quality import quality, relative_quality
+from edge6g_env.costs.replay import replay
 from edge6g_env.costs.shapes import attention_flops, linear_flops
 from edge6g_env.costs.tables import DeviceSpec, ModelSpec, device, devices, model, models
 from edge6g_env.costs.times import attention_time_s, decode_step_s, encoder_s, gemm_time_s, layer_time_s, prefill_s
@@ -72,6 +73,7 @@ __all__ = [
     "price",
     "quality",
     "relative_quality",
+    "replay",
     "step_energy_j",
     "token_price_usd",
     "tokens_lookup",
