@@ -53,7 +53,7 @@ def test_a_full_cloud_makes_the_next_wait_for_a_place(make_bench):
 def test_delay_jitter_is_lognormal_about_the_delay():
     """Each message's delay: backhaul delay times exp(sigma z), seen as the instant at which the job comes to the cloud."""
     more = {
-        "cloud.delay_jitter": 0.25,
+        "backhaul.delay_jitter": 0.25,
         "cloud.concurrency": 100_000,
         "backhaul.delay_s": 0.5,
         "backhaul.rate_bit_s": 1e15,
