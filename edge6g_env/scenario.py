@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge6g_env import costs, radio
+from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -162,7 +163,7 @@ class Faults(_Table):
 
     @model_validator(mode="after")
     def _repairs(self) -> Faults:
-        for kind in ("node", "xn", "backhaul", "cloud"):
+        for kind in FAULT_KINDS:
             mtbf_s, mttr_s = self.mean_times_s(kind)
             if (mtbf_s > 0.0) != (mttr_s > 0.0):
                 raise ValueError(f"{kind}_mtbf_s and {kind}_mttr_s go together: both above 0, or neither")

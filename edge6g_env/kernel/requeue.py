@@ -10,7 +10,7 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.ledger import end_job, release
-from edge6g_env.kernel.world import DISPATCH, FAILED, QUEUED, RETURN
+from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, QUEUED, RETURN
 
 
 @njit_inner
@@ -19,6 +19,10 @@ def lose(w, b, job, part, at_s):
     the mean delay of the link."""
     setup = w.setup[0]
     release(w, b, job.row, at_s)
+    if job.stage == DECODE and job.clock_s > at_s:
+        job.done_tokens -= 1.0  # counted ahead, at the end of a setup pass that does not end
+    if job.first_token_s > at_s:
+        job.first_token_s = -1.0
     job.part, job.stage, job.stage_s, job.clock_s = part, RETURN, at_s, at_s
     if part == 1:
         job.clock_s += setup.backhaul_delay_s if job.target == w.node.shape[1] else setup.xn_delay_s
@@ -60,7 +64,7 @@ def come_back(w, b, j, t1):
     job.retries += 1
     w.episode[b].requeued += 1
     if job.first_token_s < 0.0:
-        job.done_tokens = 0.0  # generated behind a link that was down: the UE has none of them
+        job.done_tokens = 0.0  # what was generated has not reached the UE
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
     job.stage, job.target, job.link, job.layer_1, job.layer_2 = QUEUED, -1, -1, 0, 0
     _enqueue(w, b, job)
