@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
@@ -19,7 +19,7 @@ import typer
 
 if TYPE_CHECKING:
     from agents.policy import Policy
-    from edge6g_env.scenario import Scenario
+    from edge6g_env.scenario import Faults, Scenario
     from edge6g_env.spaces import Layout
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train")
@@ -212,6 +212,7 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.movement}"
     yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
     yield "radio", f"{scenario.radio.environment}, {scenario.radio.preset}"
+    yield from _faults(scenario.faults)
     yield "arrivals", f"{scenario.arrivals.kind}, {scenario.arrivals.rate_jobs_s:g} jobs/s"
     yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
     yield "actions", f"{layout.num_actions}: hold, reject, local, {scenario.neighbours} neighbours, cloud, times"
@@ -223,7 +224,18 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "", f"rejected -{reward.rejected_cost:g}, expired -{reward.expired_cost:g}, failed -{reward.failed_cost:g}"
 
 
-def _listed(values: list[float]) -> str:
+def _faults(faults: Faults) -> Iterator[tuple[str, str]]:
+    from edge6g_env.kernel.world import FAULT_KINDS
+
+    for kind in FAULT_KINDS:
+        mtbf_s, mttr_s = faults.mean_times_s(kind)
+        if mtbf_s > 0.0:
+            yield "faults", f"{kind}: up {mtbf_s:g} s, down {mttr_s:g} s on average"
+    for outage in faults.outage:
+        yield "outage", f"{outage.kind} {_listed(outage.nodes)}, {outage.start_s:g} to {outage.end_s:g} s"
+
+
+def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 

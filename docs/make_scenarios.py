@@ -27,7 +27,8 @@ from matplotlib.figure import Figure
 from edge6g_env.batch import BatchEnv
 from edge6g_env.build import neighbours_of, node_positions_m, read_trace
 from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
-from edge6g_env.scenario import Scenario, load_scenario, scenarios
+from edge6g_env.kernel.world import FAULT_KINDS
+from edge6g_env.scenario import Faults, Scenario, load_scenario, scenarios
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
@@ -49,6 +50,9 @@ HARD = {
     "azure": "Jobs come in the bursts of the recorded traces, and code prompts of thousands of tokens meet chat answers of hundreds on the "
     "same accelerators, so one long prefill delays every stream of its node. No accelerator is far ahead of the others, so "
     "the question is less who is fast than who is free, and what is known of that is 0.2 s old.",
+    "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job on a "
+    "part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
+    "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent into it.",
 }
 
 
@@ -116,11 +120,23 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token |"
     yield f"| UEs | {scenario.num_ues} {ues.device}, {ues.movement} |"
     yield f"| radio | {scenario.radio.environment}, {scenario.radio.preset} |"
+    yield from _faults(scenario.faults)
     arrivals = scenario.arrivals
     how = "Poisson" if arrivals.kind == "poisson" else "the traces replayed"
     yield f"| arrivals | {arrivals.rate_jobs_s:g} jobs/s ({how}) |"
     yield f"| time | slots of {1e3 * time.slot_s:g} ms, reports every {time.report_period_s:g} s |"
     yield f"| episode | {time.episode_s:g} s, of them {time.warmup_s:g} s warm-up and {time.drain_s:g} s drain, not measured |\n"
+
+
+def _faults(faults: Faults) -> Iterator[str]:
+    for kind, what in zip(FAULT_KINDS, ("servers", "Xn links", "backhauls", "the cloud"), strict=True):
+        mtbf_s, mttr_s = faults.mean_times_s(kind)
+        if mtbf_s > 0.0:
+            share = mttr_s / (mtbf_s + mttr_s)
+            yield f"| faults: {what} | up {mtbf_s:g} s, down {mttr_s:g} s on average: {share:.0%} of the time down |"
+    for outage in faults.outage:
+        where = f" {', '.join(map(str, outage.nodes))}" if outage.nodes else ""
+        yield f"| planned outage | {outage.kind}{where}, {outage.start_s:g} to {outage.end_s:g} s |"
 
 
 def _services(scenario: Scenario) -> Iterator[str]:

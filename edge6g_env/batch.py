@@ -251,7 +251,9 @@ class BatchEnv:
         of_nodes = [node[name] for name in ("n_queue", "n_inbox", "n_admitted", "backlog_s", "cycle_s")]
         parts = [
             w.observation[0].reshape(b, -1),
-            np.stack([share, in_flight, episode["cloud_running"], episode["n_cloud_wait"]], axis=1),
+            np.stack(
+                [share, in_flight, *(episode[name] for name in ("cloud_running", "n_cloud_wait", "cloud_up"))], axis=1
+            ),
             np.stack([*of_nodes, memory], axis=2).reshape(b, -1),
             np.stack([ue[name] for name in ("x_m", "y_m", "sinr_db", "node")], axis=2).reshape(b, -1),
         ]

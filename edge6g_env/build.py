@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from edge6g_env import costs, radio
+from edge6g_env.fault_parts import fault_parts, planned_outages
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Scenario, Service, Ues
+from edge6g_env.scenario import Link, Scenario, Service, Ues
 from edge6g_env.spaces import CANDIDATE_FEATURES, action_layers, action_table, limits_array, observation_features
 
 _QUEUE_PLACES = 64
@@ -25,6 +27,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
     devices = list(dict.fromkeys([*scenario.nodes.devices, scenario.ues.device, scenario.cloud.device]))
     tables = costs.kernel_tables(devices, variants)
     trace, services = _services(scenario)
+    parts = fault_parts(scenario, neighbours_of(scenario))
     limits = [limits_array(observation_features(scenario)), limits_array(CANDIDATE_FEATURES)]
     shared: dict[str, Any] = {
         "setup": _setup(scenario, devices, debug),
@@ -37,11 +40,13 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
         "trace": trace,
         "limits": np.concatenate(limits),
         "mcs": np.stack([*radio.mcs_arrays(), radio.mcs_slopes_per_db()]),
+        "outage": planned_outages(scenario, parts),
         "cost": np.concatenate(
             [tables.attention_decode, tables.attention_prefill, tables.head_s, tables.layer_s], axis=2
         ),
     }
     state: dict[str, Any] = _state(scenario, num_worlds, len(variants), len(table), candidates)
+    state["fault"] = np.tile(parts, (num_worlds, 1)).view(np.recarray)
     world = k.World(**shared, **state)
     _place_nodes(scenario, world, devices)
     return world
@@ -117,13 +122,15 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
             "mobility": k.MOBILITY_NAMES.index(ues.mobility),
             "ue_device": devices.index(ues.device),
             "xn_rate_bit_s": scenario.xn.rate_bit_s,
-            "xn_delay_s": scenario.xn.delay_s,
+            "xn_delay_s": _mean_delay_s(scenario.xn),
+            "xn_delay_jitter": scenario.xn.delay_jitter,
             "backhaul_rate_bit_s": scenario.backhaul.rate_bit_s,
-            "backhaul_delay_s": scenario.backhaul.delay_s,
-            "delay_jitter": cloud.delay_jitter,
+            "backhaul_delay_s": _mean_delay_s(scenario.backhaul),
+            "backhaul_delay_jitter": scenario.backhaul.delay_jitter,
             "cloud_device": devices.index(cloud.device),
             "cloud_concurrency": cloud.concurrency,
             "cloud_batch": cloud.batch,
+            "fault_retries": scenario.faults.retries,
             "trace_replay": scenario.arrivals.kind == "trace",
             "rate_jobs_s": scenario.arrivals.rate_jobs_s,
             "usd_per_air_byte": costs.network_price_usd_per_byte("air"),
@@ -136,6 +143,11 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
         },
     )
     return setup.view(np.recarray)
+
+
+def _mean_delay_s(link: Link) -> float:
+    """Mean of the lognormal delay whose median the scenario gives."""
+    return link.delay_s * math.exp(0.5 * link.delay_jitter**2)
 
 
 def _radio_setup(scenario: Scenario) -> dict[str, Any]:

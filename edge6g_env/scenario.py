@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge6g_env import costs, radio
+from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -212,19 +213,19 @@ _UES = {get_args(table.model_fields["mobility"].annotation)[0]: table for table 
 
 
 class Link(_Table):
-    """A wired link: rate and one-way delay."""
+    """A wired link: rate, median one-way delay, and the sigma of the log of a message's delay."""
 
     rate_bit_s: Positive
     delay_s: NotNegative
+    delay_jitter: Annotated[float, Field(ge=0.0, le=2.0)]
 
 
 class Cloud(_Table):
-    """The cloud: its accelerator, how many requests it serves at a time, the way to it."""
+    """The cloud: its accelerator, and how many requests it serves at a time."""
 
     device: str
     concurrency: Annotated[int, Field(ge=1, le=100_000)]
     batch: Annotated[float, Field(ge=1.0, le=1024.0)]
-    delay_jitter: NotNegative
 
 
 class Serving(_Table):
@@ -235,6 +236,56 @@ class Serving(_Table):
     load_overhead_s: NotNegative
     preload: list[str] = []
     """Models that are resident at the default precision when an episode starts, in order, while half of the memory stays."""
+
+
+class Outage(_Table):
+    """A planned outage: the servers or backhauls of `nodes`, the Xn links among `nodes`, or the cloud."""
+
+    kind: Literal["node", "xn", "backhaul", "cloud"]
+    nodes: list[Annotated[int, Field(ge=0)]] = []
+    start_s: NotNegative
+    end_s: Positive
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Outage:
+        if self.end_s <= self.start_s:
+            raise ValueError("end_s must be more than start_s")
+        fewest = {"node": 1, "xn": 2, "backhaul": 1, "cloud": 0}[self.kind]
+        if len(set(self.nodes)) < max(fewest, len(self.nodes)) or (self.kind == "cloud" and self.nodes):
+            wanted = f"at least {fewest} different nodes" if fewest else "no nodes"
+            raise ValueError(f"an outage of kind {self.kind} takes {wanted}")
+        return self
+
+
+class Faults(_Table):
+    """What fails. The one table that may be left out, as may each of its keys: what is not named never fails.
+
+    For each kind of part the mean time between a repair and the next failure (0: never) and the mean time to repair, both exponential;
+    how often a job is put back in its queue before it fails; planned outages.
+    """
+
+    retries: Annotated[int, Field(ge=0, le=100)] = 3
+    node_mtbf_s: NotNegative = 0.0
+    node_mttr_s: NotNegative = 0.0
+    xn_mtbf_s: NotNegative = 0.0
+    xn_mttr_s: NotNegative = 0.0
+    backhaul_mtbf_s: NotNegative = 0.0
+    backhaul_mttr_s: NotNegative = 0.0
+    cloud_mtbf_s: NotNegative = 0.0
+    cloud_mttr_s: NotNegative = 0.0
+    outage: list[Outage] = []
+
+    def mean_times_s(self, kind: str) -> tuple[float, float]:
+        """(mtbf_s, mttr_s) of a kind of part."""
+        return getattr(self, f"{kind}_mtbf_s"), getattr(self, f"{kind}_mttr_s")
+
+    @model_validator(mode="after")
+    def _repairs(self) -> Faults:
+        for kind in FAULT_KINDS:
+            mtbf_s, mttr_s = self.mean_times_s(kind)
+            if (mtbf_s > 0.0) != (mttr_s > 0.0):
+                raise ValueError(f"{kind}_mtbf_s and {kind}_mttr_s go together: both above 0, or neither")
+        return self
 
 
 class Service(_Table):
@@ -320,6 +371,7 @@ class Scenario(_Table):
     arrivals: Arrivals
     actions: Actions
     reward: Reward
+    faults: Faults = Faults()
 
     @property
     def id(self) -> str:
@@ -378,6 +430,11 @@ class Scenario(_Table):
         names = [service.name for service in self.service]
         if len(set(names)) < len(names):
             raise ValueError("two services have the same name")
+        for n, outage in enumerate(self.faults.outage):
+            if max(outage.nodes, default=0) >= self.nodes.count:
+                raise ValueError(
+                    f"faults.outage[{n}].nodes: there is no node {max(outage.nodes)}, only 0 to {self.nodes.count - 1}"
+                )
         return self
 
     def _distances_are_valid(self) -> None:

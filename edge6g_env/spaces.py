@@ -84,6 +84,8 @@ def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
         _count("job/cell_senders", 1e3),
         _count("job/device_jobs", 100.0),
         _flag("job/handed_over"),
+        Feature("job/done_tokens", "token", 0.0, 131_072.0, "log"),
+        _count("job/retries", 100.0, "1"),
     ]
     node = [
         _count("node/queue_jobs", 1e3),
@@ -98,6 +100,9 @@ def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
         _count("node/cell_senders", 1e3),
         _count("node/backhaul_transfers", 1e3),
         _time("node/cloud_wait_s", 120.0),
+        _flag("node/cloud_up"),
+        _flag("node/backhaul_up"),
+        _flag("node/up"),
         *(Feature(f"node/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
     ]
     neighbours = []
@@ -114,6 +119,8 @@ def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
             Feature(f"{peer}/prefill_share", "1", 0.0, 1.0),
             Feature(f"{peer}/free_share", "1", -1.0, 1.0),
             _count(f"{peer}/sent_since", 1e3),
+            _flag(f"{peer}/link_up"),
+            _flag(f"{peer}/up"),
             *(Feature(f"{peer}/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
         ]
     return tuple(job + node + neighbours)
@@ -124,6 +131,7 @@ WORLD_FEATURES: tuple[Feature, ...] = (
     _count("world/jobs_in_flight", 1e5),
     _count("world/cloud_jobs", 1e5),
     _count("world/cloud_waiting", 1e5),
+    _flag("world/cloud_up"),
 )
 NODE_STATE: tuple[Feature, ...] = (
     _count("queue_jobs", 1e3),

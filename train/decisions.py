@@ -25,7 +25,8 @@ class DecisionBatch(NamedTuple):
 class Decisions:
     """A fixed number of places: a decision takes one when it is taken and gives it back after the update that used it.
 
-    A job's worth is credited to the decision that it came from, by (world, agent, slot), however much later it ends.
+    A job's worth is credited to every decision that was taken about it, by (world, job), however much later it ends: one, and one more
+    each time that a fault put it back.
     """
 
     def __init__(self, places: int, entries: int, top: int, features: int) -> None:
@@ -35,7 +36,7 @@ class Decisions:
         self.choice = np.zeros(places, np.int64)
         self.log_prob, self.value, self.worth = (np.zeros(places, np.float32) for _ in range(3))
         self._free = list(range(places))
-        self._open: dict[tuple[int, int, int], int] = {}
+        self._open: dict[tuple[int, int], list[int]] = {}
         self._done: list[int] = []
 
     def __len__(self) -> int:
@@ -52,26 +53,25 @@ class Decisions:
         log_prob: np.ndarray,
         value: np.ndarray,
     ) -> None:
-        """Keep n decisions; keys int (n, 3): world, agent, slot. RuntimeError if there is no place left."""
+        """Keep n decisions; keys int (n, 2): world, running number of the job. RuntimeError if there is no place left."""
         if len(keys) > len(self._free):
             raise RuntimeError("more decisions wait for their outcome than there are places")
         rows = [self._free.pop() for _ in range(len(keys))]
         self.context[rows], self.candidates[rows], self.legal[rows] = context, candidates, legal
         self.choice[rows], self.log_prob[rows], self.value[rows] = choice, log_prob, value
-        self._open.update(zip(map(tuple, keys.tolist()), rows, strict=True))
+        for (world, job), row in zip(keys.tolist(), rows, strict=True):
+            self._open.setdefault((world, job), []).append(row)
 
     def credit(self, outcomes: np.ndarray) -> None:
         """Give decisions the worth of their jobs. A job that was cut at the end of an episode has none: it is dropped."""
-        keys = zip(outcomes["world"].tolist(), outcomes["agent"].tolist(), outcomes["slot"].tolist(), strict=True)
+        keys = zip(outcomes["world"].tolist(), outcomes["job"].tolist(), strict=True)
         for key, phase, worth in zip(keys, outcomes["phase"].tolist(), outcomes["worth"].tolist(), strict=True):
-            row = self._open.pop(key, None)
-            if row is None:
-                continue
+            rows = self._open.pop(key, [])
             if phase == CUT:
-                self._free.append(row)
+                self._free += rows
             else:
-                self.worth[row] = worth
-                self._done.append(row)
+                self.worth[rows] = worth
+                self._done += rows
 
     def take(self) -> DecisionBatch:
         """All decisions with an outcome; their places are free again."""

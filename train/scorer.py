@@ -18,6 +18,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from torch.nn import functional
 
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist
+from edge6g_env.kernel.world import DISPATCH
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
 from train.decisions import DecisionBatch, Decisions
@@ -85,7 +86,10 @@ class ScorerAlgorithm(BaseAlgorithm):
         self.policy = ScorerActor(self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs)
         layout = self.batch.layout
         self._shortlist = Shortlist(layout, self.config.top)
-        places = self.settings["batch_decisions"] + self.batch.world.job.shape[1] * self.batch.num_worlds
+        decisions_a_job = 1 + self.batch.scenario.faults.retries
+        places = (
+            self.settings["batch_decisions"] + self.batch.world.job.shape[1] * self.batch.num_worlds * decisions_a_job
+        )
         self._decisions = Decisions(places, len(layout.observation), self._shortlist.top, len(CANDIDATE_FEATURES))
         self._generator = torch.Generator().manual_seed(self.seed or 0)
 
@@ -133,7 +137,8 @@ class ScorerAlgorithm(BaseAlgorithm):
                 log_prob = log_probs.gather(1, choice)
             actions[decides] = np.take_along_axis(rows, choice.numpy(), axis=1)[:, 0]
             world, agent = np.nonzero(decides)
-            keys = np.stack([world, agent, np.asarray(self.batch.world.episode["slot"])[world]], axis=1)
+            heads = self.batch.world.places[world, agent, DISPATCH, 0]
+            keys = np.stack([world, np.asarray(self.batch.world.job["number"])[world, heads]], axis=1)
             taken = (choice[:, 0].numpy(), log_prob[:, 0].numpy(), value.numpy())
             self._decisions.add(keys, context, candidates, legal, *taken)
             self.num_timesteps += len(rows)

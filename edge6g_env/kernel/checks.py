@@ -16,6 +16,8 @@ VIOLATIONS = (
     "a variant's users are not the jobs that use it",
     "the cloud serves more jobs than it has places",
     "a UE's device counts jobs that it does not run",
+    "a server that is down holds jobs, weights or KV",
+    "a cloud that is down has jobs",
 )
 _BYTE = 1.0  # rounding of sums of bytes
 
@@ -61,6 +63,8 @@ def _check_node(w, b, i):
         episode.error = 4
     if abs(weights - node.weight_bytes) > _BYTE:
         episode.error = 5
+    if node.up == 0 and (node.n_inbox > 0 or node.n_admitted > 0 or node.kv_bytes > 0.0 or node.weight_bytes > 0.0):
+        episode.error = 9
 
 
 @njit_inner
@@ -72,6 +76,8 @@ def check_world(w, b):
         _check_node(w, b, i)
     if episode.cloud_running > w.setup[0].cloud_concurrency:
         episode.error = 7
+    if episode.cloud_up == 0 and episode.cloud_running + episode.n_cloud_wait > 0:
+        episode.error = 10
     for u in range(w.ue.shape[1]):
         jobs = 0
         for j in range(w.job.shape[1]):

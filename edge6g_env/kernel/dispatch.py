@@ -7,15 +7,20 @@ from edge6g_env.kernel import costing, path
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.world import (
     ACTIVE,
+    BACKHAUL_DOWN,
+    CLOUD_DOWN,
     DEVICE_BUSY,
     DEVICE_TOO_SMALL,
     DISPATCH,
     DONE,
     HOLD,
+    LINK_DOWN,
     LOCAL,
     NEIGHBOUR,
+    NEIGHBOUR_DOWN,
     NO_JOB,
     NO_NEIGHBOUR,
+    NODE_DOWN,
     NODE_TOO_SMALL,
     ON_DEVICE,
     RAW_LEAVES_DEVICE,
@@ -37,9 +42,18 @@ def target_of(w, b, i, route):
 
 
 @njit_inner
+def expected_output(w, job):
+    """Tokens that a job is expected to generate: its service's mean, after a fault less what its UE has, but a block at least."""
+    mean = w.service[job.service].mean_output_tokens
+    if job.done_tokens > 0.0:
+        return max(mean - job.done_tokens, path.KV_BLOCK_TOKENS)
+    return mean
+
+
+@njit_inner
 def expected_tokens(w, job):
-    """Prompt and expected output of a job."""
-    return job.prompt_tokens + w.service[job.service].mean_output_tokens
+    """Tokens to prefill and expected output of a job."""
+    return job.setup_tokens + expected_output(w, job)
 
 
 @njit_inner
@@ -65,6 +79,24 @@ def _device_refusal(w, b, job, v, layer_1):
 
 
 @njit_inner
+def _fault_refusal(w, b, i, route, target, at_ingress):
+    """A node knows its own parts and ends of links now, its neighbours' servers and the cloud by what it heard last."""
+    node = w.node[b, i]
+    if at_ingress and node.up == 0:
+        return NODE_DOWN
+    if target < 0:
+        return DONE
+    if target == w.node.shape[1]:
+        if node.backhaul_up == 0:
+            return BACKHAUL_DOWN
+        return DONE if node.cloud_seen_up == 1 else CLOUD_DOWN
+    link = w.link[b, i, route - NEIGHBOUR]
+    if link.up == 0:
+        return LINK_DOWN
+    return DONE if link.seen_up == 1 else NEIGHBOUR_DOWN
+
+
+@njit_inner
 def refusal(w, b, i, j, c):
     """Why action c is illegal for job j at node i: an index into ACTION_EFFECTS, DONE if it is legal."""
     route = w.action[c].route
@@ -80,6 +112,9 @@ def refusal(w, b, i, j, c):
         return RAW_LEAVES_DEVICE
     if service.privacy == SITE and target == w.node.shape[1] and layer_2 == 0:
         return RAW_REACHES_CLOUD
+    why = _fault_refusal(w, b, i, route, target, layer_2 > layer_1)
+    if why != DONE:
+        return why
     if layer_1 > 0:
         why = _device_refusal(w, b, job, v, layer_1)
         if why != DONE:
@@ -114,7 +149,7 @@ def _send(w, b, i, j, c, now_s):
     job.kv_tokens = expected_tokens(w, job)
     w.rows[b, ACTIVE, episode.n_active] = j
     episode.n_active += 1
-    path.begin_setup(w, b, j, now_s)
+    path.begin_setup(w, b, j, now_s, False)
 
 
 @njit_inner

@@ -23,6 +23,8 @@ def _add_decode(w, b, job, part):
     low, high = memory.part_range(w, job, part)
     share = (high - low) / w.model[job.variant].layers
     duty = job.duty_0 if part == 0 else job.duty_1
+    if duty <= 0.0:
+        return  # its tokens cannot cross a link that is down
     variant = w.variant[b, i, job.variant]
     variant.tokens += duty * share
     variant.context_tokens += duty * share * (job.prompt_tokens + job.done_tokens)

@@ -6,6 +6,8 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.memory import leave_nodes
 from edge6g_env.kernel.world import (
     ANSWER,
+    AT_CLOUD,
+    CLOUD_WAIT,
     CUT,
     ENERGY,
     EXPIRED,
@@ -40,13 +42,26 @@ def is_measured(w, arrival_s):
 
 
 @njit_inner
-def release(w, b, j, end_s):
-    """Give back all that job j holds at nodes, in the cloud and on its device."""
+def _leave_cloud_wait(w, b, j):
+    episode = w.episode[b]
+    kept = 0
+    for place in range(episode.n_cloud_wait):
+        if w.rows[b, AT_CLOUD, place] != j:
+            w.rows[b, AT_CLOUD, kept] = w.rows[b, AT_CLOUD, place]
+            kept += 1
+    episode.n_cloud_wait = kept
+
+
+@njit_inner
+def release(w, b, j, now_s):
+    """Give back everything that job j holds: at nodes, at the cloud or in its queue, on its device."""
     episode, job = w.episode[b], w.job[b, j]
-    leave_nodes(w, b, j, end_s)
+    leave_nodes(w, b, j, now_s)
+    if job.stage == CLOUD_WAIT:
+        _leave_cloud_wait(w, b, j)
     if job.in_cloud == 1:
         if episode.cloud_running == w.setup[0].cloud_concurrency:
-            episode.cloud_free_s = min(end_s, job.clock_s)
+            episode.cloud_free_s = min(now_s, job.clock_s)
         episode.cloud_running -= 1
     if job.on_device == 1:
         w.ue[b, job.ue].device_jobs -= 1
@@ -55,11 +70,10 @@ def release(w, b, j, end_s):
 
 @njit_inner
 def _give_back(w, b, j, end_s):
-    episode, job = w.episode[b], w.job[b, j]
     release(w, b, j, end_s)
-    job.stage = FREE
-    w.rows[b, SPARE, episode.n_free] = j
-    episode.n_free += 1
+    w.job[b, j].stage = FREE
+    w.rows[b, SPARE, w.episode[b].n_free] = j
+    w.episode[b].n_free += 1
 
 
 @njit_inner
@@ -86,7 +100,7 @@ def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth):
     row.prompt_tokens, row.output_tokens = job.prompt_tokens, job.output_tokens
     row.quality = w.model[job.variant].quality if phase == FINISHED else 0.0
     row.energy_j, row.price_usd, row.air_bytes = job.energy_j, job.price_usd, job.air_bytes
-    row.backhaul_bytes, row.raw_left = job.backhaul_bytes, job.raw_left
+    row.backhaul_bytes, row.raw_left, row.retries = job.backhaul_bytes, job.raw_left, job.retries
     w.episode[b].n_outcomes += 1
 
 

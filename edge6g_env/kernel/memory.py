@@ -53,6 +53,20 @@ def bytes_to_load(w, b, i, v, low, high):
 
 
 @njit_inner
+def empty_server(w, b, i, now_s):
+    """Leave the server of node i at now_s without work, weights and KV; who held any has left before."""
+    node = w.node[b, i]
+    node.n_inbox, node.n_admitted, node.kv_bytes, node.weight_bytes = 0, 0, 0.0, 0.0
+    node.load_variant, node.load_end_s, node.chunk_job, node.prefill_free_s = -1, now_s, -1, now_s
+    node.cycle_s, node.decode_rate, node.prefill_share, node.backlog_s = 0.0, 0.0, 0.0, 0.0
+    node.free_bytes = node.usable_bytes
+    for v in range(w.variant.shape[2]):
+        variant = w.variant[b, i, v]
+        variant.low, variant.high, variant.users, variant.last_used_s, variant.ready_s = 0, 0, 0, 0.0, 0.0
+        variant.tokens, variant.context_tokens, variant.share, variant.iteration_s = 0.0, 0.0, 0.0, 0.0
+
+
+@njit_inner
 def make_room(w, b, i, need_bytes, keep):
     """Evict idle variants of node i, least recently used first, until need_bytes fit; False if they never do."""
     node = w.node[b, i]

@@ -22,7 +22,7 @@ def _put(row, at, value):
 
 @njit_inner
 def exchange_reports(w, b):
-    """Send every node's report to its neighbours when a report period has passed."""
+    """Send every node's report to its neighbours, and ask for the cloud, when a report period has passed and the link carries."""
     episode = w.episode[b]
     period = int(math.floor(episode.now_s / w.setup[0].report_period_s + 1e-9))
     if period == episode.reports:
@@ -31,9 +31,13 @@ def exchange_reports(w, b):
     for i in range(w.node.shape[1]):
         set_backlog(w, b, i)
         w.node[b, i].free_bytes = free_bytes(w, b, i)
+    first = episode.slot == 0  # sent before anything could fail
     for i in range(w.node.shape[1]):
+        if first or w.node[b, i].backhaul_up == 1:
+            w.node[b, i].cloud_seen_up = episode.cloud_up
         for k in range(w.link.shape[2]):
-            if w.link[b, i, k].peer >= 0:
+            link = w.link[b, i, k]
+            if link.peer >= 0 and (first or link.up == 1):
                 _read_report(w, b, i, k)
 
 
@@ -41,7 +45,7 @@ def exchange_reports(w, b):
 def _read_report(w, b, i, k):
     link = w.link[b, i, k]
     peer = w.node[b, link.peer]
-    link.report_s, link.sent_since = w.episode[b].now_s, 0
+    link.report_s, link.sent_since, link.seen_up = w.episode[b].now_s, 0, peer.up
     link.seen_queue, link.seen_inbox, link.seen_admitted = peer.n_queue, peer.n_inbox, peer.n_admitted
     link.seen_cycle_s, link.seen_prefill_share = peer.cycle_s, peer.prefill_share
     link.seen_backlog_s, link.seen_free_bytes = peer.backlog_s, peer.free_bytes
@@ -77,7 +81,9 @@ def _put_job(w, b, i, row, at):
     # The senders of another cell are that node's present: an agent knows its own only.
     at = _put(row, at, node.n_senders if ue.node == i else 0)
     at = _put(row, at, ue.device_jobs)
-    return _put(row, at, ue.node != i)
+    at = _put(row, at, ue.node != i)
+    at = _put(row, at, job.done_tokens)
+    return _put(row, at, job.retries)
 
 
 @njit_inner
@@ -108,6 +114,9 @@ def _put_node(w, b, i, row, at):
     at = _put(row, at, node.n_senders)
     at = _put(row, at, node.n_backhaul)
     at = _put(row, at, node.cloud_seen_wait_s)
+    at = _put(row, at, node.cloud_seen_up)
+    at = _put(row, at, node.backhaul_up)
+    at = _put(row, at, node.up)
     model = _head_model(w, b, i)
     for p in range(precisions):
         share = 0.0
@@ -122,9 +131,9 @@ def _put_node(w, b, i, row, at):
 def _put_neighbour(w, b, i, k, row, at):
     link, precisions = w.link[b, i, k], w.setup[0].n_precisions
     if link.peer < 0:
-        for f in range(at, at + 10 + precisions):
+        for f in range(at, at + 12 + precisions):
             row[f] = 0.0
-        return at + 10 + precisions
+        return at + 12 + precisions
     at = _put(row, at, 1.0)
     at = _put(row, at, w.episode[b].now_s - link.report_s)
     at = _put(row, at, link.seen_queue)
@@ -135,6 +144,8 @@ def _put_neighbour(w, b, i, k, row, at):
     at = _put(row, at, link.seen_prefill_share)
     at = _put(row, at, link.seen_free_bytes / w.node[b, link.peer].usable_bytes)
     at = _put(row, at, link.sent_since)
+    at = _put(row, at, link.up)
+    at = _put(row, at, link.seen_up)
     model = _head_model(w, b, i)
     for p in range(precisions):
         share = 0.0

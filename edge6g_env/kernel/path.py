@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import air, costing, memory
+from edge6g_env.kernel import air, costing, memory, requeue
 from edge6g_env.kernel.ledger import end_job, release
-from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, normal
+from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, FOR_XN_DELAY, normal
 from edge6g_env.kernel.world import (
     ACTIVE,
     AT_CLOUD,
@@ -23,10 +23,11 @@ from edge6g_env.kernel.world import (
     INBOX,
     LINK,
     NODE_PREFILL,
+    RETURN,
     UPLINK,
 )
 
-_KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
+KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
 TOKEN_BYTES = 4.0  # a token id
 _EPSILON_S = 1e-12
 
@@ -62,13 +63,37 @@ def link_delay_s(w, job):
 
 
 @njit_inner
-def begin_setup(w, b, j, start_s):
-    """Start the setup pass of job j at its first part; after a preemption the prompt includes what was generated."""
+def is_cut_off(w, b, job):
+    """Whether the link between ingress and target is down."""
+    if not has_target(w, job):
+        return False
+    if to_cloud(w, job):
+        return w.node[b, job.ingress].backhaul_up == 0
+    return w.link[b, job.ingress, job.link].up == 0
+
+
+@njit_inner
+def _crossing_s(w, b, job):
+    """Delay in s of the job's next message to its target: lognormal, of the mean link_delay_s."""
+    setup = w.setup[0]
+    if to_cloud(w, job):
+        purpose, sigma = FOR_CLOUD_DELAY, setup.backhaul_delay_jitter
+    else:
+        purpose, sigma = FOR_XN_DELAY, setup.xn_delay_jitter
+    z = normal(w.episode[b].key, purpose, job.number, job.crossings)
+    job.crossings += 1
+    return link_delay_s(w, job) * math.exp(sigma * z - 0.5 * sigma * sigma)
+
+
+@njit_inner
+def begin_setup(w, b, j, start_s, sent_before):
+    """Start the setup pass of job j at its first part; after a preemption or a fault the prompt includes what was generated.
+    sent_before: the nodes know these tokens already."""
     job = w.job[b, j]
     job.clock_s, job.prefilled = start_s, 0.0
     if job.layer_1 > 0:
         _begin_device(w, b, job)
-    elif job.air_bytes > 0.0:  # recomputation: the nodes know the tokens
+    elif sent_before:
         _begin_node_parts(w, b, job)
     else:
         _begin_upload(w, b, job)
@@ -127,6 +152,9 @@ def _enter_inbox(w, b, job, part):
     """Queue at a node; a full inbox is tried again in the next substep."""
     i = memory.part_node(job, part)
     node = w.node[b, i]
+    if node.up == 0:
+        requeue.lose(w, b, job, part, job.clock_s)
+        return
     job.part, job.stage, job.stage_s, job.prefilled, job.admitted = part, NODE_PREFILL, job.clock_s, 0.0, 0
     if node.n_inbox == w.places.shape[3]:
         job.admitted = -1
@@ -172,14 +200,16 @@ def _first_token(w, job):
 
 @njit_inner
 def _deliver_first(w, b, job):
-    """Let the first token reach the UE at the job's clock, unless the downlink is down: then the next substep tries again."""
+    """Let the first token reach the UE at the job's clock, unless the downlink or a link is down: then the next substep tries again."""
     if job.first_token_s < 0.0 and _is_reachable(w, b, job):
         job.first_token_s = job.clock_s + _return_s(w, b, job, air.FIRST_TOKEN)
 
 
 @njit_inner
 def _is_reachable(w, b, job):
-    """Whether tokens reach the UE at the job's clock."""
+    """Whether tokens reach the UE at the job's clock: over the link, if there is one, and the air."""
+    if is_cut_off(w, b, job):
+        return False
     return not needs_upload(w, job) or air.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
 
 
@@ -196,14 +226,15 @@ def _return_s(w, b, job, message):
 
 @njit_inner
 def _arrive_at_target(w, b, job):
+    job.clock_s += _crossing_s(w, b, job)
+    episode = w.episode[b]
     if not to_cloud(w, job):
-        job.clock_s += w.setup[0].xn_delay_s
         _enter_inbox(w, b, job, 1)
         return
-    jitter = normal(w.episode[b].key, FOR_CLOUD_DELAY, job.number, 0)
-    job.clock_s += w.setup[0].backhaul_delay_s * math.exp(w.setup[0].delay_jitter * jitter)
+    if episode.cloud_up == 0:
+        requeue.lose(w, b, job, 1, job.clock_s)
+        return
     job.stage, job.stage_s = CLOUD_WAIT, job.clock_s
-    episode = w.episode[b]
     w.rows[b, AT_CLOUD, episode.n_cloud_wait] = job.row
     episode.n_cloud_wait += 1
 
@@ -373,16 +404,11 @@ def _preempt_youngest(w, b, i):
     if youngest < 0:
         return -1
     job = w.job[b, youngest]
-    memory.leave_nodes(w, b, youngest, job.clock_s)
+    release(w, b, youngest, job.clock_s)
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
-    job.kv_tokens = max(job.kv_tokens, job.setup_tokens + _KV_BLOCK_TOKENS)
+    job.kv_tokens = max(job.kv_tokens, job.setup_tokens + KV_BLOCK_TOKENS)
     w.episode[b].preempted += 1
-    if job.in_cloud == 1:
-        job.in_cloud = 0
-        if w.episode[b].cloud_running == w.setup[0].cloud_concurrency:
-            w.episode[b].cloud_free_s = job.clock_s
-        w.episode[b].cloud_running -= 1
-    begin_setup(w, b, youngest, job.clock_s)
+    begin_setup(w, b, youngest, job.clock_s, True)
     return youngest
 
 
@@ -391,7 +417,7 @@ def _grow_kv(w, b, j):
     """Reserve another block where the sequence has outgrown its reservation; False if the job itself was put back."""
     job = w.job[b, j]
     while job.prompt_tokens + job.done_tokens > job.kv_tokens:
-        wanted = job.kv_tokens + _KV_BLOCK_TOKENS
+        wanted = job.kv_tokens + KV_BLOCK_TOKENS
         for part in range(2):
             if (job.users_0 if part == 0 else job.users_1) == 0:
                 continue
@@ -451,6 +477,9 @@ def _advance_upload(w, b, job, t0, t1):
 @njit_inner
 def _advance_link(w, b, job, t0, t1):
     setup = w.setup[0]
+    if is_cut_off(w, b, job):
+        requeue.lose(w, b, job, 0, job.clock_s)
+        return
     if to_cloud(w, job):
         rate, transfers = setup.backhaul_rate_bit_s, w.node[b, job.ingress].n_backhaul
     else:
@@ -471,6 +500,9 @@ def _advance_link(w, b, job, t0, t1):
 def _advance_decode(w, b, j, t1):
     """Generate tokens until t1; what a finished job holds is free before its last token is delivered."""
     job = w.job[b, j]
+    if is_cut_off(w, b, job):  # its tokens wait for the repair
+        job.duty_0, job.duty_1, job.clock_s = 0.0, 0.0, t1
+        return
     _deliver_first(w, b, job)
     left = job.output_tokens - job.done_tokens
     if left > 0.0:
@@ -509,7 +541,7 @@ def _advance_downlink(w, b, j, t1):
 
 @njit_inner
 def advance(w, b, j, t0, t1):
-    """Advance job j to t1 through every stage that needs no node or cloud to act; True when it has finished."""
+    """Advance job j to t1 through every stage that needs no node or cloud to act; True when it is no longer under way."""
     job = w.job[b, j]
     while job.clock_s < t1 - _EPSILON_S:
         if job.stage == DEVICE:
@@ -523,6 +555,8 @@ def advance(w, b, j, t0, t1):
         elif job.stage == DOWNLINK:
             if _advance_downlink(w, b, j, t1):
                 return True
+        elif job.stage == RETURN:
+            return requeue.come_back(w, b, j, t1)
         elif job.stage == NODE_PREFILL and job.admitted < 0:
             job.clock_s = t1
             _enter_inbox(w, b, job, job.part)

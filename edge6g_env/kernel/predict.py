@@ -116,7 +116,7 @@ def _add_node_part(w, b, v, low, high, prompt, output, whole):
 def _add_device_part(w, b, job, v, layer_1, output):
     """Add the device's part: it reads its layers from storage, and shares its time among the jobs it has."""
     setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
-    prompt, jobs = job.prompt_tokens, ue.device_jobs + 1
+    prompt, jobs = job.setup_tokens, ue.device_jobs + 1
     with_head = layer_1 == w.model[v].layers
     load_s = path.device_load_s(w, ue, v, layer_1)
     compute_s = costing.whole_prompt_s(w, setup.ue_device, v, layer_1, prompt, with_head)
@@ -139,7 +139,7 @@ def _add_air(w, b, job, v, raw, output):
         _MIN_RATE_BIT_S, air.expected_downlink_bit_s(w, b, job.ue)
     )
     hop_s = path.hop_s(w, b, job)
-    sent_bytes = costing.prompt_bytes(w, job, v, job.prompt_tokens, raw)
+    sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, raw)
     send_s = 8.0 * sent_bytes / up
     forecast.upload_s = band.uplink_access_s + send_s + hop_s
     forecast.time_s += forecast.upload_s + back_s + hop_s
@@ -158,7 +158,7 @@ def _add_link(w, b, job, v, layer_2, in_cloud, output):
     setup, forecast = w.setup[0], w.forecast[b]
     delay_s = setup.backhaul_delay_s if in_cloud else setup.xn_delay_s
     rate = setup.backhaul_rate_bit_s if in_cloud else setup.xn_rate_bit_s
-    sent_bytes = costing.prompt_bytes(w, job, v, job.prompt_tokens, layer_2 == 0)
+    sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, layer_2 == 0)
     forecast.time_s += 2.0 * delay_s + 8.0 * sent_bytes / rate
     if layer_2 > 0:
         forecast.token_s += 2.0 * delay_s + 8.0 * w.model[v].boundary_bytes / rate
@@ -170,7 +170,7 @@ def _add_link(w, b, job, v, layer_2, in_cloud, output):
 def _add_cloud_part(w, b, i, job, v, layer_2, output, sent_bytes):
     """Add the cloud's part: its wait as this node last met it, its batch, its price list."""
     setup, service, forecast = w.setup[0], w.service[job.service], w.forecast[b]
-    prompt, layers = job.prompt_tokens, w.model[v].layers - layer_2
+    prompt, layers = job.setup_tokens, w.model[v].layers - layer_2
     share, device = layers / w.model[v].layers, setup.cloud_device
     wait_s = w.node[b, i].cloud_seen_wait_s
     compute_s = costing.whole_prompt_s(w, device, v, layers, prompt, True)
@@ -201,7 +201,7 @@ def _forecast(w, b, i, job, c, target):
     """Fill w.forecast[b] for action c, part by part along the way."""
     v, forecast = dispatch.variant_of(w, job, c), w.forecast[b]
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    prompt, output = job.prompt_tokens, w.service[job.service].mean_output_tokens
+    prompt, output = job.setup_tokens, dispatch.expected_output(w, job)
     raw, in_cloud = layer_1 == 0, target == w.node.shape[1]
     whole = raw and (layer_2 == 0 or layer_2 == total)
     _clear(forecast)
@@ -245,12 +245,17 @@ def candidate(w, b, i, j, c, row):
     forecast, total = w.forecast[b], w.model[v].layers
     layer_1, layer_2, in_cloud = w.action_layers[c, v, 0], w.action_layers[c, v, 1], target == w.node.shape[1]
     exposure = 1.0 if layer_1 == 0 else 0.0
-    ttft_s = w.episode[b].now_s - job.arrival_s + forecast.time_s
-    late = timeliness(service, ttft_s, forecast.token_s)
+    output = dispatch.expected_output(w, job)
+    ttft_s, tpot_s = w.episode[b].now_s - job.arrival_s + forecast.time_s, forecast.token_s
+    end_s = ttft_s + output * tpot_s  # since the arrival
+    if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
+        ttft_s = job.first_token_s - job.arrival_s
+        tpot_s = (end_s - ttft_s) / (job.done_tokens + output)
+    late = timeliness(service, ttft_s, tpot_s)
     cost = setup.price_per_usd * forecast.price_usd + setup.energy_per_j * forecast.energy_j
     cost += service.exposure_cost * exposure
     utility = w.model[v].quality * late - cost
-    if ttft_s + service.mean_output_tokens * forecast.token_s > service.expire_s:
+    if end_s > service.expire_s:
         utility = -setup.expired_cost - cost
     row[0], row[1] = 0.0, 0.0
     row[2] = 1.0 if route == LOCAL else 0.0
@@ -260,7 +265,7 @@ def candidate(w, b, i, j, c, row):
     row[6] = (layer_2 - layer_1) / total
     row[7] = (total - layer_2) / total if target >= 0 else 0.0
     row[8] = w.action[c].precision
-    row[9], row[10] = ttft_s, forecast.token_s
+    row[9], row[10] = ttft_s, tpot_s
     row[11], row[12], row[13] = forecast.load_s, forecast.wait_s, forecast.upload_s
     row[14], row[15], row[16] = forecast.busy_s, forecast.energy_j, 1000.0 * forecast.price_usd
     row[17], row[18] = w.model[v].quality, late

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import air, checks, dispatch, engine, handover, memory, mobility, path, traffic
+from edge6g_env.kernel import air, checks, dispatch, engine, faults, handover, memory, mobility, path, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.rng import world_key
-from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, CUT, DISPATCH, EXPIRED, OWN_REWARD, SPARE
+from edge6g_env.kernel.world import ACTIVE, CUT, DISPATCH, EXPIRED, OWN_REWARD, SPARE
 
 
 @njit_inner
@@ -38,20 +38,25 @@ def _substep(w, b, t0, t1):
 
 
 @njit_inner
-def _is_over_age(w, b, j, now_s):
-    job = w.job[b, j]
-    return now_s >= job.arrival_s + w.service[job.service].expire_s
+def _advance_world(w, b, t0, t1):
+    """Go from t0 to t1 in one substep, or in several that end where a part fails or is repaired."""
+    episode = w.episode[b]
+    while episode.next_fault_s <= t1:
+        fault_s = episode.next_fault_s
+        if fault_s > t0:
+            episode.now_s = t0
+            _substep(w, b, t0, fault_s)
+            t0 = fault_s
+        faults.change_parts(w, b, fault_s)
+    if t0 < t1:
+        episode.now_s = t0
+        _substep(w, b, t0, t1)
 
 
 @njit_inner
-def _leave_cloud_wait(w, b, j):
-    episode = w.episode[b]
-    kept = 0
-    for place in range(episode.n_cloud_wait):
-        if w.rows[b, AT_CLOUD, place] != j:
-            w.rows[b, AT_CLOUD, kept] = w.rows[b, AT_CLOUD, place]
-            kept += 1
-    episode.n_cloud_wait = kept
+def _is_over_age(w, b, j, now_s):
+    job = w.job[b, j]
+    return now_s >= job.arrival_s + w.service[job.service].expire_s
 
 
 @njit_inner
@@ -62,7 +67,6 @@ def _sweep(w, b, now_s, everything):
         j = w.rows[b, ACTIVE, place]
         if everything or _is_over_age(w, b, j, now_s):
             expires = not everything or is_measured(w, w.job[b, j].arrival_s)
-            _leave_cloud_wait(w, b, j)
             end_job(w, b, j, EXPIRED if expires else CUT, now_s)
             _drop_active(w, b, place)
         else:
@@ -89,8 +93,7 @@ def _slot(w, b, idle):
         dispatch.act(w, b, i, 0 if idle else w.actions[b, i], start_s)
     for n in range(setup.n_substeps):
         t0 = start_s + n * setup.slot_s / setup.n_substeps
-        episode.now_s = t0
-        _substep(w, b, t0, start_s + (n + 1) * setup.slot_s / setup.n_substeps)
+        _advance_world(w, b, t0, start_s + (n + 1) * setup.slot_s / setup.n_substeps)
     episode.slot += 1
     end_s = episode.slot * setup.slot_s
     episode.now_s = end_s
@@ -108,9 +111,10 @@ def _start_episode(w, b):
     episode = w.episode[b]
     episode.key = world_key(episode.seed, episode.episode)
     episode.slot, episode.now_s, episode.n_active, episode.next_job, episode.reports = 0, 0.0, 0, 0, -1
-    episode.cloud_running, episode.cloud_free_s, episode.n_cloud_wait = 0, 0.0, 0
+    episode.cloud_running, episode.cloud_free_s, episode.n_cloud_wait, episode.cloud_up = 0, 0.0, 0, 1
     episode.arrived, episode.finished, episode.rejected, episode.expired, episode.failed = 0, 0, 0, 0, 0
     episode.preempted, episode.handovers, episode.ping_pongs, episode.error = 0, 0, 0, 0
+    episode.outages, episode.requeued = 0, 0
     episode.measure_step, episode.csi_step, episode.interference_step = 0, -1, -1
     n_free = w.job.shape[1] - 1
     episode.n_free = n_free
@@ -127,23 +131,21 @@ def _start_episode(w, b):
         handover.attach(w, b, u)
     air.estimate_channels(w, b, 0.0)
     traffic.start_arrivals(w, b)
+    faults.start_faults(w, b)
     exchange_reports(w, b)
 
 
 @njit_inner
 def _empty_node(w, b, i):
     node = w.node[b, i]
-    node.n_queue, node.n_inbox, node.n_admitted, node.kv_bytes, node.weight_bytes = 0, 0, 0, 0.0, 0.0
-    node.load_variant, node.load_end_s, node.chunk_job, node.prefill_free_s = -1, 0.0, -1, 0.0
-    node.cycle_s, node.decode_rate, node.prefill_share, node.backlog_s = 0.0, 0.0, 0.0, 0.0
-    node.n_senders, node.n_backhaul, node.cloud_seen_wait_s, node.shown = 0, 0, 0.0, 1
+    memory.empty_server(w, b, i, 0.0)
+    node.n_queue, node.n_senders, node.n_backhaul, node.shown, node.up, node.backhaul_up = 0, 0, 0, 1, 1, 1
+    node.cloud_seen_wait_s, node.cloud_seen_s, node.cloud_seen_up = 0.0, 0.0, 1
     node.interferer, node.interferer_draw, node.uplink_load, node.interference_mw_hz = -1, 0, 0.0, 0.0
-    node.decided, node.action_effect, node.cloud_seen_s = 0, 0, 0.0
-    node.free_bytes = node.usable_bytes
+    node.decided, node.action_effect = 0, 0
+    for k in range(w.link.shape[2]):
+        w.link[b, i, k].up = 1
     for v in range(w.variant.shape[2]):
-        variant = w.variant[b, i, v]
-        variant.low, variant.high, variant.users, variant.last_used_s, variant.ready_s = 0, 0, 0, 0.0, 0.0
-        variant.tokens, variant.context_tokens, variant.share, variant.iteration_s = 0.0, 0.0, 0.0, 0.0
         if w.model[v].preload == 1:
             memory.preload(w, b, i, v)
 

@@ -88,7 +88,7 @@ def _arrive(w, b, u, s, row, arrival_s):
     job.stage, job.row, job.number, job.service, job.ue, job.ingress = QUEUED, j, number, s, u, i
     job.target, job.link, job.action, job.decided_slot = -1, -1, -1, -1
     job.variant = w.service[s].model * w.setup[0].n_precisions
-    job.layer_1, job.layer_2, job.part, job.admitted = 0, 0, 0, 0
+    job.layer_1, job.layer_2, job.part, job.admitted, job.crossings, job.retries = 0, 0, 0, 0, 0, 0
     job.users_0, job.users_1, job.on_device, job.in_cloud, job.raw_left = 0, 0, 0, 0, 0
     job.arrival_s, job.clock_s, job.decided_s = arrival_s, arrival_s, -1.0
     job.prompt_tokens, job.output_tokens = w.trace[row, 1], w.trace[row, 2]

@@ -2,7 +2,8 @@
 
 `job.left_bytes` below is `world.job[b, j].left_bytes` in the kernel and `world.job["left_bytes"]` outside it. Times are seconds
 since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE, J job rows, S services,
-V variants (a model at a precision), D devices, Z bands, C actions, Q places in a queue, G points of the token grid.
+V variants (a model at a precision), D devices, Z bands, C actions, Q places in a queue, P parts that can fail, E changes by planned
+outages, G points of the token grid.
 """
 
 from __future__ import annotations
@@ -13,8 +14,19 @@ from typing import NamedTuple
 import numpy as np
 
 # --- stages of a job ------------------------------------------------------------------------------------------------
-FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK = range(9)
-STAGE_NAMES = ("free", "queued", "device", "uplink", "node_prefill", "link", "cloud_wait", "decode", "downlink")
+FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN = range(10)
+STAGE_NAMES = (
+    "free",
+    "queued",
+    "device",
+    "uplink",
+    "node_prefill",
+    "link",
+    "cloud_wait",
+    "decode",
+    "downlink",
+    "return",
+)
 
 # --- how a job ended ------------------------------------------------------------------------------------------------
 FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)
@@ -41,6 +53,11 @@ ACTION_EFFECTS = (
     "refused: the device cannot hold its part",
     "refused: the device is busy with another model",
     "refused: the node cannot hold its part",
+    "refused: the node is down",
+    "refused: the link is down",
+    "refused: the neighbour is reported down",
+    "refused: the backhaul is down",
+    "refused: the cloud is reported down",
 )
 (
     DONE,
@@ -51,7 +68,16 @@ ACTION_EFFECTS = (
     DEVICE_TOO_SMALL,
     DEVICE_BUSY,
     NODE_TOO_SMALL,
+    NODE_DOWN,
+    LINK_DOWN,
+    NEIGHBOUR_DOWN,
+    BACKHAUL_DOWN,
+    CLOUD_DOWN,
 ) = range(len(ACTION_EFFECTS))
+
+# --- parts that can fail ---------------------------------------------------------------------------------------------
+NODE_FAULT, XN_FAULT, BACKHAUL_FAULT, CLOUD_FAULT = range(4)
+FAULT_KINDS = ("node", "xn", "backhaul", "cloud")
 
 # --- terms of the reward and costs beside it ---------------------------------------------------------------------------
 REWARD_TERMS = ("answer", "price", "energy", "exposure", "rejected", "expired", "failed")
@@ -119,16 +145,18 @@ SETUP_FIELDS: Rows = (
     ("street_spacing_m", "f8", "m", "street grid: from street to street"),
     ("ue_device", "i8", "D", "device of the UEs"),
     ("xn_rate_bit_s", "f8", "bit/s", "rate of a link between neighbours"),
-    ("xn_delay_s", "f8", "s", "one-way delay between neighbours"),
+    ("xn_delay_s", "f8", "s", "mean one-way delay between neighbours"),
+    ("xn_delay_jitter", "f8", "1", "sigma of the log of a message's delay there"),
     ("backhaul_rate_bit_s", "f8", "bit/s", "rate of a node's backhaul"),
-    ("backhaul_delay_s", "f8", "s", "one-way delay to the cloud"),
-    ("delay_jitter", "f8", "1", "sigma of the log of a cloud message's delay"),
+    ("backhaul_delay_s", "f8", "s", "mean one-way delay to the cloud"),
+    ("backhaul_delay_jitter", "f8", "1", "sigma of the log of a message's delay there"),
     ("cloud_device", "i8", "D", "accelerator of the cloud"),
     ("cloud_concurrency", "i8", "job", "requests the cloud serves at a time"),
     ("cloud_batch", "f8", "job", "batch in which the cloud decodes"),
     ("token_budget", "f8", "token", "most tokens of an iteration with a prefill chunk"),
     ("max_batch", "i8", "job", "most sequences admitted at a node"),
     ("load_overhead_s", "f8", "s", "fixed part of loading weights"),
+    ("fault_retries", "i8", "1", "how often a job is put back after a fault before it fails"),
     ("trace_replay", "i8", "0/1", "arrivals: 1 replays the traces, 0 draws a Poisson process"),
     ("rate_jobs_s", "f8", "1/s", "arrivals of the whole world"),
     ("price_per_usd", "f8", "1/USD", "reward lost for a dollar"),
@@ -156,6 +184,9 @@ EPISODE_FIELDS: Rows = (
     ("cloud_running", "i8", "job", "jobs in service at the cloud"),
     ("cloud_free_s", "f8", "s", "when a full cloud last had a place again"),
     ("n_cloud_wait", "i8", "job", "jobs that wait for the cloud"),
+    ("cloud_up", "i8", "0/1", "the cloud serves"),
+    ("next_fault_s", "f8", "s", "when the next part fails or is repaired"),
+    ("next_outage", "i8", "1", "row of outage that comes next"),
     ("arrived", "i8", "job", "jobs that arrived"),
     ("finished", "i8", "job", "jobs that finished"),
     ("rejected", "i8", "job", "jobs that were rejected"),
@@ -167,6 +198,8 @@ EPISODE_FIELDS: Rows = (
     ("measure_step", "i8", "1", "measurement periods that have passed"),
     ("csi_step", "i8", "1", "periods of the channel estimate that have passed"),
     ("interference_step", "i8", "1", "fading grid step of the uplink interference, -1: none"),
+    ("outages", "i8", "1", "failures of a part"),
+    ("requeued", "i8", "1", "jobs put back in their queue after a fault"),
     ("n_outcomes", "i8", "job", "rows of outcome that are filled"),
     ("chosen", "i8", "0/1", "to be reset by the next call of reset"),
     ("truncated", "i8", "0/1", "the episode ended in the last step"),
@@ -258,6 +291,8 @@ NODE_FIELDS: Rows = (
     ("x_m", "f8", "m", "position"),
     ("y_m", "f8", "m", "position"),
     ("usable_bytes", "f8", "B", "memory for weights and KV"),
+    ("up", "i8", "0/1", "its server runs"),
+    ("backhaul_up", "i8", "0/1", "its backhaul carries"),
     ("n_queue", "i8", "job", "jobs that wait for a decision"),
     ("n_inbox", "i8", "job", "jobs at this node that wait for weights, KV or prefill"),
     ("n_admitted", "i8", "job", "sequences that hold KV memory here"),
@@ -287,6 +322,7 @@ NODE_FIELDS: Rows = (
     ("n_backhaul", "i8", "job", "transfers on the backhaul"),
     ("cloud_seen_wait_s", "f8", "s", "wait of this node's last job at the cloud"),
     ("cloud_seen_s", "f8", "s", "when that was seen"),
+    ("cloud_seen_up", "i8", "0/1", "the cloud answered when this node last heard of it"),
     ("shown", "i8", "0/1", "mask and candidates show a job"),
     ("decided", "i8", "0/1", "the last slot decided about a job"),
     ("action_effect", "i8", "id", "what became of the last slot's action"),
@@ -308,9 +344,11 @@ VARIANT_FIELDS: Rows = (
 
 LINK_FIELDS: Rows = (
     ("peer", "i8", "N", "the neighbour, -1: none"),
+    ("up", "i8", "0/1", "it carries, as both ends know at once"),
     ("n_transfers", "i8", "job", "transfers under way"),
     ("report_s", "f8", "s", "when the report was made"),
     ("sent_since", "i8", "job", "jobs sent there since that report"),
+    ("seen_up", "i8", "0/1", "peer's server runs, by the report or by a job that came back"),
     ("seen_queue", "i8", "job", "peer's queue in the report"),
     ("seen_inbox", "i8", "job", "peer's inbox in the report"),
     ("seen_admitted", "i8", "job", "peer's sequences in the report"),
@@ -414,6 +452,26 @@ SERVICE_FIELDS: Rows = (
     ("usd_per_output_token", "f8", "USD", "cloud price of an output token"),
 )
 
+OUTAGE_FIELDS: Rows = (
+    ("at_s", "f8", "s", "when it begins or ends, ascending"),
+    ("part", "i8", "P", "part that is meant"),
+    ("change", "i8", "1", "1 begins, -1 ends"),
+)
+
+FAULT_FIELDS: Rows = (
+    ("kind", "i8", "id", "see FAULT_KINDS"),
+    ("node", "i8", "N", "its node, of a link the end that comes first, -1: the cloud"),
+    ("peer", "i8", "N", "other end of a link, -1: none"),
+    ("owner", "i8", "1", "address of its random numbers"),
+    ("mtbf_s", "f8", "s", "mean time between a repair and the next failure, 0: planned outages only"),
+    ("mttr_s", "f8", "s", "mean time to repair"),
+    ("up", "i8", "0/1", "it works: neither failed by chance nor by plan"),
+    ("broken", "i8", "0/1", "failed by chance"),
+    ("planned", "i8", "1", "planned outages in force"),
+    ("changes", "i8", "1", "failures and repairs by chance, address of the next one's random number"),
+    ("next_s", "f8", "s", "next failure or repair by chance"),
+)
+
 REPLAY_FIELDS: Rows = (
     ("next_row", "i8", "row", "rows replayed, counted on over the end of the trace"),
     ("first_row", "i8", "row", "where the episode starts in the trace"),
@@ -433,7 +491,7 @@ JOB_FIELDS: Rows = (
     ("action", "i8", "C", "the decision, -1: none"),
     ("layer_1", "i8", "layer", "layers [0, layer_1) run on the device"),
     ("layer_2", "i8", "layer", "layers [layer_1, layer_2) run at the ingress node, the rest at the target"),
-    ("part", "i8", "id", "node part in prefill, 0: ingress, 1: target"),
+    ("part", "i8", "id", "part in prefill, or lost by a fault, 0: at the ingress, 1: at the target"),
     ("admitted", "i8", "0/1", "holds weights and KV at the node of its inbox"),
     ("users_0", "i8", "0/1", "counted as user of the weights at the ingress"),
     ("users_1", "i8", "0/1", "counted as user of the weights at the target"),
@@ -465,6 +523,8 @@ JOB_FIELDS: Rows = (
     ("backhaul_bytes", "f8", "B", "bytes over the backhaul"),
     ("xn_bytes", "f8", "B", "bytes between nodes"),
     ("raw_left", "i8", "0/1", "the raw prompt left the device"),
+    ("crossings", "i8", "1", "messages to a target, address of their random numbers"),
+    ("retries", "i8", "1", "how often it was put back after a fault"),
 )
 
 OUTCOME_FIELDS: Rows = (
@@ -490,6 +550,7 @@ OUTCOME_FIELDS: Rows = (
     ("air_bytes", "f8", "B", "bytes over the air"),
     ("backhaul_bytes", "f8", "B", "bytes over the backhaul"),
     ("raw_left", "i8", "0/1", "the raw prompt left the device"),
+    ("retries", "i8", "1", "how often it was put back after a fault"),
 )
 
 
@@ -541,6 +602,7 @@ SEEN_DTYPE = record(SEEN_FIELDS)
 UE_DTYPE = record(UE_FIELDS)
 CELL_DTYPE = record(CELL_FIELDS)
 SERVICE_DTYPE = record(SERVICE_FIELDS)
+OUTAGE_DTYPE, FAULT_DTYPE = record(OUTAGE_FIELDS), record(FAULT_FIELDS)
 REPLAY_DTYPE = record(REPLAY_FIELDS)
 JOB_DTYPE = record(JOB_FIELDS)
 OUTCOME_DTYPE = record(OUTCOME_FIELDS)
@@ -561,6 +623,8 @@ ENTITIES: dict[str, Rows] = {
     "ue": UE_FIELDS,
     "cell": CELL_FIELDS,
     "service": SERVICE_FIELDS,
+    "outage": OUTAGE_FIELDS,
+    "fault": FAULT_FIELDS,
     "replay": REPLAY_FIELDS,
     "job": JOB_FIELDS,
     "outcome": OUTCOME_FIELDS,
@@ -586,6 +650,7 @@ class World(NamedTuple):
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
     limits: np.ndarray  # (observation + candidate entries, 2) low, high
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
+    outage: np.recarray  # (E,) OUTAGE beginnings and ends of planned outages
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
     episode: np.recarray  # (B,) EPISODE
     counters: np.recarray  # (B,) COUNTER
@@ -597,6 +662,7 @@ class World(NamedTuple):
     cell: np.recarray  # (B, U + 1, M) CELL, nearest first; the last row is scratch
     tap: np.ndarray  # (B, U, 4, 8) fading taps of the serving link: real part, imaginary part, power with the ray, the same a step before
     replay: np.recarray  # (B, S) REPLAY
+    fault: np.recarray  # (B, P) FAULT parts that can fail
     job: np.recarray  # (B, J) JOB
     rows: np.ndarray  # (B, 3, J) int64 job rows: dispatched, a stack of free ones, waiting for the cloud
     places: np.ndarray  # (B, N, 2, Q) int64 job rows at a node: to be decided, waiting for weights, KV or prefill

@@ -7,14 +7,17 @@ import pytest
 
 from agents.policy import make_rule, rule_names, start
 from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel.world import ACTION_EFFECTS
+from edge6g_env.kernel.world import ACTION_EFFECTS, FAULT_KINDS
 
 NUM_WORLDS, STEPS = 3, 150
+ALL_FAILS = {f"faults.{kind}_{what}_s": s for kind in FAULT_KINDS for what, s in (("mtbf", 3.0), ("mttr", 1.0))}
 
 
+@pytest.mark.parametrize("faults", [{}, ALL_FAILS], ids=["sound", "failing"])
 @pytest.mark.parametrize("name", rule_names())
-def test_every_action_is_legal_and_every_job_is_decided(name: str):
-    env = BatchEnv("tiny", NUM_WORLDS, observe="candidates", skip_idle=True)
+def test_every_action_is_legal_and_every_job_is_decided(name: str, faults: dict[str, float]):
+    """debug=True asserts after every slot that no job is lost and what is down holds nothing."""
+    env = BatchEnv("tiny", NUM_WORLDS, observe="candidates", skip_idle=True, debug=True, **faults)
     policy, rng = make_rule(name, env.layout), np.random.default_rng(1)
     start(policy, NUM_WORLDS)
     obs, decided = env.reset(seed=11), 0
@@ -26,4 +29,7 @@ def test_every_action_is_legal_and_every_job_is_decided(name: str):
         decided += int(waits.sum())
         obs, _, _, _, info = env.step(actions)
         assert {ACTION_EFFECTS[effect] for effect in np.unique(np.asarray(info["action_effect"]))} == {"done"}
+        n = env.counters()
+        assert (n.arrived == n.finished + n.rejected + n.expired + n.failed + n.in_flight).all()
     assert decided >= STEPS * NUM_WORLDS // 2
+    assert (env.world.episode["outages"].sum() > 0) == bool(faults)

@@ -23,21 +23,22 @@ def leaves(data, prefix=""):
 @pytest.mark.parametrize("name", edge6g_env.scenarios())
 def test_a_shipped_scenario_is_what_its_file_says(name, text_of):
     scenario, data = load_scenario(name), tomllib.loads(text_of(name))
-    assert leaves(scenario.model_dump(mode="json")) == leaves(data)
+    assert leaves(scenario.model_dump(mode="json", exclude_unset=True)) == leaves(data)
     assert scenario.name == name
     assert scenario.id == f"{name.replace('-', '_')}_v{data['version']}"
     assert scenario.num_ues == data["nodes"]["count"] * data["ues"]["per_node"]
     assert set(scenario.models) == {service["model"] for service in data["service"]}
 
 
-def test_tiny_campus_and_azure_ship():
-    assert {"tiny", "campus", "azure"} <= set(edge6g_env.scenarios())
+def test_tiny_campus_azure_and_blackout_ship():
+    assert {"tiny", "campus", "azure", "blackout"} <= set(edge6g_env.scenarios())
 
 
 def test_an_empty_file_lists_everything_that_is_missing(tmp_path, refusal):
     path = tmp_path / "empty.toml"
     path.write_text("")
-    expected = [f"empty.toml: {name}: missing" for name in Scenario.model_fields]
+    expected = [f"empty.toml: {name}: missing" for name, field in Scenario.model_fields.items() if field.is_required()]
+    assert len(expected) == len(Scenario.model_fields) - 1  # all but faults
     assert sorted(refusal(path)) == sorted(expected)
 
 
@@ -117,6 +118,36 @@ def test_every_key_of_the_file_is_required(text_of, tmp_path):
         ('environment = "UMi-StreetCanyon"', 'environment = "UMi-Street"', "did you mean UMi-StreetCanyon?"),
         ('device = "phone-snapdragon-8gen3"', 'device = "phone-snapdragon-9"', "phone-snapdragon"),
         ('name = "tiny"', 'name = "Tiny World"', "name = 'Tiny World'"),
+        ("[arrivals]", "[faults]\nnode_mtbf_s = 5.0\n[arrivals]", "faults: node_mtbf_s and node_mttr_s go together"),
+        ("[arrivals]", "[faults]\nxn_mttr_s = 5.0\n[arrivals]", "faults: xn_mtbf_s and xn_mttr_s go together"),
+        ("[arrivals]", "[faults]\nnod_mtbf_s = 5.0\n[arrivals]", "unknown key; did you mean node_mtbf_s?"),
+        ("[arrivals]", "[faults]\nretries = -1\n[arrivals]", "faults.retries = -1"),
+        (
+            "[arrivals]",
+            '[[faults.outage]]\nkind = "node"\nnodes = [1]\nstart_s = 2.0\nend_s = 2.0\n[arrivals]',
+            "faults.outage[0]: end_s must be more than start_s",
+        ),
+        (
+            "[arrivals]",
+            '[[faults.outage]]\nkind = "nod"\nnodes = [1]\nstart_s = 2.0\nend_s = 3.0\n[arrivals]',
+            "faults.outage[0].kind = 'nod'",
+        ),
+        (
+            "[arrivals]",
+            '[[faults.outage]]\nkind = "backhaul"\nnodes = [0, 3]\nstart_s = 2.0\nend_s = 3.0\n[arrivals]',
+            "faults.outage[0].nodes: there is no node 3, only 0 to 2",
+        ),
+        (
+            "[arrivals]",
+            '[[faults.outage]]\nkind = "xn"\nnodes = [1]\nstart_s = 2.0\nend_s = 3.0\n[arrivals]',
+            "faults.outage[0]: an outage of kind xn takes at least 2 different nodes",
+        ),
+        (
+            "[arrivals]",
+            '[[faults.outage]]\nkind = "cloud"\nnodes = [1]\nstart_s = 2.0\nend_s = 3.0\n[arrivals]',
+            "faults.outage[0]: an outage of kind cloud takes no nodes",
+        ),
+        ("delay_jitter = 0.25", "", "xn.delay_jitter: missing"),
     ],
 )
 def test_a_slip_is_named_with_file_key_and_what_would_be_right(old, new, line, spoiled, refusal):
@@ -173,6 +204,18 @@ def test_a_list_of_services_is_replaced_as_a_whole():
     assert len(load_scenario("tiny", service=[service]).service) == 1
 
 
+def test_without_the_table_nothing_fails_and_its_keys_may_be_left_out():
+    plain = load_scenario("tiny")
+    assert plain.faults.outage == []
+    assert all(plain.faults.mean_times_s(kind) == (0.0, 0.0) for kind in ("node", "xn", "backhaul", "cloud"))
+    some = load_scenario("tiny", **{"faults.node_mtbf_s": 50.0, "faults.node_mttr_s": 5.0})
+    assert some == load_scenario("tiny", faults={"node_mtbf_s": 50.0, "node_mttr_s": 5.0})
+    assert some == load_scenario(plain, **{"faults.node_mtbf_s": 50.0, "faults.node_mttr_s": 5.0})
+    assert some.faults.mean_times_s("node") == (50.0, 5.0)
+    assert some.faults.mean_times_s("cloud") == (0.0, 0.0)
+    assert some.fingerprint != plain.fingerprint
+
+
 def test_a_scenario_cannot_be_changed():
     scenario = load_scenario("tiny")
     with pytest.raises(ValueError, match="frozen"):
@@ -195,7 +238,7 @@ def test_the_fingerprint_changes_with_any_number_and_with_nothing_else():
     prints = {scenario.fingerprint}
     assert load_scenario("tiny").fingerprint == scenario.fingerprint
     changed = 0
-    for key, value in leaves(scenario.model_dump(mode="json")).items():
+    for key, value in leaves(scenario.model_dump(mode="json", exclude_unset=True)).items():
         other = {"time.slot_s": 0.01, "time.episode_s": 50.0}.get(key, altered(value))  # an episode is whole slots
         if other is None:
             continue

@@ -13,7 +13,7 @@ TOP, ENTRIES, FEATURES = 3, 2, 4
 def taken(decisions, keys):
     """Add decisions whose arrays all hold a number made from their key; returns those numbers."""
     keys = np.array(keys)
-    tag = (keys @ [10_000, 100, 1]).astype(np.float32)
+    tag = (keys @ [100, 1]).astype(np.float32)
     decisions.add(
         keys,
         np.repeat(tag[:, None], ENTRIES, 1),
@@ -27,11 +27,10 @@ def taken(decisions, keys):
 
 
 def outcomes(*rows):
-    """Outcome rows (world, agent, slot, worth, phase)."""
+    """Outcome rows (world, job, worth, phase)."""
     out = np.zeros(len(rows), OUTCOME_DTYPE)
-    for n, (world, agent, slot, worth, phase) in enumerate(rows):
-        out[n]["world"], out[n]["agent"], out[n]["slot"] = world, agent, slot
-        out[n]["worth"], out[n]["phase"] = worth, phase
+    for n, row in enumerate(rows):
+        out[n]["world"], out[n]["job"], out[n]["worth"], out[n]["phase"] = row
     return out
 
 
@@ -42,10 +41,10 @@ def decisions():
 
 def test_late_outcomes_find_their_decision(decisions):
     """Three decisions end in another order than they were taken, one of them two updates later."""
-    a, b, c = taken(decisions, [(0, 1, 5), (0, 1, 6), (2, 0, 5)])
+    a, b, c = taken(decisions, [(0, 5), (0, 6), (2, 5)])
     assert len(decisions) == 0
-    decisions.credit(outcomes((2, 0, 5, 0.7, FINISHED)))
-    decisions.credit(outcomes((0, 1, 5, -0.1, REJECTED)))
+    decisions.credit(outcomes((2, 5, 0.7, FINISHED)))
+    decisions.credit(outcomes((0, 5, -0.1, REJECTED)))
     batch = decisions.take()
     assert batch.context[:, 0].tolist() == [c, a]
     assert batch.worth.tolist() == pytest.approx([0.7, -0.1])
@@ -53,8 +52,8 @@ def test_late_outcomes_find_their_decision(decisions):
     assert batch.log_prob.tolist() == [-c, -a]
     assert batch.value.tolist() == [c / 2.0, a / 2.0]
     assert len(decisions) == 0
-    taken(decisions, [(1, 1, 1)])
-    decisions.credit(outcomes((0, 1, 6, 0.3, FINISHED)))
+    taken(decisions, [(1, 1)])
+    decisions.credit(outcomes((0, 6, 0.3, FINISHED)))
     late = decisions.take()
     assert late.context[:, 0].tolist() == [b]
     assert late.worth.tolist() == pytest.approx([0.3])
@@ -62,37 +61,48 @@ def test_late_outcomes_find_their_decision(decisions):
 
 
 def test_a_cut_job_has_no_outcome_and_gives_its_place_back(decisions):
-    taken(decisions, [(0, 0, n) for n in range(6)])
-    decisions.credit(outcomes(*((0, 0, n, 9.0, CUT) for n in range(6))))
+    taken(decisions, [(0, n) for n in range(6)])
+    decisions.credit(outcomes(*((0, n, 9.0, CUT) for n in range(6))))
     assert len(decisions) == 0
     assert len(decisions.take().worth) == 0
-    taken(decisions, [(0, 0, n) for n in range(6)])  # all places are free again, under the same keys too
-    decisions.credit(outcomes((0, 0, 3, 1.0, FINISHED)))
+    taken(decisions, [(0, n) for n in range(6)])  # all places are free again, under the same keys too
+    decisions.credit(outcomes((0, 3, 1.0, FINISHED)))
     assert decisions.take().context[:, 0].tolist() == [3.0]
 
 
 def test_places_are_reused_and_a_batch_keeps_its_numbers(decisions):
     batches = []
     for n in range(50):  # far more than there are places
-        taken(decisions, [(n % 3, 1, n)])
-        decisions.credit(outcomes((n % 3, 1, n, float(n), FINISHED)))
+        taken(decisions, [(n % 3, n)])
+        decisions.credit(outcomes((n % 3, n, float(n), FINISHED)))
         batches.append(decisions.take())
     assert [batch.worth.tolist() for batch in batches] == [[float(n)] for n in range(50)]
-    assert [batch.context[0, 0].item() for batch in batches] == [float(n % 3 * 10_000 + 100 + n) for n in range(50)]
+    assert [batch.context[0, 0].item() for batch in batches] == [float(n % 3 * 100 + n) for n in range(50)]
 
 
 def test_no_place_left_is_said(decisions):
-    taken(decisions, [(0, 0, n) for n in range(6)])
+    taken(decisions, [(0, n) for n in range(6)])
     with pytest.raises(RuntimeError, match="places"):
-        taken(decisions, [(0, 0, 6)])
+        taken(decisions, [(0, 6)])
 
 
 def test_outcomes_of_others_are_left_alone(decisions):
-    """Jobs that expired undecided (slot -1), decisions of other agents, the same outcome twice."""
-    (tag,) = taken(decisions, [(0, 1, 5)])
-    decisions.credit(outcomes((0, 1, -1, 1.0, FINISHED), (0, 0, 5, 1.0, FINISHED), (1, 1, 5, 1.0, FINISHED)))
+    """Jobs that expired undecided, those of other worlds, the same outcome twice."""
+    (tag,) = taken(decisions, [(0, 5)])
+    decisions.credit(outcomes((0, 4, 1.0, FINISHED), (1, 5, 1.0, FINISHED)))
     assert len(decisions) == 0
-    decisions.credit(outcomes((0, 1, 5, 0.5, FINISHED), (0, 1, 5, 0.9, FINISHED)))
+    decisions.credit(outcomes((0, 5, 0.5, FINISHED), (0, 5, 0.9, FINISHED)))
     batch = decisions.take()
     assert batch.context[:, 0].tolist() == [tag]
     assert batch.worth.tolist() == [0.5]
+
+
+def test_a_job_that_was_put_back_credits_each_decision_about_it(decisions):
+    """Two decisions about job 5, then one about job 6 that is cut: both of the first bear the worth, all places come back."""
+    (first,) = taken(decisions, [(0, 5)])
+    second, _ = taken(decisions, [(0, 5), (0, 6)])
+    decisions.credit(outcomes((0, 5, 0.4, FINISHED), (0, 6, 0.9, CUT)))
+    batch = decisions.take()
+    assert batch.context[:, 0].tolist() == [first, second]
+    assert batch.worth.tolist() == pytest.approx([0.4, 0.4])
+    taken(decisions, [(1, n) for n in range(6)])

@@ -1,0 +1,123 @@
+"""Parts fail and are repaired: servers of nodes, Xn links, backhauls, the cloud.
+
+By chance, an alternating renewal process a part: times up and down are exponential with the means mtbf_s and mttr_s, and the process is
+stationary from the start, so a part is down for mttr_s / (mtbf_s + mttr_s) of the time (Barlow, Proschan: Mathematical Theory of
+Reliability, 1965, chapter 3). By plan: outages at given instants. A part is down while either says so. Instants belong to the part and the
+number of its change, not to slots, decisions or other parts.
+"""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import memory, requeue
+from edge6g_env.kernel.rng import FOR_FAULT, exponential, uniform
+from edge6g_env.kernel.world import ACTIVE, BACKHAUL_FAULT, CLOUD_WAIT, NODE_FAULT, XN_FAULT
+
+
+@njit_inner
+def start_faults(w, b):
+    """Draw which parts of world b are down as an episode starts; all of them were up before."""
+    key, episode = w.episode[b].key, w.episode[b]
+    for p in range(w.fault.shape[1]):
+        fault = w.fault[b, p]
+        fault.up, fault.planned, fault.broken, fault.changes, fault.next_s = 1, 0, 0, 0, math.inf
+        if fault.mtbf_s > 0.0:
+            down_share = fault.mttr_s / (fault.mtbf_s + fault.mttr_s)
+            fault.broken = 1 if uniform(key, FOR_FAULT, fault.owner, 0) < down_share else 0
+            fault.next_s = 0.0
+            _draw_next(w, b, fault)
+        _apply(w, b, fault, 0.0)
+    episode.next_outage = 0
+    _set_next(w, b)
+    if episode.next_fault_s <= 0.0:
+        change_parts(w, b, 0.0)
+
+
+@njit_inner
+def _draw_next(w, b, fault):
+    """Add the time in the present state to the instant of the last change."""
+    fault.changes += 1
+    mean_s = fault.mttr_s if fault.broken == 1 else fault.mtbf_s
+    fault.next_s += mean_s * exponential(w.episode[b].key, FOR_FAULT, fault.owner, fault.changes)
+
+
+@njit_inner
+def _set_next(w, b):
+    episode = w.episode[b]
+    episode.next_fault_s = math.inf
+    for p in range(w.fault.shape[1]):
+        episode.next_fault_s = min(episode.next_fault_s, w.fault[b, p].next_s)
+    if episode.next_outage < w.outage.shape[0]:
+        episode.next_fault_s = min(episode.next_fault_s, w.outage[episode.next_outage].at_s)
+
+
+@njit_inner
+def change_parts(w, b, now_s):
+    """Let the parts of world b fail or be repaired whose instant has come."""
+    episode = w.episode[b]
+    for p in range(w.fault.shape[1]):
+        fault = w.fault[b, p]
+        if fault.next_s <= now_s:
+            fault.broken = 1 - fault.broken
+            _draw_next(w, b, fault)
+            _apply(w, b, fault, now_s)
+    while episode.next_outage < w.outage.shape[0] and w.outage[episode.next_outage].at_s <= now_s:
+        outage = w.outage[episode.next_outage]
+        fault = w.fault[b, outage.part]
+        fault.planned += outage.change
+        episode.next_outage += 1
+        _apply(w, b, fault, now_s)
+    _set_next(w, b)
+
+
+@njit_inner
+def _apply(w, b, fault, now_s):
+    """Make the part up or down where the world looks it up; what a failed part held is lost."""
+    up = 1 if fault.broken == 0 and fault.planned == 0 else 0
+    if up == fault.up:
+        return
+    fault.up = up
+    w.episode[b].outages += 1 - up
+    if fault.kind == NODE_FAULT:
+        w.node[b, fault.node].up = up
+        if up == 0:
+            _fail_node(w, b, fault.node, now_s)
+    elif fault.kind == XN_FAULT:
+        _set_link(w, b, fault.node, fault.peer, up)
+        _set_link(w, b, fault.peer, fault.node, up)
+    elif fault.kind == BACKHAUL_FAULT:
+        w.node[b, fault.node].backhaul_up = up
+    else:
+        w.episode[b].cloud_up = up
+        if up == 0:
+            _fail_cloud(w, b, now_s)
+
+
+@njit_inner
+def _set_link(w, b, i, peer, up):
+    for k in range(w.link.shape[2]):
+        if w.link[b, i, k].peer == peer:
+            w.link[b, i, k].up = up
+
+
+@njit_inner
+def _fail_node(w, b, i, now_s):
+    """The server of node i stops: who waits, is computed or holds KV there goes back, its memory is empty."""
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.rows[b, ACTIVE, place]]
+        if job.users_1 == 1 and job.target == i:
+            requeue.lose(w, b, job, 1, now_s)
+        elif job.users_0 == 1 and job.ingress == i:
+            requeue.lose(w, b, job, 0, now_s)
+    memory.empty_server(w, b, i, now_s)
+
+
+@njit_inner
+def _fail_cloud(w, b, now_s):
+    """The cloud stops: who waits or is computed there goes back."""
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.rows[b, ACTIVE, place]]
+        if job.in_cloud == 1 or job.stage == CLOUD_WAIT:
+            requeue.lose(w, b, job, 1, now_s)

@@ -1,0 +1,71 @@
+"""What becomes of a job that loses its place to a fault: back to its ingress, which puts it back in its queue or gives it up.
+
+It keeps its age and the tokens that its UE has; all else begins anew with the next decision, whose setup pass takes the prompt and those
+tokens, as after a preemption.
+"""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel.ledger import end_job, release
+from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, QUEUED, RETURN
+
+
+@njit_inner
+def lose(w, b, job, part, at_s):
+    """Take from the job all that it holds. part: 0 lost at the ingress, which knows at once; 1 lost at the target, known there after
+    the mean delay of the link."""
+    setup = w.setup[0]
+    release(w, b, job.row, at_s)
+    if job.stage == DECODE and job.clock_s > at_s:
+        job.done_tokens -= 1.0  # counted ahead, at the end of a setup pass that does not end
+    if job.first_token_s > at_s:
+        job.first_token_s = -1.0
+    job.part, job.stage, job.stage_s, job.clock_s = part, RETURN, at_s, at_s
+    if part == 1:
+        job.clock_s += setup.backhaul_delay_s if job.target == w.node.shape[1] else setup.xn_delay_s
+
+
+@njit_inner
+def _hear(w, b, job):
+    """A job that comes back tells its ingress that the target is down."""
+    if job.target == w.node.shape[1]:
+        w.node[b, job.ingress].cloud_seen_up = 0
+    else:
+        w.link[b, job.ingress, job.link].seen_up = 0
+
+
+@njit_inner
+def _enqueue(w, b, job):
+    """Put the job where its age belongs: before all that came later."""
+    node, place = w.node[b, job.ingress], w.node[b, job.ingress].n_queue
+    while place > 0 and w.job[b, w.places[b, job.ingress, DISPATCH, place - 1]].number > job.number:
+        w.places[b, job.ingress, DISPATCH, place] = w.places[b, job.ingress, DISPATCH, place - 1]
+        place -= 1
+    w.places[b, job.ingress, DISPATCH, place] = job.row
+    node.n_queue += 1
+
+
+@njit_inner
+def come_back(w, b, j, t1):
+    """At the ingress again: True if the job waits for a decision or has failed, False if the queue has no place for it yet."""
+    job = w.job[b, j]
+    if job.part == 1:
+        _hear(w, b, job)
+        job.part = 0
+    if job.retries >= w.setup[0].fault_retries:
+        end_job(w, b, j, FAILED, job.clock_s)
+        return True
+    if w.node[b, job.ingress].n_queue == w.places.shape[3]:
+        job.clock_s = t1
+        return False
+    job.retries += 1
+    w.episode[b].requeued += 1
+    if job.first_token_s < 0.0:
+        job.done_tokens = 0.0  # what was generated has not reached the UE
+    job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
+    job.stage, job.target, job.link, job.layer_1, job.layer_2 = QUEUED, -1, -1, 0, 0
+    _enqueue(w, b, job)
+    return True
