@@ -95,8 +95,7 @@ def link_loss_db(w, b, u, m, now_s):
     _bring_blockage(w, b, u, cell, now_s)
     band = w.band[w.node[b, cell.node].band]
     depth_db = band.blocked_los_db if cell.los == 1 and w.ue[b, u].indoor == 0 else band.blocked_nlos_db
-    ramp = min(max(now_s - cell.changed_s, 0.0) / radio.BLOCKAGE_RAMP_S, 1.0)
-    return cell.coupling_loss_db + depth_db * (ramp if cell.blocked == 1 else 1.0 - ramp)
+    return cell.coupling_loss_db + depth_db * _blockage_level(cell, now_s)
 
 
 # --- blockage: a two-state Markov chain in continuous time (Jain et al. 2019) ---------------------------------------------------
@@ -116,8 +115,15 @@ def _next_change_s(w, b, u, cell, from_s):
 
 
 @njit_inner
+def _blockage_level(cell, now_s):
+    """Share of the blockage loss at now_s, on its ramp from where it was when the state changed."""
+    return radio.blockage_ramp_step(cell.changed_level, cell.blocked == 1, max(now_s - cell.changed_s, 0.0))
+
+
+@njit_inner
 def _bring_blockage(w, b, u, cell, now_s):
     while cell.change_s <= now_s:
+        cell.changed_level = _blockage_level(cell, cell.change_s)
         cell.changed_s, cell.blocked = cell.change_s, 1 - cell.blocked
         cell.blockages += 1
         cell.change_s = _next_change_s(w, b, u, cell, cell.changed_s)
@@ -137,7 +143,8 @@ def _pace_blockage(w, b, u, cell, d_m, now_s):
     cell.to_blocked_per_s = rate
     share = rate / (rate + to_clear)
     draw = uniform(w.episode[b].key, FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages)
-    cell.blocked, cell.changed_s = 1 if draw < share else 0, now_s - radio.BLOCKAGE_RAMP_S
+    cell.blocked, cell.changed_s = 1 if draw < share else 0, now_s
+    cell.changed_level = float(cell.blocked)
     cell.blockages += 1
     cell.change_s = _next_change_s(w, b, u, cell, now_s)
 

@@ -49,8 +49,8 @@ def _advance_to(w, b, u, step):
 
 @njit_inner
 def step_of(w, now_s):
-    """Step of the time grid of fading and interference."""
-    return int(now_s / w.setup[0].fading_period_s + 1e-9)
+    """Step of the time grid of fading and interference, from 1: the first one has a step before it, too."""
+    return int(now_s / w.setup[0].fading_period_s + 1e-9) + 1
 
 
 @njit_inner

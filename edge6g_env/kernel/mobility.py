@@ -284,6 +284,7 @@ def move_ues(w, b, now_s):
         ue = w.ue[b, u]
         if ue.speed_m_s == 0.0 and now_s < ue.leave_s:
             continue  # it rests where it was
+        speed_m_s = ue.speed_m_s
         metre = _walk(w, b, u, now_s)
-        if metre != ue.metre:
+        if metre != ue.metre or ue.speed_m_s != speed_m_s:  # beams lag by the speed
             channel.follow(w, b, u, metre, now_s)

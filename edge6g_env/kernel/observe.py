@@ -59,9 +59,9 @@ def _put_job(w, b, i, row, at):
     """The job at the head of the queue, its UE and channel; zeros without one."""
     node, n_services = w.node[b, i], w.service.shape[0]
     if node.n_queue == 0:
-        for f in range(at, at + 15 + n_services):
+        for f in range(at, at + 17 + n_services):
             row[f] = 0.0
-        return at + 15 + n_services
+        return at + 17 + n_services
     job = w.job[b, w.places[b, i, DISPATCH, 0]]
     service, ue = w.service[job.service], w.ue[b, job.ue]
     at = _put(row, at, 1.0)

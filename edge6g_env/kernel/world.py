@@ -431,6 +431,7 @@ CELL_FIELDS: Rows = (
     ("blockages", "i8", "1", "changes of that state, address of their random numbers"),
     ("change_s", "f8", "s", "when it changes next"),
     ("changed_s", "f8", "s", "when it changed last"),
+    ("changed_level", "f8", "1", "share of the blockage loss at that time"),
     ("to_blocked_per_s", "f8", "1/s", "rate of blockages at this distance"),
     ("filtered_dbm", "f8", "dBm", "filtered downlink power at the UE"),
 )

@@ -1,4 +1,5 @@
-"""What the kernel tests share: a bench on which jobs of known lengths arrive at known instants, and access to inner functions."""
+"""What the kernel tests share: a bench on which jobs of known lengths arrive at known instants, an air that is looked at from outside,
+and access to inner functions."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import edge6g_env
 from edge6g_env import _jit, batch_env
+from edge6g_env.kernel import air, channel
 from edge6g_env.kernel.handle import handle_of
 
 ROOT = Path(edge6g_env.__file__).resolve().parents[1]
@@ -28,10 +30,16 @@ def _service(name: str = "chat", model: str = "llama-3.1-8b", share: float = 1.0
 
 
 class Bench:
-    """One world without surprises: UEs stand still, the air is as fast as its top MCS, jobs come when and as long as told."""
+    """One world without surprises: UEs stand still, the air is as fast as its top MCS and free of errors and, unless drawn, of random
+    latencies; jobs come when and as long as told."""
 
     def __init__(
-        self, devices: list[str], ues_a_node: int = 1, services: list[dict[str, Any]] | None = None, **more: Any
+        self,
+        devices: list[str],
+        ues_a_node: int = 1,
+        services: list[dict[str, Any]] | None = None,
+        drawn: bool = False,
+        **more: Any,
     ):
         options: dict[str, Any] = {
             "nodes.count": len(devices),
@@ -39,10 +47,10 @@ class Bench:
             "nodes.devices": devices,
             "nodes.neighbours": len(devices) - 1,
             "ues.per_node": ues_a_node,
-            "ues.speed_min_m_s": 1e-9,
-            "ues.speed_max_m_s": 1e-9,
+            "ues.mobility": "stationary",
             "ues.hotspots": 0,
             "radio.csi_error_db": 0.0,
+            "radio.background_load": 0.0,
             "xn.delay_jitter": 0.0,
             "backhaul.delay_jitter": 0.0,
             "arrivals.rate_jobs_s": 1e-12,
@@ -58,10 +66,26 @@ class Bench:
         self.world = self.batch.world
         self.scenario = self.batch.scenario
         self.slot_s = self.scenario.time.slot_s
-        # So much power that only the transmitter's error vector magnitude limits the air, whatever the fading.
         self.setup = self.world.setup[0]
-        self.world.setup["p0_dbm"], self.world.setup["ptx_ue_dbm"] = 300.0, 1000.0
+        self._make_air_ideal()
+        if not drawn:
+            self._fix_latencies()
         self.outcomes: list[np.void] = []
+
+    def _make_air_ideal(self) -> None:
+        """So much power that only the transmitter's error vector magnitude, lowered to -60 dB, limits the SINR, whatever the fading."""
+        band = self.world.band
+        band["p0_dbm"] += 100.0
+        band["ptx_bs_dbm"] += 100.0
+        band["ptx_ue_dbm"][...], band["evm_floor"][...] = 1000.0, 1e-6
+
+    def _fix_latencies(self) -> None:
+        """No wait in the TDD pattern nor for a request: what is left of the access latencies is their fixed part."""
+        band = self.world.band
+        band["sr_period_s"][...], band["tdd_period_s"][...] = 0.0, 1e-12
+        band["uplink_slots"][...], band["downlink_slots"][...] = 1, 1
+        band["downlink_access_s"][...] = band["uplink_stream_s"][...] = band["radio_slot_s"] + band["processing_s"]
+        band["uplink_access_s"][...] = band["grant_s"] + band["uplink_stream_s"]
 
     def reset(self, seed: int = 1) -> None:
         """An empty world in which nothing arrives until `send` says so."""
@@ -121,6 +145,111 @@ class Bench:
     def live(self) -> np.ndarray:
         """Rows of the jobs under way."""
         return self.world.rows[0, 0, : int(self.world.episode["n_active"][0])]
+
+
+@_jit.njit
+def _ask(w, up, senders, now_s, out):
+    for b in range(out.shape[0]):
+        for u in range(out.shape[1]):
+            if up:
+                out[b, u, 0], out[b, u, 1] = air.uplink(w, b, u, senders, now_s)
+            else:
+                out[b, u, 0], out[b, u, 1] = air.downlink(w, b, u, now_s)
+
+
+@_jit.njit
+def _look(w, now_s, out):
+    for b in range(out.shape[0]):
+        for u in range(out.shape[1]):
+            for m in range(out.shape[2]):
+                out[b, u, m] = channel.link_loss_db(w, b, u, m, now_s)
+
+
+class Air:
+    """Worlds of many UEs and no jobs, without other traffic; what the kernel says of their radio at any instant from now on."""
+
+    STRIDE: ClassVar = {  # a metre a slot, without a pause: every slot renews every link
+        "ues.mobility": "waypoint",
+        "ues.speed_min_m_s": 20.0,
+        "ues.speed_max_m_s": 20.0,
+        "ues.pause_s": 0.0,
+    }
+
+    def __init__(self, worlds: int = 1, scenario: str = "tiny", **more: Any):
+        options: dict[str, Any] = {
+            "time.slot_s": 0.05,
+            "time.episode_s": 1000.0,
+            "ues.mobility": "stationary",
+            "ues.hotspots": 0,
+            "ues.per_node": 64,
+            "radio.background_load": 0.0,
+            "arrivals.rate_jobs_s": 1e-9,
+            **more,
+        }
+        self.batch = batch_env(scenario, worlds, **options)
+        self.world, self.scenario = self.batch.world, self.batch.scenario
+        self.handle = handle_of(self.world)
+
+    def reset(self, seed: int) -> Air:
+        """A new episode; returns itself."""
+        self.batch.reset(seed)
+        return self
+
+    def step(self, slots: int = 1) -> None:
+        """Let time pass."""
+        for _ in range(slots):
+            self.batch.step(np.zeros((self.batch.num_worlds, self.batch.num_agents), np.int64))
+
+    @property
+    def now_s(self) -> float:
+        """Time at the end of the last slot."""
+        return float(self.world.episode["now_s"][0])
+
+    @property
+    def links(self) -> np.ndarray:
+        """(B, U, M) candidate links."""
+        return self.world.cell[:, :-1]
+
+    def serving(self, values: np.ndarray) -> np.ndarray:
+        """(B, U) of the serving cell from values (B, U, M) of all candidates."""
+        return np.take_along_axis(values, self.world.ue["serving"][..., None], axis=2)[..., 0]
+
+    def band_of_links(self) -> np.ndarray:
+        """(B, U, M) index of the band of each candidate."""
+        return self.world.node["band"][0][self.links["node"]]
+
+    def distances_m(self) -> np.ndarray:
+        """(B, U, M) ground distance of UE and candidate cell."""
+        ue, node, cell = self.world.ue, self.world.node, self.links["node"]
+        return np.hypot(
+            ue["x_m"][..., None] - node["x_m"][0][cell],
+            ue["y_m"][..., None] - node["y_m"][0][cell],
+        )
+
+    def losses_db(self, now_s: float) -> np.ndarray:
+        """(B, U, M) coupling loss with blockage."""
+        out = np.zeros(self.links.shape)
+        _look(self.handle, now_s, out)
+        return out
+
+    def uplink(self, now_s: float, senders: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """(B, U) throughput in bit/s of uploads that share a cell with others, and block error rate."""
+        return self._both(True, senders, now_s)
+
+    def downlink(self, now_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """The same of the downlink."""
+        return self._both(False, 1, now_s)
+
+    def _both(self, up: bool, senders: int, now_s: float) -> tuple[np.ndarray, np.ndarray]:
+        out = np.zeros((*self.world.ue.shape, 2))
+        _ask(self.handle, up, senders, now_s, out)
+        return out[..., 0], out[..., 1]
+
+
+@pytest.fixture(scope="session")
+def make_air() -> type[Air]:
+    """Air(worlds, scenario, **overrides)."""
+    return Air
 
 
 @pytest.fixture(scope="session")

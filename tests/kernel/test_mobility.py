@@ -228,8 +228,9 @@ def test_random_waypoints_crowd_the_centre():
 @pytest.mark.parametrize("memory", [0.0, 0.6, 0.9])
 def test_gauss_markov_velocities_have_their_deviation_and_their_memory(memory):
     """Correlation memory^n over n periods, standard deviation as set from the first period on, components apart. No border near."""
-    slow = {"ues.speed_min_m_s": 1e-3, "ues.speed_max_m_s": 1e-3, "nodes.spacing_m": 1e6}
-    law = {"ues.velocity_memory": memory, "ues.velocity_period_s": 1.0, "ues.velocity_std_m_s": 0.5}
+    std_m_s = 0.1
+    slow = {"ues.speed_min_m_s": 1e-3, "ues.speed_max_m_s": 1e-3, "nodes.spacing_m": 1500.0}
+    law = {"ues.velocity_memory": memory, "ues.velocity_period_s": 1.0, "ues.velocity_std_m_s": std_m_s}
     batch = crowd(256, 2, **slow, **{**GAUSS_MARKOV, **law})
     batch.reset(5)
     velocities = []
@@ -242,10 +243,10 @@ def test_gauss_markov_velocities_have_their_deviation_and_their_memory(memory):
     inner = legs == 60  # the others met a border, which ends a leg
     assert inner.mean() > 0.99
     v = np.array(velocities)[:, :, inner]
-    assert v.std() == pytest.approx(0.5, rel=0.03)
-    assert v[0].std() == pytest.approx(0.5, rel=0.06)
-    assert np.abs(v.mean(axis=(0, 2))).max() < 0.02
-    assert np.hypot(v[:, 0], v[:, 1]).max() <= 4.0 * 0.5 + 1e-2
+    assert v.std() == pytest.approx(std_m_s, rel=0.03)
+    assert v[0].std() == pytest.approx(std_m_s, rel=0.06)
+    assert np.abs(v.mean(axis=(0, 2))).max() < 0.04 * std_m_s
+    assert np.hypot(v[:, 0], v[:, 1]).max() <= 4.0 * std_m_s + 2e-3
     for lag in (1, 2, 5):
         assert (v[lag:] * v[:-lag]).mean() / v.var() == pytest.approx(memory**lag, abs=0.03)
     assert abs((v[:, 0] * v[:, 1]).mean() / v.var()) < 0.03
@@ -253,13 +254,13 @@ def test_gauss_markov_velocities_have_their_deviation_and_their_memory(memory):
 
 def test_gauss_markov_strays_about_a_mean_velocity_of_its_own():
     """Over many periods a UE's velocity has a mean whose size is within the speeds and whose direction is any."""
-    law = {"ues.velocity_memory": 0.0, "ues.velocity_period_s": 0.1, "ues.velocity_std_m_s": 0.3}
-    batch = crowd(256, 1, **{**SPEED, **GAUSS_MARKOV, **law}, **{"nodes.spacing_m": 1e6})
+    law = {"ues.velocity_memory": 0.0, "ues.velocity_period_s": 0.01, "ues.velocity_std_m_s": 0.3}
+    batch = crowd(256, 1, **{**SPEED, **GAUSS_MARKOV, **law}, **{"nodes.spacing_m": 1500.0})
     batch.reset(6)
     x, y = batch.world.ue["x_m"].copy(), batch.world.ue["y_m"].copy()
-    ue = after(batch, 20.0)
-    inner = ue["legs"] <= 201
-    mean_x, mean_y = (ue["x_m"] - x)[inner] / 20.0, (ue["y_m"] - y)[inner] / 20.0
+    ue = after(batch, 2.0)
+    inner = ue["legs"] <= 201  # the others met a border
+    mean_x, mean_y = (ue["x_m"] - x)[inner] / 2.0, (ue["y_m"] - y)[inner] / 2.0
     margin_m_s = 4.0 * 0.3 / np.sqrt(200.0)
     speed = np.hypot(mean_x, mean_y)
     assert 5.0 - margin_m_s <= speed.min() < 6.0 < 14.0 < speed.max() <= 15.0 + margin_m_s
@@ -366,7 +367,7 @@ def test_a_stationary_ue_never_moves_and_nothing_of_it_is_nan():
     batch = batch_env("tiny", 2, **MODELS["stationary"])
     batch.reset(11)
     ue = batch.world.ue
-    names = ("x_m", "y_m", "speed_m_s", "walked_m", "metre", "node", "sinr_db", "seen_sinr_db")
+    names = ("x_m", "y_m", "speed_m_s", "walked_m", "metre", "node", "handover_s", "indoor_m")
     first = {name: ue[name].copy() for name in names}
     for _ in range(500):
         hold(batch)
