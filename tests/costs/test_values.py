@@ -114,7 +114,8 @@ def test_every_model_has_a_price_and_a_quality_at_every_precision(table):
     scored = {(row["model"], row["precision"]): row for row in table("quality_map.csv")}
     for name in costs.models():
         assert 0.0 <= costs.token_price_usd(name).out_usd < 1e-5
-        assert rows[name]["source"] and rows[name]["status"]
+        assert rows[name]["source"]
+        assert rows[name]["status"]
         for precision in costs.PRECISIONS:
             assert 0.0 < costs.quality(name, precision) <= 1.0
             assert scored[name, precision]["method"]
