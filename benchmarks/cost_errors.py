@@ -78,6 +78,22 @@ def product_lines() -> Iterator[str]:
             yield f"{name:20} {'product ' + precision:16} {'':3} {errors[0]:8.1f} {errors[1]:8.1f}"
 
 
+def expert_lines() -> Iterator[str]:
+    """A line for each measured shape and routing of experts, errors in three ranges of tokens."""
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    columns = ("device", "hidden", "experts", "experts_active", "expert_ffn", "routing")
+    for row in tables.read_rows("measured/moe_layers.csv"):
+        groups[tuple(row[c] for c in columns)].append(row)
+    for (name, hidden, experts, active, width, routing), rows in groups.items():
+        row = {"hidden": hidden, "experts": experts, "experts_active": active, "expert_ffn": width}
+        spec = costs.model_of_row({"name": "experts", "layers": 1, "heads": 16, "vocab": 1, **row})
+        tokens, us = (np.array([float(row[c]) for row in rows]) for c in ("tokens", "moe_us"))
+        predicted = 1e6 * costs.experts_time_s(spec, name, tokens)
+        ranges = [(tokens >= low) & (tokens <= high) for low, high in ((1, 4), (8, 16), (32, 4096))]
+        errors = [mean_error_percent(predicted[inside], us[inside]) for inside in ranges]
+        yield f"{name:20} {experts + ' experts':16} {'':3} {errors[0]:8.1f} {errors[1]:8.1f} {errors[2]:9.1f}  {routing}"
+
+
 def main() -> None:
     """Print the tables; errors are means in percent, and the last lines are means over the files of a device, tp 1."""
     print(HEADER)
@@ -91,6 +107,7 @@ def main() -> None:
                 whole[name].append(errors)
             print(f"{name:20} {own[0]['model']:16} {tp:>3} {errors[0]:8.1f} {errors[1]:8.1f} {errors[2]:9.1f}")
     print(*product_lines(), sep="\n")
+    print(f"\n{'routed experts':45}{'1-4':>4} {'8-16':>8} {'32-4096':>9}  tokens", *expert_lines(), "", sep="\n")
     for name, errors_of_files in whole.items():
         first, second, third = np.mean(errors_of_files, axis=0)
         default = parts.class_layer(costs.device(name))

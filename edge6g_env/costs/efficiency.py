@@ -99,6 +99,14 @@ SHARED_MEMORY_EC = 0.35
 JETSON_LAYER = Roofline(ec=SHARED_MEMORY_EC, eb=0.8, o_s=250e-6, p=2.0)
 PHONE_LAYER = Roofline(ec=SHARED_MEMORY_EC, eb=0.8, o_s=400e-6, p=2.0)
 
+DEFAULT_LAYERS = {
+    "edge card": EDGE_LAYER,
+    "cloud board": CLOUD_LAYER,
+    "display card": HALVED_LAYER,
+    "jetson": JETSON_LAYER,
+    "phone": PHONE_LAYER,
+}
+
 # Judgement: short prompts fill a small GPU: the ramp of the smallest card measured; the layers' o covers the launch.
 SHARED_MEMORY_PREFILL = PrefillAttention(ec=SHARED_MEMORY_EC, n0=119.0, o_s=0.0)
 
