@@ -96,8 +96,10 @@ class DeviceSpec:
     def __post_init__(self) -> None:
         """Read the cells; raise ValueError for what is missing or out of range."""
         _read_cells(self)
-        for name in ("fp16_tflops", "mem_gb", "mem_bw_gbs", "idle_w", "tdp_w", "disk_read_gbs"):
+        for name in ("fp16_tflops", "mem_gb", "mem_bw_gbs", "tdp_w", "disk_read_gbs"):
             _check_positive(self, name, getattr(self, name))
+        if self.idle_w is None or not 0.0 <= self.idle_w <= self.tdp_w:
+            raise ValueError(f"DeviceSpec.idle_w = {self.idle_w} is out of range: 0 to tdp_w")
         for name in ("int8_tops", "fp8_tflops", "int4_tops", "host_link_gbs"):
             if (value := getattr(self, name)) is not None:
                 _check_positive(self, name, value)

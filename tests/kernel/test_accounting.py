@@ -72,6 +72,20 @@ def test_price_and_energy_of_a_node_job(make_bench, make_service):
     assert job["energy_j"] == pytest.approx(expected_j, rel=0.01)  # the upload of 1.2 kB takes microseconds
 
 
+def test_price_and_energy_of_a_mixture_of_experts(make_bench, make_service):
+    """A token reads a few of its experts, a prompt all of them: seconds are those of the cost model, far below the dense ones."""
+    model, device = "qwen3-30b-a3b", "h100-80g"
+    bench, job = lone_job(make_bench, make_service, "local, int4", model=model, devices=(device,))
+    prefill_s = float(costs.prefill_s(model, device, PROMPT, "int4"))
+    decode_s = (OUTPUT - 1.0) * float(costs.decode_step_s(model, device, PROMPT + OUTPUT / 2.0, 1.0, "int4"))
+    air = usd("mobile network, all of it", "USD/GB") * 1e-9 * 4.0 * (PROMPT + OUTPUT)
+    seconds = (prefill_s + decode_s) * costs.accelerator_price_usd_per_s(device)
+    assert job["price_usd"] == pytest.approx(seconds + air, rel=0.01)
+    prefill_w, decode_w = busy_w(bench, device)
+    assert job["energy_j"] == pytest.approx(prefill_s * prefill_w + decode_s * decode_w, rel=0.01)
+    assert decode_s < 0.5 * (OUTPUT - 1.0) * float(costs.decode_step_s("qwen3-32b", device, PROMPT, 1.0, "int4"))
+
+
 def test_a_job_on_the_device_is_free_and_sends_nothing(make_bench, make_service):
     bench, job = lone_job(make_bench, make_service, "local, 1 on the device, int4", model=SMALL)
     assert job["air_bytes"] == job["backhaul_bytes"] == job["price_usd"] == 0.0
