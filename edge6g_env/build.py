@@ -23,9 +23,9 @@ _MAX_TAPS = 8
 def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: bool) -> k.World:
     """Arrays of `num_worlds` worlds that have not been reset yet."""
     table = action_table(scenario)
-    variants = [(model, precision) for model in scenario.models for precision in scenario.actions.precision]
+    variants = [(weights, precision) for weights in scenario.weights for precision in scenario.actions.precision]
     devices = list(dict.fromkeys([*scenario.nodes.devices, scenario.ues.device, scenario.cloud.device]))
-    tables = costs.kernel_tables(devices, variants)
+    tables = costs.kernel_tables(devices, [(weights.split("@")[0], precision) for weights, precision in variants])
     trace, services = _services(scenario)
     parts = fault_parts(scenario, neighbours_of(scenario))
     limits = [limits_array(observation_features(scenario)), limits_array(CANDIDATE_FEATURES)]
@@ -69,6 +69,8 @@ def _devices(scenario: Scenario, names: list[str], tables: costs.CostTables) -> 
         sequence_overhead_s=tables.overhead_s[:, 1],
         idle_w=tables.power_w[:, 0],
         tdp_w=tables.power_w[:, 1],
+        prefill_w=tables.busy_w[:, 0],
+        decode_w=tables.busy_w[:, 1],
         usable_bytes=tables.usable_bytes,
         load_bytes_s=tables.load_bytes_per_s,
         usd_s=np.array(paid),
@@ -78,8 +80,8 @@ def _devices(scenario: Scenario, names: list[str], tables: costs.CostTables) -> 
 def _models(scenario: Scenario, tables: costs.CostTables, variants: list[tuple[str, str]]) -> np.recarray:
     tied = tables.head_bytes == 0.0
     preload = [
-        model in scenario.serving.preload and precision == scenario.actions.default_precision
-        for model, precision in variants
+        weights in scenario.serving.preload and precision == scenario.actions.default_precision
+        for weights, precision in variants
     ]
     return _columns(
         k.MODEL_DTYPE,
@@ -256,6 +258,18 @@ def _lengths(service: Service) -> np.ndarray:
     return np.array([[0.0, service.prompt_tokens, service.output_tokens]])
 
 
+def _adapted(scenario: Scenario) -> list[str]:
+    """Names of the services that have an adapter."""
+    return [service.name for service in scenario.service if service.lora_rank is not None]
+
+
+def _adapter(scenario: Scenario, service: Service) -> dict[str, float]:
+    if service.lora_rank is None:
+        return {"adapter": -1, "adapter_bytes": 0.0}
+    size = costs.adapter_bytes(service.model, service.lora_rank, service.lora_targets)
+    return {"adapter": _adapted(scenario).index(service.name), "adapter_bytes": size}
+
+
 def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     parts = [_lengths(service) for service in scenario.service]
     first = np.cumsum([0, *(len(part) for part in parts)]).tolist()
@@ -265,7 +279,7 @@ def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
         _fill(
             row,
             {
-                "model": scenario.models.index(service.model),
+                "model": scenario.weights.index(service.weights),
                 "privacy": k.PRIVACY_NAMES.index(service.privacy),
                 "share": service.share,
                 "ttft_slo_s": service.ttft_slo_s,
@@ -273,6 +287,7 @@ def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
                 "expire_s": service.expire_s,
                 "exposure_cost": service.exposure_cost,
                 "payload_bytes": service.payload_bytes,
+                **_adapter(scenario, service),
                 "mean_output_tokens": rows[:, 2].mean(),
                 "trace_first": start,
                 "trace_rows": len(rows),
@@ -300,6 +315,7 @@ def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict
         "counters": _records((b,), k.COUNTER_DTYPE),
         "node": _records((b, n), k.NODE_DTYPE),
         "variant": _records((b, n, v), k.VARIANT_DTYPE),
+        "adapter": _records((b, n, len(_adapted(scenario))), k.ADAPTER_DTYPE),
         "link": _records((b, n, peers), k.LINK_DTYPE),
         "seen": _records((b, n, peers, v), k.SEEN_DTYPE),
         "ue": _records((b, u), k.UE_DTYPE),

@@ -298,6 +298,11 @@ class Service(_Table):
     trace: str | None = None
     prompt_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
     output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    lora_rank: Annotated[int, Field(ge=1, le=256)] | None = None
+    lora_targets: str = "q,v"
+    """LoRA adapter of the service over the shared weights of its model: "all-linear", or names of q, k, v, o, gate, up, down."""
+    own_weights: bool = False
+    """A copy of the model that was tuned as a whole and shares nothing."""
     payload_bytes: NotNegative = 0.0
     """Picture or sound that a raw prompt consists of, beside its token ids."""
     ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)]
@@ -310,7 +315,14 @@ class Service(_Table):
         fixed = (self.prompt_tokens is not None, self.output_tokens is not None)
         if any(fixed) if self.trace is not None else not all(fixed):
             raise ValueError("name either a trace or both prompt_tokens and output_tokens")
+        if self.own_weights and self.lora_rank is not None:
+            raise ValueError("lora_rank: a service with own_weights shares no base to adapt")
         return self
+
+    @property
+    def weights(self) -> str:
+        """Name of the weights that it needs: those of its model, or its own copy."""
+        return f"{self.model}@{self.name}" if self.own_weights else self.model
 
 
 class Arrivals(_Table):
@@ -400,6 +412,11 @@ class Scenario(_Table):
         return list(dict.fromkeys(service.model for service in self.service))
 
     @property
+    def weights(self) -> list[str]:
+        """Weights that the services need, each once, in order: a model, or `model@service` for a copy of its own."""
+        return list(dict.fromkeys(service.weights for service in self.service))
+
+    @property
     def fingerprint(self) -> str:
         """Hash of everything in the scenario: a checkpoint says by it which scenario it was trained on."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
@@ -411,7 +428,10 @@ class Scenario(_Table):
         _known("ues.device", [self.ues.device], costs.devices())
         _known("cloud.device", [self.cloud.device], costs.devices())
         _known("service.model", self.models, costs.models())
-        _known("serving.preload", self.serving.preload, self.models)
+        _known("serving.preload", self.serving.preload, self.weights)
+        for service in self.service:
+            if service.lora_rank is not None:
+                costs.adapter_bytes(service.model, service.lora_rank, service.lora_targets)
         _known("service.trace", [service.trace for service in self.service if service.trace], traces())
         for device in self.nodes.devices:
             costs.accelerator_price_usd_per_s(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.costing import weight_bytes
+from edge6g_env.kernel.memory import adapter_bytes
 from edge6g_env.kernel.world import FREE
 
 VIOLATIONS = (
@@ -12,7 +13,7 @@ VIOLATIONS = (
     "job rows are lost: free + in flight is not all",
     "weights and KV of a node exceed its memory",
     "reserved KV of a node is not the sum over its jobs",
-    "resident weights of a node are not the sum over its variants",
+    "resident weights of a node are not the sum over its variants and adapters",
     "a variant's users are not the jobs that use it",
     "the cloud serves more jobs than it has places",
     "a UE's device counts jobs that it does not run",
@@ -59,6 +60,9 @@ def _check_node(w, b, i):
             weights += weight_bytes(w, v, node.load_low, node.load_high)
         else:
             weights += weight_bytes(w, v, variant.low, variant.high)
+    for a in range(w.adapter.shape[2]):
+        if w.adapter[b, i, a].resident == 1:
+            weights += adapter_bytes(w, a)
     if abs(kv_bytes - node.kv_bytes) > _BYTE:
         episode.error = 4
     if abs(weights - node.weight_bytes) > _BYTE:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing, memory, path
+from edge6g_env.kernel import costing, loading, memory, path
 from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, DECODE, INBOX, LINK, UPLINK
 
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
@@ -62,6 +62,8 @@ def count_work(w, b, t0):
                 w.node[b, job.ingress].n_backhaul += 1
             else:
                 w.link[b, job.ingress, job.link].n_transfers += 1
+    for i in range(w.node.shape[1]):
+        loading.count_load(w, b, i, t0)
 
 
 @njit_inner
@@ -92,9 +94,12 @@ def _admit_job(w, b, j):
     node = w.node[b, i]
     low, high = memory.part_range(w, job, job.part)
     if not memory.is_resident(w, b, i, v, low, high):
-        return 0 if memory.start_load(w, b, i, v, low, high, job.clock_s) else -2
+        return 0 if loading.start_load(w, b, i, v, low, high, job.clock_s) else -2
     need_bytes = memory.part_kv_bytes(w, job, job.part, job.kv_tokens)
-    if node.n_admitted >= w.setup[0].max_batch or not memory.make_room(w, b, i, need_bytes, v):
+    adapter = w.service[job.service].adapter
+    if node.n_admitted >= w.setup[0].max_batch or not memory.make_room(w, b, i, need_bytes, v, adapter):
+        return -1
+    if not loading.bring_adapter(w, b, i, job) or not memory.make_room(w, b, i, need_bytes, v, adapter):
         return -1
     job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
     if node.cycle_s > 0.0 and node.chunk_job < 0:
@@ -108,7 +113,7 @@ def _admit_job(w, b, j):
 def _admit(w, b, i, t1):
     """Go through the inbox in order; a job that waits for memory lets nobody pass, one that waits for weights does."""
     node = w.node[b, i]
-    memory.finish_load(w, b, i, t1)
+    loading.advance_load(w, b, i, t1)
     blocked = False
     for place in range(node.n_inbox):
         j = w.places[b, i, INBOX, place]

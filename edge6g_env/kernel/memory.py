@@ -1,4 +1,4 @@
-"""Weights and KV cache at a node: what is resident, what is loaded, who holds what. weights + KV <= memory, always.
+"""Weights, adapters and KV cache at a node: what is resident, who holds what. weights + adapters + KV <= memory, always.
 
 A variant (a model at a precision) is resident as one range of layers; a part outside it extends the range. Idle variants are
 evicted, least recently used first. A sequence reserves KV for its prompt and expected output when it is admitted, and grows by
@@ -57,32 +57,69 @@ def empty_server(w, b, i, now_s):
     """Leave the server of node i at now_s without work, weights and KV; who held any has left before."""
     node = w.node[b, i]
     node.n_inbox, node.n_admitted, node.kv_bytes, node.weight_bytes = 0, 0, 0.0, 0.0
-    node.load_variant, node.load_end_s, node.chunk_job, node.prefill_free_s = -1, now_s, -1, now_s
+    node.load_variant, node.load_source, node.load_left_bytes, node.load_clock_s = -1, -1, 0.0, now_s
+    node.load_end_s, node.chunk_job, node.prefill_free_s = now_s, -1, now_s
     node.cycle_s, node.decode_rate, node.prefill_share, node.backlog_s = 0.0, 0.0, 0.0, 0.0
     node.free_bytes = node.usable_bytes
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
         variant.low, variant.high, variant.users, variant.last_used_s, variant.ready_s = 0, 0, 0, 0.0, 0.0
         variant.tokens, variant.context_tokens, variant.share, variant.iteration_s = 0.0, 0.0, 0.0, 0.0
+    for a in range(w.adapter.shape[2]):
+        adapter = w.adapter[b, i, a]
+        adapter.resident, adapter.users, adapter.last_used_s, adapter.ready_s = 0, 0, 0.0, 0.0
 
 
 @njit_inner
-def make_room(w, b, i, need_bytes, keep):
-    """Evict idle variants of node i, least recently used first, until need_bytes fit; False if they never do."""
+def _oldest_variant(w, b, i, keep):
+    """Idle variant of node i that was used least recently, -1 for none; who only waits for memory keeps nothing from eviction."""
+    node, oldest = w.node[b, i], -1
+    for v in range(w.variant.shape[2]):
+        variant = w.variant[b, i, v]
+        unused = variant.users == 0 or node.n_admitted == 0
+        idle = unused and variant.high > variant.low and v != keep and v != node.load_variant
+        if idle and (oldest < 0 or variant.last_used_s < w.variant[b, i, oldest].last_used_s):
+            oldest = v
+    return oldest
+
+
+@njit_inner
+def _oldest_adapter(w, b, i, keep):
+    """The same of adapters."""
+    oldest = -1
+    for a in range(w.adapter.shape[2]):
+        adapter = w.adapter[b, i, a]
+        unused = adapter.users == 0 or w.node[b, i].n_admitted == 0
+        idle = adapter.resident == 1 and unused and a != keep
+        if idle and (oldest < 0 or adapter.last_used_s < w.adapter[b, i, oldest].last_used_s):
+            oldest = a
+    return oldest
+
+
+@njit_inner
+def adapter_bytes(w, a):
+    """Size of adapter a in bytes."""
+    for s in range(w.service.shape[0]):
+        if w.service[s].adapter == a:
+            return w.service[s].adapter_bytes
+    return 0.0
+
+
+@njit_inner
+def make_room(w, b, i, need_bytes, keep, keep_adapter):
+    """Evict idle variants and adapters of node i, least recently used first, until need_bytes fit; False if they never do."""
     node = w.node[b, i]
     while node.weight_bytes + node.kv_bytes + need_bytes > node.usable_bytes:
-        oldest = -1
-        for v in range(w.variant.shape[2]):
-            variant = w.variant[b, i, v]
-            unused = variant.users == 0 or node.n_admitted == 0  # who only waits for memory keeps nothing
-            idle = unused and variant.high > variant.low and v != keep and v != node.load_variant
-            if idle and (oldest < 0 or variant.last_used_s < w.variant[b, i, oldest].last_used_s):
-                oldest = v
-        if oldest < 0:
+        v, a = _oldest_variant(w, b, i, keep), _oldest_adapter(w, b, i, keep_adapter)
+        if v < 0 and a < 0:
             return False
-        variant = w.variant[b, i, oldest]
-        node.weight_bytes -= weight_bytes(w, oldest, variant.low, variant.high)
-        variant.low, variant.high = 0, 0
+        if a >= 0 and (v < 0 or w.adapter[b, i, a].last_used_s < w.variant[b, i, v].last_used_s):
+            node.weight_bytes -= adapter_bytes(w, a)
+            w.adapter[b, i, a].resident = 0
+        else:
+            variant = w.variant[b, i, v]
+            node.weight_bytes -= weight_bytes(w, v, variant.low, variant.high)
+            variant.low, variant.high = 0, 0
     return True
 
 
@@ -97,24 +134,10 @@ def free_bytes(w, b, i):
             held += weight_bytes(w, v, node.load_low, node.load_high)
         elif variant.users > 0:
             held += weight_bytes(w, v, variant.low, variant.high)
+    for a in range(w.adapter.shape[2]):
+        if w.adapter[b, i, a].resident == 1 and w.adapter[b, i, a].users > 0:
+            held += adapter_bytes(w, a)
     return node.usable_bytes - held
-
-
-@njit_inner
-def start_load(w, b, i, v, low, high, start_s):
-    """Begin to load what [low, high) of v lacks at node i, once the disk is free; False if memory does not allow it."""
-    node = w.node[b, i]
-    if node.load_variant >= 0:
-        return True
-    need_bytes = bytes_to_load(w, b, i, v, low, high)
-    if not make_room(w, b, i, need_bytes, v):
-        return False
-    node.weight_bytes += need_bytes
-    node.load_variant = v
-    node.load_low, node.load_high = joined_range(w, b, i, v, low, high)
-    begin_s = max(start_s, node.load_end_s)
-    node.load_end_s = begin_s + need_bytes / w.device[node.accelerator].load_bytes_s + w.setup[0].load_overhead_s
-    return True
 
 
 @njit_inner
@@ -128,17 +151,6 @@ def preload(w, b, i, v):
 
 
 @njit_inner
-def finish_load(w, b, i, now_s):
-    """Make loaded weights resident once their load has ended by now_s."""
-    node = w.node[b, i]
-    if node.load_variant >= 0 and node.load_end_s <= now_s:
-        variant = w.variant[b, i, node.load_variant]
-        variant.low, variant.high = node.load_low, node.load_high
-        variant.last_used_s, variant.ready_s = node.load_end_s, node.load_end_s
-        node.load_variant = -1
-
-
-@njit_inner
 def part_kv_bytes(w, job, part, tokens):
     """KV bytes of `tokens` tokens in a job's part."""
     low, high = part_range(w, job, part)
@@ -146,9 +158,17 @@ def part_kv_bytes(w, job, part, tokens):
 
 
 @njit_inner
+def _count_user(w, b, job, part, change):
+    i, a = part_node(job, part), w.service[job.service].adapter
+    w.variant[b, i, job.variant].users += change
+    if a >= 0:
+        w.adapter[b, i, a].users += change
+
+
+@njit_inner
 def join_node(w, b, job, part):
     """Count a job as user of the weights at its part's node."""
-    w.variant[b, part_node(job, part), job.variant].users += 1
+    _count_user(w, b, job, part, 1)
     if part == 0:
         job.users_0 = 1
     else:
@@ -200,6 +220,6 @@ def leave_nodes(w, b, j, now_s):
             w.node[b, i].prefill_free_s = now_s
         hold_kv(w, b, job, part, 0.0)
         variant = w.variant[b, i, job.variant]
-        variant.users -= 1
+        _count_user(w, b, job, part, -1)
         variant.last_used_s = max(variant.last_used_s, now_s)
     job.users_0, job.users_1, job.admitted = 0, 0, 0

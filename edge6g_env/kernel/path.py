@@ -424,7 +424,7 @@ def _grow_kv(w, b, j):
             i = memory.part_node(job, part)
             held = job.kv_0_bytes if part == 0 else job.kv_1_bytes
             want_bytes = memory.part_kv_bytes(w, job, part, wanted)
-            while not memory.make_room(w, b, i, want_bytes - held, job.variant):
+            while not memory.make_room(w, b, i, want_bytes - held, job.variant, w.service[job.service].adapter):
                 if _preempt_youngest(w, b, i) == j:
                     return False
             memory.hold_kv(w, b, job, part, want_bytes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import air, costing, dispatch, path
+from edge6g_env.kernel import air, costing, dispatch, loading, path
 from edge6g_env.kernel.ledger import timeliness
 from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
 
@@ -23,7 +23,12 @@ _MIN_RATE_BIT_S = 1e4  # an upload in outage is taken as this slow
 def _look_at_own(w, b, i, v):
     """What node i knows of itself."""
     place, node, variant = w.place[b], w.node[b, i], w.variant[b, i, v]
-    place.accelerator, place.cycle_s, place.prefill_share = node.accelerator, node.cycle_s, node.prefill_share
+    place.own, place.accelerator, place.cycle_s, place.prefill_share = (
+        i,
+        node.accelerator,
+        node.cycle_s,
+        node.prefill_share,
+    )
     place.backlog_s, place.prompts, place.sent_since = node.backlog_s, node.n_inbox, 0
     place.sequences, place.free_bytes, place.age_s = node.n_admitted, node.free_bytes, 0.0
     place.low, place.high, place.users, place.tokens = variant.low, variant.high, variant.users, variant.tokens
@@ -36,7 +41,7 @@ def _look_at_own(w, b, i, v):
 def _look_at_neighbour(w, b, i, k, v):
     """What node i knows of neighbour k: its report, and the jobs sent there since."""
     place, link, seen = w.place[b], w.link[b, i, k], w.seen[b, i, k, v]
-    place.accelerator = w.node[b, link.peer].accelerator
+    place.own, place.accelerator = -1, w.node[b, link.peer].accelerator
     place.cycle_s, place.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     place.backlog_s, place.prompts, place.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     place.sequences, place.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
@@ -71,11 +76,13 @@ def _memory_wait_s(w, b, v, layers, tokens, missing_bytes, output_tokens):
 
 @njit_inner
 def _load_s(w, b, v, low, high):
-    """Time to have the part's weights; nothing is known of a load that a neighbour has under way."""
+    """Time to have the part's weights; nothing is known of a load that a neighbour has under way, nor of its other sources."""
     place = w.place[b]
     missing_bytes = _missing_bytes(w, b, v, low, high)
     if missing_bytes > 0.0:
         rate = w.device[place.accelerator].load_bytes_s
+        if place.own >= 0:
+            rate = loading.best_rate_bytes_s(w, b, place.own, v, low, high)
         return place.disk_s + missing_bytes / rate + w.setup[0].load_overhead_s
     return place.disk_s
 

@@ -2,8 +2,8 @@
 
 `job.left_bytes` below is `world.job[b, j].left_bytes` in the kernel and `world.job["left_bytes"]` outside it. Times are seconds
 since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE, J job rows, S services,
-V variants (a model at a precision), D devices, Z bands, C actions, Q places in a queue, P parts that can fail, E changes by planned
-outages, G points of the token grid.
+V variants (a model at a precision), A adapters, D devices, Z bands, C actions, Q places in a queue, P parts that can fail, E changes by
+planned outages, G points of the token grid.
 """
 
 from __future__ import annotations
@@ -263,6 +263,8 @@ DEVICE_FIELDS: Rows = (
     ("sequence_overhead_s", "f8", "s", "CPU time of an iteration, a sequence"),
     ("idle_w", "f8", "W", "power at rest"),
     ("tdp_w", "f8", "W", "power at full load"),
+    ("prefill_w", "f8", "W", "power while a prompt is computed"),
+    ("decode_w", "f8", "W", "power while tokens are generated"),
     ("usable_bytes", "f8", "B", "memory for weights and KV"),
     ("load_bytes_s", "f8", "B/s", "rate at which weights are read"),
     ("usd_s", "f8", "USD/s", "price of a second, 0 for what is not paid by time"),
@@ -301,7 +303,10 @@ NODE_FIELDS: Rows = (
     ("load_variant", "i8", "V", "variant being loaded, -1: none"),
     ("load_low", "i8", "layer", "first layer resident when the load ends"),
     ("load_high", "i8", "layer", "end of the layers resident when the load ends"),
-    ("load_end_s", "f8", "s", "when the load ends"),
+    ("load_source", "i8", "id", "where it comes from: -1 disk, 0 to K - 1 a neighbour, K the backhaul"),
+    ("load_left_bytes", "f8", "B", "what is left of it"),
+    ("load_clock_s", "f8", "s", "time up to which it has been advanced"),
+    ("load_end_s", "f8", "s", "when it ends, at its present rate"),
     ("chunk_job", "i8", "J", "job whose chunk runs, -1: none"),
     ("chunk_end_s", "f8", "s", "when the chunk's iteration ends"),
     ("chunk_s", "f8", "s", "length of that iteration"),
@@ -340,6 +345,13 @@ VARIANT_FIELDS: Rows = (
     ("context_tokens", "f8", "token", "their contexts, weighted alike"),
     ("share", "f8", "1", "largest layer share of a running job"),
     ("iteration_s", "f8", "s", "one decode iteration"),
+)
+
+ADAPTER_FIELDS: Rows = (
+    ("resident", "i8", "0/1", "in the node's memory, or on its way there"),
+    ("users", "i8", "job", "jobs that need it"),
+    ("last_used_s", "f8", "s", "for LRU eviction"),
+    ("ready_s", "f8", "s", "end of its load"),
 )
 
 LINK_FIELDS: Rows = (
@@ -445,6 +457,8 @@ SERVICE_FIELDS: Rows = (
     ("expire_s", "f8", "s", "a job this old expires"),
     ("exposure_cost", "f8", "1", "reward lost when the raw prompt leaves the device"),
     ("payload_bytes", "f8", "B", "picture or sound that goes with a raw prompt"),
+    ("adapter", "i8", "A", "LoRA adapter, -1: none"),
+    ("adapter_bytes", "f8", "B", "its size"),
     ("mean_output_tokens", "f8", "token", "mean output, known to agents"),
     ("trace_first", "i8", "row", "first row of its trace"),
     ("trace_rows", "i8", "row", "rows of its trace"),
@@ -556,6 +570,7 @@ OUTCOME_FIELDS: Rows = (
 
 
 PLACE_FIELDS: Rows = (
+    ("own", "i8", "N", "the agent's own node, -1: a neighbour's"),
     ("accelerator", "i8", "D", "its accelerator"),
     ("cycle_s", "f8", "s", "decode cycle"),
     ("prefill_share", "f8", "1", "share of recent time spent on prefill"),
@@ -568,7 +583,7 @@ PLACE_FIELDS: Rows = (
     ("high", "i8", "layer", "end of the layers held of the variant"),
     ("users", "i8", "job", "jobs that need the variant's weights"),
     ("tokens", "f8", "token", "tokens a decode iteration of the variant"),
-    ("disk_s", "f8", "s", "time until the disk is free"),
+    ("disk_s", "f8", "s", "time until the load under way ends"),
     ("age_s", "f8", "s", "age of this knowledge"),
 )
 
@@ -611,7 +626,7 @@ COUNTER_DTYPE = record(COUNTER_FIELDS)
 DEVICE_DTYPE = record(DEVICE_FIELDS)
 MODEL_DTYPE = record(MODEL_FIELDS)
 PLACE_DTYPE, FORECAST_DTYPE = record(PLACE_FIELDS), record(FORECAST_FIELDS)
-ACTION_DTYPE, BAND_DTYPE = record(ACTION_FIELDS), record(BAND_FIELDS)
+ACTION_DTYPE, BAND_DTYPE, ADAPTER_DTYPE = record(ACTION_FIELDS), record(BAND_FIELDS), record(ADAPTER_FIELDS)
 
 ENTITIES: dict[str, Rows] = {
     "setup": SETUP_FIELDS,
@@ -619,6 +634,7 @@ ENTITIES: dict[str, Rows] = {
     "episode": EPISODE_FIELDS,
     "node": NODE_FIELDS,
     "variant": VARIANT_FIELDS,
+    "adapter": ADAPTER_FIELDS,
     "link": LINK_FIELDS,
     "seen": SEEN_FIELDS,
     "ue": UE_FIELDS,
@@ -657,6 +673,7 @@ class World(NamedTuple):
     counters: np.recarray  # (B,) COUNTER
     node: np.recarray  # (B, N) NODE
     variant: np.recarray  # (B, N, V) VARIANT
+    adapter: np.recarray  # (B, N, A) ADAPTER
     link: np.recarray  # (B, N, K) LINK
     seen: np.recarray  # (B, N, K, V) SEEN
     ue: np.recarray  # (B, U) UE

@@ -1,0 +1,159 @@
+"""Weights on their way into a node's memory: from its disk, from a neighbour that holds them, or over the backhaul.
+
+The fastest source is taken, at what it would give now; on a link the load shares the rate with the transfers there. A load whose
+source is lost goes on from the disk, which holds every model. LoRA adapters come from the disk: milliseconds.
+"""
+
+from __future__ import annotations
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import memory
+
+_DISK = -1
+
+
+@njit_inner
+def _back_link(w, b, i, k):
+    """Index, at neighbour k of node i, of the link back to i; -1 if there is none."""
+    peer = w.link[b, i, k].peer
+    for n in range(w.link.shape[2]):
+        if w.link[b, peer, n].peer == i:
+            return n
+    return -1
+
+
+@njit_inner
+def _sharers(w, b, i, source):
+    """Transfers on the source's link, this load among them once it is counted."""
+    if source == w.link.shape[2]:
+        return w.node[b, i].n_backhaul
+    return w.link[b, w.link[b, i, source].peer, _back_link(w, b, i, source)].n_transfers
+
+
+@njit_inner
+def _rate_bytes_s(w, b, i, source, sharers):
+    setup = w.setup[0]
+    if source == _DISK:
+        return w.device[w.node[b, i].accelerator].load_bytes_s
+    link_bit_s = setup.backhaul_rate_bit_s if source == w.link.shape[2] else setup.xn_rate_bit_s
+    return link_bit_s / (8.0 * max(1, sharers))
+
+
+@njit_inner
+def _reports_it(w, b, i, k, v, low, high):
+    """Whether neighbour k, by its last report, holds layers [low, high) of v, and the link from it is up."""
+    link, seen = w.link[b, i, k], w.seen[b, i, k, v]
+    if link.peer < 0 or link.up == 0 or _back_link(w, b, i, k) < 0:
+        return False
+    return seen.low <= low and high <= seen.high and seen.high > seen.low
+
+
+@njit_inner
+def best_source(w, b, i, v, low, high):
+    """The fastest source of layers [low, high) of v for node i, as far as the node knows."""
+    best, best_rate = _DISK, _rate_bytes_s(w, b, i, _DISK, 1)
+    for k in range(w.link.shape[2]):
+        if _reports_it(w, b, i, k, v, low, high):
+            rate = _rate_bytes_s(w, b, i, k, _sharers(w, b, i, k) + 1)
+            if rate > best_rate:
+                best, best_rate = k, rate
+    if w.node[b, i].backhaul_up == 1:
+        rate = _rate_bytes_s(w, b, i, w.link.shape[2], w.node[b, i].n_backhaul + 1)
+        if rate > best_rate:
+            best, best_rate = w.link.shape[2], rate
+    return best
+
+
+@njit_inner
+def best_rate_bytes_s(w, b, i, v, low, high):
+    """What the fastest source would give now, in B/s."""
+    source = best_source(w, b, i, v, low, high)
+    return _rate_bytes_s(w, b, i, source, 1 if source == _DISK else _sharers(w, b, i, source) + 1)
+
+
+@njit_inner
+def start_load(w, b, i, v, low, high, start_s):
+    """Begin to load what [low, high) of v lacks at node i, unless a load is under way; False if memory does not allow it."""
+    node = w.node[b, i]
+    if node.load_variant >= 0:
+        return True
+    need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
+    if not memory.make_room(w, b, i, need_bytes, v, -1):
+        return False
+    node.weight_bytes += need_bytes
+    node.load_variant = v
+    node.load_low, node.load_high = memory.joined_range(w, b, i, v, low, high)
+    node.load_source = best_source(w, b, i, v, node.load_low, node.load_high)
+    node.load_left_bytes = need_bytes
+    node.load_clock_s = max(start_s, node.load_end_s) + w.setup[0].load_overhead_s
+    node.load_end_s = node.load_clock_s + need_bytes / best_rate_bytes_s(w, b, i, v, node.load_low, node.load_high)
+    return True
+
+
+@njit_inner
+def _has_source(w, b, i):
+    """Whether the source of node i's load still gives: its link is up, and a neighbour still holds the layers."""
+    node, source = w.node[b, i], w.node[b, i].load_source
+    if source == _DISK:
+        return True
+    if source == w.link.shape[2]:
+        return node.backhaul_up == 1
+    link = w.link[b, i, source]
+    return (
+        link.up == 1
+        and w.node[b, link.peer].up == 1
+        and memory.is_resident(w, b, link.peer, node.load_variant, node.load_low, node.load_high)
+    )
+
+
+@njit_inner
+def count_load(w, b, i, t0):
+    """Count node i's load among the transfers of the link that it comes over."""
+    node = w.node[b, i]
+    if node.load_variant < 0 or node.load_source == _DISK:
+        return
+    if not _has_source(w, b, i):
+        node.load_source = _DISK
+    elif node.load_clock_s <= t0:
+        if node.load_source == w.link.shape[2]:
+            node.n_backhaul += 1
+        else:
+            peer = w.link[b, i, node.load_source].peer
+            w.link[b, peer, _back_link(w, b, i, node.load_source)].n_transfers += 1
+
+
+@njit_inner
+def advance_load(w, b, i, t1):
+    """Advance node i's load to t1; what is complete becomes resident at that instant."""
+    node = w.node[b, i]
+    if node.load_variant < 0 or node.load_clock_s >= t1:
+        return
+    sharers = 1 if node.load_source == _DISK else _sharers(w, b, i, node.load_source)
+    rate = _rate_bytes_s(w, b, i, node.load_source, sharers)
+    node.load_end_s = node.load_clock_s + node.load_left_bytes / rate
+    if node.load_end_s > t1:
+        node.load_left_bytes -= (t1 - node.load_clock_s) * rate
+        node.load_clock_s = t1
+        return
+    variant = w.variant[b, i, node.load_variant]
+    variant.low, variant.high = node.load_low, node.load_high
+    variant.last_used_s, variant.ready_s = node.load_end_s, node.load_end_s
+    node.load_variant, node.load_left_bytes = -1, 0.0
+
+
+@njit_inner
+def bring_adapter(w, b, i, job):
+    """Have the job's LoRA adapter at node i, from its disk if need be; False if memory does not allow it."""
+    service = w.service[job.service]
+    if service.adapter < 0:
+        return True
+    adapter = w.adapter[b, i, service.adapter]
+    if adapter.resident == 0:
+        if not memory.make_room(w, b, i, service.adapter_bytes, job.variant, service.adapter):
+            return False
+        w.node[b, i].weight_bytes += service.adapter_bytes
+        rate = w.device[w.node[b, i].accelerator].load_bytes_s
+        adapter.resident, adapter.ready_s = 1, job.clock_s + service.adapter_bytes / rate
+    adapter.last_used_s = job.clock_s
+    job.clock_s = max(job.clock_s, adapter.ready_s)
+    return True
