@@ -18,7 +18,7 @@ def test_every_job_has_exactly_one_end(scenario, rate, legal):
     batch, rng = batch_env(scenario, 2, debug=True, **more), np.random.default_rng(1)
     obs = batch.reset(1)
     ended = [[], []]
-    for _ in range(200):
+    for _ in range(round(batch.scenario.time.episode_s / batch.scenario.time.slot_s)):
         obs, _, _, truncated, info = batch.step(legal(obs["action_mask"], rng))
         for row in info["outcomes"]:
             ended[row["world"]].append((int(row["job"]), int(row["phase"])))
