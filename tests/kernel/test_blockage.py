@@ -48,7 +48,9 @@ def spells_s(blocked, changed_s, state, until):
     begins = (blocked[1:until] == state) & (blocked[: until - 1] != state)
     n, *link = np.nonzero(begins)
     begin_s = changed_s[1:until][begins]
-    rest = blocked[n[:, None] + 1 + np.arange(len(blocked) - until), link[0][:, None], link[1][:, None], link[2][:, None]]
+    rest = blocked[
+        n[:, None] + 1 + np.arange(len(blocked) - until), link[0][:, None], link[1][:, None], link[2][:, None]
+    ]
     ends = (rest != state).argmax(axis=1)
     seen = (rest != state).any(axis=1)
     end_s = changed_s[np.where(seen, n + 1 + ends, 0), *link]

@@ -1,0 +1,224 @@
+"""The way of the tokens back to the UE: nothing arrives while the downlink is down, and the node does not wait for it."""
+
+import numpy as np
+import pytest
+
+from edge6g_env import batch_env, radio
+from edge6g_env.kernel.world import DECODE, DOWNLINK, EXPIRED, FINISHED, NODE_PREFILL
+
+CELL = radio.preset("fr1_3g5_micro")
+DOWN_S = CELL.slot_s + CELL.processing_s  # of a bench's downlink
+TOKEN_S = 32.0 / (
+    4 * 7.40625 * 1e8 * CELL.downlink_share * (1.0 - CELL.overhead_downlink)
+)  # an id, top MCS, four layers
+STEP_S = (
+    0.02  # fading grid and slot: an outage is over one step after the fade, since that step's MCS was chosen before
+)
+SMALL = "llama-3.2-3b"
+CUT, WHOLE = "local, 0.25 on the device, int8", "local, 1 on the device, int4"
+
+
+def silence(bench, until_s):
+    """As if all UEs had been handed over to the cell that they have."""
+    bench.world.ue["silent_until_s"][...] = until_s
+
+
+def fade(bench, by_db):
+    """So much loss on every link that nothing gets through; UEs at rest keep it."""
+    bench.world.cell["coupling_loss_db"] += by_db
+
+
+def until_stage(bench, name, stage, output, prompt=400.0):
+    """A bench whose only job has just come to a stage; its row."""
+    bench.reset(1)
+    bench.lengths(prompt, output)
+    bench.send({0: 0.013})
+    while not len(bench.live()) or bench.world.job["stage"][0, bench.live()[0]] != stage:
+        assert bench.now_s < 100.0
+        bench.step(name)
+    return int(bench.live()[0])
+
+
+@pytest.fixture(scope="module")
+def one(make_bench):
+    return make_bench(["l40s"])
+
+
+@pytest.fixture(scope="module")
+def small(make_bench, make_service):
+    return make_bench(["l40s"], services=[make_service(model=SMALL)])
+
+
+@pytest.mark.parametrize("stop", ["handover", "outage"])
+def test_the_first_token_waits_for_the_downlink(one, stop):
+    """The prompt is computed and tokens are generated meanwhile; the time to first token goes on until the air is there again."""
+    row = until_stage(one, "local, fp16", NODE_PREFILL, 4000.0)
+    back_s = one.now_s + 8.0
+    silence(one, back_s) if stop == "handover" else fade(one, 300.0)
+    while one.now_s < back_s - 1e-9:
+        one.step()
+        assert one.world.job["first_token_s"][0, row] == -1.0
+    if stop == "outage":
+        fade(one, -300.0)
+    assert one.world.job["done_tokens"][0, row] > 10.0
+    one.step(), one.step()
+    delay_s = one.world.job["first_token_s"][0, row] - back_s
+    assert delay_s == pytest.approx(DOWN_S + TOKEN_S + (stop == "outage") * STEP_S, abs=1e-9)
+
+
+@pytest.mark.parametrize("output", [1.0, 40.0])
+@pytest.mark.parametrize("n_substeps", [1, 3])
+def test_an_answer_that_was_ready_arrives_when_the_interruption_ends_whatever_the_substep(
+    make_bench, output, n_substeps
+):
+    bench = make_bench(["l40s"], **{"time.n_substeps": n_substeps})
+    until_stage(bench, "local, fp16", NODE_PREFILL, output)
+    back_s = bench.now_s + 8.0071
+    silence(bench, back_s)
+    (job,) = bench.run("hold", 1)
+    assert job["phase"] == FINISHED
+    assert job["end_s"] - back_s == pytest.approx(DOWN_S + TOKEN_S, abs=1e-9)
+    assert job["arrival_s"] + job["ttft_s"] == pytest.approx(job["end_s"], abs=1e-9)
+
+
+@pytest.mark.parametrize("stop", ["handover", "outage"])
+def test_node_and_weights_are_free_while_the_last_token_waits(one, stop):
+    until_stage(one, "local, fp16", DECODE, 40.0)
+    silence(one, 1e9) if stop == "handover" else fade(one, 300.0)
+    while one.world.job["stage"][0, one.live()[0]] != DOWNLINK:
+        assert one.now_s < 60.0
+        one.step()
+    for _ in range(20):
+        one.step()
+        node, row = one.world.node[0, 0], int(one.live()[0])
+        assert one.world.job["stage"][0, row] == DOWNLINK
+        assert one.world.job["done_tokens"][0, row] == 40.0
+        assert (node["n_admitted"], node["kv_bytes"], one.world.variant["users"].sum()) == (0, 0.0, 0)
+        assert one.world.job["kv_0_bytes"][0, row] == 0.0
+    silence(one, 0.0), fade(one, 0.0 if stop == "handover" else -300.0)
+    (job,) = one.run("hold", 1)
+    assert job["phase"] == FINISHED
+    assert job["end_s"] > job["arrival_s"] + job["ttft_s"] + 0.4  # the last token came late, not the first
+
+
+def test_in_the_meantime_the_node_serves_another(make_bench):
+    """Weights in use are never evicted; here another model's job makes room by evicting those of the one that only waits."""
+    bench = make_bench(["l4"], ues_a_node=2)
+    until_stage(bench, "local, fp16", DECODE, 40.0)
+    bench.world.ue["silent_until_s"][0, 0] = 1e9
+    while bench.world.job["stage"][0, bench.live()[0]] != DOWNLINK:
+        bench.step()
+    bench.send({1: bench.now_s + 0.001})
+    bench.step(), bench.step("local, int8")  # 16 and 8 GB do not fit an L4 of 24 GB together with their KV
+    (job,) = bench.run("hold", 1)
+    assert (job["phase"], job["job"]) == (FINISHED, 1)
+    assert len(bench.live()) == 1
+
+
+def test_an_answer_that_cannot_be_delivered_expires(make_bench, make_service):
+    bench = make_bench(["l40s"], services=[make_service(expire_s=20.0)])
+    until_stage(bench, "local, fp16", DECODE, 40.0)
+    fade(bench, 300.0)
+    (job,) = bench.run("hold", 1)
+    assert job["phase"] == EXPIRED
+    assert bench.now_s == pytest.approx(20.02, abs=0.02)
+
+
+@pytest.mark.parametrize("stop", ["handover", "outage"])
+def test_a_stream_cut_behind_the_device_stands_still_while_the_air_is_down(small, stop):
+    """Every token of it crosses the air: none is generated meanwhile, at no energy; then it goes on at its old pace."""
+    row = until_stage(small, CUT, DECODE, 4000.0)
+    for _ in range(10):
+        small.step()
+    before = small.world.job[0, row].copy()
+    for _ in range(10):
+        small.step()
+    pace = small.world.job["done_tokens"][0, row] - before["done_tokens"]
+    back_s, before = small.now_s + 1.0, small.world.job[0, row].copy()
+    silence(small, back_s) if stop == "handover" else fade(small, 300.0)
+    while small.now_s < back_s - 1e-9:
+        small.step()
+        for name in ("done_tokens", "air_bytes", "energy_j", "price_usd"):
+            assert small.world.job[name][0, row] == before[name], name
+    silence(small, 0.0), fade(small, 0.0 if stop == "handover" else -300.0)
+    for _ in range(10 + (stop == "outage")):
+        small.step()
+    assert pace > 3.0
+    assert small.world.job["done_tokens"][0, row] - before["done_tokens"] == pytest.approx(pace, rel=0.02)
+
+
+def test_a_job_on_its_device_does_not_need_the_air(small):
+    times = []
+    for quiet in (False, True):
+        small.reset(1)
+        small.lengths(100.0, 20.0)
+        small.send({0: 0.013})
+        if quiet:
+            silence(small, 1e9), fade(small, 300.0)
+        (job,) = small.run(WHOLE, 1)
+        times.append((job["ttft_s"], job["tpot_s"], job["phase"]))
+    assert times[0] == times[1]
+    assert times[0][2] == FINISHED
+
+
+def test_an_answer_from_a_neighbour_or_the_cloud_comes_back_over_the_link(make_bench):
+    """The same job at equal accelerators, links of 0.2 s: the first token takes the link there and back, the last one back as well."""
+    bench, ends = make_bench(["l40s", "l40s"], **{"xn.delay_s": 0.2, "xn.rate_bit_s": 1e15}), {}
+    for name in ("local, int8", "neighbour 1, int8"):
+        bench.reset(next(seed for seed in range(1, 50) if bench.reset(seed) is None and bench.ues_of(0)))
+        bench.lengths(400.0, 30.0)
+        bench.send({bench.ues_of(0)[0]: 0.013})
+        (job,) = bench.run(name, 1)
+        ends[name] = np.array([job["ttft_s"], job["tpot_s"]])
+    more_s = ends["neighbour 1, int8"] - ends["local, int8"]
+    assert more_s == pytest.approx([0.4, 0.0], abs=1e-3)
+
+
+def test_no_token_arrives_during_an_interruption():
+    """Fast walkers among people at 28 GHz, cells changed at once, 0.2 s of silence each time. Only what was on the way when the
+    handover came may arrive after it: some milliseconds of access, block errors and a hop."""
+    on_the_way_s, silent_s, slot_s = 0.012, 0.2, 0.02
+    service = {"name": "chat", "model": "llama-3.1-8b", "privacy": "open", "share": 1.0, "trace": "azure_conv_2023"}
+    slo = {"ttft_slo_s": 2.0, "tpot_slo_s": 0.1, "expire_s": 60.0, "exposure_cost": 0.0}
+    more = {
+        "time.slot_s": slot_s,
+        "ues.speed_min_m_s": 10.0,
+        "ues.speed_max_m_s": 20.0,
+        "ues.pause_s": 0.0,
+        "ues.per_node": 16,
+        "radio.presets": ["fr2_28g"],
+        "radio.blockers_per_m2": 0.1,
+        "radio.time_to_trigger_s": 0.0,
+        "radio.handover_hysteresis_db": 0.0,
+        "radio.handover_interruption_s": silent_s,
+        "arrivals.rate_jobs_s": 30.0,
+        "service": [{**service, **slo}],
+    }
+    batch = batch_env("tiny", 4, debug=True, **more)
+    batch.reset(1)
+    world, local = batch.world, batch.action_names.index("local, int4")
+    world.trace[:, 1:] = np.minimum(world.trace[:, 1:], 60.0)
+    handovers, ue_of, ended = {}, {}, []
+    for _ in range(1500):
+        seen = world.ue["handover_s"].copy()
+        *_, info = batch.step(np.where(world.node["n_queue"] > 0, local, 0))
+        ended += list(info["outcomes"])
+        for b, u in zip(*np.nonzero(world.ue["handover_s"] != seen), strict=True):
+            handovers.setdefault((int(b), int(u)), []).append(world.ue["handover_s"][b, u])
+        for b, j in zip(*np.nonzero(world.job["stage"]), strict=True):
+            ue_of[int(b), int(world.job["number"][b, j])] = int(world.job["ue"][b, j])
+    inside, after, arrived = 0, 0, 0
+    for job in ended:
+        if job["phase"] != FINISHED:
+            continue
+        b = int(job["world"])
+        when_s = np.array(handovers.get((b, ue_of[b, int(job["job"])]), [np.inf]))
+        for token_s in (job["arrival_s"] + job["ttft_s"], job["end_s"]):
+            since_s = token_s - when_s
+            inside += ((since_s > on_the_way_s) & (since_s < silent_s)).any()
+            after += ((since_s >= silent_s) & (since_s < silent_s + 0.03)).any()
+            arrived += 1
+    assert sum(map(len, handovers.values())) > 300
+    assert arrived > 1000
+    assert inside == 0
+    assert after > 20  # those that had waited
