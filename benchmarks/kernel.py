@@ -26,6 +26,16 @@ from edge6g_env.scenario import load_scenario
 
 SEED = 5_000_000
 REPETITIONS = 3
+# A world whose channels stand still: what it saves is the radio's share of a slot.
+FROZEN_RADIO = {
+    "radio.csi_period_s": 1e6,
+    "radio.measurement_period_s": 1e6,
+    "radio.fading_period_s": 1.0,
+    "radio.background_load": 0.0,
+    "radio.blockers_per_m2": 0.0,
+    "ues.speed_min_m_s": 1e-3,
+    "ues.speed_max_m_s": 1e-3,
+}
 
 
 class Recording(NamedTuple):
@@ -60,6 +70,8 @@ def main() -> None:
         rate = options.worlds * agents / seconds
         table.add_row(name, f"{rate / 1e3:.0f} k agent-steps/s", "one thread")
     table.add_row("two threads", f"{batch['batch_env'] / threads:.2f} x one", "batch_env")
+    radio = radio_share(options.scenario, options.rule, options.worlds, warm, options.slots)
+    table.add_row("radio", f"{100 * radio:.0f} %", "of the kernel's time: what still channels save")
     share = with_candidates / (with_candidates + recording.policy_s)
     table.add_row("time in the simulator", f"{100 * share:.0f} %", f"{options.rule} on batch_env, candidates")
     single, parallel = kernel_s(options.scenario, one, warm), parallel_s(options.scenario, one, warm)
@@ -86,9 +98,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def record(scenario: str, rule: str, worlds: int, slots: int, warm: int) -> Recording:
+def record(scenario: str, rule: str, worlds: int, slots: int, warm: int, **overrides: float) -> Recording:
     """Let a rule play `slots` slots; its time is that of the slots after the first `warm`."""
-    env = BatchEnv(scenario, worlds, observe="candidates")
+    env = BatchEnv(scenario, worlds, observe="candidates", **overrides)
     policy, rng = make_rule(rule, env.layout), np.random.default_rng(0)
     start(policy, worlds)
     actions = np.zeros((slots, worlds, env.num_agents), np.int64)
@@ -106,16 +118,43 @@ def record(scenario: str, rule: str, worlds: int, slots: int, warm: int) -> Reco
     return Recording(actions, spent_s / timed, float(env.counters().in_flight.mean()), decisions / (timed * worlds))
 
 
-def kernel_s(scenario: str, actions: np.ndarray, warm: int) -> float:
-    """Seconds a slot of the compiled kernel, all worlds together."""
-    env = BatchEnv(scenario, actions.shape[1])
-    handle = handle_of(env.world)
+def radio_share(scenario: str, rule: str, worlds: int, warm: int, slots: int) -> float:
+    """Share of the kernel's CPU time that goes away when channels stand still, under the same rule; both kinds of world run slice by
+    slice in turn, and the best of the repetitions of a slice counts."""
+    kinds: tuple[dict[str, float], ...] = ({}, FROZEN_RADIO)
+    played = [record(scenario, rule, worlds, warm + slots, warm, **kind).actions for kind in kinds]
+    envs = [BatchEnv(scenario, worlds, **kind) for kind in kinds]
+    states = [_play(env, actions[:warm]) for env, actions in zip(envs, played, strict=True)]
+    spent_s = np.zeros((2 * REPETITIONS, 20, 2))
+    for repetition in spent_s:
+        for env, state in zip(envs, states, strict=True):
+            env.load_state(state)
+        for part, rows in zip(repetition, np.array_split(np.arange(warm, warm + slots), 20), strict=True):
+            for n, (env, actions) in enumerate(zip(envs, played, strict=True)):
+                begin_s = time.process_time()
+                _run(env, actions[rows])
+                part[n] = time.process_time() - begin_s
+    moving_s, still_s = spent_s.min(axis=0).sum(axis=0)
+    return float(1.0 - still_s / moving_s)
 
-    def step(row: np.ndarray) -> None:
+
+def _play(env: BatchEnv, actions: np.ndarray) -> dict[str, np.ndarray]:
+    env.reset(seed=SEED)
+    _run(env, actions)
+    return env.save_state()
+
+
+def _run(env: BatchEnv, actions: np.ndarray) -> None:
+    handle = handle_of(env.world)
+    for row in actions:
         env.world.actions[...] = row
         kernel.run(handle, 0, env.num_worlds, False, False)
 
-    return _median_s(lambda: env.reset(seed=SEED), step, list(actions), warm)
+
+def kernel_s(scenario: str, actions: np.ndarray, warm: int) -> float:
+    """Seconds a slot of the compiled kernel, all worlds together."""
+    env = BatchEnv(scenario, actions.shape[1])
+    return _median_s(lambda: env.reset(seed=SEED), lambda row: _run(env, row[None]), list(actions), warm)
 
 
 def batch_s(scenario: str, actions: np.ndarray, warm: int, *, observe: str = "plain", threads: int = 1) -> float:

@@ -157,6 +157,7 @@ def _radio_setup(scenario: Scenario) -> dict[str, Any]:
     env = radio.environment(options.environment, radio.preset(options.presets[0]).carrier_ghz)
     names = (
         "margin_db",
+        "link_step_m",
         "fading_period_s",
         "beam_tracking_s",
         "blockers_per_m2",
@@ -172,12 +173,12 @@ def _radio_setup(scenario: Scenario) -> dict[str, Any]:
         "environment": env.id,
         "h_bs_m": env.h_bs_m,
         "h_ue_m": env.h_ut_m,
-        "shadow_corr_los_m": env.shadow_corr_los_m,
-        "shadow_corr_nlos_m": env.shadow_corr_nlos_m,
-        "los_corr_m": env.los_corr_m,
+        "shadow_keep_los": math.exp(-options.link_step_m / env.shadow_corr_los_m),
+        "shadow_keep_nlos": math.exp(-options.link_step_m / env.shadow_corr_nlos_m),
+        "los_keep": math.exp(-options.link_step_m / env.los_corr_m),
         "k_mean_db": env.k_mean_db,
         "k_std_db": env.k_std_db,
-        "k_corr_m": env.k_corr_m,
+        "k_keep": math.exp(-options.link_step_m / env.k_corr_m),
         "indoor_share": scenario.ues.indoor_share,
         "filter_share": 0.5 ** (options.filter_coefficient / 4.0),  # TS 38.331 5.5.3.2
         **{name: getattr(options, name) for name in names},

@@ -76,6 +76,8 @@ class Radio(_Table):
     cell_offset_db: list[Annotated[float, Field(ge=-40.0, le=40.0)]] | None = None
     """Added to the power of each preset where cells are compared (TS 38.331, Ofn); 0 if absent."""
     margin_db: NotNegative
+    link_step_m: Annotated[float, Field(ge=0.1, le=5.0)] = 1.0
+    """Links are renewed each time that their UE has walked this far."""
     fading_period_s: Positive
     beam_tracking_s: Positive = radio.BEAM_TRACKING_PERIOD_S
     rain_mm_per_h: Annotated[float, Field(ge=0.0, le=200.0)] = 0.0

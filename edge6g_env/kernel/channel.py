@@ -1,6 +1,6 @@
 """The links between a UE and its candidate cells: line of sight, shadowing, K factor, walls, weather, beams, blockage.
 
-What is updated when: the loss of a link as its UE moves, a metre at a time; blockage at its own instants, brought up to date when
+What is updated when: the loss of a link as its UE moves, a step of a metre or so at a time; blockage at its own instants, brought up to date when
 somebody looks. Formulas: edge6g_env.radio, after 3GPP TR 38.901; the rest of the radio is in handover.py, fading.py and air.py.
 """
 
@@ -212,19 +212,24 @@ def _choose_candidates(w, b, u, metre):
 
 
 @njit_inner
+def _mixed(z, keep, normal_number):
+    """Gauss-Markov step of a unit normal, as radio.gauss_markov_step with the correlation worked out before."""
+    return keep * z + math.sqrt(1.0 - keep * keep) * normal_number
+
+
+@njit_inner
 def _step_metre(w, b, u, metre):
-    """Gauss-Markov steps of one metre (TR 38.901 7.6.3.1, Gudmundson 1991); shadowing by the distance of its present LOS state."""
+    """One step of every link (TR 38.901 7.6.3.1, Gudmundson 1991); shadowing by the distance of its present LOS state."""
     setup, key = w.setup[0], w.episode[b].key
-    r_los, r_k = math.exp(-1.0 / setup.los_corr_m), math.exp(-1.0 / setup.k_corr_m)
     for m in range(w.cell.shape[2]):
         cell = w.cell[b, u, m]
         owner = link_address(u, cell.node)
-        r_shadow = math.exp(-1.0 / (setup.shadow_corr_los_m if cell.los == 1 else setup.shadow_corr_nlos_m))
-        z_shadow = normal(key, FOR_SHADOW, owner, 2 * metre)
-        z_los, z_k = normal_pair(key, FOR_LOS, owner, 2 * metre)
-        cell.z_shadow = r_shadow * cell.z_shadow + math.sqrt(1.0 - r_shadow * r_shadow) * z_shadow
-        cell.z_los = r_los * cell.z_los + math.sqrt(1.0 - r_los * r_los) * z_los
-        cell.z_k = r_k * cell.z_k + math.sqrt(1.0 - r_k * r_k) * z_k
+        z_shadow, z_k = normal_pair(key, FOR_SHADOW, owner, 2 * metre)
+        z_los = normal(key, FOR_LOS, owner, 2 * metre)
+        shadow_keep = setup.shadow_keep_los if cell.los == 1 else setup.shadow_keep_nlos
+        cell.z_shadow = _mixed(cell.z_shadow, shadow_keep, z_shadow)
+        cell.z_los = _mixed(cell.z_los, setup.los_keep, z_los)
+        cell.z_k = _mixed(cell.z_k, setup.k_keep, z_k)
 
 
 @njit_inner
@@ -257,7 +262,10 @@ def follow(w, b, u, metre, now_s):
     while ue.metre < metre:
         ue.metre += 1
         _step_metre(w, b, u, ue.metre)
-        if ue.metre % _CANDIDATES_EVERY_M == 0 and w.cell.shape[2] < w.node.shape[1]:
+        if (
+            ue.metre % max(1, int(_CANDIDATES_EVERY_M / w.setup[0].link_step_m)) == 0
+            and w.cell.shape[2] < w.node.shape[1]
+        ):
             _choose_candidates(w, b, u, ue.metre)
     for m in range(w.cell.shape[2]):
         _refresh_loss(w, b, u, m, now_s)

@@ -263,7 +263,7 @@ def place_ue(w, b, u):
 
 @njit_inner
 def _walk(w, b, u, now_s):
-    """Whole metres walked so far; sets position and speed."""
+    """Whole link steps walked so far; sets position and speed."""
     ue = w.ue[b, u]
     while now_s >= ue.leave_s:
         _next_leg(w, b, u)
@@ -274,12 +274,12 @@ def _walk(w, b, u, now_s):
         ue.speed_m_s = 0.0
     ue.x_m = ue.from_x_m + done * (ue.to_x_m - ue.from_x_m)
     ue.y_m = ue.from_y_m + done * (ue.to_y_m - ue.from_y_m)
-    return int(ue.walked_m + done * ue.leg_m)
+    return int((ue.walked_m + done * ue.leg_m) / w.setup[0].link_step_m)
 
 
 @njit_inner
 def move_ues(w, b, now_s):
-    """Move every UE of world b to time now_s; channels and serving cell follow metre by metre."""
+    """Move every UE of world b to time now_s; channels follow step by step."""
     for u in range(w.ue.shape[1]):
         ue = w.ue[b, u]
         if ue.speed_m_s == 0.0 and now_s < ue.leave_s:
