@@ -1,6 +1,7 @@
 """Large-scale state of the links in the world: its stationary laws, and losses against the formulas of CHANNEL 2 to 6."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -51,13 +52,28 @@ def test_shadowing_decorrelates_over_the_distance_of_its_los_state(walk, los, co
     """TR 38.901 Table 7.5-6 (UMi): 10 m in sight, 13 m without. Metre by metre, since the state changes on the way."""
     _, records = walk
     start, end = [], []
-    for before, after in zip(records, records[1:], strict=False):
+    for before, after in pairwise(records):
         here = (after["metre"] == before["metre"] + 1)[..., None] & (before["los"] == los)
         start.append(before["z_shadow"][here])
         end.append(after["z_shadow"][here])
     start, end = np.concatenate(start), np.concatenate(end)
     assert len(start) > 200_000
     assert np.corrcoef(start, end)[0, 1] == pytest.approx(math.exp(-1.0 / corr_m), abs=0.003)  # they are 0.021 apart
+
+
+@pytest.mark.parametrize("step_m", [0.5, 2.0, 5.0])
+def test_the_law_of_the_way_does_not_depend_on_the_step(make_air, step_m):
+    """20 m on, links correlate as after 20 steps of a metre, whether they were renewed 40, 10 or 4 times meanwhile."""
+    air = make_air(6, **{**make_air.STRIDE, "radio.link_step_m": step_m, "ues.per_node": 256}).reset(8)
+    air.step(20)
+    steps, before = air.world.ue["metre"].copy(), air.links[["z_los", "z_k"]].copy()
+    air.step(20)
+    whole = air.world.ue["metre"] == steps + round(20.0 / step_m)
+    assert whole.mean() > 0.8
+    for name, corr_m in (("z_los", 50.0), ("z_k", 15.0)):
+        start, end = before[name][whole].ravel(), air.links[name][whole].ravel()
+        assert len(start) > 10_000
+        assert np.corrcoef(start, end)[0, 1] == pytest.approx(math.exp(-20.0 / corr_m), abs=0.03)
 
 
 def test_links_are_stationary(walk):

@@ -109,7 +109,7 @@ def test_agents_see_the_estimate_and_never_the_channel(make_bench):
     bench = make_bench(["l40s", "l4"], 2, **{"radio.csi_error_db": 2.0, "ues.per_node": 2})
     bench.reset(1)
     bench.lengths(400.0, 40.0)
-    bench.send({u: 0.25 for u in range(4)})
+    bench.send(dict.fromkeys(range(4), 0.25))
     while not bench.world.node["n_queue"].any():
         bench.step()
     state = bench.batch.save_state()
