@@ -22,13 +22,16 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
+from edge6g_env import radio
 from edge6g_env.batch import BatchEnv
 from edge6g_env.build import neighbours_of, node_positions_m, read_trace
 from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
 from edge6g_env.kernel.world import FAULT_KINDS
-from edge6g_env.scenario import Faults, Scenario, load_scenario, scenarios
+from edge6g_env.scenario import Faults, Scenario, StreetGridUes, load_scenario, scenarios
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
@@ -38,6 +41,7 @@ POLICIES = "random,local,cloud,round-robin,jsq,greedy"
 SHOWN = ("reward_per_job", "slo_attainment", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
 MAP_SEED = 0
 COLOURS = ("#2f6db3", "#c2571a", "#3b8754", "#7a5aa6", "#8a6d1f", "#b0397a", "#2a8c93", "#5b5b5b")
+SHAPES = ("s", "D", "^", "o")
 
 HARD = {
     "tiny": "Three accelerators of very different speed serve two models, and neither service may send a raw prompt to the cloud: the node "
@@ -50,9 +54,18 @@ HARD = {
     "azure": "Jobs come in the bursts of the recorded traces, and code prompts of thousands of tokens meet chat answers of hundreds on the "
     "same accelerators, so one long prefill delays every stream of its node. No accelerator is far ahead of the others, so "
     "the question is less who is fast than who is free, and what is known of that is 0.2 s old.",
-    "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job on a "
-    "part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
-    "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent into it.",
+    "dense-urban": "Vehicles change the cell every few seconds, often between FR3 and a sub-THz hot spot with ten times the band that a "
+    "body or a corner takes away: the cell that serves a vehicle when its answer is ready is seldom the one that decided about its job, "
+    "and what an agent knows of a channel is up to 0.2 s, or 3 m, old. Each of the 32 agents hears of three neighbours only, so load moves "
+    "with the traffic faster than reports tell.",
+    "robotics": "A loop of picture, seven action tokens and movement leaves 0.2 s to the first token and 20 ms for each of the others; of "
+    "the accelerators here only the RTX 4090 keeps that for more than one sequence at a time, and most robots stand at other cells. At 28 "
+    "GHz a person or a truck in the way takes the link for half a second, a job is worth nothing when it is 1 s old, and pictures may not "
+    "leave the plant, so neither the cloud nor waiting helps.",
+    "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job "
+    "on a part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
+    "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent "
+    "into it.",
 }
 
 
@@ -76,7 +89,7 @@ def main() -> None:
             if not page.is_file() or page.read_text(encoding="utf-8") != text:
                 raise SystemExit(f"{page.name} is out of date: python docs/make_scenarios.py {name}")
             continue
-        draw_map(scenario).savefig(PAGES / f"{name}.png", dpi=130)
+        draw_map(scenario).savefig(PAGES / f"{name}.png", dpi=110)
         page.write_text(text, encoding="utf-8")
         print(page.relative_to(PAGES.parents[1]))
 
@@ -88,8 +101,9 @@ def _page(scenario: Scenario, figures: str) -> Iterator[str]:
     yield "<!-- Written by docs/make_scenarios.py: edit that file or the TOML. -->"
     yield f"{scenario.summary} `edge6g scenarios show {name}`\n"
     yield f"![Map of {name}]({name}.png)\n"
-    yield f"Seed {MAP_SEED} at its start: nodes, their Xn links, UEs in the colour of the node that serves them with the way to their next"
-    yield "waypoint, hotspots, and the backhaul of each node. `python docs/make_scenarios.py`\n"
+    shapes = "" if len(scenario.radio.presets) == 1 else " (one shape a band)"
+    yield f"Seed {MAP_SEED} at its start: nodes{shapes}, their Xn links, UEs in the colour of the node that serves them with the way to the"
+    yield "end of their leg, hotspots, and the backhaul of each node. `python docs/make_scenarios.py`\n"
     yield f"## What is hard here\n\n{HARD[name]}\n"
     yield "## Entities and rates\n"
     yield from _entities(scenario)
@@ -119,13 +133,33 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     yield f"| backhaul | {_rate(scenario.backhaul.rate_bit_s)} a node, {1e3 * scenario.backhaul.delay_s:g} ms |"
     yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token |"
     yield f"| UEs | {scenario.num_ues} {ues.device}, {ues.movement} |"
-    yield f"| radio | {scenario.radio.environment}, {scenario.radio.preset} |"
+    if ues.indoor_share > 0.0:
+        yield f"| indoors | {ues.indoor_share:.0%} of the UEs, behind walls of {ues.building} loss |"
+    yield from _radio(scenario)
+    if scenario.serving.preload:
+        yield f"| resident at the start | {', '.join(scenario.serving.preload)}, where half of the memory stays |"
     yield from _faults(scenario.faults)
     arrivals = scenario.arrivals
     how = "Poisson" if arrivals.kind == "poisson" else "the traces replayed"
     yield f"| arrivals | {arrivals.rate_jobs_s:g} jobs/s ({how}) |"
     yield f"| time | slots of {1e3 * time.slot_s:g} ms, reports every {time.report_period_s:g} s |"
     yield f"| episode | {time.episode_s:g} s, of them {time.warmup_s:g} s warm-up and {time.drain_s:g} s drain, not measured |\n"
+
+
+def _radio(scenario: Scenario) -> Iterator[str]:
+    options = scenario.radio
+    offsets_db = options.cell_offset_db or [0.0] * len(options.presets)
+    for n, (name, offset_db) in enumerate(zip(options.presets, offsets_db, strict=True)):
+        band = radio.preset(name)
+        cells = "all cells" if len(options.presets) == 1 else f"nodes {n}, {n + len(options.presets)}, .."
+        offset = f", compared {offset_db:+g} dB" if offset_db else ""
+        yield f"| band `{name}` | {cells}: {band.carrier_ghz:g} GHz, {band.bandwidth_hz / 1e6:g} MHz{offset} |"
+    rain = f", {options.rain_mm_per_h:g} mm/h of rain" if options.rain_mm_per_h else ""
+    people = f", {options.blockers_per_m2:g} people per m2 that block links" if options.blockers_per_m2 else ""
+    yield f"| radio | {options.environment}, other traffic on {options.background_load:.0%} of each cell{rain}{people} |"
+    handover = f"{options.handover_hysteresis_db:g} dB for {1e3 * options.time_to_trigger_s:g} ms"
+    yield f"| handover | {handover}, nothing sent for {1e3 * options.handover_interruption_s:g} ms |"
+    yield f"| what agents know of a channel | +- {options.csi_error_db:g} dB, up to {options.csi_period_s:g} s old |"
 
 
 def _faults(faults: Faults) -> Iterator[str]:
@@ -140,11 +174,14 @@ def _faults(faults: Faults) -> Iterator[str]:
 
 
 def _services(scenario: Scenario) -> Iterator[str]:
-    yield "| service | model | privacy | jobs/s | prompt mean (tokens) | output mean (tokens) | TTFT | TPOT | expires |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "| service | model | privacy | jobs/s | prompt mean (tokens) | picture (kB) | output mean (tokens) | TTFT | TPOT | expires |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for one in scenario.service:
-        _, prompt, output = read_trace(one.trace).mean(axis=0)
-        lengths = f"{one.share * scenario.arrivals.rate_jobs_s:.3g} | {prompt:.0f} | {output:.0f}"
+        _, prompt, output = (
+            (0.0, one.prompt_tokens, one.output_tokens) if one.trace is None else read_trace(one.trace).mean(axis=0)
+        )
+        payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else ""
+        lengths = f"{one.share * scenario.arrivals.rate_jobs_s:.3g} | {prompt:.0f} | {payload} | {output:.0f}"
         times = f"{one.ttft_slo_s:g} s | {1e3 * one.tpot_slo_s:g} ms | {one.expire_s:g} s"
         yield f"| {one.name} | {one.model} | {one.privacy} | {lengths} | {times} |"
 
@@ -256,12 +293,12 @@ def _rate(bit_s: float) -> str:
 
 
 def draw_map(scenario: Scenario) -> Figure:
-    """Nodes, Xn links, UEs with their next waypoint, hotspots and the cloud, to scale in metres but for the cloud."""
+    """Nodes, Xn links, streets, UEs with the end of their leg, hotspots and the cloud, to scale in metres but for the cloud."""
     env = BatchEnv(scenario, num_worlds=1)
     env.reset(seed=MAP_SEED)
     setup, ue = env.world.setup[0], env.world.ue[0]
     nodes = node_positions_m(scenario)
-    margin = 0.12 * float(setup.height_m) + 20.0
+    margin = 0.17 * float(setup.height_m)
     width, height = setup.width_m + 2 * margin, setup.height_m + 3.4 * margin
     figure = Figure(figsize=(9.0, 9.0 * height / width), layout="constrained")
     axes = figure.add_subplot()
@@ -275,17 +312,13 @@ def draw_map(scenario: Scenario) -> Figure:
             axes.plot(*zip(nodes[i], nodes[peer], strict=True), color="#777777", lw=1.2, zorder=1)
     for centre in _hotspots_m(env):
         axes.add_patch(matplotlib.patches.Circle(centre, setup.hotspot_radius_m, color="#f0b429", alpha=0.25, lw=0))
-    colours = [COLOURS[i % len(COLOURS)] for i in range(scenario.nodes.count)]
+    _draw_streets(axes, scenario)
+    colours = [COLOURS[(i + 3 * (i // len(COLOURS))) % len(COLOURS)] for i in range(scenario.nodes.count)]
     served = [colours[i] for i in ue["node"]]
     for x, y, to_x, to_y, colour in zip(ue["x_m"], ue["y_m"], ue["to_x_m"], ue["to_y_m"], served, strict=True):
         axes.plot([x, to_x], [y, to_y], color=colour, lw=0.5, alpha=0.25, zorder=2)
     axes.scatter(ue["x_m"], ue["y_m"], s=16, c=served, zorder=3)
-    axes.scatter(nodes[:, 0], nodes[:, 1], s=110, marker="s", c=colours, edgecolors="black", zorder=4)
-    for i, (x, y) in enumerate(nodes):
-        device = scenario.nodes.devices[i % len(scenario.nodes.devices)]
-        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8}
-        axes.annotate(f"node_{i}\n{device}", (x, y), (0, -11), textcoords="offset points", ha="center", va="top",
-                      fontsize=7.5, bbox=box, zorder=5)  # fmt: skip
+    _draw_nodes(axes, scenario, nodes, colours)
     text = f"cloud: {scenario.cloud.device}, {scenario.cloud.concurrency} places"
     axes.text(
         *cloud, text, ha="center", va="center", fontsize=9, bbox={"boxstyle": "round", "fc": "white", "ec": "#555555"}
@@ -293,6 +326,37 @@ def draw_map(scenario: Scenario) -> Figure:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure
+
+
+def _draw_streets(axes: Axes, scenario: Scenario) -> None:
+    """The streets, as kernel/mobility.py lays them: as many as fit, equal margins."""
+    ues, (width_m, height_m) = scenario.ues, scenario.area_m
+    if not isinstance(ues, StreetGridUes):
+        return
+    across, along = _streets_m(width_m, ues.street_spacing_m), _streets_m(height_m, ues.street_spacing_m)
+    axes.vlines(across, 0.0, height_m, "#e6e6e6", linewidths=7.0, zorder=0)
+    axes.hlines(along, 0.0, width_m, "#e6e6e6", linewidths=7.0, zorder=0)
+
+
+def _streets_m(side_m: float, spacing_m: float) -> np.ndarray:
+    blocks = int(side_m / spacing_m + 1e-6)
+    return 0.5 * (side_m - blocks * spacing_m) + spacing_m * np.arange(blocks + 1)
+
+
+def _draw_nodes(axes: Axes, scenario: Scenario, nodes: np.ndarray, colours: list[str]) -> None:
+    """One shape a band; names with a white rim, so that UEs behind them stay visible."""
+    bands, size = scenario.radio.presets, 7.5 if scenario.nodes.count <= 16 else 6.0
+    for z, name in enumerate(bands):
+        here = slice(z, None, len(bands))
+        shape = SHAPES[z % len(SHAPES)]
+        axes.scatter(nodes[here, 0], nodes[here, 1], s=110, marker=shape, c=colours[here], edgecolors="black", zorder=4)
+        axes.plot([], [], shape, color="#dddddd", mec="black", ms=9, label=name)
+    if len(bands) > 1:
+        axes.legend(loc="upper left", fontsize=8, frameon=False)
+    for i, (x, y) in enumerate(nodes):
+        device = scenario.nodes.devices[i % len(scenario.nodes.devices)]
+        axes.annotate(f"node_{i}\n{device}", (x, y), (0, -9), textcoords="offset points", ha="center", va="top",
+                      fontsize=size, path_effects=[withStroke(linewidth=2.2, foreground="white")], zorder=5)  # fmt: skip
 
 
 def _hotspots_m(env: BatchEnv) -> list[tuple[float, float]]:
