@@ -10,7 +10,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -27,7 +27,7 @@ from edge6g_env.scenario import load_scenario
 SEED = 5_000_000
 REPETITIONS = 3
 # A world whose channels stand still: what it saves is the radio's share of a slot.
-FROZEN_RADIO = {
+FROZEN_RADIO: dict[str, Any] = {
     "radio.csi_period_s": 1e6,
     "radio.measurement_period_s": 1e6,
     "radio.fading_period_s": 1.0,
@@ -98,7 +98,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def record(scenario: str, rule: str, worlds: int, slots: int, warm: int, **overrides: float) -> Recording:
+def record(scenario: str, rule: str, worlds: int, slots: int, warm: int, **overrides: Any) -> Recording:
     """Let a rule play `slots` slots; its time is that of the slots after the first `warm`."""
     env = BatchEnv(scenario, worlds, observe="candidates", **overrides)
     policy, rng = make_rule(rule, env.layout), np.random.default_rng(0)
@@ -121,7 +121,7 @@ def record(scenario: str, rule: str, worlds: int, slots: int, warm: int, **overr
 def radio_share(scenario: str, rule: str, worlds: int, warm: int, slots: int) -> float:
     """Share of the kernel's CPU time that goes away when channels stand still, under the same rule; both kinds of world run slice by
     slice in turn, and the best of the repetitions of a slice counts."""
-    kinds: tuple[dict[str, float], ...] = ({}, FROZEN_RADIO)
+    kinds: tuple[dict[str, Any], ...] = ({}, FROZEN_RADIO)
     played = [record(scenario, rule, worlds, warm + slots, warm, **kind).actions for kind in kinds]
     envs = [BatchEnv(scenario, worlds, **kind) for kind in kinds]
     states = [_play(env, actions[:warm]) for env, actions in zip(envs, played, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -77,7 +78,7 @@ def _devices(scenario: Scenario, names: list[str], tables: costs.CostTables) -> 
     )
 
 
-def _models(scenario: Scenario, tables: costs.CostTables, variants: list[tuple[str, str]]) -> np.recarray:
+def _models(scenario: Scenario, tables: costs.CostTables, variants: Sequence[tuple[str, str]]) -> np.recarray:
     tied = tables.head_bytes == 0.0
     preload = [
         weights in scenario.serving.preload and precision == scenario.actions.default_precision
