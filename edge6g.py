@@ -211,7 +211,7 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "nodes", f"{nodes.count}, {', '.join(nodes.devices)} in turn, {scenario.neighbours} neighbours each"
     yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.movement}"
     yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
-    yield "radio", f"{scenario.radio.environment}, {scenario.radio.preset}"
+    yield "radio", f"{scenario.radio.environment}, {', '.join(scenario.radio.presets)}"
     yield from _faults(scenario.faults)
     yield "arrivals", f"{scenario.arrivals.kind}, {scenario.arrivals.rate_jobs_s:g} jobs/s"
     yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
