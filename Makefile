@@ -1,6 +1,6 @@
 # make setup   install into .venv        make test    all tests
 # make demo    train, compare, show      make lint    format, ruff, mypy
-# make bench   benchmarks                make docs    pages and pictures of the scenarios
+# make bench   benchmarks                make docs    pages and pictures of scenarios and radio
 # make published   errors of the cost model, published results beside ours
 # make clean   remove what the others made
 
@@ -54,6 +54,7 @@ published: $(STAMP)
 
 docs: $(STAMP)
 	@$(PY) docs/make_scenarios.py
+	@$(PY) docs/make_radio.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,167 @@
+"""docs/make_radio.py: what it reads from the worlds is what the radio promises, and the page shows what it drew."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge6g_env import load_scenario, radio, scenarios
+
+DOCS = Path(__file__).parents[2] / "docs"
+MOST_BYTES = 200_000  # a picture of a page
+
+
+@pytest.fixture(scope="module")
+def make_radio():
+    """The module, with the folder of its neighbours on the path, as when it is run."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        spec = importlib.util.spec_from_file_location("make_radio", DOCS / "make_radio.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(DOCS))
+
+
+@pytest.fixture(scope="module")
+def samples(make_radio):
+    return make_radio.radio_samples
+
+
+@pytest.fixture(scope="module")
+def points(samples):
+    return samples.coverage("dense-urban", 2, 8)
+
+
+@pytest.fixture(scope="module")
+def rows(samples):
+    return samples.record("dense-urban", 6.0)
+
+
+def test_squares_hold_the_ues_that_stand_in_them(samples, points):
+    area_m = load_scenario("dense-urban").area_m
+    medians = samples.by_pixel(points, "uplink_sinr_db", area_m, 100.0)
+    shares = samples.share_of_band(points, 1, area_m, 100.0)
+    servers = samples.most_frequent(points, area_m, 100.0)
+    assert medians.shape == shares.shape == servers.shape == (4, 8)
+    for row, column in np.ndindex(4, 8):
+        here = (points["x_m"] // 100.0 == column) & (points["y_m"] // 100.0 == row)
+        nodes = points["node"][here].tolist()
+        assert here.sum() > 3
+        assert medians[row, column] == np.median(points["uplink_sinr_db"][here])
+        assert shares[row, column] == np.mean([node % 2 for node in nodes])  # bands are given out in turn
+        assert nodes.count(int(servers[row, column])) == max(map(nodes.count, nodes))
+
+
+def test_an_empty_square_is_nan(samples, points):
+    area_m = load_scenario("dense-urban").area_m
+    corner = {name: values[(points["x_m"] > 100.0) | (points["y_m"] > 100.0)] for name, values in points.items()}
+    for values in (
+        samples.by_pixel(corner, "uplink_sinr_db", area_m, 100.0),
+        samples.share_of_band(corner, 1, area_m, 100.0),
+        samples.most_frequent(corner, area_m, 100.0),
+    ):
+        assert np.isnan(values[0, 0])
+        assert np.isfinite(values.ravel()[1:]).all()
+
+
+def test_levels_keep_to_the_band_that_serves(points):
+    """Nobody gets more than all layers of the top MCS (7.41 bit/s/Hz) over what other traffic leaves of the band."""
+    scenario = load_scenario("dense-urban")
+    for band, name in enumerate(scenario.radio.presets):
+        preset, here = radio.preset(name), points["band"] == band
+        top_bit_s = preset.max_layers * 7.41 * preset.bandwidth_hz * (1.0 - scenario.radio.background_load)
+        assert here.sum() > 20
+        assert (points["downlink_bit_s"][here] <= top_bit_s * preset.downlink_share).all()
+        assert (points["uplink_bit_s"][here] <= top_bit_s * preset.uplink_share).all()
+        assert (points["power_dbm"][here] < preset.ptx_bs_dbm + preset.gain_bs_dbi + preset.gain_ue_dbi).all()
+
+
+def test_each_scenario_is_in_one_distribution(samples):
+    groups = samples.same_radio()
+    assert sorted(name for names in groups for name in names) == scenarios()
+    for names in groups:
+        assert len({load_scenario(name).radio.model_dump_json() for name in names}) == 1
+
+
+def test_the_bands_share_the_time(samples, make_radio):
+    lines = samples.distribution(["dense-urban"], 1, 2.0, 1.0)
+    ues = load_scenario("dense-urban").num_ues
+    assert sum(line.share for line in lines) == pytest.approx(1.0)
+    assert sum(len(line.levels["los"]) for line in lines) == 2 * ues
+    table = make_radio.table(lines).splitlines()
+    assert len(table) == 2 + 2 + len(lines)
+    assert len({row.count("|") for row in table[1:-1]}) == 1
+
+
+def test_nothing_is_sent_after_a_handover(rows):
+    interruption_s = load_scenario("dense-urban").radio.handover_interruption_s
+    changed = np.diff(rows["node"], axis=0) != 0
+    assert changed.sum() > 100
+    left_s = rows["silent_until_s"] - rows["time_s"][:, None]
+    assert left_s[1:][changed] == pytest.approx(interruption_s)
+    for way in ("uplink", "downlink"):
+        assert (rows[f"{way}_bit_s"][left_s > 0.0] == 0.0).all()
+        assert (rows[f"{way}_bit_s"][left_s <= 0.0] > 0.0).mean() > 0.5
+
+
+def test_the_serving_power_is_filtered(rows):
+    """Between handovers the filtered power changes once a measurement period at most, and lies between what it saw."""
+    kept = (np.diff(rows["node"], axis=0) == 0).all(axis=0)
+    power_dbm = (rows["power_dbm"] + rows["offset_db"])[:, kept]
+    filtered_dbm = rows["serving_dbm"][:, kept]
+    assert kept.sum() > 20
+    assert (np.diff(filtered_dbm, axis=0) != 0.0).sum(axis=0).max() <= round(6.0 / 0.1)
+    later = slice(100, None)  # the start, which the filter forgets by half a measurement, is not in the rows
+    assert (filtered_dbm[later] <= power_dbm.max(axis=0) + 1e-3).all()
+    assert (filtered_dbm[later] >= power_dbm.min(axis=0) - 1e-3).all()
+
+
+def test_the_window_that_is_shown_has_both(samples, rows):
+    u, window = samples.tell_tale(rows, 3.0)
+    assert len(np.unique(rows["node"][window, u])) > 1
+    assert (rows["blocked"][window, u] * rows["los"][window, u]).any()
+    still = {**rows, "node": np.zeros_like(rows["node"])}
+    with pytest.raises(ValueError, match="record more seconds"):
+        samples.tell_tale(still, 3.0)
+
+
+def test_pictures_are_drawn(make_radio, samples, rows, tmp_path):
+    plots = make_radio.radio_plots
+    lines = samples.distribution(["tiny"], 1, 2.0, 1.0)
+    figures = (
+        make_radio.coverage_picture("tiny", num_worlds=2, ues=60, pixel_m=50.0),
+        make_radio.coverage_picture("dense-urban", num_worlds=2, ues=64, pixel_m=50.0),
+        plots.draw_distributions(lines),
+        plots.draw_trace("dense-urban", rows, *samples.tell_tale(rows, 3.0)),
+    )
+    for number, figure in enumerate(figures):
+        figure.savefig(tmp_path / f"{number}.png", dpi=50)
+        named = [axes for axes in figure.axes if axes.get_xlabel() or axes.get_ylabel() or axes.get_title()]
+        assert len(named) >= 3
+    shown = [axes.lines[0].get_xdata() for axes in figures[2].axes]
+    assert [data[-1] for data in shown] == [
+        pytest.approx(lines[0].levels[level].max() * scale) for level, _, scale, _ in plots.PANELS
+    ]
+
+
+def test_the_page_shows_the_pictures_of_the_present_scenarios(make_radio):
+    assert make_radio.problems() == []
+    page = (DOCS / "radio.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]+\]\(radio/([\w-]+\.png)\)", page)
+    assert sorted(shown) == sorted(path.name for path in (DOCS / "radio").iterdir())
+    for name in shown:
+        assert (DOCS / "radio" / name).stat().st_size < MOST_BYTES
+    assert len(re.findall(r"<!-- figures -->\n\|", page)) == 1
+
+
+def test_a_picture_of_another_scenario_is_found_out(make_radio, monkeypatch):
+    monkeypatch.setattr(make_radio.radio_samples, "radio_fingerprint", lambda scenario: "changed")
+    assert [line.split()[0] for line in make_radio.problems()] == [
+        f"radio/{name}"
+        for name in ("coverage-campus.png", "coverage-dense-urban.png", "distributions.png", "trace.png")
+    ]
