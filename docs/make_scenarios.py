@@ -52,7 +52,7 @@ HARD = {
     "the question is less who is fast than who is free, and what is known of that is 0.2 s old.",
     "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job on a "
     "part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
-    "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent into it.",
+    "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs it sent into it.",
 }
 
 
