@@ -212,6 +212,53 @@ def test_a_stream_that_waits_gives_its_node_to_the_others(make_bench, planned):
     assert end_s[True] < end_s[False] - 0.01
 
 
+def test_a_stream_that_waits_holds_memory_and_nothing_else(make_bench, planned):
+    bench = make_bench(["l40s", "l4"], **planned(("xn", 5.0, 99.0, [0, 1])))
+    ue = bench.reset_with_ue()
+    bench.lengths(300.0, 5000.0)
+    bench.send({ue: 0.001})
+    while bench.now_s < 5.1:
+        bench.step("neighbour 1, int8")
+    done = float(bench.world.job["done_tokens"][0, 0])
+    for _ in range(5):
+        bench.step()
+    node, variant = bench.world.node[0, 1], bench.world.variant[0, 1]
+    assert float(bench.world.job["done_tokens"][0, 0]) == done > 10.0
+    assert (node.n_admitted, node.cycle_s) == (1, 0.0)
+    assert node.kv_bytes > 0.0
+    for name in ("tokens", "context_tokens", "share"):
+        assert (variant[name] == 0.0).all(), name
+
+
+def test_a_token_that_was_still_computed_when_its_place_failed_does_not_exist(make_bench, planned):
+    """The cloud fails while it computes the prompt, then again while it computes it anew after some tokens."""
+    prompt, prefill_s = 20_000.0, float(costs.prefill_s(MODEL, "h100-80g", 20_000.0, "fp16"))
+    name = "cloud, fp16"
+    _, whole = play(make_bench, name, prompt, 400.0)
+    first_s = whole["arrival_s"] + whole["ttft_s"] - BACKHAUL_S - 0.5 * prefill_s  # half of the prompt is computed
+    bench = make_bench(["l40s"], **planned(("cloud", first_s, first_s + 0.1), ("cloud", 4.0, 4.1), ("cloud", 4.5, 4.6)))
+    assert 0.5 < prefill_s < 1.0
+    ue = bench.reset_with_ue()
+    bench.lengths(prompt, 400.0)
+    bench.send({ue: 0.001})
+    kept = {}
+    while not bench.outcomes:
+        assert bench.now_s < 60.0
+        job = bench.world.job[0, 0]
+        if job.stage == k.QUEUED:
+            kept.setdefault(
+                int(job.retries), (float(job.done_tokens), float(job.setup_tokens), float(job.first_token_s))
+            )
+        bench.step(name if bench.obs["action_mask"][0, 0, bench.action(name)] else "hold")
+    (ended,) = bench.outcomes
+    assert kept[0] == kept[1] == (0.0, prompt, -1.0)
+    assert 10.0 < kept[2][0] < 400.0
+    assert kept[3] == pytest.approx((kept[2][0], prompt + np.floor(kept[2][0]), kept[2][2]))
+    assert (ended["phase"], ended["retries"]) == (k.FINISHED, 3)
+    assert kept[2][2] > first_s + 0.1 + prefill_s
+    assert ended["arrival_s"] + ended["ttft_s"] == pytest.approx(kept[2][2])
+
+
 def test_a_first_token_waits_for_the_repair(make_bench, planned):
     """The link fails while the neighbour computes the prompt: the token is there when the link is."""
     _, job = play(make_bench, "neighbour 1, int8", 4000.0, 20.0, **planned(("xn", 1.5, 12.0, [0, 1])))
