@@ -1,9 +1,9 @@
 """Parts fail and are repaired: servers of nodes, Xn links, backhauls, the cloud.
 
-By chance, an alternating renewal process a part: times up and down are exponential with the means mtbf_s and mttr_s, and the process is
-stationary from the start, so a part is down for mttr_s / (mtbf_s + mttr_s) of the time (Barlow, Proschan: Mathematical Theory of
-Reliability, 1965, chapter 3). By plan: outages at given instants. A part is down while either says so. Instants belong to the part and the
-number of its change, not to slots, decisions or other parts.
+By chance, an alternating renewal process a part (Cox: Renewal Theory, 1962, chapter 7; recalled): times up and down are exponential with
+the means mtbf_s and mttr_s, stationary from the start, so a part is down for mttr_s / (mtbf_s + mttr_s) of the time. By plan: outages at
+given instants. A part is down while either says so. Instants belong to the part and the number of its change, not to slots, decisions or
+other parts.
 """
 
 from __future__ import annotations

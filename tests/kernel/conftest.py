@@ -93,6 +93,14 @@ class Bench:
         self.outcomes = []
         self._next_arrivals()
 
+    def reset_with_ue(self, node: int = 0) -> int:
+        """Reset to the first seed in which the node serves a UE; returns that UE."""
+        for seed in range(1, 50):
+            self.reset(seed)
+            if ues := self.ues_of(node):
+                return ues[0]
+        raise AssertionError(f"no seed puts a UE at node {node}")
+
     def _next_arrivals(self) -> None:
         self.world.ue["next_arrival_s"][...] = NEVER
         self.world.episode["next_arrival_s"][...] = NEVER
@@ -262,6 +270,17 @@ def make_bench() -> Callable[..., Bench]:
 def make_service() -> Callable[..., dict[str, Any]]:
     """A service's table for an override."""
     return _service
+
+
+@pytest.fixture(scope="session")
+def planned() -> Callable[..., dict[str, Any]]:
+    """An override: outages (kind, start_s, end_s, nodes) at given instants."""
+
+    def table(*outages: tuple[Any, ...], retries: int = 3) -> dict[str, Any]:
+        keys = ("kind", "start_s", "end_s", "nodes")
+        return {"faults": {"retries": retries, "outage": [dict(zip(keys, one, strict=False)) for one in outages]}}
+
+    return table
 
 
 @pytest.fixture(scope="session")

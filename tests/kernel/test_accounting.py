@@ -21,12 +21,9 @@ def usd(name, unit):
 
 def lone_job(make_bench, make_service, name, model=MODEL, devices=("l40s",), **more):
     bench = make_bench(list(devices), services=[make_service(model=model)], **more)
-    for seed in range(1, 50):
-        bench.reset(seed)
-        if ues := bench.ues_of(0):
-            break
+    ue = bench.reset_with_ue()
     bench.lengths(PROMPT, OUTPUT)
-    bench.send({ues[0]: 0.001})
+    bench.send({ue: 0.001})
     (job,) = bench.run(name, 1)
     return bench, job
 
