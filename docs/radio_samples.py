@@ -87,6 +87,7 @@ class Worlds:
 def coverage(scenario: str, num_worlds: int, ues_per_node: int) -> dict[str, np.ndarray]:
     """UEs that stand outdoors at uniform places, each with links of its own: x_m, y_m, node, band and LEVELS, (B, U) each."""
     worlds = Worlds(scenario, num_worlds, **STILL, **{"ues.per_node": ues_per_node})
+    worlds.step()  # an MCS is chosen by the grid step before
     ue = worlds.world.ue
     places = {name: np.array(ue[name]) for name in ("x_m", "y_m", "node")}
     return {**places, "band": worlds.serving_band, **worlds.levels()}
