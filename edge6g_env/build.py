@@ -357,7 +357,8 @@ def _place_nodes(scenario: Scenario, world: k.World, devices: list[str]) -> None
     own = [devices.index(scenario.nodes.devices[i % len(scenario.nodes.devices)]) for i in range(scenario.nodes.count)]
     position = node_positions_m(scenario)
     world.node["accelerator"][...] = own
-    world.node["band"][...] = np.arange(scenario.nodes.count) % len(scenario.radio.presets)
+    column, row = np.divmod(np.arange(scenario.nodes.count), scenario.nodes.columns)[::-1]
+    world.node["band"][...] = (column + row) % len(scenario.radio.presets)
     world.node["x_m"][...], world.node["y_m"][...] = position[:, 0], position[:, 1]
     world.node["usable_bytes"][...] = world.device["usable_bytes"][own]
     world.link["peer"][...] = neighbours_of(scenario)

@@ -72,7 +72,7 @@ class Radio(_Table):
 
     environment: str
     presets: Annotated[list[str], Field(min_length=1)]
-    """Bands, given out to the nodes in turn."""
+    """Bands, given out to the nodes in turn along each row, each row one later."""
     cell_offset_db: list[Annotated[float, Field(ge=-40.0, le=40.0)]] | None = None
     """Added to the power of each preset where cells are compared (TS 38.331, Ofn); 0 if absent."""
     margin_db: NotNegative

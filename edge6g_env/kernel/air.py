@@ -1,7 +1,8 @@
 """What a cell carries: interference, SINR, rates of both directions, access latency, and what agents expect of all that.
 
-Rates are those of CHANNEL 9 to 11: power control and shares of the band uplink, constant power density downlink, an MCS chosen a
-grid step too early, block errors at the SINR of now. All of it is worked out when asked for, once a step of the fading grid.
+Rates are those of CHANNEL 9 to 11: power control and shares of the band uplink, constant power density downlink, an MCS chosen by the
+channel of a grid step before less the backoff of an outer loop, block errors at the SINR of now. All of it is worked out when asked
+for, once a step of the fading grid.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ UPLOAD, FIRST_TOKEN, LAST_TOKEN = range(3)  # messages of a job whose latencies 
 _MAX_ERROR_RATE = (
     0.9  # retransmissions are counted up to this: combining makes each better than the one before; judgement
 )
+# Outer loop link adaptation towards 10 % block errors (Pedersen et al., IEEE VTC 2007): the backoff grows by errors and shrinks without.
+FIRST_BACKOFF_DB = 2.0  # of a UE that has just come; judgement
+_TARGET_ERROR_RATE, _BACKOFF_STEP_DB, _MAX_BACKOFF_DB = 0.1, 1.0, 10.0  # TS 38.214 5.2.2.1; judgement
 _DRAWS = 4  # random numbers of a message
 _SENDS = np.uint64(1 << 63)
 
@@ -152,14 +156,15 @@ def _usable_db(w, band, sinr):
 
 
 @njit_inner
-def _link_rate(w, band, chosen_by, sinr, bandwidth_hz):
-    """(bit/s of the link without TDD and overhead, block error rate) of the MCS that one linear SINR asks for, at another."""
-    usable_db = _usable_db(w, band, chosen_by)
+def _link_rate(w, band, chosen_by, backoff_db, sinr, bandwidth_hz):
+    """(bit/s of the link without TDD and overhead, block error rate) of the MCS that one linear SINR less a backoff asks for, at another
+    SINR."""
+    usable_db = _usable_db(w, band, chosen_by) - backoff_db
     layers = radio.layers_of(usable_db, band.max_layers)
     split_db = radio.db_of(layers)
     index = radio.mcs_index_of(w.mcs[0], usable_db - split_db)
     if index < 0:
-        return 0.0, 1.0
+        return 0.0, _TARGET_ERROR_RATE  # outage: nothing is sent, so the outer loop learns nothing
     snr_db = _usable_db(w, band, sinr) - split_db
     error_rate = radio.block_error_rate_of(w.mcs[0, index], w.mcs[2, index], snr_db)
     if error_rate > _MAX_ERROR_RATE:
@@ -181,7 +186,8 @@ def uplink(w, b, u, senders, now_s):
         band = _band(w, b, u)
         share_hz = _share_hz(w, band, senders)
         mean_db = uplink_sinr_db(w, b, u, ue.fading_loss_db, share_hz)
-        rate, ue.up_error_rate = _faded_rate(w, b, u, band, mean_db, share_hz)
+        rate, ue.up_error_rate = _faded_rate(w, b, u, band, mean_db, ue.up_backoff_db, share_hz)
+        ue.up_backoff_db = _next_backoff_db(ue.up_backoff_db, ue.up_error_rate)
         ue.up_bit_s = rate * band.uplink_efficiency * (1.0 - ue.up_error_rate)
         ue.up_step, ue.up_senders = step, senders
     return ue.up_bit_s, ue.up_error_rate
@@ -198,17 +204,23 @@ def downlink(w, b, u, now_s):
         fading.refresh(w, b, u, now_s)
         band = _band(w, b, u)
         mean_db = downlink_sinr_db(w, b, u, ue.fading_loss_db, now_s)
-        rate, ue.down_error_rate = _faded_rate(w, b, u, band, mean_db, _share_hz(w, band, 1))
+        rate, ue.down_error_rate = _faded_rate(w, b, u, band, mean_db, ue.down_backoff_db, _share_hz(w, band, 1))
+        ue.down_backoff_db = _next_backoff_db(ue.down_backoff_db, ue.down_error_rate)
         ue.down_bit_s = rate * band.downlink_efficiency * (1.0 - ue.down_error_rate)
         ue.down_step = step
     return ue.down_bit_s, ue.down_error_rate
 
 
 @njit_inner
-def _faded_rate(w, b, u, band, mean_db, bandwidth_hz):
+def _faded_rate(w, b, u, band, mean_db, backoff_db, bandwidth_hz):
     """_link_rate of an MCS chosen by the fading of the grid step before."""
-    before = fading.sinr_before(w, b, u, band.n_taps, mean_db)
-    return _link_rate(w, band, before, fading.sinr_now(w, b, u, band.n_taps, mean_db), bandwidth_hz)
+    before, now = fading.sinr_before(w, b, u, band.n_taps, mean_db), fading.sinr_now(w, b, u, band.n_taps, mean_db)
+    return _link_rate(w, band, before, backoff_db, now, bandwidth_hz)
+
+
+@njit_inner
+def _next_backoff_db(backoff_db, error_rate):
+    return min(max(backoff_db + _BACKOFF_STEP_DB * (error_rate - _TARGET_ERROR_RATE), 0.0), _MAX_BACKOFF_DB)
 
 
 # --- access latency ------------------------------------------------------------------------------------------------------------------
@@ -264,7 +276,7 @@ def expected_uplink_bit_s(w, b, u, senders):
     """What an agent expects of an upload, from its estimate of the full-band SINR; a share of the band raises the SINR that a UE at
     Pcmax reaches, which the agent leaves out (it errs low at the cell edge)."""
     band, seen = _band(w, b, u), radio.linear_of(w.ue[b, u].seen_uplink_db)
-    rate, error_rate = _link_rate(w, band, seen, seen, _share_hz(w, band, senders))
+    rate, error_rate = _link_rate(w, band, seen, FIRST_BACKOFF_DB, seen, _share_hz(w, band, senders))
     return rate * band.uplink_efficiency * (1.0 - error_rate)
 
 
@@ -272,7 +284,7 @@ def expected_uplink_bit_s(w, b, u, senders):
 def expected_downlink_bit_s(w, b, u):
     """The same of the downlink."""
     band, seen = _band(w, b, u), radio.linear_of(w.ue[b, u].seen_downlink_db)
-    rate, error_rate = _link_rate(w, band, seen, seen, _share_hz(w, band, 1))
+    rate, error_rate = _link_rate(w, band, seen, FIRST_BACKOFF_DB, seen, _share_hz(w, band, 1))
     return rate * band.downlink_efficiency * (1.0 - error_rate)
 
 

@@ -14,6 +14,8 @@ from edge6g_env.kernel.rng import FOR_FADING, normal_pair
 
 _RE, _IM, _NOW, _BEFORE = range(4)  # rows of World.tap
 _MAX_TAPS = 8
+NO_STEP = -2  # of a UE without taps: a first use at the very start needs the step before, -1
+_LEAST_SPEED_M_S = 0.28  # 1 km/h: people and leaves move around a UE that stands still; judgement
 
 
 @njit_inner
@@ -36,12 +38,12 @@ def _advance_to(w, b, u, step):
     setup, ue, key = w.setup[0], w.ue[b, u], w.episode[b].key
     band = w.band[channel.band_of(w, b, ue.node)]
     r = 0.0
-    if ue.fading_step >= 0:
-        doppler_hz = radio.doppler_hz(ue.speed_m_s, band.carrier_ghz)
+    if ue.fading_step > NO_STEP:
+        doppler_hz = radio.doppler_hz(max(ue.speed_m_s, _LEAST_SPEED_M_S), band.carrier_ghz)
         r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * setup.fading_period_s)
     tap = w.tap[b, u]
     for n in range(band.n_taps):
-        n_re, n_im = normal_pair(key, FOR_FADING, u, step * _MAX_TAPS + n)
+        n_re, n_im = normal_pair(key, FOR_FADING, u, (step + 1) * _MAX_TAPS + n)
         tap[_RE, n], tap[_IM, n] = radio.fading_step(tap[_RE, n], tap[_IM, n], r, n_re, n_im)
     ue.fading_step = step
     _set_powers(w, b, u, band.n_taps)
@@ -58,11 +60,11 @@ def refresh(w, b, u, now_s):
     """Bring taps and loss of UE u's serving link to now_s, and keep those of the grid step before: the MCS is chosen by them."""
     ue, step = w.ue[b, u], step_of(w, now_s)
     if ue.fading_node != ue.node:
-        ue.fading_node, ue.fading_step = ue.node, -1
+        ue.fading_node, ue.fading_step = ue.node, NO_STEP
     loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
     if step > ue.fading_step:
         ue.old_loss_db = ue.fading_loss_db
-        if ue.fading_step < 0 or step > ue.fading_step + 1:
+        if ue.fading_step == NO_STEP or step > ue.fading_step + 1:
             _advance_to(w, b, u, step - 1)
             ue.old_loss_db = loss_db
         _advance_to(w, b, u, step)

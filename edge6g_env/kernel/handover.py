@@ -6,7 +6,7 @@ Event A3 of 3GPP TS 38.331 5.5.4.4 with the layer 3 filter of 5.5.3.2, on the ti
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel
+from edge6g_env.kernel import air, channel, fading
 
 _PING_PONG_S = 1.0  # minimum time of stay, 3GPP TR 36.839 5.2.1.3: back to the cell before within it is a ping-pong
 
@@ -52,7 +52,8 @@ def attach(w, b, u):
     ue.node = w.cell[b, u, ue.serving].node
     ue.better_node, ue.better_since_s, ue.last_node, ue.handover_s = -1, 0.0, -1, -_PING_PONG_S
     ue.silent_until_s, ue.sending_s = 0.0, -1.0
-    ue.fading_step, ue.fading_node, ue.up_step, ue.down_step = -1, -1, -1, -1
+    ue.fading_step, ue.fading_node, ue.up_step, ue.down_step = fading.NO_STEP, -1, -1, -1
+    ue.up_backoff_db, ue.down_backoff_db = air.FIRST_BACKOFF_DB, air.FIRST_BACKOFF_DB
 
 
 @njit_inner
