@@ -159,10 +159,12 @@ def _usable_db(w, band, sinr):
 def _link_rate(w, band, chosen_by, backoff_db, sinr, bandwidth_hz):
     """(bit/s of the link without TDD and overhead, block error rate) of the MCS that one linear SINR less a backoff asks for, at another
     SINR."""
-    usable_db = _usable_db(w, band, chosen_by) - backoff_db
-    layers = radio.layers_of(usable_db, band.max_layers)
+    usable_db = _usable_db(w, band, chosen_by)
+    layers = radio.layers_of(usable_db - backoff_db, band.max_layers)
     split_db = radio.db_of(layers)
-    index = radio.mcs_index_of(w.mcs[0], usable_db - split_db)
+    index = radio.mcs_index_of(w.mcs[0], usable_db - backoff_db - split_db)
+    if index < 0 <= radio.mcs_index_of(w.mcs[0], usable_db):
+        index = 0  # a backoff does not take away the last MCS, else it could never be unlearned
     if index < 0:
         return 0.0, _TARGET_ERROR_RATE  # outage: nothing is sent, so the outer loop learns nothing
     snr_db = _usable_db(w, band, sinr) - split_db
@@ -187,7 +189,8 @@ def uplink(w, b, u, senders, now_s):
         share_hz = _share_hz(w, band, senders)
         mean_db = uplink_sinr_db(w, b, u, ue.fading_loss_db, share_hz)
         rate, ue.up_error_rate = _faded_rate(w, b, u, band, mean_db, ue.up_backoff_db, share_hz)
-        ue.up_backoff_db = _next_backoff_db(ue.up_backoff_db, ue.up_error_rate)
+        if ue.up_step < step:  # it learns once a step, whoever else sends
+            ue.up_backoff_db = _next_backoff_db(ue.up_backoff_db, ue.up_error_rate)
         ue.up_bit_s = rate * band.uplink_efficiency * (1.0 - ue.up_error_rate)
         ue.up_step, ue.up_senders = step, senders
     return ue.up_bit_s, ue.up_error_rate

@@ -41,9 +41,9 @@ def _advance_to(w, b, u, step):
     if ue.fading_step > NO_STEP:
         doppler_hz = radio.doppler_hz(max(ue.speed_m_s, _LEAST_SPEED_M_S), band.carrier_ghz)
         r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * setup.fading_period_s)
-    tap = w.tap[b, u]
+    tap, owner = w.tap[b, u], channel.link_address(u, ue.node)
     for n in range(band.n_taps):
-        n_re, n_im = normal_pair(key, FOR_FADING, u, (step + 1) * _MAX_TAPS + n)
+        n_re, n_im = normal_pair(key, FOR_FADING, owner, (step + 1) * _MAX_TAPS + n)
         tap[_RE, n], tap[_IM, n] = radio.fading_step(tap[_RE, n], tap[_IM, n], r, n_re, n_im)
     ue.fading_step = step
     _set_powers(w, b, u, band.n_taps)
@@ -51,8 +51,8 @@ def _advance_to(w, b, u, step):
 
 @njit_inner
 def step_of(w, now_s):
-    """Step of the time grid of fading and interference, from 1: the first one has a step before it, too."""
-    return int(now_s / w.setup[0].fading_period_s + 1e-9) + 1
+    """Step of the time grid of fading and interference."""
+    return int(now_s / w.setup[0].fading_period_s + 1e-9)
 
 
 @njit_inner

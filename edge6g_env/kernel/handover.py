@@ -64,6 +64,7 @@ def _hand_over(w, b, u, m, now_s):
         episode.ping_pongs += 1
     ue.last_node, ue.handover_s = ue.node, now_s
     ue.serving, ue.node, ue.better_node, ue.up_step, ue.down_step = m, node, -1, -1, -1
+    ue.up_backoff_db, ue.down_backoff_db = air.FIRST_BACKOFF_DB, air.FIRST_BACKOFF_DB
     ue.silent_until_s = now_s + w.setup[0].handover_interruption_s
 
 

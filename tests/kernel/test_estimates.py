@@ -21,12 +21,14 @@ def expected_bit_s(w, senders, out):
 
 
 def slow_expected_bit_s(preset, seen_db, up, bandwidth_hz):
-    """The MCS that the estimate asks for, with its block errors at the estimate."""
+    """The MCS that the estimate asks for less the 2 dB with which an outer loop begins, with its block errors at the estimate."""
     usable_db = -10.0 * np.log10(10.0 ** (-seen_db / 10.0) + 10.0 ** (-preset.evm_db / 10.0)) - 2.0
-    layers = np.minimum(np.where(usable_db >= 20.0, 4, np.where(usable_db >= 10.0, 2, 1)), preset.max_layers)
+    wanted_db = usable_db - 2.0
+    layers = np.minimum(np.where(wanted_db >= 20.0, 4, np.where(wanted_db >= 10.0, 2, 1)), preset.max_layers)
     each_db = usable_db - 10.0 * np.log10(layers)
     thresholds_db, efficiencies = radio.mcs_arrays()
-    mcs = np.searchsorted(thresholds_db, each_db, side="right") - 1
+    mcs = np.searchsorted(thresholds_db, each_db - 2.0, side="right") - 1
+    mcs = np.where((mcs < 0) & (usable_db >= thresholds_db[0]), 0, mcs)
     errors = [
         radio.block_error_rate_of(thresholds_db[n], radio.mcs_slopes_per_db()[n], db) if n >= 0 else 1.0
         for n, db in zip(mcs.ravel(), each_db.ravel(), strict=True)

@@ -30,11 +30,13 @@ def correlation(a, b):
     return (a.conj() * b).mean() / np.sqrt((np.abs(a) ** 2).mean() * (np.abs(b) ** 2).mean())
 
 
+@pytest.mark.parametrize("speed_m_s", [0.0, 0.6])
 @pytest.mark.parametrize("steps", [1, 3])
-def test_taps_decorrelate_by_the_law_of_the_spec(make_air, steps):
-    """r = exp(-1.931 fd dt) for the complex tap, whatever the number of grid steps since somebody last used the air."""
-    speed_m_s = 0.6
-    air = walkers(make_air, speed_m_s, 16).reset(5)
+def test_taps_decorrelate_by_the_law_of_the_spec(make_air, steps, speed_m_s):
+    """r = exp(-1.931 fd dt) for the complex tap, whatever the number of grid steps since somebody last used the air. Around a UE at
+    rest things move at 1 km/h."""
+    air = (walkers(make_air, speed_m_s, 16) if speed_m_s else make_air(16)).reset(5)
+    speed_m_s = max(speed_m_s, 0.28)
     for lead in range(4):  # stationary after some steps, not only at the start
         first = taps(air, lead * PERIOD_S + 1e-6).copy()
     second = taps(air, (3 + steps) * PERIOD_S + 1e-6)
@@ -53,14 +55,11 @@ def test_taps_of_a_link_are_independent(make_air):
     assert abs(correlation(first[:, 1:], first[:, :-1])) < 4.0 / math.sqrt(first.size)
 
 
-def test_taps_stand_still_within_a_grid_step_and_for_a_ue_at_rest(make_air):
+def test_taps_stand_still_within_a_grid_step(make_air):
     air = walkers(make_air, 20.0).reset(6)
     first = taps(air, 0.0201).copy()
     assert np.array_equal(first, taps(air, 0.0399))
     assert not (first == taps(air, 0.0401)).any()
-    resting = make_air(1).reset(6)
-    first = taps(resting, 0.0201).copy()
-    assert np.array_equal(first, taps(resting, 7.0))
 
 
 @pytest.mark.parametrize("indoor_share", [0.0, 1.0])

@@ -39,7 +39,7 @@ def beam_gains_db(air, preset, now_s):
     """(nodes + nodes^2,) gain of each beam in this step: of node j towards others, and of node i for a UE of j."""
     n = air.batch.num_agents
     draws = np.zeros(n + n * n)
-    beams(air.handle, 0, len(draws), int(now_s / STEP_S + 1e-9) + 1, draws)
+    beams(air.handle, 0, len(draws), int(now_s / STEP_S + 1e-9), draws)
     aligned, aside_db = stray_db(preset)
     return np.where(draws < aligned, 0.0, aside_db)
 
