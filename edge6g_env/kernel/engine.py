@@ -110,10 +110,10 @@ def _admit_job(w, b, j):
 
 
 @njit_inner
-def _admit(w, b, i, t1):
+def _admit(w, b, i, t0, t1):
     """Go through the inbox in order; a job that waits for memory lets nobody pass, one that waits for weights does."""
     node = w.node[b, i]
-    loading.advance_load(w, b, i, t1)
+    loading.advance_load(w, b, i, t0, t1)
     blocked = False
     for place in range(node.n_inbox):
         j = w.places[b, i, INBOX, place]
@@ -238,7 +238,7 @@ def run_node(w, b, i, t0, t1):
         node.decode_rate = 1.0 / node.cycle_s if node.cycle_s > 0.0 else 0.0
         node.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
         return
-    _admit(w, b, i, t1)
+    _admit(w, b, i, t0, t1)
     cycles, prefill_s = _work(w, b, i, t0, t1)
     node.decode_rate = cycles / (t1 - t0) if node.cycle_s > 0.0 else 0.0
     keep = math.exp((t0 - t1) / _LOAD_MEMORY_S)
