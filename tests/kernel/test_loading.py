@@ -56,7 +56,7 @@ def serve(bench, node, name):
 def begin(bench, node, name, count=1):
     """Let `count` UEs of the node send a job, and step until they have left its queue; returns their rows."""
     before = set(bench.live().tolist())
-    bench.send({u: bench.now_s + 0.001 for u in bench.ues_of(node)[:count]})
+    bench.send(dict.fromkeys(bench.ues_of(node)[:count], bench.now_s + 0.001))
     while len(bench.live()) < len(before) + count:
         bench.step(name)
     return [j for j in bench.live().tolist() if j not in before]
