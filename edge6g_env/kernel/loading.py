@@ -79,7 +79,12 @@ def start_load(w, b, i, v, low, high, start_s):
         return True
     need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
     if not memory.make_room(w, b, i, need_bytes, v, -1):
-        return False
+        if node.n_admitted > 0:
+            return False
+        memory.narrow(w, b, i, v, low, high)  # nobody computes here: other layers of v make way
+        need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
+        if not memory.make_room(w, b, i, need_bytes, v, -1):
+            return False
     node.weight_bytes += need_bytes
     node.load_variant = v
     node.load_low, node.load_high = memory.joined_range(w, b, i, v, low, high)

@@ -71,6 +71,17 @@ def empty_server(w, b, i, now_s):
 
 
 @njit_inner
+def narrow(w, b, i, v, low, high):
+    """Let node i keep of variant v only what lies in layers [low, high)."""
+    node, variant = w.node[b, i], w.variant[b, i, v]
+    node.weight_bytes -= weight_bytes(w, v, variant.low, variant.high)
+    variant.low, variant.high = max(variant.low, low), min(variant.high, high)
+    if variant.high <= variant.low:
+        variant.low, variant.high = 0, 0
+    node.weight_bytes += weight_bytes(w, v, variant.low, variant.high)
+
+
+@njit_inner
 def _oldest_variant(w, b, i, keep):
     """Idle variant of node i that was used least recently, -1 for none; who only waits for memory keeps nothing from eviction."""
     node, oldest = w.node[b, i], -1
