@@ -1,7 +1,8 @@
 """What the length of a slot does: a rule's figures with half the slot, and with half the substep, on the same seeds.
 
 Random numbers belong to UEs, jobs and links, not to slots, so the worlds of a seed share arrivals, lengths and paths whatever the slot.
-"Half slot" keeps the substep, "half substep" keeps the slot. Changes are those of the mean over seeds, with the 95 % t-interval of the
+"Half slot" keeps the substep, where the slot has several and half of it is not below the shortest slot of a scenario; "half
+substep" keeps the slot. Changes are those of the mean over seeds, with the 95 % t-interval of the
 paired differences, both relative to the mean before.
 """
 
@@ -21,6 +22,7 @@ from edge6g_env.scenario import Scenario, load_scenario
 from eval.compare import evaluation_seeds
 from eval.episodes import run_policies
 
+SHORTEST_SLOT_S = 0.005  # scenario.Time
 METRICS = ("ttft_mean_s", "tpot_mean_s", "reward_per_job")
 
 
@@ -33,11 +35,10 @@ def main() -> None:
     options = parser.parse_args()
     scenario = load_scenario(options.scenario)
     slot_s, substeps = scenario.time.slot_s, scenario.time.n_substeps
-    half_slot = {"time.slot_s": slot_s / 2, "time.n_substeps": max(1, substeps // 2)}
-    kinds = {
-        "half slot": load_scenario(scenario, **half_slot),
-        "half substep": load_scenario(scenario, **{"time.n_substeps": 2 * substeps}),
-    }
+    kinds = {"half substep": load_scenario(scenario, **{"time.n_substeps": 2 * substeps})}
+    if substeps > 1 and slot_s / 2 >= SHORTEST_SLOT_S:
+        half_slot = {"time.slot_s": slot_s / 2, "time.n_substeps": substeps // 2}
+        kinds = {"half slot": load_scenario(scenario, **half_slot), **kinds}
     base = play(scenario, options.rule, options.seeds)
     table = Table("change", "metric", "before", "after", "change %", "95 % interval", box=None, pad_edge=False)
     for kind, changed in kinds.items():

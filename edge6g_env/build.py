@@ -183,6 +183,8 @@ def _radio_setup(scenario: Scenario) -> dict[str, Any]:
         "indoor_share": scenario.ues.indoor_share,
         "filter_share": 0.5 ** (options.filter_coefficient / 4.0),  # TS 38.331 5.5.3.2
         **{name: getattr(options, name) for name in names},
+        # Jain's people are 1.8 m tall: none reaches a link to a UE above them (InF-HH).
+        "blockers_per_m2": options.blockers_per_m2 if env.h_ut_m < 1.8 else 0.0,
     }
 
 
@@ -217,6 +219,7 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         **{name: getattr(preset, name) for name in (*same, *timing)},
         "gain_db": preset.gain_bs_dbi + preset.gain_ue_dbi - preset.misalignment_db,
         "beamwidth_deg": radio.beamwidth_deg(preset.gain_bs_dbi),
+        "ue_beamwidth_deg": radio.beamwidth_deg(preset.gain_ue_dbi),
         "alignment": radio.alignment_probability(preset.gain_bs_dbi),
         "stray_db": radio.stray_gain_db(preset.gain_bs_dbi),
         "offset_db": offset_db,

@@ -23,9 +23,12 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Period = Annotated[float, Field(ge=1e-3, le=1e4)]
+Decibel = Annotated[float, Field(ge=0.0, le=60.0)]
 Speed = Annotated[float, Field(gt=0.0, le=1000.0)]
 
 
+_SHORTEST_FAULT_S = 0.05  # the longest slot: parts that change faster would split every substep
 _RMA_MAX_GHZ = 30.0  # TR 38.901 7.4.1
 
 
@@ -45,7 +48,7 @@ class Time(_Table):
     episode_s: Positive
     warmup_s: NotNegative
     drain_s: NotNegative
-    report_period_s: Positive
+    report_period_s: Period
 
     @model_validator(mode="after")
     def _measures_something(self) -> Time:
@@ -62,7 +65,7 @@ class Nodes(_Table):
 
     count: Annotated[int, Field(ge=1, le=1024)]
     columns: Annotated[int, Field(ge=1)]
-    spacing_m: Positive
+    spacing_m: Annotated[float, Field(ge=1.0, le=1e5)]
     devices: Annotated[list[str], Field(min_length=1)]
     neighbours: Annotated[int, Field(ge=0, le=8)]
 
@@ -75,22 +78,22 @@ class Radio(_Table):
     """Bands, given out to the nodes in turn along each row, each row one later."""
     cell_offset_db: list[Annotated[float, Field(ge=-40.0, le=40.0)]] | None = None
     """Added to the power of each preset where cells are compared (TS 38.331, Ofn); 0 if absent."""
-    margin_db: NotNegative
+    margin_db: Decibel
     link_step_m: Annotated[float, Field(ge=0.1, le=5.0)] = 1.0
     """Links are renewed each time that their UE has walked this far."""
-    fading_period_s: Positive
-    beam_tracking_s: Positive = radio.BEAM_TRACKING_PERIOD_S
+    fading_period_s: Period
+    beam_tracking_s: Period = radio.BEAM_TRACKING_PERIOD_S
     rain_mm_per_h: Annotated[float, Field(ge=0.0, le=200.0)] = 0.0
     blockers_per_m2: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     background_load: Annotated[float, Field(ge=0.0, le=0.95)] = 0.0
-    csi_error_db: NotNegative
-    csi_period_s: Positive
+    csi_error_db: Decibel
+    csi_period_s: Period
     configured_grant: bool
     candidate_cells: Annotated[int, Field(ge=1, le=16)]
-    measurement_period_s: Positive
+    measurement_period_s: Period
     filter_coefficient: Annotated[int, Field(ge=0, le=19)]
     time_to_trigger_s: NotNegative
-    handover_hysteresis_db: NotNegative
+    handover_hysteresis_db: Decibel
     handover_interruption_s: NotNegative
 
     @model_validator(mode="after")
@@ -112,7 +115,7 @@ class Ues(_Table):
 
     per_node: Annotated[int, Field(ge=1, le=256)]
     device: str
-    tx_power_w: NotNegative
+    tx_power_w: Annotated[float, Field(ge=0.0, le=100.0)]
     indoor_share: Share = 0.0
     building: Literal["low", "high"] = "low"
     """Outer walls: low or high penetration loss (TR 38.901 7.4.3)."""
@@ -161,9 +164,11 @@ class WaypointUes(_WalkingUes, _PlacedUes):
 
     @model_validator(mode="after")
     def _has_somewhere_to_go(self) -> WaypointUes:
-        one_point = self.hotspots > 0 and self.hotspot_share == 1.0 and self.hotspot_radius_m < 1.0
+        one_point = self.hotspots > 0 and self.hotspot_share > 0.99 and self.hotspot_radius_m < 1.0
         if one_point and self.pause_s < 1e-3:
-            raise ValueError("hotspot_radius_m must be at least 1 when all waypoints lie in hotspots and pause_s is 0")
+            raise ValueError(
+                "hotspot_radius_m must be at least 1 when nearly all waypoints lie in hotspots and pause_s is 0"
+            )
         return self
 
     @property
@@ -287,6 +292,8 @@ class Faults(_Table):
             mtbf_s, mttr_s = self.mean_times_s(kind)
             if (mtbf_s > 0.0) != (mttr_s > 0.0):
                 raise ValueError(f"{kind}_mtbf_s and {kind}_mttr_s go together: both above 0, or neither")
+            if 0.0 < min(mtbf_s, mttr_s) < _SHORTEST_FAULT_S:
+                raise ValueError(f"{kind}_mtbf_s and {kind}_mttr_s must be 0 or at least {_SHORTEST_FAULT_S:g} s")
         return self
 
 
@@ -331,7 +338,7 @@ class Arrivals(_Table):
     """How jobs arrive: a Poisson process, or the traces replayed at a wanted rate."""
 
     kind: Literal["poisson", "trace"]
-    rate_jobs_s: Positive
+    rate_jobs_s: Annotated[float, Field(gt=0.0, le=1e5)]
 
 
 class Actions(_Table):

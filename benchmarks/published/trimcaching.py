@@ -1,6 +1,7 @@
 """TrimCaching: caching shared blocks once raises the hit ratio, more so the more is shared and the tighter memory is.
 
-LRU caches of fine-tuned variants at an edge node, requests by Zipf's law; a hit needs every block of the variant.
+LRU caches of fine-tuned variants at an edge node, requests by Zipf's law; a hit needs every block of the variant. `sharing.py`
+adds the same from the simulator's own memory.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections import OrderedDict
 
 import numpy as np
 
+from benchmarks.published import sharing
 from benchmarks.published.claims import Claim, show
 from edge6g_env import costs
 
@@ -93,6 +95,7 @@ def claims() -> list[Claim]:
             ", ".join(f"+{d:.2f}" for d in adapters),
             min(adapters) > 0.0,
         ),
+        *sharing.claims(),
     ]
 
 

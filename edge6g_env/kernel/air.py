@@ -83,8 +83,10 @@ def _draw_interferers(w, b, step, since_s):
 def _radiate(w, b, j, step, now_s):
     """Add what the interferer of cell j brings to the other cells of its band that are near it."""
     u, n_nodes, z = w.node[b, j].interferer, w.node.shape[1], channel.band_of(w, b, j)
-    senders = max(1, w.node[b, j].n_senders)
-    density_dbm_hz = _power_density_dbm_hz(w, b, u, w.band[z].bandwidth_hz / senders)
+    senders, own_hz = w.node[b, j].n_senders, w.band[z].bandwidth_hz
+    if senders > 0:
+        own_hz = _share_hz(w, w.band[z], senders)
+    density_dbm_hz = _power_density_dbm_hz(w, b, u, own_hz)
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
         if i != j and channel.band_of(w, b, i) == z:

@@ -42,7 +42,8 @@ def band_of(w, b, i):
 
 
 @njit_inner
-def _distance_m(w, b, u, i):
+def distance_m(w, b, u, i):
+    """Ground distance in m between UE u and node i."""
     return math.hypot(w.ue[b, u].x_m - w.node[b, i].x_m, w.ue[b, u].y_m - w.node[b, i].y_m)
 
 
@@ -71,15 +72,17 @@ def _refresh_loss(w, b, u, m, now_s):
     """Loss of candidate link m at the UE's present place."""
     setup, cell, ue = w.setup[0], w.cell[b, u, m], w.ue[b, u]
     band = w.band[w.node[b, cell.node].band]
-    d_m = _distance_m(w, b, u, cell.node)
+    d_m = distance_m(w, b, u, cell.node)
     p_los = radio.los_probability_of(setup.environment, max(d_m - ue.indoor_m, 0.0), setup.h_ue_m, setup.h_bs_m)
     cell.los = 1 if radio.normal_cdf(cell.z_los) < p_los else 0
     loss_db = radio.basic_path_loss_db(
         setup.environment, cell.los == 1, d_m, setup.h_bs_m, setup.h_ue_m, band.carrier_ghz
     )
     loss_db += _sigma_db(band, cell.los, d_m) * cell.z_shadow
-    loss_db += band.air_db_per_m * math.hypot(d_m, setup.h_bs_m - setup.h_ue_m)
-    loss_db += radio.pointing_loss_db(ue.speed_m_s, max(d_m, 1.0), setup.beam_tracking_s, band.beamwidth_deg)
+    d3_m = max(math.hypot(d_m, setup.h_bs_m - setup.h_ue_m), 1.0)
+    loss_db += band.air_db_per_m * d3_m
+    loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, setup.beam_tracking_s, band.beamwidth_deg)
+    loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, setup.beam_tracking_s, band.ue_beamwidth_deg)
     if ue.indoor == 1:
         loss_db += _indoor_loss_db(w, b, u, cell, band)
     cell.coupling_loss_db = loss_db - band.gain_db
@@ -171,7 +174,7 @@ def _find_nearest(w, b, u):
     n_cells, spare, filled = w.cell.shape[2], w.ue.shape[1], 0
     near, serving, has_serving = w.cell[b, spare], w.ue[b, u].node, False
     for i in range(w.node.shape[1]):
-        d_m = _distance_m(w, b, u, i)
+        d_m = distance_m(w, b, u, i)
         if filled == n_cells and d_m >= near[filled - 1].distance_m:
             continue
         filled = min(filled + 1, n_cells)
@@ -183,7 +186,7 @@ def _find_nearest(w, b, u):
     for m in range(n_cells):
         has_serving = has_serving or near[m].node == serving
     if serving >= 0 and not has_serving:
-        near[n_cells - 1].distance_m, near[n_cells - 1].node = _distance_m(w, b, u, serving), serving
+        near[n_cells - 1].distance_m, near[n_cells - 1].node = distance_m(w, b, u, serving), serving
 
 
 @njit_inner

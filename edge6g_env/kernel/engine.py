@@ -14,6 +14,7 @@ from edge6g_env.kernel import costing, loading, memory, path
 from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, DECODE, INBOX, LINK, UPLINK
 
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
+_PATIENCE_S = 2.0  # who waits longer for room for its weights lets nobody pass, so that the node empties; judgement
 _LOAD_MEMORY_S = 1.0  # time constant of prefill_share
 
 
@@ -54,7 +55,7 @@ def count_work(w, b, t0):
                 _add_decode(w, b, job, 0)
             if job.users_1 == 1:
                 _add_decode(w, b, job, 1)
-        elif job.stage == UPLINK and job.stage_s < t0:
+        elif job.stage == UPLINK and job.stage_s < t0 and t0 >= w.ue[b, job.ue].silent_until_s:
             w.node[b, w.ue[b, job.ue].node].n_senders += 1
             w.ue[b, job.ue].sending_s = t0
         elif job.stage == LINK and job.stage_s < t0:
@@ -86,6 +87,15 @@ def _set_cycle(w, b, i):
 
 
 @njit_inner
+def _make_room_for(w, b, i, job, kv_bytes):
+    """Have the job's adapter and room for its KV at node i; False if memory does not allow it."""
+    adapter = w.service[job.service].adapter
+    if not loading.bring_adapter(w, b, i, job):
+        return False
+    return memory.make_room(w, b, i, kv_bytes, job.variant, adapter)
+
+
+@njit_inner
 def _admit_job(w, b, j):
     """Admit the job if its weights are resident and its KV fits: 1 admitted, 0 waits for its weights, -1 for memory for its KV,
     -2 for memory for its weights."""
@@ -96,11 +106,14 @@ def _admit_job(w, b, j):
     if not memory.is_resident(w, b, i, v, low, high):
         return 0 if loading.start_load(w, b, i, v, low, high, job.clock_s) else -2
     need_bytes = memory.part_kv_bytes(w, job, job.part, job.kv_tokens)
-    adapter = w.service[job.service].adapter
-    if node.n_admitted >= w.setup[0].max_batch or not memory.make_room(w, b, i, need_bytes, v, adapter):
+    if node.n_admitted >= w.setup[0].max_batch:
         return -1
-    if not loading.bring_adapter(w, b, i, job) or not memory.make_room(w, b, i, need_bytes, v, adapter):
-        return -1
+    if not _make_room_for(w, b, i, job, need_bytes):
+        if node.n_admitted > 0:
+            return -1
+        memory.narrow(w, b, i, v, low, high)  # nobody computes here: layers of v beside the part make way
+        if not _make_room_for(w, b, i, job, need_bytes):
+            return -1
     job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
     if node.cycle_s > 0.0 and node.chunk_job < 0:
         job.clock_s += 0.5 * node.cycle_s  # a prompt first waits for the running iteration
@@ -110,17 +123,17 @@ def _admit_job(w, b, j):
 
 
 @njit_inner
-def _admit(w, b, i, t1):
-    """Go through the inbox in order; a job that waits for memory lets nobody pass, one that waits for weights does."""
+def _admit(w, b, i, t0, t1):
+    """Go through the inbox in order; a job that waits for memory lets nobody pass, one that waits for weights does for a while."""
     node = w.node[b, i]
-    loading.advance_load(w, b, i, t1)
+    loading.advance_load(w, b, i, t0, t1)
     blocked = False
     for place in range(node.n_inbox):
         j = w.places[b, i, INBOX, place]
         if w.job[b, j].admitted == 1 or w.job[b, j].clock_s >= t1:
             continue
         state = -1 if blocked else _admit_job(w, b, j)
-        blocked = state == -1
+        blocked = state == -1 or (state == -2 and t1 - w.job[b, j].stage_s > _PATIENCE_S)
         if state < 0:
             w.job[b, j].clock_s = t1
 
@@ -238,7 +251,7 @@ def run_node(w, b, i, t0, t1):
         node.decode_rate = 1.0 / node.cycle_s if node.cycle_s > 0.0 else 0.0
         node.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
         return
-    _admit(w, b, i, t1)
+    _admit(w, b, i, t0, t1)
     cycles, prefill_s = _work(w, b, i, t0, t1)
     node.decode_rate = cycles / (t1 - t0) if node.cycle_s > 0.0 else 0.0
     keep = math.exp((t0 - t1) / _LOAD_MEMORY_S)

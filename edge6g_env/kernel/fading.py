@@ -19,16 +19,26 @@ _LEAST_SPEED_M_S = 0.28  # 1 km/h: people and leaves move around a UE that stand
 
 
 @njit_inner
-def _set_powers(w, b, u, n_taps):
+def _ray_phase(w, b, u, carrier_ghz):
+    """Phase in rad of the direct ray: its way in wavelengths, so that it turns by the Doppler shift of the UE's own motion."""
+    setup = w.setup[0]
+    d3_m = math.hypot(channel.distance_m(w, b, u, w.ue[b, u].node), setup.h_bs_m - setup.h_ue_m)
+    wavelengths = radio.doppler_hz(d3_m, carrier_ghz)  # metres a second over a wavelength, or metres over one
+    return -2.0 * math.pi * (wavelengths - math.floor(wavelengths))
+
+
+@njit_inner
+def _set_powers(w, b, u, band):
     """Tap powers with the Rician ray, mean 1; what was the present becomes the step before."""
     setup, ue = w.setup[0], w.ue[b, u]
     cell, tap = w.cell[b, u, ue.serving], w.tap[b, u]
-    ray = 0.0
+    ray, phase = 0.0, 0.0
     if cell.los == 1 and ue.indoor == 0:
         ray = radio.ray_amplitude(setup.k_mean_db + setup.k_std_db * cell.z_k)
-    scatter = math.sqrt(1.0 - ray * ray)
-    for n in range(n_taps):
-        re, im = ray + scatter * tap[_RE, n], scatter * tap[_IM, n]
+        phase = _ray_phase(w, b, u, band.carrier_ghz)
+    scatter, ray_re, ray_im = math.sqrt(1.0 - ray * ray), ray * math.cos(phase), ray * math.sin(phase)
+    for n in range(band.n_taps):
+        re, im = ray_re + scatter * tap[_RE, n], ray_im + scatter * tap[_IM, n]
         tap[_BEFORE, n], tap[_NOW, n] = tap[_NOW, n], re * re + im * im
 
 
@@ -46,7 +56,7 @@ def _advance_to(w, b, u, step):
         n_re, n_im = normal_pair(key, FOR_FADING, owner, (step + 1) * _MAX_TAPS + n)
         tap[_RE, n], tap[_IM, n] = radio.fading_step(tap[_RE, n], tap[_IM, n], r, n_re, n_im)
     ue.fading_step = step
-    _set_powers(w, b, u, band.n_taps)
+    _set_powers(w, b, u, band)
 
 
 @njit_inner

@@ -79,7 +79,12 @@ def start_load(w, b, i, v, low, high, start_s):
         return True
     need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
     if not memory.make_room(w, b, i, need_bytes, v, -1):
-        return False
+        if node.n_admitted > 0:
+            return False
+        memory.narrow(w, b, i, v, low, high)  # nobody computes here: other layers of v make way
+        need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
+        if not memory.make_room(w, b, i, need_bytes, v, -1):
+            return False
     node.weight_bytes += need_bytes
     node.load_variant = v
     node.load_low, node.load_high = memory.joined_range(w, b, i, v, low, high)
@@ -123,12 +128,14 @@ def count_load(w, b, i, t0):
 
 
 @njit_inner
-def advance_load(w, b, i, t1):
-    """Advance node i's load to t1; what is complete becomes resident at that instant."""
+def advance_load(w, b, i, t0, t1):
+    """Advance node i's load from t0 to t1; what is complete becomes resident at that instant."""
     node = w.node[b, i]
     if node.load_variant < 0 or node.load_clock_s >= t1:
         return
-    sharers = 1 if node.load_source == _DISK else _sharers(w, b, i, node.load_source)
+    sharers = 0 if node.load_source == _DISK else _sharers(w, b, i, node.load_source)
+    if node.load_clock_s > t0:
+        sharers += 1  # its bytes begin in this substep, so it was not counted
     rate = _rate_bytes_s(w, b, i, node.load_source, sharers)
     node.load_end_s = node.load_clock_s + node.load_left_bytes / rate
     if node.load_end_s > t1:

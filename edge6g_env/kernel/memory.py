@@ -71,6 +71,17 @@ def empty_server(w, b, i, now_s):
 
 
 @njit_inner
+def narrow(w, b, i, v, low, high):
+    """Let node i keep of variant v only what lies in layers [low, high)."""
+    node, variant = w.node[b, i], w.variant[b, i, v]
+    node.weight_bytes -= weight_bytes(w, v, variant.low, variant.high)
+    variant.low, variant.high = max(variant.low, low), min(variant.high, high)
+    if variant.high <= variant.low:
+        variant.low, variant.high = 0, 0
+    node.weight_bytes += weight_bytes(w, v, variant.low, variant.high)
+
+
+@njit_inner
 def _oldest_variant(w, b, i, keep):
     """Idle variant of node i that was used least recently, -1 for none; who only waits for memory keeps nothing from eviction."""
     node, oldest = w.node[b, i], -1
@@ -113,7 +124,7 @@ def make_room(w, b, i, need_bytes, keep, keep_adapter):
         v, a = _oldest_variant(w, b, i, keep), _oldest_adapter(w, b, i, keep_adapter)
         if v < 0 and a < 0:
             return False
-        if a >= 0 and (v < 0 or w.adapter[b, i, a].last_used_s < w.variant[b, i, v].last_used_s):
+        if a >= 0 and (v < 0 or w.adapter[b, i, a].last_used_s <= w.variant[b, i, v].last_used_s):
             node.weight_bytes -= adapter_bytes(w, a)
             w.adapter[b, i, a].resident = 0
         else:
@@ -219,7 +230,9 @@ def leave_nodes(w, b, j, now_s):
             w.node[b, i].chunk_job = -1
             w.node[b, i].prefill_free_s = now_s
         hold_kv(w, b, job, part, 0.0)
-        variant = w.variant[b, i, job.variant]
+        variant, a = w.variant[b, i, job.variant], w.service[job.service].adapter
         _count_user(w, b, job, part, -1)
         variant.last_used_s = max(variant.last_used_s, now_s)
+        if a >= 0:
+            w.adapter[b, i, a].last_used_s = max(w.adapter[b, i, a].last_used_s, now_s)
     job.users_0, job.users_1, job.admitted = 0, 0, 0

@@ -31,13 +31,12 @@ def exchange_reports(w, b):
     for i in range(w.node.shape[1]):
         set_backlog(w, b, i)
         w.node[b, i].free_bytes = free_bytes(w, b, i)
-    first = episode.slot == 0  # sent before anything could fail
     for i in range(w.node.shape[1]):
-        if first or w.node[b, i].backhaul_up == 1:
+        if w.node[b, i].backhaul_up == 1:
             w.node[b, i].cloud_seen_up = episode.cloud_up
         for k in range(w.link.shape[2]):
             link = w.link[b, i, k]
-            if link.peer >= 0 and (first or link.up == 1):
+            if link.peer >= 0 and link.up == 1:
                 _read_report(w, b, i, k)
 
 

@@ -131,8 +131,8 @@ def _start_episode(w, b):
         handover.attach(w, b, u)
     air.estimate_channels(w, b, 0.0)
     traffic.start_arrivals(w, b)
+    exchange_reports(w, b)  # sent while all was well: who is cut off from the start knows no better
     faults.start_faults(w, b)
-    exchange_reports(w, b)
 
 
 @njit_inner
@@ -144,7 +144,7 @@ def _empty_node(w, b, i):
     node.interferer, node.interferer_draw, node.uplink_load, node.interference_mw_hz = -1, 0, 0.0, 0.0
     node.decided, node.action_effect = 0, 0
     for k in range(w.link.shape[2]):
-        w.link[b, i, k].up = 1
+        w.link[b, i, k].up, w.link[b, i, k].n_transfers = 1, 0
     for v in range(w.variant.shape[2]):
         if w.model[v].preload == 1:
             memory.preload(w, b, i, v)

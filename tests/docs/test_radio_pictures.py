@@ -53,7 +53,7 @@ def test_squares_hold_the_ues_that_stand_in_them(samples, points):
         nodes = points["node"][here].tolist()
         assert here.sum() > 3
         assert medians[row, column] == np.median(points["uplink_sinr_db"][here])
-        assert shares[row, column] == np.mean([(node + node // 8) % 2 for node in nodes])  # a chessboard of 8 columns
+        assert shares[row, column] == np.mean([(node % 8 + node // 8) % 2 for node in nodes])  # bands as a chessboard
         assert nodes.count(int(servers[row, column])) == max(map(nodes.count, nodes))
 
 
