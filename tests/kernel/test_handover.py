@@ -93,7 +93,7 @@ def test_filter_and_event_a3_are_those_of_the_standard(make_air, rule, place):
 @pytest.mark.parametrize(("coefficient", "share"), [(0, 1.0), (4, 0.5), (8, 0.25), (19, 2.0**-4.75)])
 def test_a_step_of_the_level_is_followed_by_one_over_two_to_a_quarter_of_the_coefficient(make_air, coefficient, share):
     """UEs at rest; their loss rises by 10 dB once: what is left of the step after n measurements is (1 - a)^n, a = 2^(-k/4)."""
-    air = make_air(1, **{"radio.filter_coefficient": coefficient, "radio.handover_hysteresis_db": 100.0}).reset(3)
+    air = make_air(1, **{"radio.filter_coefficient": coefficient, "radio.time_to_trigger_s": 1e6}).reset(3)
     before = air.links["filtered_dbm"].copy()
     assert before == pytest.approx(powers_dbm(air))
     air.links["coupling_loss_db"] += 10.0
@@ -174,7 +174,7 @@ def handed_over(bench, stage, name="local, fp16"):
 @pytest.fixture(scope="module")
 def two_nodes(make_bench):
     """Nodes that are 0.25 s apart, four UEs; nobody is handed over on its own account."""
-    more = {"xn.delay_s": XN_S, "radio.handover_hysteresis_db": 500.0, "time.n_substeps": 8}
+    more = {"xn.delay_s": XN_S, "radio.time_to_trigger_s": 1e6, "time.n_substeps": 8}
     return make_bench(["l40s", "l40s"], ues_a_node=2, **more)
 
 
@@ -189,7 +189,7 @@ def test_the_answer_follows_over_xn(two_nodes):
 
 
 def test_an_upload_of_a_ue_that_has_left_the_cell_takes_the_hop_too(two_nodes, make_bench, make_service):
-    more = {"xn.delay_s": XN_S, "radio.handover_hysteresis_db": 500.0, "time.n_substeps": 8}
+    more = {"xn.delay_s": XN_S, "radio.time_to_trigger_s": 1e6, "time.n_substeps": 8}
     bench = make_bench(["l40s", "l40s"], 2, services=[make_service(model="llama-3.2-3b")], **more)
     bench.world.band["bandwidth_hz"] /= 20.0  # the upload of a boundary takes a while
     name = "local, 0.25 on the device, int8"
@@ -197,3 +197,31 @@ def test_an_upload_of_a_ue_that_has_left_the_cell_takes_the_hop_too(two_nodes, m
     # up and back, and for every token after the first up and back again
     assert left["ttft_s"] - stay["ttft_s"] == pytest.approx(2.0 * XN_S, abs=1e-3)
     assert left["tpot_s"] - stay["tpot_s"] == pytest.approx(2.0 * XN_S, abs=1e-3)
+
+
+def test_a_ue_that_is_handed_over_leaves_the_band_to_the_others_meanwhile(make_bench, make_service):
+    """Two uploads in one cell; while one UE is silent the other sends alone, and what the silent one has left waits."""
+    bench = make_bench(["l40s"], 2, services=[make_service(model="llama-3.2-3b")])
+    bench.world.band["bandwidth_hz"] /= 400.0
+    bench.reset(1)
+    bench.lengths(400.0, 2.0)
+    bench.send({0: 0.001, 1: 0.0012})
+    job, node = bench.world.job, bench.world.node
+    while node["n_senders"][0, 0] < 2:
+        assert bench.now_s < 60.0
+        bench.step("local, 0.25 on the device, int8")
+
+    def sent_bytes(slots=5):
+        rows = sorted(bench.live(), key=lambda j: job["ue"][0, j])
+        before = job["left_bytes"][0, rows].copy()
+        for _ in range(slots):
+            bench.step()
+        return before - job["left_bytes"][0, rows]
+
+    both = sent_bytes()
+    bench.world.ue["silent_until_s"][0, 0] = 1e9
+    alone = sent_bytes()
+    assert node["n_senders"][0, 0] == 1
+    assert alone[0] == 0.0
+    assert alone[1] == pytest.approx(2.0 * both[1], rel=1e-6)
+    assert both[0] == pytest.approx(both[1], rel=1e-6)
