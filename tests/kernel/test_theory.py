@@ -86,7 +86,9 @@ def test_littles_law(scenario):
 @pytest.fixture(scope="module")
 def ideal(make_bench, make_service):
     """Two nodes that hold every variant, links and air without delay, so that only accelerators and the phone take time."""
-    free = {f"{link}.{key}": value for link in ("xn", "backhaul") for key, value in (("rate_bit_s", 1e20), ("delay_s", 0.0))}
+    free = {
+        f"{link}.{key}": value for link in ("xn", "backhaul") for key, value in (("rate_bit_s", 1e20), ("delay_s", 0.0))
+    }
     bench = make_bench([NODE, NEIGHBOUR], services=[make_service(model=MODEL)], **free)
     world, band = bench.world, bench.world.band
     world.model["preload"][...] = 1
