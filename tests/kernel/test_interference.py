@@ -99,7 +99,7 @@ def test_uplink_interference_is_that_of_one_ue_of_each_other_cell(make_air, name
                 continue
             assert world.ue["node"][0, u] == j
             assert not sends or world.ue["sending_s"][0, u] == ALWAYS
-            hz = preset.bandwidth_hz / max(sends, 1)
+            hz = preset.bandwidth_hz * (1.0 - load) / sends if sends else preset.bandwidth_hz
             filtered_dbm = air.links["filtered_dbm"][0, u, world.ue["serving"][0, u]]
             wanted_dbm = preset.p0_dbm + 10.0 * math.log10(hz / 180e3) + 0.8 * (preset.ptx_bs_dbm - filtered_dbm)
             sent_mw_hz = share * 10.0 ** (min(wanted_dbm, preset.ptx_ue_dbm) / 10.0) / hz
