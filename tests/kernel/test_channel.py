@@ -164,7 +164,7 @@ def test_rain_adds_decibels_per_metre_and_nothing_else(make_air, name, db_per_km
 
 @pytest.mark.parametrize("name", ["fr2_28g", "subthz_140g"])
 def test_a_moving_ue_loses_what_its_beam_lags_behind(make_air, name):
-    """The same places and normals at rest and at 30 m/s: pattern 12 (angle / width)^2 over a beam 0 to 20 ms old, mean of its age, at both ends."""
+    """The same places and normals at rest and at 30 m/s: pattern 12 (angle / width)^2 over a beam 0 to 20 ms old, at both ends."""
     speed_m_s, preset = 30.0, radio.preset(name)
     moves = {**make_air.STRIDE, "ues.speed_min_m_s": speed_m_s, "ues.speed_max_m_s": speed_m_s, "ues.pause_s": 1e6}
     still, moving = (make_air(1, **{"radio.presets": [name], **more}).reset(4) for more in ({}, moves))
