@@ -23,8 +23,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Period = Annotated[float, Field(ge=1e-3, le=1e4)]
-Decibel = Annotated[float, Field(ge=0.0, le=60.0)]
+Period = Annotated[float, Field(ge=1e-3, le=1e9)]
+Decibel = Annotated[float, Field(ge=0.0, le=1000.0)]
 Speed = Annotated[float, Field(gt=0.0, le=1000.0)]
 
 

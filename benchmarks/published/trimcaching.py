@@ -1,7 +1,7 @@
 """TrimCaching: caching shared blocks once raises the hit ratio, more so the more is shared and the tighter memory is.
 
-LRU caches of fine-tuned variants at an edge node, requests by Zipf's law; a hit needs every block of the variant. `sharing.py`
-adds the same from the simulator's own memory.
+LRU caches of fine-tuned variants at an edge node, requests by Zipf's law; a hit needs every block of the variant. `sharing.py` adds
+the same from the simulator's own memory.
 """
 
 from __future__ import annotations

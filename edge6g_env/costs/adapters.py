@@ -75,11 +75,14 @@ def adapter_bytes(
     return 2.0 * adapter_params(model, rank, targets, layers)
 
 
-def _tuned(spec: ModelSpec, rank: int | None, targets: str | Iterable[str], layers: int | None) -> int:
-    """Parameters that a step changes: the adapter's, or with rank None every one of the layers."""
-    if rank is None:
-        return _layers_of(spec, layers) * spec.params_per_layer
-    return adapter_params(spec, rank, targets, layers)
+def _tuned(
+    model: str | ModelSpec, rank: int | None, targets: str | Iterable[str], layers: int | None
+) -> tuple[ModelSpec, int, int]:
+    """The model, its layers that stand here, and the parameters a step changes: the adapter's, with rank None all of them."""
+    spec = model_spec(model)
+    count = _layers_of(spec, layers)
+    trained = count * spec.params_per_layer if rank is None else adapter_params(spec, rank, targets, layers)
+    return spec, count, trained
 
 
 def training_memory_bytes(
@@ -99,8 +102,8 @@ def training_memory_bytes(
     head. checkpointing: only the input of each layer is kept, and one layer's activations while it is computed again. Raises
     ValueError outside these ranges. Source: COSTS 7.
     """
-    spec, n = model_spec(model), check_at_least("tokens", tokens, 1.0)
-    count, trained = _layers_of(spec, layers), _tuned(spec, rank, targets, layers)
+    spec, count, trained = _tuned(model, rank, targets, layers)
+    n = check_at_least("tokens", tokens, 1.0)
     frozen = count * shapes.stored_layer_bytes(spec, check_precision(precision))
     if layers is None:
         frozen = shapes.stored_bytes(spec, precision)
@@ -130,13 +133,12 @@ def training_step_s(
     how many of them are computed here, by default all, with the head over every token. Raises ValueError on unknown names,
     tokens or sequences < 1, layers outside the model. Source: COSTS 7.
     """
-    spec = model_spec(model)
-    count, trained = _layers_of(spec, layers), 0 if rank is None else _tuned(spec, rank, targets, layers)
+    spec, count, trained = _tuned(model, rank, targets, layers)
     length, batch = broadcast(check_at_least("tokens", tokens, 1.0), check_at_least("sequences", sequences, 1.0))
     resolved, n = resolved_parts(spec, device, precision), length * batch
     again = 1.0 if checkpointing else 0.0
     linear_s = (2.0 + again + (1.0 if rank is None else 0.0)) * parts.layer_times(resolved, n)
     attention_s = (1.0 + again + ATTENTION_BACKWARD) * parts.prefill_attention(resolved, length, 0.0 * length, batch)
-    adapter_s = 6.0 * n * trained / resolved.rates.flops_per_s
+    adapter_s = 0.0 if rank is None else 6.0 * n * trained / resolved.rates.flops_per_s
     head_s = 2.0 * (resolved.head_s[0] + resolved.head_s[1] * n) if layers is None else np.zeros(n.shape)
     return count * (linear_s + attention_s) + adapter_s + head_s

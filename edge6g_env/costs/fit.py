@@ -32,7 +32,7 @@ NEEDED = (
     f"at least {MIN_ROWS} of a kind are needed: gemm_us at a known precision, layer_ms with tp 1, attn_ms with phase decode or "
     f"prefill, ms with phase decode of {', '.join(sorted(CHAT_SHAPES))}"
 )
-TIMES = ("gemm_us", "layer_ms", "attn_ms", "ms")  # the column that says what a row measures
+MAY_BE_ZERO = ("gated", "kv_prior")
 
 
 def mean_error_percent(predicted: np.ndarray, measured: np.ndarray) -> float:
@@ -63,10 +63,11 @@ def _columns(rows: Sequence[Row], *names: str) -> list[np.ndarray]:
 def _cell(row: Row, name: str) -> float:
     try:
         value = float(row[name])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"rows: {name} = {row[name]!r} is not a number") from None
-    if not np.isfinite(value) or value < 0.0 or (value == 0.0 and name in TIMES):
-        raise ValueError(f"rows: {name} = {value:g} is out of range")
+    if not np.isfinite(value) or value < 0.0 or (value == 0.0 and name not in MAY_BE_ZERO):
+        allowed = "at least 0" if name in MAY_BE_ZERO else "above 0"
+        raise ValueError(f"rows: {name} = {value:g} is out of range: finite and {allowed}")
     return value
 
 
@@ -179,7 +180,7 @@ def _by_kind(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         if "gemm_us" in row:
             kinds[f"gemm {row['precision']}"].append(row)
-        elif "layer_ms" in row and float(row.get("tp", 1.0)) == 1.0:
+        elif "layer_ms" in row and ("tp" not in row or _cell(row, "tp") == 1.0):
             kinds["layer"].append(row)
         elif "attn_ms" in row and row["phase"] in ("decode", "prefill"):
             kinds[f"{row['phase']} attention"].append(row)
@@ -230,7 +231,7 @@ def fit_device(rows: Any, spec: DeviceSpec | None = None) -> DeviceSpec:
     one device, as mappings, a DataFrame, a structured array or columns by name; numbers may be strings, blank cells are
     left out, shards of tensor parallelism (tp > 1) too. spec: its data sheet, by default the row of devices.csv. What the
     rows leave out keeps the defaults of COSTS 3.3 and 3.3b. Raises ValueError on rows of several devices, unknown devices,
-    missing columns, cells that are no positive numbers, or fewer than 4 rows of every kind.
+    missing columns, cells that are no positive numbers (`gated` and `kv_prior` may be 0), or fewer than 4 rows of every kind.
     """
     records = records_of(rows)
     spec = _sheet(records) if spec is None else spec

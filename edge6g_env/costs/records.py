@@ -11,8 +11,11 @@ import numpy as np
 Row = Mapping[str, Any]
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float | np.floating) and math.isnan(value))
+def is_blank(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN of any width, or a text without characters other than spaces."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def _unpacked(rows: Any) -> Iterable[Any]:
@@ -42,4 +45,4 @@ def records_of(rows: Any) -> list[dict[str, Any]]:
             f"rows: expected mappings, a DataFrame, a structured array or columns by name, got {type(rows).__name__}"
         ) from None
     stripped = ({str(k).strip(): v.strip() if isinstance(v, str) else v for k, v in row.items()} for row in mappings)
-    return [{name: value for name, value in row.items() if not _is_blank(value)} for row in stripped]
+    return [{name: value for name, value in row.items() if not is_blank(value)} for row in stripped]

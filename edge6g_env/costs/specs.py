@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 from edge6g_env.costs.efficiency import DeviceFit
+from edge6g_env.costs.records import is_blank
 
 Spec = TypeVar("Spec", "ModelSpec", "DeviceSpec")
 
@@ -20,8 +21,9 @@ class ModelSpec:
 
     Only name, layers, hidden, heads, vocab and ffn (experts: experts, experts_active, expert_ffn) must be given; a number
     that is left out, 0, None, NaN or blank follows from these. Numbers may be strings. A layer of experts has `experts` feed-forward
-    blocks of width `expert_ffn`, of which a token passes `experts_active`; `params_*` count all of them. ValueError names
-    a field that is missing or out of range.
+    blocks of width `expert_ffn`, of which a token passes `experts_active`; `params_*` count all of them. An encoder
+    (`enc_layers`) needs `enc_hidden`, `enc_ffn`, `enc_heads` and `enc_tokens_per_input`; `kv_heads` divides `heads`; `tied_embeddings`
+    and `gated_mlp` are 0 or 1. ValueError names a field that is missing or out of range.
     """
 
     name: str
@@ -96,13 +98,11 @@ class DeviceSpec:
     def __post_init__(self) -> None:
         """Read the cells; raise ValueError for what is missing or out of range."""
         _read_cells(self)
-        for name in ("fp16_tflops", "mem_gb", "mem_bw_gbs", "tdp_w", "disk_read_gbs"):
-            _check_positive(self, name, getattr(self, name))
+        _check_positive(self, ("fp16_tflops", "mem_gb", "mem_bw_gbs", "tdp_w", "disk_read_gbs"))
         if self.idle_w is None or not 0.0 <= self.idle_w <= self.tdp_w:
-            raise ValueError(f"DeviceSpec.idle_w = {self.idle_w} is out of range: 0 to tdp_w")
-        for name in ("int8_tops", "fp8_tflops", "int4_tops", "host_link_gbs"):
-            if (value := getattr(self, name)) is not None:
-                _check_positive(self, name, value)
+            raise _out_of_range(self, "idle_w", f"0 to tdp_w = {self.tdp_w}")
+        may_lack = ("int8_tops", "fp8_tflops", "int4_tops", "host_link_gbs")
+        _check_positive(self, (name for name in may_lack if getattr(self, name) is not None))
 
     @property
     def shares_memory(self) -> bool:
@@ -115,15 +115,17 @@ class DeviceSpec:
         return not self.shares_memory and (self.int8_tops or 0.0) >= HALVED_RATIO * self.fp16_tflops
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+def _out_of_range(spec: Spec, name: str, allowed: str) -> ValueError:
+    return ValueError(f"{type(spec).__name__}.{name} = {getattr(spec, name)!r} is out of range: {allowed}")
 
 
 def _number(spec: Spec, name: str, value: Any, kind: str) -> float | int:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{type(spec).__name__}.{name} = {value!r} is not a number") from None
+    if not math.isfinite(number):
+        raise _out_of_range(spec, name, "a finite number of at least 0")
     if kind != "int":
         return number
     if number != int(number):
@@ -133,30 +135,42 @@ def _number(spec: Spec, name: str, value: Any, kind: str) -> float | int:
 
 def _read_cells(spec: Spec) -> None:
     """Turn every field into what its annotation says: a number from its text, a blank cell into its default or None."""
+    if not isinstance(spec.name, str) or is_blank(spec.name):
+        raise _out_of_range(spec, "name", "a text that is not blank")
     for f in fields(spec):
         value, kind = getattr(spec, f.name), str(f.type).split(" ")[0]
         if kind not in ("int", "float"):
             continue
-        if _is_blank(value):
+        if is_blank(value):
             object.__setattr__(spec, f.name, None if f.default is MISSING else f.default)
         else:
             object.__setattr__(spec, f.name, _number(spec, f.name, value, kind))
 
 
-def _check_positive(spec: Spec, name: str, value: float | None) -> None:
-    if value is None or not 0.0 < value < math.inf:
-        raise ValueError(f"{type(spec).__name__}.{name} = {value} is out of range: above 0")
+def _check_positive(spec: Spec, names: Iterable[str], needed_by: str = "") -> None:
+    for name in names:
+        value = getattr(spec, name)
+        if value is None or value <= 0:
+            raise _out_of_range(spec, name, "above 0" + (needed_by and f", as {needed_by} is"))
 
 
 def _check_shape(spec: ModelSpec) -> None:
-    width = ("experts_active", "expert_ffn") if spec.experts > 0 else ("ffn",)
-    for name in ("layers", "hidden", "heads", "vocab", *width):
-        _check_positive(spec, name, getattr(spec, name))
-    if spec.experts > 0 and spec.experts_active > spec.experts:
-        raise ValueError(f"ModelSpec.experts_active = {spec.experts_active} is out of range: 1 to experts")
     for f in fields(spec):
         if f.type == "int" and getattr(spec, f.name) < 0:
-            raise ValueError(f"ModelSpec.{f.name} = {getattr(spec, f.name)} is out of range: at least 0")
+            raise _out_of_range(spec, f.name, "at least 0")
+    width = ("experts_active", "expert_ffn") if spec.experts > 0 else ("ffn",)
+    _check_positive(spec, ("layers", "hidden", "heads", "vocab", *width))
+    if spec.experts > 0 and spec.experts_active > spec.experts:
+        raise _out_of_range(spec, "experts_active", f"1 to experts = {spec.experts}")
+    if spec.kv_heads > 0 and spec.heads % spec.kv_heads != 0:
+        raise _out_of_range(spec, "kv_heads", f"a divisor of heads = {spec.heads}")
+    for name in ("tied_embeddings", "gated_mlp"):
+        if getattr(spec, name) > 1:
+            raise _out_of_range(spec, name, "0 or 1")
+    if spec.enc_layers > 0:
+        _check_positive(spec, ("enc_hidden", "enc_ffn", "enc_heads", "enc_tokens_per_input"), "enc_layers")
+        if spec.enc_heads > spec.enc_hidden:
+            raise _out_of_range(spec, "enc_heads", f"1 to enc_hidden = {spec.enc_hidden}")
 
 
 def _derived(spec: ModelSpec) -> Iterator[tuple[str, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge6g_env._jit import njit
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, require_within, shaped
+from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, require_number, require_within, shaped
 from edge6g_env.radio._data import rows
 
 BLOCKERS_PER_M2 = 0.01  # Jain et al.: 0.01 (few) or 0.1 (many)
@@ -109,7 +109,7 @@ def blockage_loss_db(carrier_ghz: float, los: bool) -> float:
     carrier_ghz: 0.5 to 300, else ValueError. Linear over log f between the rows of blockage_loss.csv, beyond 140 GHz along
     the last two, whose slope is the 10 dB a decade of a knife edge deep in shadow.
     """
-    f_ghz = float(require_within("carrier_ghz", carrier_ghz, 0.5, 300.0, "GHz"))
+    f_ghz = require_number("carrier_ghz", carrier_ghz, 0.5, 300.0, "GHz")
     if f_ghz < BLOCKAGE_FROM_GHZ:
         return 0.0
     log_f, loss_db = _screen_loss_table()

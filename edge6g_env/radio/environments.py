@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from edge6g_env.radio._arrays import require_positive
 from edge6g_env.radio._data import fact, rows
 
 UMI, UMA, RMA, INH_MIXED, INH_OPEN, INF_SL, INF_DL, INF_SH, INF_DH, INF_HH = range(10)
@@ -67,11 +68,9 @@ def environment_id(name: str) -> int:
 
     Raises ValueError with the list of names.
     """
-    if name == _INH_ANY:
-        return INH_MIXED
-    if name not in _IDS:
+    if not isinstance(name, str) or name not in NAMES:
         raise ValueError(f"unknown environment {name!r}; one of {', '.join(NAMES)}")
-    return _IDS[name]
+    return INH_MIXED if name == _INH_ANY else _IDS[name]
 
 
 def default_heights_m(environment: int) -> tuple[float, float]:
@@ -84,9 +83,9 @@ def environment(name: str, carrier_ghz: float = 3.5) -> Environment:
 
     Above 100 GHz the shadowing std is that of the close-in model (NYUSIM, 140 GHz) where there is one: UMi, UMa, InH.
     "InF-HH" is always in sight: what it has out of sight repeats what it has in sight, as no link uses it.
-    Raises ValueError for an unknown name.
+    Raises ValueError for an unknown name or a carrier that is not above 0.
     """
-    key = environment_id(name)
+    key, f_ghz = environment_id(name), require_positive("carrier_ghz", carrier_ghz, "GHz")
     full_name = next(n for n, i in _IDS.items() if i == key)
     table_name = {INH_MIXED: _INH_ANY, INH_OPEN: _INH_ANY, INF_HH: "InF-SL"}.get(
         key, full_name
@@ -96,7 +95,7 @@ def environment(name: str, carrier_ghz: float = 3.5) -> Environment:
         mine = mine[:1] * 2
     near, far, nlos = mine[0], mine[-2], mine[-1]
     sigmas_db = tuple(float(row["shadow_std_db"]) for row in (near, far, nlos))
-    if carrier_ghz > _CLOSE_IN_ABOVE_GHZ and key in _CLOSE_IN_NAMES:
+    if f_ghz > _CLOSE_IN_ABOVE_GHZ and key in _CLOSE_IN_NAMES:
         short = _CLOSE_IN_NAMES[key]
         los_db, nlos_db = fact(f"ci_140ghz_sigma_los_{short}"), fact(f"ci_140ghz_sigma_nlos_{short}")
         sigmas_db = (los_db, los_db, nlos_db)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge6g_env._jit import njit
+from edge6g_env.radio._arrays import require_positive
 from edge6g_env.radio._data import rows
 from edge6g_env.radio._numeric import db_of, linear_of
 from edge6g_env.radio.environments import INF_SL, INH_MIXED, INH_OPEN, environment_id
@@ -94,14 +95,13 @@ def median_delay_spread_s(environment_name: str, los: bool, carrier_ghz: float) 
 
     One table serves all InF and all InH environments, as in TR 38.901 Table 7.5-6 (v19.2).
     """
-    if not carrier_ghz > 0:
-        raise ValueError(f"carrier_ghz = {carrier_ghz} is outside its range: above 0 GHz")
+    f_ghz = require_positive("carrier_ghz", carrier_ghz, "GHz")
     key = environment_id(environment_name)
     scenario = {INH_MIXED: "InH-Office", INH_OPEN: "InH-Office"}.get(
         key, "InF-SL" if key >= INF_SL else environment_name
     )
     log_carrier, log_spread = _delay_spread_table(scenario, bool(los))
-    return float(10.0 ** np.interp(math.log10(carrier_ghz), log_carrier, log_spread))
+    return float(10.0 ** np.interp(math.log10(f_ghz), log_carrier, log_spread))
 
 
 def coherence_bandwidth_hz(environment_name: str, los: bool, carrier_ghz: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge6g_env._jit import njit
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, shaped
+from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, numbers_of, shaped
 from edge6g_env.radio._data import rows
 from edge6g_env.radio._numeric import db_of, linear_of, normal_cdf
 
@@ -132,7 +132,8 @@ def spectral_efficiency(sinr_db: FloatLike, mcs_table: int = 2) -> FloatOrArray:
     mcs_table: 1 (64QAM, up to 5.55) or 2 (256QAM, up to 7.41). Raises ValueError for NaN and other tables.
     """
     thresholds_db, efficiencies = mcs_arrays(mcs_table)
-    shape, columns = flat(sinr_db)
+    allowed = "its range: any number of dB"
+    shape, columns = flat(numbers_of("sinr_db", sinr_db, allowed))
     if np.isnan(columns).any():
-        raise ValueError("sinr_db = nan is outside its range: any number of dB")
+        raise ValueError(f"sinr_db = nan is outside {allowed}")
     return shaped(_efficiencies(thresholds_db, efficiencies, columns[0]), shape)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.radio._arrays import require_within
+from edge6g_env.radio._arrays import require_number, require_positive
 from edge6g_env.radio._numeric import normal_cdf
 from edge6g_env.radio.antennas.beams import BEAM_TRACKING_PERIOD_S, beamwidth_deg, pointing_loss_db
 from edge6g_env.radio.antennas.presets import RadioPreset, preset, presets
@@ -49,6 +49,7 @@ Array = npt.NDArray[np.float64]
 
 _CHUNK_ROWS = 16_384  # drawn at a time: 2.5 MB of normals
 _LARGEST_SPEED_M_S = 1_000.0
+_MOST_ROWS = 100_000_000  # 8 GB of columns; judgement
 _NEAREST_M = 1.0  # least distance of the angle that a UE moves by
 
 
@@ -255,18 +256,23 @@ def trace(
     1, no direct ray); fading_db (10 log|h_1|^2, with the ray); sinr_db (effective downlink SINR over all taps). One seed, one
     trace, and a longer one begins with the shorter. The chain `blocked` runs at every carrier; below 7 GHz it costs nothing.
 
-    carrier_ghz: 0.5 to 300 (RMa 30); speed_m_s: 0 to 1000; dt_s: above 0; seconds: dt_s or more; seed: integer, 0 or more.
+    carrier_ghz: 0.5 to 300 (RMa 30); speed_m_s: 0 to 1000; dt_s: above 0; seconds: dt_s to 1e8 dt_s; seed: integer, 0 or more.
     Raises ValueError naming the argument and its range. Source: docs/radio.md, as for the functions chained.
     """
     top_ghz = 30.0 if environment_id(environment) == RMA else 300.0
-    f_ghz = float(require_within("carrier_ghz", carrier_ghz, 0.5, top_ghz, "GHz", environment))
-    speed = float(require_within("speed_m_s", speed_m_s, 0.0, _LARGEST_SPEED_M_S, "m/s"))
-    if not 0.0 < dt_s < math.inf:
-        raise ValueError(f"dt_s = {dt_s} is outside its range: above 0 s")
-    step_s = float(dt_s)
-    length_s = float(require_within("seconds", seconds, step_s, math.inf, "s"))
-    rows = _run(_link(environment, f_ghz, speed, step_s), round(length_s / step_s), step_s, _checked_seed(seed))
+    f_ghz = require_number("carrier_ghz", carrier_ghz, 0.5, top_ghz, "GHz", environment)
+    speed = require_number("speed_m_s", speed_m_s, 0.0, _LARGEST_SPEED_M_S, "m/s")
+    step_s = require_positive("dt_s", dt_s, "s")
+    n = _checked_rows(require_number("seconds", seconds, step_s, math.inf, "s", "one dt_s"), step_s)
+    rows = _run(_link(environment, f_ghz, speed, step_s), n, step_s, _checked_seed(seed))
     return dict(rows._asdict())
+
+
+def _checked_rows(length_s: float, step_s: float) -> int:
+    n = length_s / step_s
+    if n > _MOST_ROWS:
+        raise ValueError(f"seconds = {length_s:g} is outside 1 to {_MOST_ROWS:,} rows of dt_s = {step_s:g} s")
+    return round(n)
 
 
 def _checked_seed(seed: int) -> int:

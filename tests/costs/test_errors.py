@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pytest
 
 from edge6g_env import costs
 
 MNK = {"m": 8, "n": 64, "k": 64}
+GEMM = {"device": "t4", "gemm_us": 3, "precision": "fp16", **MNK}
+ATTENTION = {"device": "t4", "phase": "decode", "kv_heads": 8, "head_dim": 64, "kv_prior": 0, "attn_ms": 1}
+LAYER = {"device": "t4", "layer_ms": 1, "hidden": 64, "ffn": 64, "heads": 4, "kv_heads": 4, "gated": 0, "tokens": 8}
 CASES = [
     (lambda: costs.model("lama-3.1-8b"), "model = 'lama-3.1-8b'.*did you mean.*llama-3.1-8b"),
     (lambda: costs.device("a100"), "device = 'a100'.*a100-80g"),
@@ -69,6 +73,31 @@ CASES = [
     (lambda: replace(costs.device("t4"), int8_tops="many"), "int8_tops = 'many' is not a number"),
     (lambda: costs.fit_device([{"device": "t4", "gemm_us": 3, "precision": "fp16"}] * 9), "lacks the column 'm'"),
     (lambda: costs.fit_device([{"device": "t4", "speed": 3}]), "nothing to fit"),
+    *[(lambda name=name: costs.fit_device([GEMM | {name: 0}] * 4), f"rows: {name} = 0 .*above 0") for name in MNK],
+    (lambda: costs.fit_device([GEMM | {"m": 10**400}] * 4), "rows: m = 10+ is not a number"),
+    (lambda: costs.fit_device([ATTENTION | {"batch": 0}] * 4), "rows: batch = 0 .*above 0"),
+    (lambda: costs.fit_device([ATTENTION | {"batch": 1, "kv_prior": -1}] * 4), "rows: kv_prior = -1 .*at least 0"),
+    (lambda: costs.fit_device([LAYER | {"heads": 0}] * 4), "rows: heads = 0 .*above 0"),
+    (lambda: costs.fit_device([LAYER | {"tp": "two"}] * 4), "rows: tp = 'two' is not a number"),
+    (lambda: costs.fit_device([LAYER | {"tp": 0}] * 4), "rows: tp = 0 .*above 0"),
+    (lambda: replace(costs.model("llama-2-7b"), layers=math.inf), r"ModelSpec\.layers = inf .*finite"),
+    (lambda: replace(costs.model("llama-2-7b"), hidden="nan"), r"ModelSpec\.hidden = 'nan' .*finite"),
+    (lambda: replace(costs.model("llama-2-7b"), vocab=10**400), r"ModelSpec\.vocab = 10+ is not a number"),
+    (lambda: replace(costs.model("llama-2-7b"), heads=np.float32(math.nan)), r"ModelSpec\.heads = 0 .*above 0"),
+    (lambda: replace(costs.model("llama-2-7b"), kv_heads=64), r"kv_heads = 64 .*a divisor of heads = 32"),
+    (lambda: replace(costs.model("llama-2-7b"), kv_heads=12), r"kv_heads = 12 .*a divisor of heads = 32"),
+    (lambda: replace(costs.model("llama-2-7b"), tied_embeddings=2), "tied_embeddings = 2 .*0 or 1"),
+    (lambda: replace(costs.model("llama-2-7b"), gated_mlp=3), "gated_mlp = 3 .*0 or 1"),
+    *[
+        (lambda name=name: replace(costs.model("llava-1.5-7b"), **{name: 0}), f"{name} = 0 .*above 0, as enc_layers is")
+        for name in ("enc_hidden", "enc_ffn", "enc_heads", "enc_tokens_per_input")
+    ],
+    (lambda: replace(costs.model("llava-1.5-7b"), enc_heads=2048), "enc_heads = 2048 .*1 to enc_hidden = 1024"),
+    (lambda: replace(costs.device("t4"), mem_gb=math.inf), r"DeviceSpec\.mem_gb = inf .*finite"),
+    (lambda: replace(costs.device("t4"), idle_w=500), r"DeviceSpec\.idle_w = 500.0 .*0 to tdp_w = 70"),
+    (lambda: replace(costs.device("t4"), name=None), r"DeviceSpec\.name = None .*text"),
+    (lambda: replace(costs.device("t4"), name=" "), r"DeviceSpec\.name = ' ' .*text"),
+    (lambda: replace(costs.model("llama-2-7b"), name=7), r"ModelSpec\.name = 7 .*text"),
 ]
 
 

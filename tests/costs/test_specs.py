@@ -36,7 +36,7 @@ def test_a_row_makes_the_record_of_its_name(table, file):
         assert make(row) == known(row["name"])
 
 
-@pytest.mark.parametrize("blank", [None, math.nan, "", np.nan])
+@pytest.mark.parametrize("blank", [None, math.nan, "", "  ", np.float32("nan"), np.float64("nan")])
 def test_blank_cells(blank):
     numbers = {"layers": 4, "hidden": 64, "ffn": 128, "heads": 4, "vocab": 100}
     spec = costs.ModelSpec("mine", **numbers, kv_heads=blank, head_dim=blank, params_total=blank, enc_layers=blank)
@@ -58,6 +58,12 @@ def test_defaults_follow_the_kind_of_device():
         unseen = costs.device_of_row({**vars(spec), "name": "unseen", "class": spec.class_, "fit": None})
         share[name] = linear_s / spec.fp16_tflops / float(costs.layer_time_s("llama-3.1-8b", unseen, 8192))
     assert share["a40"] < share["rtx-pro-6000"] < share["rtx-4090"]
+
+
+@pytest.mark.parametrize("name", costs.models())
+def test_every_shipped_model_has_an_encoder_time_unless_it_has_no_encoder(name):
+    spec = costs.model(name)
+    assert (costs.encoder_s(spec, "t4") > 0.0) == (spec.enc_layers > 0)
 
 
 def test_a_published_total_of_experts_is_met(table):

@@ -64,16 +64,16 @@ def test_taps_stand_still_within_a_grid_step(make_air):
 
 @pytest.mark.parametrize("indoor_share", [0.0, 1.0])
 def test_in_sight_there_is_a_ray_by_the_k_factor_of_the_link(make_air, indoor_share):
-    """|h|^2 with K of 9 +- 5 dB (UMi) in sight, the ray's phase its way in wavelengths; no ray without sight or behind a wall."""
+    """|h|^2 with K of 9 +- 5 dB (UMi) in sight; no ray without sight or behind a wall; its phase is its way."""
     air = make_air(2, **{"ues.indoor_share": indoor_share}).reset(7)
     g = taps(air, 0.5)
     k = 10.0 ** ((9.0 + 5.0 * air.serving(air.links["z_k"])) / 10.0)
     in_sight = (air.serving(air.links["los"]) == 1) & (indoor_share == 0.0)
     k = np.where(in_sight, k, 0.0)[..., None]
-    way_m = np.hypot(air.serving(air.distances_m()), 10.0 - 1.5)
-    ray = np.exp(-2j * math.pi * way_m * 3.5e9 / SPEED_OF_LIGHT_M_S)[..., None]
-    expected = np.abs(np.sqrt(k / (k + 1.0)) * ray + np.sqrt(1.0 / (k + 1.0)) * g) ** 2
-    assert powers(air, NOW) == pytest.approx(expected, abs=1e-8)
+    way_m = np.hypot(air.serving(air.distances_m()), 10.0 - 1.5)[..., None]
+    ray = np.sqrt(k / (k + 1.0)) * np.exp(-2j * np.pi * way_m * 3.5e9 / SPEED_OF_LIGHT_M_S)
+    expected = np.abs(ray + np.sqrt(1.0 / (k + 1.0)) * g) ** 2
+    assert powers(air, NOW) == pytest.approx(expected, abs=1e-9)
     if indoor_share == 0.0:
         assert 0.2 < in_sight.mean() < 1.0
         assert powers(air, NOW)[in_sight].std() < 0.8 * powers(air, NOW)[~in_sight].std()

@@ -134,12 +134,13 @@ def test_planned_outages_come_at_their_instants_and_add_up(make_bench, planned):
     assert bench.world.episode["outages"][0] == 1 + 1 + 1 + 1  # back to back is one
 
 
-def test_an_outage_that_runs_when_the_episode_starts_is_known_in_its_first_observation(make_bench, planned):
+def test_an_outage_that_runs_when_the_episode_starts_is_known_where_it_is_in_its_first_observation(make_bench, planned):
+    """A neighbour hears of it with the next report."""
     bench = make_bench(["l4", "l4"], **planned(("node", 0.0, 0.1, [0]), ("backhaul", 0.0, 0.1, [1])))
     bench.reset(1)
     names = [name for name, *_ in bench.batch.observation_names]
     seen = [dict(zip(names, row.tolist(), strict=True)) for row in bench.obs["observation"][0]]
-    assert [(s["node/up"], s["node/backhaul_up"], s["neighbour_1/up"]) for s in seen] == [(0, 1, 1), (1, 0, 0)]
+    assert [(s["node/up"], s["node/backhaul_up"], s["neighbour_1/up"]) for s in seen] == [(0, 1, 1), (1, 0, 1)]
 
 
 def test_a_link_is_one_part_that_both_ends_find(planned):

@@ -363,6 +363,33 @@ def test_the_candidate_says_how_long_the_load_and_the_first_token_will_take(make
     assert ttft_s[second] == pytest.approx(second_ttft_s, rel=0.03)
 
 
+# --- what is there from the start ------------------------------------------------------------------------------------------------------
+
+SMALL = "llama-3.2-3b"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "held"), [(1.5, {SMALL}), (1.95, {SMALL}), (2.05, {MODEL}), (2.7, {MODEL}), (2.9, {MODEL, SMALL})]
+)
+def test_preloaded_models_are_resident_while_half_of_the_memory_stays(make_bench, make_service, sizes, held):
+    """At the default precision, int4, one after the other; memory in sizes of the first, the second has 0.39 of it. A job of what is
+    held loads nothing."""
+    services = [make_service("a", MODEL, 0.5), make_service("b", SMALL, 0.5)]
+    bench = make_bench(["l40s"], services=services, **{"serving.preload": [MODEL, SMALL]})
+    bench.world.node["usable_bytes"][...] = sizes * costs.memory_bytes(MODEL, "int4")
+    bench.reset(1)
+    whole = np.flatnonzero(bench.world.variant["high"][0, 0] == bench.world.model["layers"])
+    int4 = bench.scenario.actions.precision.index("int4")
+    assert {(bench.scenario.weights[v // 3], v % 3) for v in whole} == {(name, int4) for name in held}
+    expected_bytes = sum(costs.memory_bytes(name, "int4") for name in held)
+    assert bench.world.node["weight_bytes"][0, 0] == pytest.approx(expected_bytes, abs=1.0)
+    bench.world.service["share"][...] = 1.0, 0.0
+    bench.lengths(100.0, OUTPUT)
+    bench.send({0: 0.001})
+    (job,) = bench.run("local, int4", 1)
+    assert (job["ttft_s"] < 0.5) == (MODEL in held)
+
+
 # --- invariants ------------------------------------------------------------------------------------------------------------------------
 
 

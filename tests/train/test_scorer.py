@@ -23,7 +23,7 @@ def test_at_its_start_the_scorer_is_greedy(name, observations):
     torch.manual_seed(3)
     scorer, greedy = ScorerPolicy(layout, Scorer(layout, ScorerConfig())), make_rule("greedy", layout)
     decisions, chosen = 0, set()
-    for obs in observations(scenario, 150):
+    for obs in observations(scenario, round(3.0 / scenario.time.slot_s)):
         expected = greedy.act(obs, rng)
         assert np.array_equal(scorer.act(obs, rng), expected)
         decisions += (obs["action_mask"][..., REJECT] == 1).sum()
