@@ -1,6 +1,7 @@
 # make setup   install into .venv        make test    all tests
 # make demo    train, compare, show      make lint    format, ruff, mypy
 # make bench   benchmarks                make docs    pages and pictures of the scenarios
+# make published   errors of the cost model, published results beside ours
 # make clean   remove what the others made
 
 VENV := .venv
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 DEMO := runs/demo
 RULES := random,local,cloud,round-robin,jsq,greedy
 
-.PHONY: setup demo test lint bench docs clean
+.PHONY: setup demo test lint bench published docs clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -46,6 +47,10 @@ bench: $(STAMP)
 	@$(PY) benchmarks/compile.py
 	@$(PY) benchmarks/kernel.py
 	@$(PY) benchmarks/slots.py
+
+published: $(STAMP)
+	@$(PY) benchmarks/cost_errors.py
+	@$(PY) -m benchmarks.published
 
 docs: $(STAMP)
 	@$(PY) docs/make_scenarios.py

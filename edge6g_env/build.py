@@ -69,6 +69,8 @@ def _devices(scenario: Scenario, names: list[str], tables: costs.CostTables) -> 
         sequence_overhead_s=tables.overhead_s[:, 1],
         idle_w=tables.power_w[:, 0],
         tdp_w=tables.power_w[:, 1],
+        prefill_w=tables.busy_w[:, 0],
+        decode_w=tables.busy_w[:, 1],
         usable_bytes=tables.usable_bytes,
         load_bytes_s=tables.load_bytes_per_s,
         usd_s=np.array(paid),

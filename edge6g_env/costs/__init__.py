@@ -4,6 +4,7 @@ Tables are in `data/`, formulas in `latency.py`, and what a device reaches of it
 (`fit.py`) and cached. `kernel_tables` hands all of it to compiled code as arrays.
 """
 
+from edge6g_env.costs.adapters import adapter_bytes, adapter_params, training_memory_bytes, training_step_s
 from edge6g_env.costs.draft import draft_acceptance, tokens_per_round
 from edge6g_env.costs.efficiency import PRECISIONS, DecodeAttention, DeviceFit, PrefillAttention, Roofline
 from edge6g_env.costs.energy import step_energy_j
@@ -30,8 +31,18 @@ from edge6g_env.costs.profiles import fit_of
 from edge6g_env.costs.quality import quality, relative_quality
 from edge6g_env.costs.replay import replay
 from edge6g_env.costs.shapes import attention_flops, linear_flops
-from edge6g_env.costs.tables import DeviceSpec, ModelSpec, device, devices, model, models
-from edge6g_env.costs.times import attention_time_s, decode_step_s, encoder_s, gemm_time_s, layer_time_s, prefill_s
+from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
+from edge6g_env.costs.tables import device, devices, model, models
+from edge6g_env.costs.times import (
+    attention_time_s,
+    decode_step_s,
+    encoder_s,
+    encoder_tokens,
+    experts_time_s,
+    gemm_time_s,
+    layer_time_s,
+    prefill_s,
+)
 
 __all__ = [
     "PRECISIONS",
@@ -46,6 +57,8 @@ __all__ = [
     "Roofline",
     "TokenPrice",
     "accelerator_price_usd_per_s",
+    "adapter_bytes",
+    "adapter_params",
     "attention_decode_s",
     "attention_flops",
     "attention_prefill_s",
@@ -53,10 +66,13 @@ __all__ = [
     "boundary_bytes",
     "decode_step_s",
     "device",
+    "device_of_row",
     "devices",
     "draft_acceptance",
     "electricity_price_usd_per_j",
     "encoder_s",
+    "encoder_tokens",
+    "experts_time_s",
     "fit_device",
     "fit_of",
     "gemm_time_s",
@@ -67,6 +83,7 @@ __all__ = [
     "load_s",
     "memory_bytes",
     "model",
+    "model_of_row",
     "models",
     "network_price_usd_per_byte",
     "prefill_s",
@@ -78,4 +95,6 @@ __all__ = [
     "token_price_usd",
     "tokens_lookup",
     "tokens_per_round",
+    "training_memory_bytes",
+    "training_step_s",
 ]

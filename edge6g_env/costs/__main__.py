@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge6g_env.costs.efficiency import DEFAULT_GEMM, DeviceFit, Roofline
+from edge6g_env.costs.efficiency import DEFAULT_GEMM, DEFAULT_LAYERS, DeviceFit, Roofline
 from edge6g_env.costs.profiles import fits
 from edge6g_env.costs.tables import devices
 
@@ -61,6 +61,8 @@ def main() -> None:
         print(*_lines(name, fit), sep="\n")
     for precision, values in DEFAULT_GEMM.items():
         print(_roofline("(no data)", f"gemm {precision}", values, None))
+    for kind, values in DEFAULT_LAYERS.items():
+        print(_roofline("(no data)", f"layer, {kind}", values, None))
     print("defaults only:", ", ".join(name for name in devices() if name not in fits()))
 
 

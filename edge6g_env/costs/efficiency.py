@@ -81,10 +81,31 @@ DEFAULT_GEMM = {
     "int4": Roofline(ec=0.72, eb=0.78, o_s=7e-6, p=2.0),
 }
 
+# COSTS 3.3, "No data": four products a layer. RTX PRO 6000 layers, never fitted, are 5 % off with it.
+EDGE_LAYER = Roofline(ec=0.83, eb=0.84, o_s=4 * 6e-6, p=2.0)
+
+# Boards of class cloud run whole layers below what single products reach: under a power cap, and with separate kernels for norms,
+# rotary embedding and activation. Mean of EDGE_LAYER and the measured A100 (0.72, 0.79, 43 us) and H100 (0.70, 0.88, 36 us) at p 2.
+CLOUD_LAYER = Roofline(ec=0.75, eb=0.84, o_s=34e-6, p=2.0)
+
+# Judgement: display cards halve fp16 with fp32 sums, so the units alone bound a product: with the share that feeding them takes at
+# the full rate (ec 0.83) ec is 0.95 of the halved peak, and such cards run some 5 % above the clock of their sheet. eb: the mean of
+# the two measured cards whose memory has no error correction on (A6000 0.87, Arc B60 0.94).
+HALVED_EC, UNCORRECTED_EB = 1.0, 0.90
+HALVED_LAYER = Roofline(ec=HALVED_EC, eb=UNCORRECTED_EB, o_s=4 * 6e-6, p=2.0)
+
 # Judgement (COSTS 3.3): memory shared with the CPU. One o per layer covers every launch of it, attention included.
 SHARED_MEMORY_EC = 0.35
 JETSON_LAYER = Roofline(ec=SHARED_MEMORY_EC, eb=0.8, o_s=250e-6, p=2.0)
 PHONE_LAYER = Roofline(ec=SHARED_MEMORY_EC, eb=0.8, o_s=400e-6, p=2.0)
+
+DEFAULT_LAYERS = {
+    "edge card": EDGE_LAYER,
+    "cloud board": CLOUD_LAYER,
+    "display card": HALVED_LAYER,
+    "jetson": JETSON_LAYER,
+    "phone": PHONE_LAYER,
+}
 
 # Judgement: short prompts fill a small GPU: the ramp of the smallest card measured; the layers' o covers the launch.
 SHARED_MEMORY_PREFILL = PrefillAttention(ec=SHARED_MEMORY_EC, n0=119.0, o_s=0.0)

@@ -7,7 +7,7 @@ weigh alike. scipy is imported only when something is fitted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 from edge6g_env.costs import efficiency as eff
 from edge6g_env.costs import latency, parts, shapes
 from edge6g_env.costs.efficiency import DecodeAttention, DeviceFit, PrefillAttention, Roofline
-from edge6g_env.costs.tables import DeviceSpec, device, model
+from edge6g_env.costs.records import Row, records_of
+from edge6g_env.costs.specs import DeviceSpec
+from edge6g_env.costs.tables import device, model, models
 
-Row = Mapping[str, Any]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 DEVICE_ALIASES = {"a100": "a100-80g", "h100": "h100-80g"}
@@ -27,6 +28,11 @@ CHAT_SHAPES = {f"{name}-{size}": f"llama-2-{size}" for name in ("llama-2", "vicu
 CHAT_CONTEXT_TOKENS = 500.0  # stated for llama-2-7b only
 EC, EB, O_S, P = (0.05, 1.2), (0.05, 1.2), (0.0, 1e-3), (1.0, 8.0)
 MIN_ROWS = 4
+NEEDED = (
+    f"at least {MIN_ROWS} of a kind are needed: gemm_us at a known precision, layer_ms with tp 1, attn_ms with phase decode or "
+    f"prefill, ms with phase decode of {', '.join(sorted(CHAT_SHAPES))}"
+)
+TIMES = ("gemm_us", "layer_ms", "attn_ms", "ms")  # the column that says what a row measures
 
 
 def mean_error_percent(predicted: np.ndarray, measured: np.ndarray) -> float:
@@ -51,7 +57,17 @@ def _least_squares(
 
 
 def _columns(rows: Sequence[Row], *names: str) -> list[np.ndarray]:
-    return [np.array([float(row[name]) for row in rows]) for name in names]
+    return [np.array([_cell(row, name) for row in rows]) for name in names]
+
+
+def _cell(row: Row, name: str) -> float:
+    try:
+        value = float(row[name])
+    except (TypeError, ValueError):
+        raise ValueError(f"rows: {name} = {row[name]!r} is not a number") from None
+    if not np.isfinite(value) or value < 0.0 or (value == 0.0 and name in TIMES):
+        raise ValueError(f"rows: {name} = {value:g} is out of range")
+    return value
 
 
 def _fit_gemm(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[Roofline, float]:
@@ -66,11 +82,20 @@ def _fit_gemm(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[Ro
     return Roofline(*x.tolist()), mean_error_percent(predict(x), us * 1e-6)
 
 
+def _head_dim(row: Row) -> float:
+    """Size of a head: its column, else that of the model of this name, else hidden / heads."""
+    if "head_dim" in row:
+        return _cell(row, "head_dim")
+    name = str(row.get("model"))
+    return float(model(name).head_dim) if name in models() else _cell(row, "hidden") // _cell(row, "heads")
+
+
 def _fit_layer(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Roofline, float]:
     tokens, hidden, ffn, heads, kv_heads, gated, ms = _columns(
         rows, "tokens", "hidden", "ffn", "heads", "kv_heads", "gated", "layer_ms"
     )
-    dims = np.stack([hidden, ffn, heads, kv_heads, hidden // heads, gated], axis=1).astype(int)
+    head_dim = np.array([_head_dim(row) for row in rows])
+    dims = np.stack([hidden, ffn, heads, kv_heads, head_dim, gated], axis=1).astype(int)
     layer_shapes = np.array([shapes.shape_of(*row.tolist()) for row in dims])
 
     def predict(x: np.ndarray) -> np.ndarray:
@@ -154,7 +179,7 @@ def _by_kind(rows: Iterable[Row]) -> dict[str, list[Row]]:
     for row in rows:
         if "gemm_us" in row:
             kinds[f"gemm {row['precision']}"].append(row)
-        elif "layer_ms" in row and float(row["tp"]) == 1.0:
+        elif "layer_ms" in row and float(row.get("tp", 1.0)) == 1.0:
             kinds["layer"].append(row)
         elif "attn_ms" in row and row["phase"] in ("decode", "prefill"):
             kinds[f"{row['phase']} attention"].append(row)
@@ -187,26 +212,32 @@ def device_name(row: Row) -> str:
     return DEVICE_ALIASES.get(name, name)
 
 
-def fit_device(rows: Iterable[Row], spec: DeviceSpec | None = None) -> DeviceSpec:
+def _sheet(rows: Sequence[Row]) -> DeviceSpec:
+    """The row of devices.csv for the one device of the rows."""
+    names = sorted({device_name(row) for row in rows if "device" in row})
+    if len(names) != 1:
+        raise ValueError(f"rows: expected rows of one device, got {names or 'none with a device column'}")
+    try:
+        return device(names[0])
+    except ValueError as error:
+        raise ValueError(f"{error}; a device outside it needs its data sheet: fit_device(rows, spec)") from None
+
+
+def fit_device(rows: Any, spec: DeviceSpec | None = None) -> DeviceSpec:
     """The device of `rows` with efficiencies fitted on them; `.fit.errors` has the mean error of each fit in percent.
 
-    rows: mappings with the columns of measured/*.csv (products, layers, attention, whole decode steps, in any mix) of
-    one device; values may be strings. spec: its data sheet, by default the row of devices.csv. What the rows leave out
-    keeps the defaults of COSTS 3.3b. Raises ValueError on rows of several devices, unknown devices, missing columns, or
-    fewer than 4 rows of every kind.
+    rows: the columns of measured/*.csv (products, layers, attention, whole decode steps, in any mix, more columns do no harm) of
+    one device, as mappings, a DataFrame, a structured array or columns by name; numbers may be strings, blank cells are
+    left out, shards of tensor parallelism (tp > 1) too. spec: its data sheet, by default the row of devices.csv. What the
+    rows leave out keeps the defaults of COSTS 3.3 and 3.3b. Raises ValueError on rows of several devices, unknown devices,
+    missing columns, cells that are no positive numbers, or fewer than 4 rows of every kind.
     """
-    rows = list(rows)
-    names = sorted({device_name(row) for row in rows if "device" in row})
-    if spec is None:
-        if len(names) != 1:
-            raise ValueError(f"rows: expected rows of one device, got {names or 'none with a device column'}")
-        spec = device(names[0])
+    records = records_of(rows)
+    spec = _sheet(records) if spec is None else spec
     try:
-        fit = fit_rows(spec, rows)
+        fit = fit_rows(spec, records)
     except KeyError as error:
         raise ValueError(f"rows: a row lacks the column {error}") from None
     if not fit.errors:
-        raise ValueError(
-            f"rows: nothing to fit in {len(rows)}; each kind (gemm_us, layer_ms, attn_ms, ms) needs {MIN_ROWS}"
-        )
+        raise ValueError(f"rows: nothing to fit in {len(records)}; {NEEDED}")
     return replace(spec, fit=fit)

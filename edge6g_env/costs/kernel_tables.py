@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from edge6g_env._jit import njit
-from edge6g_env.costs import memory, parts, shapes
+from edge6g_env.costs import energy, memory, parts, shapes
 from edge6g_env.costs.checks import check_precision
 from edge6g_env.costs.latency import attention_decode_s, attention_prefill_s
 from edge6g_env.costs.profiles import fit_of
 from edge6g_env.costs.quality import quality
-from edge6g_env.costs.tables import DeviceSpec, ModelSpec, device, model
+from edge6g_env.costs.specs import DeviceSpec, ModelSpec
+from edge6g_env.costs.tables import device, model
 
 POINTS_PER_OCTAVE = 16
 OCTAVES = 15
@@ -37,6 +38,7 @@ class CostTables(NamedTuple):
     overhead_s: np.ndarray  # (D, 2) s per iteration, s per sequence: the engine's CPU
     peak: np.ndarray  # (D, V, 2) achievable FLOP/s and byte/s
     power_w: np.ndarray  # (D, 2) idle, full load
+    busy_w: np.ndarray  # (D, 2) while a prompt is computed, while tokens are generated: mean over the variants
     usable_bytes: np.ndarray  # (D,) memory for weights, adapters and KV
     load_bytes_per_s: np.ndarray  # (D,) from disk to the accelerator
     layer_bytes: np.ndarray  # (V,) weights of one layer
@@ -81,8 +83,9 @@ def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec
     return out
 
 
-def _device_tables(specs: Sequence[DeviceSpec]) -> dict[str, np.ndarray]:
+def _device_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.ndarray]:
     return {
+        "busy_w": np.array([np.mean([energy.busy_w(m, spec, p) for m, p in variants], axis=0) for spec in specs]),
         "overhead_s": np.array([parts.overhead_row(spec) for spec in specs]),
         "power_w": np.array([(spec.idle_w, spec.tdp_w) for spec in specs]),
         "usable_bytes": np.array([memory.usable_bytes(spec) for spec in specs]),
@@ -118,4 +121,4 @@ def kernel_tables(devices: Sequence[str | DeviceSpec], variants: Sequence[tuple[
         raise ValueError(f"devices and variants must not be empty, got {len(devices)} and {len(variants)}")
     specs = [device(name) for name in devices]
     pairs = [(model(name), check_precision(precision)) for name, precision in variants]
-    return CostTables(**_pair_tables(specs, pairs), **_device_tables(specs), **_variant_tables(pairs))
+    return CostTables(**_pair_tables(specs, pairs), **_device_tables(specs, pairs), **_variant_tables(pairs))

@@ -31,6 +31,8 @@ class LayerShape(NamedTuple):
     up: float  # outputs of the up (and gate) projection
     ffn: float
     elementwise: float  # elements read and written a token outside products and attention
+    experts: float  # feed-forward blocks, 1 in a dense layer
+    active: float  # of which a token passes so many
 
 
 @njit
@@ -43,21 +45,35 @@ def smooth_max(x: float, y: float, p: float) -> float:
 
 
 @njit
-def product_s(m: float, n: float, k: float, rates: Rates) -> float:
-    """Time of (m, k) activations times an (n, k) weight, without the fixed part."""
+def product_s(m: float, n: float, k: float, weights: float, rates: Rates) -> float:
+    """Time of (m, k) activations times (n, k) weights, without the fixed part; m rows spread over `weights` matrices."""
     compute_s = 2.0 * m * n * k / rates.flops_per_s
-    memory_bytes = rates.weight_bytes * n * k + rates.input_bytes * m * k + 2.0 * m * n
+    memory_bytes = rates.weight_bytes * weights * n * k + rates.input_bytes * m * k + 2.0 * m * n
     return smooth_max(compute_s, memory_bytes / rates.bytes_per_s, rates.p)
+
+
+@njit
+def experts_read(tokens: float, experts: float, active: float) -> float:
+    """Mean number of experts that `tokens` tokens reach, each `active` of them at random: E (1 - (1 - e/E)**n) (COSTS 12)."""
+    return experts * (1.0 - (1.0 - active / experts) ** tokens)
+
+
+@njit
+def feed_forward_s(tokens: float, shape: LayerShape, rates: Rates) -> float:
+    """The up and down products: each token through its experts, the weights of every expert reached read once."""
+    routed = tokens * shape.active
+    reached = experts_read(tokens, shape.experts, shape.active)
+    up_s = product_s(routed, shape.up, shape.hidden, reached, rates)
+    return up_s + product_s(routed, shape.hidden, shape.ffn, reached, rates)
 
 
 @njit
 def layer_s(tokens: float, shape: LayerShape, rates: Rates, elementwise_bytes_per_s: float, o_s: float) -> float:
     """One layer without attention (L3): four products, element-wise bytes, and one fixed time for all launches."""
     return (
-        product_s(tokens, shape.qkv, shape.hidden, rates)
-        + product_s(tokens, shape.hidden, shape.attention, rates)
-        + product_s(tokens, shape.up, shape.hidden, rates)
-        + product_s(tokens, shape.hidden, shape.ffn, rates)
+        product_s(tokens, shape.qkv, shape.hidden, 1.0, rates)
+        + product_s(tokens, shape.hidden, shape.attention, 1.0, rates)
+        + feed_forward_s(tokens, shape, rates)
         + 2.0 * tokens * shape.elementwise / elementwise_bytes_per_s
         + o_s
     )
@@ -80,7 +96,7 @@ def product_times_s(m: np.ndarray, n: np.ndarray, k: np.ndarray, rates: Rates) -
     """`product_s` of float64 arrays of one shape (R,)."""
     out = np.empty(m.size)
     for i in range(m.size):
-        out[i] = product_s(m[i], n[i], k[i], rates)
+        out[i] = product_s(m[i], n[i], k[i], 1.0, rates)
     return out
 
 
@@ -88,11 +104,11 @@ def product_times_s(m: np.ndarray, n: np.ndarray, k: np.ndarray, rates: Rates) -
 def layer_times_s(
     tokens: np.ndarray, shapes: np.ndarray, rates: Rates, elementwise_bytes_per_s: float, o_s: float
 ) -> np.ndarray:
-    """`layer_s` of tokens (R,) with one layer shape a row: shapes (R, 6) in the order of LayerShape."""
+    """`layer_s` of tokens (R,) with one layer shape a row: shapes (R, 8) in the order of LayerShape."""
     out = np.empty(tokens.size)
     for i in range(tokens.size):
         s = shapes[i]
-        shape = LayerShape(s[0], s[1], s[2], s[3], s[4], s[5])
+        shape = LayerShape(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7])
         out[i] = layer_s(tokens[i], shape, rates, elementwise_bytes_per_s, o_s)
     return out
 

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from edge6g_env.costs import shapes
 from edge6g_env.costs.checks import Floats, check_at_least, check_precision
-from edge6g_env.costs.tables import DeviceSpec, ModelSpec, device, model, unknown
+from edge6g_env.costs.specs import DeviceSpec, ModelSpec
+from edge6g_env.costs.tables import device, model, unknown
 
 LOADER_START_S = 1.0  # judgement, inside 0.5..2: a tuned loader's fixed time
 USABLE_SHARE, USABLE_SHARE_SHARED_MEMORY = 0.9, 0.6  # COSTS 4: the rest stays free

@@ -14,7 +14,7 @@ from edge6g_env.costs import efficiency as eff
 from edge6g_env.costs import latency, shapes
 from edge6g_env.costs.efficiency import DeviceFit, Roofline
 from edge6g_env.costs.latency import LayerShape, Rates
-from edge6g_env.costs.tables import DeviceSpec, ModelSpec
+from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 
 PRODUCTS_A_LAYER = 4
 WEIGHT_ONLY = ("int8-wo", "int4")
@@ -38,11 +38,13 @@ class Parts(NamedTuple):
     overhead_s: np.ndarray  # (2,)
 
 
-def class_layer(spec: DeviceSpec) -> Roofline | None:
-    """Whole-layer default of phones and Jetsons; None for a card with its own memory."""
-    if not spec.shares_memory:
-        return None
-    return eff.PHONE_LAYER if spec.class_ == "ue" else eff.JETSON_LAYER
+def class_layer(spec: DeviceSpec) -> Roofline:
+    """Default of a whole fp16 layer on a device that was never measured, by what its data sheet says."""
+    if spec.shares_memory:
+        return eff.PHONE_LAYER if spec.class_ == "ue" else eff.JETSON_LAYER
+    if spec.halves_fp16:
+        return eff.HALVED_LAYER
+    return eff.CLOUD_LAYER if spec.class_ == "cloud" else eff.EDGE_LAYER
 
 
 def peak_flops(spec: DeviceSpec, precision: str) -> float:
@@ -75,16 +77,18 @@ def _products_against_fp16(fit: DeviceFit, precision: str) -> tuple[Roofline, Ro
     return (replace(own, ec=fp16.ec) if precision in WEIGHT_ONLY else own), fp16
 
 
-def _changed_from_fp16(base: Roofline, fit: DeviceFit, precision: str, products: int) -> Roofline:
+def _changed_from_fp16(spec: DeviceSpec, base: Roofline, fit: DeviceFit, precision: str, products: int) -> Roofline:
     """The fp16 roofline `base` of some products, changed as a product of this precision differs from one of fp16.
 
-    Engines differ by more than precisions do, so absolute values of two engines are never mixed.
+    Engines differ by more than precisions do, so absolute values of two engines are never mixed. Where fp16 is halved int8
+    is not, so its share of the peak is not that of fp16.
     """
     if precision == "fp16":
         return base
     own, fp16 = _products_against_fp16(fit, precision)
     o_s = max(0.0, base.o_s + products * (own.o_s - fp16.o_s))
-    return Roofline(base.ec * own.ec / fp16.ec, base.eb * own.eb / fp16.eb, o_s, own.p)
+    ec = own.ec if precision == "int8" and spec.halves_fp16 else base.ec * own.ec / fp16.ec
+    return Roofline(ec, base.eb * own.eb / fp16.eb, o_s, own.p)
 
 
 def gemm_roofline(spec: DeviceSpec, fit: DeviceFit, precision: str) -> Roofline:
@@ -95,19 +99,22 @@ def gemm_roofline(spec: DeviceSpec, fit: DeviceFit, precision: str) -> Roofline:
     if spec.shares_memory:
         return replace(default, ec=eff.SHARED_MEMORY_EC)
     known = {name: replace(layer, o_s=layer.o_s / PRODUCTS_A_LAYER) for name, layer in fit.layer.items()} | {**fit.gemm}
+    if spec.halves_fp16 and not known:
+        known = {"fp16": replace(eff.HALVED_LAYER, o_s=eff.HALVED_LAYER.o_s / PRODUCTS_A_LAYER)}
     if precision in known:
         return known[precision]
-    return _changed_from_fp16(known["fp16"], fit, precision, 1) if "fp16" in known else default
+    return _changed_from_fp16(spec, known["fp16"], fit, precision, 1) if "fp16" in known else default
 
 
 def layer_roofline(spec: DeviceSpec, fit: DeviceFit, precision: str) -> Roofline:
-    """Parameters of one layer: measured, changed from the measured fp16 layer, or four products."""
+    """Parameters of one layer: measured, changed from the fp16 layer (measured, or the class's), or four products."""
     if precision in fit.layer:
         return fit.layer[precision]
-    if (shared := class_layer(spec)) is not None:
-        return fit.layer.get("fp16", shared)
-    if "fp16" in fit.layer:
-        return _changed_from_fp16(fit.layer["fp16"], fit, precision, PRODUCTS_A_LAYER)
+    if spec.shares_memory:
+        return fit.layer.get("fp16", class_layer(spec))
+    if "fp16" in fit.layer or not fit.gemm:
+        base = fit.layer.get("fp16", class_layer(spec))
+        return _changed_from_fp16(spec, base, fit, precision, PRODUCTS_A_LAYER)
     product = gemm_roofline(spec, fit, precision)
     return replace(product, o_s=PRODUCTS_A_LAYER * product.o_s)
 
@@ -142,7 +149,7 @@ def head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str)
     kind = "fp16" if precision == "int4" else compute_precision(spec, fit, precision)
     rates = rates_of(spec, layer_roofline(spec, fit, kind), kind, shapes.STORED_BITS)
     first_s, knot_s = (
-        latency.product_s(m, float(model.vocab), float(model.hidden), rates) for m in (1.0, HEAD_KNOT_TOKENS)
+        latency.product_s(m, float(model.vocab), float(model.hidden), 1.0, rates) for m in (1.0, HEAD_KNOT_TOKENS)
     )
     slope_s = (knot_s - first_s) / (HEAD_KNOT_TOKENS - 1.0)
     if spec.shares_memory:
@@ -180,6 +187,13 @@ def layer_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
     rows = np.repeat(np.array([parts.shape]), flat.size, axis=0)
     times = latency.layer_times_s(flat, rows, parts.rates, parts.elementwise_bytes_per_s, parts.o_s)
     return times.reshape(np.shape(tokens))
+
+
+def expert_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
+    """The routed feed-forward blocks of one layer at each token count, s, shape of tokens."""
+    products_s = [latency.feed_forward_s(n, parts.shape, parts.rates) for n in np.ravel(tokens).tolist()]
+    moved = 2.0 * shapes.routed_elements(parts.shape) * tokens
+    return np.reshape(products_s, np.shape(tokens)) + moved / parts.elementwise_bytes_per_s
 
 
 def step_extras_s(parts: Parts, batch: np.ndarray) -> np.ndarray:

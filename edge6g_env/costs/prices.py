@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from edge6g_env.costs.tables import DeviceSpec, ModelSpec, read_rows, unknown
+from edge6g_env.costs.specs import DeviceSpec, ModelSpec
+from edge6g_env.costs.tables import read_rows, unknown
 
 # Where a byte is carried -> row of prices.csv.
 NETWORK_ROWS = {

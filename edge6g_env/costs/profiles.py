@@ -21,11 +21,21 @@ from typing import Any
 from edge6g_env._jit import cache_root
 from edge6g_env.costs import tables
 from edge6g_env.costs.efficiency import DeviceFit
-from edge6g_env.costs.tables import DeviceSpec
+from edge6g_env.costs.specs import DeviceSpec
 
 # An earlier kernel, 2.2 to 2.8 times slower than a current one from 2048 tokens on (COSTS 3.2).
 SUPERSEDED = {"a100__attention.csv"}
-_SOURCES = ("efficiency.py", "fit.py", "latency.py", "parts.py", "profiles.py", "shapes.py", "tables.py")
+_SOURCES = (
+    "efficiency.py",
+    "fit.py",
+    "latency.py",
+    "parts.py",
+    "profiles.py",
+    "records.py",
+    "shapes.py",
+    "specs.py",
+    "tables.py",
+)
 
 
 def measured_files() -> list[Traversable]:
@@ -75,6 +85,7 @@ def _write(path: Path, fits: dict[str, DeviceFit]) -> None:
 
 def _fit_all() -> dict[str, DeviceFit]:
     from edge6g_env.costs.fit import device_name, fit_rows
+    from edge6g_env.costs.records import records_of
 
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for file in measured_files():
@@ -82,7 +93,7 @@ def _fit_all() -> dict[str, DeviceFit]:
             continue
         for row in tables.read_rows(f"measured/{file.name}"):
             rows[device_name(row)].append(row)
-    return {name: fit_rows(tables.device(name), rows[name]) for name in tables.devices() if name in rows}
+    return {name: fit_rows(tables.device(name), records_of(rows[name])) for name in tables.devices() if name in rows}
 
 
 @cache

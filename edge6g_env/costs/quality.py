@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from edge6g_env.costs.tables import ModelSpec, read_rows, unknown
+from edge6g_env.costs.specs import ModelSpec
+from edge6g_env.costs.tables import read_rows, unknown
 
 
 class Score(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge6g_env.costs import latency
 from edge6g_env.costs.checks import Floats
 from edge6g_env.costs.latency import LayerShape
-from edge6g_env.costs.tables import ModelSpec
+from edge6g_env.costs.specs import ModelSpec
 
 STORED_BITS = {
     "fp16": 16.0,
@@ -20,27 +21,58 @@ ACTIVATION_BITS = {"fp16": 16.0, "fp8": 8.0, "int8": 8.0, "int8-wo": 16.0, "int4
 
 
 def shape_of(hidden: int, ffn: int, heads: int, kv_heads: int, head_dim: int, gated: int) -> LayerShape:
-    """Products and element-wise traffic of a layer; without a gate the activation reads one ffn vector less."""
+    """Products and element-wise traffic of a dense layer; without a gate the activation reads one ffn vector less."""
     gate = 1 if gated else 0
     elementwise = 11 * hidden + 2 * (heads + kv_heads) * head_dim + (2 + gate) * ffn
     qkv = (heads + 2 * kv_heads) * head_dim
-    return LayerShape(*(float(v) for v in (hidden, qkv, heads * head_dim, (1 + gate) * ffn, ffn, elementwise)))
+    return LayerShape(*(float(v) for v in (hidden, qkv, heads * head_dim, (1 + gate) * ffn, ffn, elementwise, 1, 1)))
 
 
 def layer_shape(spec: ModelSpec) -> LayerShape:
-    """The shape of one layer of a model."""
-    return shape_of(spec.hidden, spec.ffn, spec.heads, spec.kv_heads, spec.head_dim, spec.gated_mlp)
+    """The shape of one layer of a model; experts add the copies of a token that go to each and come back."""
+    width = spec.expert_ffn if spec.has_experts else spec.ffn
+    dense = shape_of(spec.hidden, width, spec.heads, spec.kv_heads, spec.head_dim, spec.gated_mlp)
+    if not spec.has_experts:
+        return dense
+    routed = dense._replace(experts=float(spec.experts), active=float(spec.experts_active))
+    one_activation = dense.up + dense.ffn
+    return routed._replace(elementwise=dense.elementwise - one_activation + routed_elements(routed))
+
+
+def routed_elements(s: LayerShape) -> float:
+    """Elements a token that routed blocks touch outside products: its copies sent out and summed up, their activations."""
+    return 2.0 * (1.0 + s.active) * s.hidden + s.active * (s.up + s.ffn)
+
+
+def _projection_params(spec: ModelSpec) -> float:
+    s = layer_shape(spec)
+    return (s.qkv + s.attention) * s.hidden
+
+
+def expert_params(spec: ModelSpec) -> int:
+    """Parameters of one expert of a layer; of the feed-forward part if it is dense."""
+    s = layer_shape(spec)
+    return int((s.up + s.ffn) * s.hidden)
 
 
 def linear_params(spec: ModelSpec) -> int:
-    """W, the parameters of one layer's four products."""
-    s = layer_shape(spec)
-    return int(s.qkv * s.hidden + s.attention * s.hidden + s.up * s.hidden + s.ffn * s.hidden)
+    """W, the parameters of one layer's four products: those that a token passes, so of experts the active ones."""
+    return int(_projection_params(spec) + layer_shape(spec).active * expert_params(spec))
 
 
 def stored_layer_bytes(spec: ModelSpec, precision: str) -> float:
-    """Weight bytes of one layer at a precision."""
+    """Weight bytes of one layer at a precision, every expert counted."""
     return spec.params_per_layer * STORED_BITS[precision] / 8.0
+
+
+def read_layer_bytes(spec: ModelSpec, precision: str, tokens: Floats) -> Floats:
+    """Weight bytes of one layer that a step of `tokens` tokens reads: of experts only those reached (COSTS 12)."""
+    if not spec.has_experts:
+        return np.full(np.shape(tokens), stored_layer_bytes(spec, precision))
+    s = layer_shape(spec)
+    reached = [latency.experts_read(n, s.experts, s.active) for n in np.ravel(tokens).tolist()]
+    unread = s.experts - np.reshape(reached, np.shape(tokens))
+    return (spec.params_per_layer - unread * expert_params(spec)) * STORED_BITS[precision] / 8.0
 
 
 def stored_head_bytes(spec: ModelSpec, precision: str) -> float:

@@ -9,7 +9,7 @@ from edge6g_env.costs import latency, parts, shapes
 from edge6g_env.costs.checks import Floats, check_at_least, check_precision
 from edge6g_env.costs.parts import Parts
 from edge6g_env.costs.profiles import fit_of
-from edge6g_env.costs.tables import DeviceSpec, ModelSpec
+from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import device as device_spec
 from edge6g_env.costs.tables import model as model_spec
 
@@ -60,6 +60,18 @@ def layer_time_s(model: Model, device: Device, tokens: ArrayLike, precision: str
     return parts.layer_times(resolved_parts(model, device, precision), check_at_least("tokens", tokens, 1.0))
 
 
+def experts_time_s(model: Model, device: Device, tokens: ArrayLike, precision: str = "fp16") -> Floats:
+    """Time of the routed experts of one layer in s, a part of `layer_time_s`; float64, shape of tokens (>= 1).
+
+    A step of n tokens reads E (1 - (1 - e/E)**n) experts (uniform routing), and each token is computed by e of them. Raises
+    ValueError for a dense model, unknown names or tokens < 1. Source: COSTS 12, measured/moe_layers.csv.
+    """
+    spec = model_spec(model)
+    if not spec.has_experts:
+        raise ValueError(f"model = {spec.name!r} is dense: it has no experts")
+    return parts.expert_times(resolved_parts(spec, device, precision), check_at_least("tokens", tokens, 1.0))
+
+
 def attention_time_s(
     model: Model, device: Device, new_tokens: ArrayLike, context_tokens: ArrayLike, batch: ArrayLike = 1.0
 ) -> Floats:
@@ -104,20 +116,28 @@ def prefill_s(model: Model, device: Device, tokens: ArrayLike, precision: str = 
     return model_spec(model).layers * layer + parts.step_extras_s(resolved, one)
 
 
-def encoder_s(model: Model, device: Device, inputs: ArrayLike = 1.0) -> Floats:
-    """Time of a model's encoder in s for `inputs` (>= 1) images or 30 s clips at once, fp16; 0 without an encoder.
+def encoder_tokens(model: Model) -> int:
+    """Tokens of one image or 30 s clip, 0 without an encoder: they join the prompt (LLaVA 576, OpenVLA 256), or the decoder
+    attends to them apart (Whisper 1500). Source: COSTS 2, models.csv.
+    """
+    return model_spec(model).enc_tokens_per_input
 
-    Plain layers without gate, attention without causal mask; projector and patch embedding are left out. Source:
-    COSTS 2.
+
+def encoder_s(model: Model, device: Device, precision: str = "fp16", inputs: ArrayLike = 1.0) -> Floats:
+    """Time of a model's encoder in s for `inputs` (>= 1) images or 30 s clips at once; 0 without an encoder.
+
+    Plain layers without gate at the precision, attention without causal mask; projector and patch embedding are left out.
+    Raises ValueError on unknown names or inputs < 1. Source: COSTS 2.
     """
     count = check_at_least("inputs", inputs, 1.0)
     spec, target = model_spec(model), device_spec(device)
+    check_precision(precision)
     if spec.enc_layers == 0:
         return np.zeros(count.shape)
     fit, head_dim = fit_of(target), spec.enc_hidden // spec.enc_heads
     shape = shapes.shape_of(spec.enc_hidden, spec.enc_ffn, spec.enc_heads, spec.enc_heads, head_dim, gated=0)
     tokens = float(spec.enc_tokens_per_input)
-    layer = parts.layer_times(resolved_parts(model, device, "fp16")._replace(shape=shape), tokens * count)
+    layer = parts.layer_times(resolved_parts(model, device, precision)._replace(shape=shape), tokens * count)
     _, row = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim)
     row_s = latency.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
     return spec.enc_layers * (layer + row_s * count + row[2])

@@ -5,10 +5,6 @@ from __future__ import annotations
 from edge6g_env import costs
 from edge6g_env._jit import njit_inner
 
-# Share of the range between idle and TDP (COSTS 9, judgement): prefill is bound by compute, decode by memory.
-_PREFILL_POWER_SHARE = 0.8
-_DECODE_POWER_SHARE = 0.45
-
 
 @njit_inner
 def linear_s(w, device, v, layers, tokens):
@@ -70,13 +66,13 @@ def whole_prompt_s(w, device, v, layers, tokens, with_head):
 @njit_inner
 def prefill_power_w(w, device):
     """Power in W while a prompt is computed."""
-    return w.device[device].idle_w + _PREFILL_POWER_SHARE * (w.device[device].tdp_w - w.device[device].idle_w)
+    return w.device[device].prefill_w
 
 
 @njit_inner
 def decode_power_w(w, device):
     """Power in W while tokens are generated."""
-    return w.device[device].idle_w + _DECODE_POWER_SHARE * (w.device[device].tdp_w - w.device[device].idle_w)
+    return w.device[device].decode_w
 
 
 @njit_inner

@@ -263,6 +263,8 @@ DEVICE_FIELDS: Rows = (
     ("sequence_overhead_s", "f8", "s", "CPU time of an iteration, a sequence"),
     ("idle_w", "f8", "W", "power at rest"),
     ("tdp_w", "f8", "W", "power at full load"),
+    ("prefill_w", "f8", "W", "power while a prompt is computed"),
+    ("decode_w", "f8", "W", "power while tokens are generated"),
     ("usable_bytes", "f8", "B", "memory for weights and KV"),
     ("load_bytes_s", "f8", "B/s", "rate at which weights are read"),
     ("usd_s", "f8", "USD/s", "price of a second, 0 for what is not paid by time"),

@@ -9,10 +9,14 @@ from importlib import resources
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from edge6g_env import costs
 
 Rows = list[dict[str, str]]
+# An example that compiles or reads the fits takes a second; time is no property of the model.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 DATA = resources.files("edge6g_env.costs") / "data"
 
 

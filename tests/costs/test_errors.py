@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from edge6g_env import costs
 
+MNK = {"m": 8, "n": 64, "k": 64}
 CASES = [
     (lambda: costs.model("lama-3.1-8b"), "model = 'lama-3.1-8b'.*did you mean.*llama-3.1-8b"),
     (lambda: costs.device("a100"), "device = 'a100'.*a100-80g"),
@@ -33,8 +34,8 @@ CASES = [
     (lambda: costs.quality("llama-2-7b", "int9"), "precision = 'int9'"),
     (lambda: costs.price("gold"), "name = 'gold'"),
     (lambda: costs.price("l40s", "token_in"), "kind = 'token_in'.*gpu_rent"),
-    (lambda: costs.token_price_usd("phi-2"), "model = 'phi-2'.*known: .*llama-3.1-8b"),
-    (lambda: costs.accelerator_price_usd_per_s("t4"), "device = 't4'.*known: .*l40s"),
+    (lambda: costs.token_price_usd("t5-xxl-11b"), "model = 't5-xxl-11b'.*known: .*llama-3.1-8b"),
+    (lambda: costs.accelerator_price_usd_per_s("a2"), "device = 'a2'.*known: .*l40s"),
     (lambda: costs.network_price_usd_per_byte("fibre"), "part = 'fibre'.*air"),
     (lambda: costs.electricity_price_usd_per_j("electricity business EU"), "EUR/kWh.*USD/kWh"),
     (lambda: costs.draft_acceptance("phi-2", "phi-2"), "target/draft"),
@@ -43,7 +44,29 @@ CASES = [
     (lambda: costs.kernel_tables(["t4"], [("llama-2-7b", "fp15")]), "precision = 'fp15'"),
     (lambda: costs.fit_device([]), "rows: expected rows of one device"),
     (lambda: costs.fit_device([{"device": "a100"}, {"device": "h100"}]), "rows: expected rows of one device"),
-    (lambda: costs.fit_device([{"device": "a6000", "ms": 1}]), "device = 'a6000'"),
+    (lambda: costs.fit_device([{"device": "a6000", "ms": 1}]), "device = 'a6000'.*data sheet: fit_device"),
+    (
+        lambda: costs.fit_device([{"device": "t4", "gemm_us": "fast", "precision": "fp16", **MNK}] * 4),
+        "gemm_us = 'fast'",
+    ),
+    (lambda: costs.fit_device([{"device": "t4", "gemm_us": 0, "precision": "fp16", **MNK}] * 4), "gemm_us = 0 is out"),
+    (lambda: costs.fit_device(7), "rows: expected mappings, a DataFrame"),
+    (lambda: costs.fit_device("rows.csv"), "rows: expected mappings, a DataFrame"),
+    (lambda: costs.experts_time_s("llama-2-7b", "t4", 1), "model = 'llama-2-7b' is dense"),
+    (lambda: costs.encoder_s("llava-1.5-7b", "t4", "int5"), "precision = 'int5'"),
+    (lambda: costs.adapter_bytes("llama-2-7b", 0), "rank = 0 .*at least 1"),
+    (lambda: costs.adapter_bytes("phi-2", 8, "gate"), "targets = 'gate'.*known: all-linear"),
+    (lambda: costs.adapter_params("phi-2", layers=33), "layers = 33 .*0 to 32"),
+    (lambda: costs.training_step_s("llama-2-7b", "t4", 0), "tokens = 0"),
+    (lambda: costs.training_memory_bytes("llama-2-7b", 1, "int5"), "precision = 'int5'"),
+    (lambda: costs.ModelSpec("mine", hidden=64, heads=2, vocab=10, ffn=128), r"ModelSpec\.layers = 0 .*above 0"),
+    (lambda: costs.ModelSpec("mine", layers=2, hidden=64.5, heads=2, vocab=10, ffn=9), "hidden = 64.5 is not a whole"),
+    (lambda: replace(costs.model("mixtral-8x7b"), experts_active=9), "experts_active = 9 .*1 to experts"),
+    (lambda: replace(costs.model("llama-2-7b"), kv_heads=-8), "kv_heads = -8"),
+    (lambda: costs.model_of_row({"hidden": 64}), "a row of a ModelSpec lacks name"),
+    (lambda: costs.device_of_row({"name": "mine", "class": "edge"}), "a row of a DeviceSpec lacks fp16_tflops"),
+    (lambda: replace(costs.device("t4"), mem_bw_gbs=None), r"DeviceSpec\.mem_bw_gbs = None .*above 0"),
+    (lambda: replace(costs.device("t4"), int8_tops="many"), "int8_tops = 'many' is not a number"),
     (lambda: costs.fit_device([{"device": "t4", "gemm_us": 3, "precision": "fp16"}] * 9), "lacks the column 'm'"),
     (lambda: costs.fit_device([{"device": "t4", "speed": 3}]), "nothing to fit"),
 ]

@@ -99,6 +99,18 @@ def test_devices_without_a_variant():
     assert TABLES.overhead_s[2:].tolist() == [[0, 0], [0, 0]]
 
 
+def test_busy_power_is_that_of_the_utilisation_formula():
+    """COSTS 9 at Sarathi's chunk and a batch of eight: above idle, below TDP, and more for a prompt than for a token."""
+    for d, name in enumerate(DEVICES):
+        prefill = [costs.step_energy_j(m, name, 512, 0, 1, p) / costs.prefill_s(m, name, 512, p) for m, p in VARIANTS]
+        decode = [
+            costs.step_energy_j(m, name, 8, 1000, 8, p) / costs.decode_step_s(m, name, 1000, 8, p) for m, p in VARIANTS
+        ]
+        assert TABLES.busy_w[d] == pytest.approx([np.mean(prefill), np.mean(decode)])
+        idle_w, tdp_w = TABLES.power_w[d]
+        assert idle_w < TABLES.busy_w[d, 1] < TABLES.busy_w[d, 0] < tdp_w
+
+
 def test_every_device_with_every_scored_variant():
     tables = costs.kernel_tables(costs.devices(), [(m, p) for m in costs.models() for p in costs.PRECISIONS])
     for name, array in tables._asdict().items():

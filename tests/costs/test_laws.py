@@ -50,6 +50,15 @@ def test_a_token_of_a_larger_batch_takes_less_time_and_energy(model, device, pre
     assert energy_j[1] < energy_j[0]
 
 
+@pytest.mark.parametrize("device", ["l4", "l40s", "rtx-4090", "a100-80g", "h100-80g"])
+def test_energy_of_a_token_spreads_with_utilisation(device):
+    """COSTS 9: 3 to 5 times, here from a batch of 8 to one of 64; a single sequence is dearer by far."""
+    batch = np.array([1.0, 8.0, 64.0])
+    token_j = costs.step_energy_j("llama-3.1-8b", device, batch, 1000, batch) / batch
+    assert 3.0 <= token_j[1] / token_j[2] <= 5.0
+    assert token_j[0] > 5.0 * token_j[1]
+
+
 @given(model, device, precision, st.integers(0, 8192), st.integers(1, 128))
 def test_power_is_between_idle_and_full_load(model, device, precision, context, b):
     spec = costs.device(device)

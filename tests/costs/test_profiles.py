@@ -20,7 +20,7 @@ def data(monkeypatch, tmp_path) -> Path:
     """A small data folder (the Arc B60's attention only) and an empty cache."""
     folder = tmp_path / "data"
     (folder / "measured").mkdir(parents=True)
-    for name in ("devices.csv", "models.csv", "measured/attention_arc-b60.csv"):
+    for name in ("devices.csv", "models.csv", "moe.csv", "measured/attention_arc-b60.csv"):
         shutil.copy(str(tables.DATA / name), folder / name)
     monkeypatch.setattr(tables, "DATA", folder)
     monkeypatch.setenv("EDGE6G_CACHE_DIR", str(tmp_path / "cache"))

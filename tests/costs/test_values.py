@@ -108,6 +108,32 @@ def test_draft_acceptance():
     assert costs.draft_acceptance("t5-xxl-11b", "t5-small-77m") == 0.75
 
 
+def test_every_model_has_a_price_and_a_quality_at_every_precision(table):
+    """What a scenario may name; each with a source, or marked as judgement."""
+    rows = {name: row for row in table("prices.csv") for name in row["name"].split(";")}
+    scored = {(row["model"], row["precision"]): row for row in table("quality_map.csv")}
+    for name in costs.models():
+        assert 0.0 <= costs.token_price_usd(name).out_usd < 1e-5
+        assert rows[name]["source"]
+        assert rows[name]["status"]
+        for precision in costs.PRECISIONS:
+            assert 0.0 < costs.quality(name, precision) <= 1.0
+            assert scored[name, precision]["method"]
+
+
+def test_encoder_tokens():
+    """COSTS 2."""
+    names = ("llava-1.5-7b", "openvla-7b", "whisper-small", "llama-3.1-8b")
+    assert [costs.encoder_tokens(name) for name in names] == [576, 256, 1500, 0]
+
+
+def test_encoder_follows_inputs_and_precision():
+    one, four = (costs.encoder_s("openvla-7b", "jetson-agx-orin-64g", inputs=n) for n in (1, 4))
+    assert one < four < 4 * one
+    l40s = [float(costs.encoder_s("llava-1.5-7b", "l40s", p)) for p in ("int8", "fp16")]
+    assert l40s[0] < l40s[1]
+
+
 def test_encoder_of_an_image_model_counts_its_layers():
     """CLIP ViT-L/14 at 576 tokens is 0.35 TFLOP; the A100 cannot do it faster than its peak, nor 20 times slower."""
     floor_s = 2 * 576 * 24 * (4 * 1024**2 + 2 * 1024 * 4096) / 312e12

@@ -3,6 +3,7 @@
 import csv
 from importlib import resources
 
+import numpy as np
 import pytest
 
 from edge6g_env import costs
@@ -30,10 +31,15 @@ def lone_job(make_bench, make_service, name, model=MODEL, devices=("l40s",), **m
     return bench, job
 
 
-def power_w(device, share):
-    """COSTS 9: prefill near 0.8 of the range between idle and full load, decode near 0.45."""
-    spec = costs.device(device)
-    return spec.idle_w + share * (spec.tdp_w - spec.idle_w)
+def busy_w(bench, device):
+    """Watts of a 512-token prompt and of a step of eight sequences, by the cost model, mean over the scenario's variants."""
+    scenario = bench.scenario
+    pairs = [(m, p) for m in scenario.models for p in scenario.actions.precision]
+    prefill = [costs.step_energy_j(m, device, 512, 0, 1, p) / costs.prefill_s(m, device, 512, p) for m, p in pairs]
+    decode = [
+        costs.step_energy_j(m, device, 8, 1000, 8, p) / costs.decode_step_s(m, device, 1000, 8, p) for m, p in pairs
+    ]
+    return float(np.mean(prefill)), float(np.mean(decode))
 
 
 def test_price_of_a_cloud_job(make_bench, make_service):
@@ -53,7 +59,7 @@ def test_price_of_a_cloud_job(make_bench, make_service):
 
 def test_price_and_energy_of_a_node_job(make_bench, make_service):
     """Accelerator seconds of the prompt and of each token's iteration, and the air's bytes; a second at the node's power."""
-    _, job = lone_job(make_bench, make_service, "local, int8")
+    bench, job = lone_job(make_bench, make_service, "local, int8")
     prefill_s = float(costs.prefill_s(MODEL, "l40s", PROMPT, "int8"))
     decode_s = (OUTPUT - 1.0) * float(costs.decode_step_s(MODEL, "l40s", PROMPT + OUTPUT / 2.0, 1.0, "int8"))
     air = usd("mobile network, all of it", "USD/GB") * 1e-9 * 4.0 * (PROMPT + OUTPUT)
@@ -61,17 +67,33 @@ def test_price_and_energy_of_a_node_job(make_bench, make_service):
     assert job["air_bytes"] == pytest.approx(4.0 * (PROMPT + OUTPUT), rel=1e-9)
     assert job["backhaul_bytes"] == 0.0
     assert job["price_usd"] == pytest.approx(seconds + air, rel=0.01)
-    expected_j = prefill_s * power_w("l40s", 0.8) + decode_s * power_w("l40s", 0.45)
+    prefill_w, decode_w = busy_w(bench, "l40s")
+    expected_j = prefill_s * prefill_w + decode_s * decode_w
     assert job["energy_j"] == pytest.approx(expected_j, rel=0.01)  # the upload of 1.2 kB takes microseconds
 
 
+def test_price_and_energy_of_a_mixture_of_experts(make_bench, make_service):
+    """A token reads a few of its experts, a prompt all of them: seconds are those of the cost model, far below the dense ones."""
+    model, device = "qwen3-30b-a3b", "h100-80g"
+    bench, job = lone_job(make_bench, make_service, "local, int4", model=model, devices=(device,))
+    prefill_s = float(costs.prefill_s(model, device, PROMPT, "int4"))
+    decode_s = (OUTPUT - 1.0) * float(costs.decode_step_s(model, device, PROMPT + OUTPUT / 2.0, 1.0, "int4"))
+    air = usd("mobile network, all of it", "USD/GB") * 1e-9 * 4.0 * (PROMPT + OUTPUT)
+    seconds = (prefill_s + decode_s) * costs.accelerator_price_usd_per_s(device)
+    assert job["price_usd"] == pytest.approx(seconds + air, rel=0.01)
+    prefill_w, decode_w = busy_w(bench, device)
+    assert job["energy_j"] == pytest.approx(prefill_s * prefill_w + decode_s * decode_w, rel=0.01)
+    assert decode_s < 0.5 * (OUTPUT - 1.0) * float(costs.decode_step_s("qwen3-32b", device, PROMPT, 1.0, "int4"))
+
+
 def test_a_job_on_the_device_is_free_and_sends_nothing(make_bench, make_service):
-    _, job = lone_job(make_bench, make_service, "local, 1 on the device, int4", model=SMALL)
+    bench, job = lone_job(make_bench, make_service, "local, 1 on the device, int4", model=SMALL)
     assert job["air_bytes"] == job["backhaul_bytes"] == job["price_usd"] == 0.0
     assert job["raw_left"] == 0
     prefill_s = float(costs.prefill_s(SMALL, PHONE, PROMPT, "int4"))
     decode_s = (OUTPUT - 1.0) * float(costs.decode_step_s(SMALL, PHONE, PROMPT + OUTPUT / 2.0, 1.0, "int4"))
-    assert job["energy_j"] == pytest.approx(prefill_s * power_w(PHONE, 0.8) + decode_s * power_w(PHONE, 0.45), rel=0.01)
+    prefill_w, decode_w = busy_w(bench, PHONE)
+    assert job["energy_j"] == pytest.approx(prefill_s * prefill_w + decode_s * decode_w, rel=0.01)
 
 
 @pytest.mark.parametrize(("precision", "sent_as"), [("fp16", "fp16"), ("int8", "int8"), ("int4", "int8")])

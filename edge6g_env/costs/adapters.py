@@ -1,0 +1,142 @@
+"""LoRA adapters and their training: parameters, bytes, memory and time of a step (COSTS 7 and 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from edge6g_env.costs import parts, shapes
+from edge6g_env.costs.checks import Floats, check_at_least, check_precision
+from edge6g_env.costs.specs import DeviceSpec, ModelSpec
+from edge6g_env.costs.tables import model as model_spec
+from edge6g_env.costs.tables import unknown
+from edge6g_env.costs.times import broadcast, resolved_parts
+
+ALL_LINEAR = "all-linear"
+STATE_BYTES = 16.0  # a trained parameter: fp16 weight and gradient, fp32 master copy and two Adam moments
+ACTIVATION_BYTES, CHECKPOINT_BYTES = (
+    34.0,
+    2.0,
+)  # a token, layer and hidden unit without and with checkpointing (recalled)
+ATTENTION_BACKWARD = 2.5  # of the forward pass (recalled)
+
+
+def _ends(spec: ModelSpec) -> dict[str, int]:
+    """Inputs plus outputs of each matrix of a layer; those of experts count once for each expert."""
+    q, kv = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
+    width, experts = (spec.expert_ffn, spec.experts) if spec.has_experts else (spec.ffn, 1)
+    block = experts * (spec.hidden + width)
+    attention = {"q": spec.hidden + q, "k": spec.hidden + kv, "v": spec.hidden + kv, "o": q + spec.hidden}
+    gate = {"gate": block} if spec.gated_mlp else {}
+    return {**attention, **gate, "up": block, "down": block}
+
+
+def _ends_of(spec: ModelSpec, targets: str | Iterable[str]) -> int:
+    ends = _ends(spec)
+    if targets == ALL_LINEAR:
+        return sum(ends.values())
+    names = [name.strip() for name in (targets.split(",") if isinstance(targets, str) else targets)]
+    for name in names:
+        if name not in ends:
+            raise unknown("targets", name, [*ends, ALL_LINEAR])
+    return sum(ends[name] for name in dict.fromkeys(names))
+
+
+def _layers_of(spec: ModelSpec, layers: int | None) -> int:
+    if layers is None:
+        return spec.layers
+    if not 0 <= layers <= spec.layers:
+        raise ValueError(f"layers = {layers} is out of range: 0 to {spec.layers}")
+    return layers
+
+
+def adapter_params(
+    model: str | ModelSpec, rank: int = 16, targets: str | Iterable[str] = "q,v", layers: int | None = None
+) -> int:
+    """Parameters of a LoRA adapter: layers * rank * sum(inputs + outputs) over its targets.
+
+    targets: "all-linear", or names of q, k, v, o, gate, up, down, as "q,v" or a list. layers: those adapted, by default all.
+    Raises ValueError on unknown names, rank < 1, layers outside the model. Source: COSTS 7, lora.csv.
+    """
+    spec = model_spec(model)
+    check_at_least("rank", rank, 1.0)
+    return _layers_of(spec, layers) * rank * _ends_of(spec, targets)
+
+
+def adapter_bytes(
+    model: str | ModelSpec, rank: int = 16, targets: str | Iterable[str] = "q,v", layers: int | None = None
+) -> float:
+    """Bytes of a LoRA adapter in fp16: what one more variant of a base costs in memory and over a link (COSTS 8).
+
+    Arguments and errors as `adapter_params`.
+    """
+    return 2.0 * adapter_params(model, rank, targets, layers)
+
+
+def _tuned(spec: ModelSpec, rank: int | None, targets: str | Iterable[str], layers: int | None) -> int:
+    """Parameters that a step changes: the adapter's, or with rank None every one of the layers."""
+    if rank is None:
+        return _layers_of(spec, layers) * spec.params_per_layer
+    return adapter_params(spec, rank, targets, layers)
+
+
+def training_memory_bytes(
+    model: str | ModelSpec,
+    tokens: ArrayLike,
+    precision: str = "fp16",
+    *,
+    rank: int | None = 16,
+    targets: str | Iterable[str] = "q,v",
+    layers: int | None = None,
+    checkpointing: bool = True,
+) -> Floats:
+    """Memory of fine-tuning with steps of `tokens` (>= 1) tokens, bytes, float64, shape of tokens.
+
+    Frozen weights at the precision, 16 B for a trained parameter (which has its fp16 weight in them), activations. rank:
+    of the adapter; None trains all weights. layers: how many of them stand here, by default all, with embedding and
+    head. checkpointing: only the input of each layer is kept, and one layer's activations while it is computed again. Raises
+    ValueError outside these ranges. Source: COSTS 7.
+    """
+    spec, n = model_spec(model), check_at_least("tokens", tokens, 1.0)
+    count, trained = _layers_of(spec, layers), _tuned(spec, rank, targets, layers)
+    frozen = count * shapes.stored_layer_bytes(spec, check_precision(precision))
+    if layers is None:
+        frozen = shapes.stored_bytes(spec, precision)
+    if rank is None:
+        frozen -= count * shapes.stored_layer_bytes(spec, precision)
+    one_layer = ACTIVATION_BYTES * n * spec.hidden
+    kept = count * CHECKPOINT_BYTES * n * spec.hidden + one_layer if checkpointing else count * one_layer
+    return frozen + STATE_BYTES * trained + kept
+
+
+def training_step_s(
+    model: str | ModelSpec,
+    device: str | DeviceSpec,
+    tokens: ArrayLike,
+    sequences: ArrayLike = 1.0,
+    precision: str = "fp16",
+    *,
+    rank: int | None = 16,
+    targets: str | Iterable[str] = "q,v",
+    layers: int | None = None,
+    checkpointing: bool = True,
+) -> Floats:
+    """Time of one fine-tuning step on `sequences` equal sequences of `tokens` tokens each, s; float64, broadcast shape.
+
+    Forward and backward to the activations take a forward pass each, recomputation (checkpointing) another, weight
+    gradients of full training (rank None) another; attention goes back at 2.5 times its forward; an adapter adds 6 n P. layers:
+    how many of them are computed here, by default all, with the head over every token. Raises ValueError on unknown names,
+    tokens or sequences < 1, layers outside the model. Source: COSTS 7.
+    """
+    spec = model_spec(model)
+    count, trained = _layers_of(spec, layers), 0 if rank is None else _tuned(spec, rank, targets, layers)
+    length, batch = broadcast(check_at_least("tokens", tokens, 1.0), check_at_least("sequences", sequences, 1.0))
+    resolved, n = resolved_parts(spec, device, precision), length * batch
+    again = 1.0 if checkpointing else 0.0
+    linear_s = (2.0 + again + (1.0 if rank is None else 0.0)) * parts.layer_times(resolved, n)
+    attention_s = (1.0 + again + ATTENTION_BACKWARD) * parts.prefill_attention(resolved, length, 0.0 * length, batch)
+    adapter_s = 6.0 * n * trained / resolved.rates.flops_per_s
+    head_s = 2.0 * (resolved.head_s[0] + resolved.head_s[1] * n) if layers is None else np.zeros(n.shape)
+    return count * (linear_s + attention_s) + adapter_s + head_s

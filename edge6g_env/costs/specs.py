@@ -1,0 +1,197 @@
+"""What a model and a device are: rows of models.csv, moe.csv and devices.csv as typed, checked records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeVar
+
+from edge6g_env.costs.efficiency import DeviceFit
+
+Spec = TypeVar("Spec", "ModelSpec", "DeviceSpec")
+
+HALVED_RATIO = 3.0  # int8 units do twice the fp16 rate; four times it where fp16 is halved
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A row of models.csv or moe.csv: parameters, layers, units and tokens; `*_bytes*` are bytes; `enc_*` is 0 without encoder.
+
+    Only name, layers, hidden, heads, vocab and ffn (experts: experts, experts_active, expert_ffn) must be given; a number
+    that is left out, 0, None, NaN or blank follows from these. Numbers may be strings. A layer of experts has `experts` feed-forward
+    blocks of width `expert_ffn`, of which a token passes `experts_active`; `params_*` count all of them. ValueError names
+    a field that is missing or out of range.
+    """
+
+    name: str
+    params_total: int = 0
+    layers: int = 0
+    hidden: int = 0
+    ffn: int = 0
+    heads: int = 0
+    kv_heads: int = 0
+    vocab: int = 0
+    head_dim: int = 0
+    context: int = 0
+    modality: str = "text"
+    fp16_bytes: int = 0
+    kv_bytes_per_token_fp16: int = 0
+    params_per_layer: int = 0
+    tied_embeddings: int = 0
+    gated_mlp: int = 1
+    boundary_bytes_per_token_fp16: int = 0
+    enc_layers: int = 0
+    enc_hidden: int = 0
+    enc_ffn: int = 0
+    enc_heads: int = 0
+    enc_tokens_per_input: int = 0
+    enc_params: int = 0
+    source: str = ""
+    status: str = ""
+    experts: int = 0
+    experts_active: int = 0
+    expert_ffn: int = 0
+    params_active: int = 0
+
+    def __post_init__(self) -> None:
+        """Read the cells; raise ValueError for what is missing; fill in what follows from the shape."""
+        _read_cells(self)
+        _check_shape(self)
+        for name, value in _derived(self):
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, value)
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether the feed-forward part is a mixture of experts."""
+        return self.experts > 0
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """A row of devices.csv: dense peaks (TFLOP/s, TOPS), memory (GB, GB/s), watts, disk and host link (GB/s).
+
+    A peak of None is a precision without units for it; a host link of None is a device whose memory is shared with its
+    CPU. Numbers may be strings; NaN and blank cells are None. `fit` holds fitted parameters where they are not those of the
+    shipped measurements (see `fit_device`). ValueError names a field that is missing or not above 0.
+    """
+
+    name: str
+    class_: str
+    fp16_tflops: float
+    int8_tops: float | None
+    fp8_tflops: float | None
+    int4_tops: float | None
+    mem_gb: float
+    mem_bw_gbs: float
+    idle_w: float
+    tdp_w: float
+    disk_read_gbs: float
+    host_link_gbs: float | None
+    source: str = ""
+    status: str = ""
+    fit: DeviceFit | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        """Read the cells; raise ValueError for what is missing or out of range."""
+        _read_cells(self)
+        for name in ("fp16_tflops", "mem_gb", "mem_bw_gbs", "tdp_w", "disk_read_gbs"):
+            _check_positive(self, name, getattr(self, name))
+        if self.idle_w is None or not 0.0 <= self.idle_w <= self.tdp_w:
+            raise ValueError(f"DeviceSpec.idle_w = {self.idle_w} is out of range: 0 to tdp_w")
+        for name in ("int8_tops", "fp8_tflops", "int4_tops", "host_link_gbs"):
+            if (value := getattr(self, name)) is not None:
+                _check_positive(self, name, value)
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether CPU and accelerator use one memory: phones and Jetsons."""
+        return self.host_link_gbs is None
+
+    @property
+    def halves_fp16(self) -> bool:
+        """Whether fp16 products with fp32 sums run at half the rate of the units, as on display cards (int8 at 4x fp16)."""
+        return not self.shares_memory and (self.int8_tops or 0.0) >= HALVED_RATIO * self.fp16_tflops
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def _number(spec: Spec, name: str, value: Any, kind: str) -> float | int:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{type(spec).__name__}.{name} = {value!r} is not a number") from None
+    if kind != "int":
+        return number
+    if number != int(number):
+        raise ValueError(f"{type(spec).__name__}.{name} = {value!r} is not a whole number")
+    return int(number)
+
+
+def _read_cells(spec: Spec) -> None:
+    """Turn every field into what its annotation says: a number from its text, a blank cell into its default or None."""
+    for f in fields(spec):
+        value, kind = getattr(spec, f.name), str(f.type).split(" ")[0]
+        if kind not in ("int", "float"):
+            continue
+        if _is_blank(value):
+            object.__setattr__(spec, f.name, None if f.default is MISSING else f.default)
+        else:
+            object.__setattr__(spec, f.name, _number(spec, f.name, value, kind))
+
+
+def _check_positive(spec: Spec, name: str, value: float | None) -> None:
+    if value is None or not 0.0 < value < math.inf:
+        raise ValueError(f"{type(spec).__name__}.{name} = {value} is out of range: above 0")
+
+
+def _check_shape(spec: ModelSpec) -> None:
+    width = ("experts_active", "expert_ffn") if spec.experts > 0 else ("ffn",)
+    for name in ("layers", "hidden", "heads", "vocab", *width):
+        _check_positive(spec, name, getattr(spec, name))
+    if spec.experts > 0 and spec.experts_active > spec.experts:
+        raise ValueError(f"ModelSpec.experts_active = {spec.experts_active} is out of range: 1 to experts")
+    for f in fields(spec):
+        if f.type == "int" and getattr(spec, f.name) < 0:
+            raise ValueError(f"ModelSpec.{f.name} = {getattr(spec, f.name)} is out of range: at least 0")
+
+
+def _derived(spec: ModelSpec) -> Iterator[tuple[str, int]]:
+    """What the shape says of each number that may be left out; later ones use earlier ones (COSTS 1, 4, 6, 12)."""
+    yield "kv_heads", spec.heads
+    yield "head_dim", max(1, spec.hidden // spec.heads)
+    width = (spec.heads + spec.kv_heads) * spec.head_dim
+    expert = (2 + spec.gated_mlp) * spec.hidden * (spec.expert_ffn if spec.experts else spec.ffn)
+    shared = 2 * spec.hidden * width + 2 * spec.hidden  # projections and two norms
+    if spec.experts:
+        shared += spec.hidden * spec.experts  # the router
+    outside = (1 if spec.tied_embeddings else 2) * spec.vocab * spec.hidden + spec.hidden + spec.enc_params
+    yield "params_per_layer", shared + max(1, spec.experts) * expert
+    yield "params_total", spec.layers * spec.params_per_layer + outside
+    yield "params_active", spec.layers * (shared + max(1, spec.experts_active) * expert) + outside
+    yield "fp16_bytes", 2 * spec.params_total
+    yield "kv_bytes_per_token_fp16", 4 * spec.layers * spec.kv_heads * spec.head_dim
+    yield "boundary_bytes_per_token_fp16", 2 * spec.hidden
+
+
+def _spec_of(kind: type[Spec], row: Mapping[str, Any]) -> Spec:
+    names = {f.name for f in fields(kind)} - {"fit"}
+    cells = {("class_" if name == "class" else name): value for name, value in row.items()}
+    try:
+        return kind(**{name: value for name, value in cells.items() if name in names})
+    except TypeError:
+        missing = [f.name for f in fields(kind) if f.default is MISSING and f.name not in cells]
+        raise ValueError(f"a row of a {kind.__name__} lacks {', '.join(missing)}") from None
+
+
+def model_of_row(row: Mapping[str, Any]) -> ModelSpec:
+    """The model that a row shaped like models.csv or moe.csv describes; other columns are ignored. Raises as ModelSpec."""
+    return _spec_of(ModelSpec, row)
+
+
+def device_of_row(row: Mapping[str, Any]) -> DeviceSpec:
+    """The device that a row shaped like devices.csv describes; other columns are ignored. Raises as DeviceSpec."""
+    return _spec_of(DeviceSpec, {"source": "", "status": "", **row})

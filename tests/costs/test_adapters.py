@@ -1,0 +1,73 @@
+"""Adapters: lora.csv, the worked numbers of COSTS 7, and the laws of a training step."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge6g_env import costs
+
+LORA = list(csv.DictReader((Path(__file__).parent / "data" / "lora.csv").read_text().splitlines()))
+
+
+@pytest.mark.parametrize("model", dict.fromkeys(row["model"] for row in LORA))
+def test_bytes_of_the_reference_table(model):
+    for row in (row for row in LORA if row["model"] == model):
+        arguments = model, int(row["rank"]), row["targets"]
+        assert costs.adapter_params(*arguments) == int(row["adapter_params"])
+        assert costs.adapter_bytes(*arguments) == int(row["adapter_bytes_fp16"])
+        assert costs.adapter_params(*arguments, layers=1) == int(row["per_layer_params"])
+
+
+def test_targets_in_any_form():
+    by_text = costs.adapter_bytes("llama-2-7b", 8, "q, v")
+    assert by_text == costs.adapter_bytes("llama-2-7b", 8, ["v", "q", "q"]) == 8_388_608
+    every = ("q", "k", "v", "o", "gate", "up", "down")
+    assert costs.adapter_bytes("llama-2-7b", 8, every) == costs.adapter_bytes("llama-2-7b", 8, "all-linear")
+
+
+def test_each_expert_has_its_own_adapter():
+    spec = costs.model("mixtral-8x7b")
+    block = spec.layers * 4 * 3 * (spec.hidden + spec.expert_ffn)
+    assert costs.adapter_params(spec, 4, "gate,up,down") == spec.experts * block
+
+
+def test_memory_of_training():
+    """COSTS 7: weights, 16 B a trained parameter, 34 n h a layer without checkpointing."""
+    spec, n = costs.model("llama-2-7b"), 512
+    activations = 34.0 * n * spec.hidden * spec.layers
+    whole = costs.training_memory_bytes(spec, n, rank=8, checkpointing=False)
+    assert whole == pytest.approx(spec.fp16_bytes + 16 * 4_194_304 + activations)
+    full = costs.training_memory_bytes(spec, n, rank=None, checkpointing=False)
+    outside = spec.fp16_bytes - 2 * spec.layers * spec.params_per_layer
+    assert full == pytest.approx(16 * spec.layers * spec.params_per_layer + outside + activations)
+    frozen = spec.fp16_bytes - costs.memory_bytes(spec, "int4")
+    assert whole - costs.training_memory_bytes(spec, n, "int4", rank=8, checkpointing=False) == pytest.approx(frozen)
+
+
+def test_a_part_holds_its_own_layers():
+    spec, n = costs.model("llama-2-7b"), np.array([64.0, 512.0])
+    parts = [costs.training_memory_bytes(spec, n, layers=k, checkpointing=False) for k in (8, 24, 32)]
+    np.testing.assert_allclose(parts[0] + parts[1], parts[2])
+    assert costs.training_step_s(spec, "l40s", n, layers=0).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("checkpointing", "low", "high"), [(False, 1.8, 2.6), (True, 2.8, 3.8)])
+def test_a_step_against_a_prefill(checkpointing, low, high):
+    """COSTS 7: about 2 times the latency of a prefill of n tokens, 3 times with checkpointing."""
+    for device in ("a100-80g", "jetson-agx-orin-64g"):
+        step_s = costs.training_step_s("llama-2-7b", device, 1024, checkpointing=checkpointing)
+        assert low < step_s / costs.prefill_s("llama-2-7b", device, 1024) < high
+
+
+def test_an_adapter_is_cheaper_than_all_weights_in_time_and_memory():
+    for layers in (4, None):
+        lora, full = (
+            costs.training_step_s("qwen2.5-0.5b", "l4", 512, 4, rank=rank, layers=layers) for rank in (8, None)
+        )
+        assert lora < full
+        lora, full = (costs.training_memory_bytes("qwen2.5-0.5b", 512, rank=rank, layers=layers) for rank in (8, None))
+        assert lora < full
