@@ -23,8 +23,10 @@ _MAX_TAPS = 8
 def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: bool) -> k.World:
     """Arrays of `num_worlds` worlds that have not been reset yet."""
     table = action_table(scenario)
-    variants = [(model, precision) for model in scenario.models for precision in scenario.actions.precision]
-    devices = list(dict.fromkeys([*scenario.nodes.devices, scenario.ues.device, scenario.cloud.device]))
+    variants: list[tuple[str, str]] = [
+        (model, precision) for model in scenario.models for precision in scenario.actions.precision
+    ]
+    devices = scenario.devices
     tables = costs.kernel_tables(devices, variants)
     trace, services = _services(scenario)
     parts = fault_parts(scenario, neighbours_of(scenario))

@@ -99,7 +99,7 @@ def kv_blocks(model: Model, device: Device, precision: str, kv_cache_tokens: int
             f"device = {target.name!r} has {usable_bytes / 1e9:.1f} GB for them"
         )
     if kv_cache_tokens is None:
-        return int((usable_bytes - weight_bytes) // (batching.BLOCK_TOKENS * memory.kv_bytes(spec, 1)))
+        return int((usable_bytes - weight_bytes) // (batching.BLOCK_TOKENS * memory.kv_token_bytes(spec, precision)))
     return _count("kv_cache_tokens", kv_cache_tokens) // batching.BLOCK_TOKENS
 
 
