@@ -40,11 +40,15 @@ class DecodeAttention:
 
 @dataclass(frozen=True)
 class PrefillAttention:
-    """Prefill attention of one layer: causal FLOPs * (1 + n0 / n) / (ec P) + o_s."""
+    """Prefill attention of one layer: causal FLOPs * (1 + n0 / n) / (ec P) + o_s.
+
+    n1: tokens that each new one costs as if it saw them as well, whatever is cached: blocks of a CPU's kernel. n0 or n1 is 0.
+    """
 
     ec: float
     n0: float
     o_s: float
+    n1: float = 0.0
 
 
 @dataclass(frozen=True)

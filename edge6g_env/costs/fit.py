@@ -157,11 +157,15 @@ def _fit_prefill_attention(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Prefi
     pair_s = 4.0 * heads * head_dim / parts.attention_peak_flops(spec)
 
     def predict(x: np.ndarray) -> np.ndarray:
-        row = np.array([1.0, x[1], 0.0])
-        return pair_s / x[0] * latency.attention_prefill_times_s(row, new, prior, batch) + x[2]
+        n0, n1 = (0.0, x[1]) if spec.is_profiled else (x[1], 0.0)
+        row = np.array([1.0, n0, 0.0])
+        work = latency.attention_prefill_times_s(row, new, prior, batch) + n1 * new * batch
+        return pair_s / x[0] * work + x[2]
 
     x = _least_squares(predict, ms * 1e-3, (0.6, 300.0, 10e-6), (_bounds(spec)[0], (0.0, 3000.0), (0.0, 1e-3)))
-    return PrefillAttention(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
+    ec, ramp, o_s = x.tolist()
+    found = PrefillAttention(ec, 0.0, o_s, ramp) if spec.is_profiled else PrefillAttention(ec, ramp, o_s)
+    return found, mean_error_percent(predict(x), ms * 1e-3)
 
 
 def _chat_precision(row: Row) -> str:

@@ -32,7 +32,7 @@ __all__ = ["TOKEN_GRID", "CostTables", "attention_decode_s", "attention_prefill_
 class CostTables(NamedTuple):
     """D devices, V variants, G points of TOKEN_GRID; float64 unless said otherwise."""
 
-    layer_s: np.ndarray  # (D, V, G) s, one layer without attention
+    layer_s: np.ndarray  # (D, V, G) s, one layer without attention (parts.table_times)
     attention_decode: np.ndarray  # (D, V, 3) row of attention_decode_s: s per context token, fixed s, sharpness
     attention_prefill: np.ndarray  # (D, V, 3) row of attention_prefill_s: s per token pair, ramp tokens, fixed s
     head_s: np.ndarray  # (D, V, 2) s per iteration, s per produced token
@@ -76,7 +76,7 @@ def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec
         fit = fit_of(spec)
         for j, (shape, precision) in enumerate(variants):
             resolved = parts.resolve(spec, fit, shape, precision)
-            out["layer_s"][i, j] = parts.layer_times(resolved, TOKEN_GRID)
+            out["layer_s"][i, j] = parts.table_times(resolved, TOKEN_GRID)
             out["attention_decode"][i, j] = resolved.attention_decode
             out["attention_prefill"][i, j] = resolved.attention_prefill
             out["head_s"][i, j] = resolved.head_s

@@ -39,6 +39,7 @@ class Parts(NamedTuple):
     residual: Residual  # of the layer
     attention_decode: np.ndarray  # (3,)
     attention_prefill: np.ndarray  # (3,)
+    prefill_token_s: float  # of a prompt's attention, a new token
     head_s: np.ndarray  # (2,)
     overhead_s: np.ndarray  # (2,)
 
@@ -158,8 +159,8 @@ def rates_of(spec: DeviceSpec, roofline: Roofline, precision: str, weight_bits: 
 
 def attention_rows(
     spec: DeviceSpec, fit: DeviceFit, heads: int, kv_heads: int, head_dim: int, kind: str = "fp16"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of `attention_decode_s` and `attention_prefill_s` for one layer with these heads.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Rows of `attention_decode_s` and `attention_prefill_s` for one layer with these heads, and `Parts.prefill_token_s`.
 
     kind: the precision whose kernels run. KV is in fp16; on a profiled machine in what it computes with beside products of this kind.
     """
@@ -172,7 +173,8 @@ def attention_rows(
     decode, prefill = decode or eff.DEFAULT_DECODE_ATTENTION, prefill or eff.DEFAULT_PREFILL_ATTENTION
     token_s = 4.0 * shapes.kv_bytes_over_fp16(kv) * kv_heads * head_dim / (bandwidth(spec) * decode.eb)
     pair_s = 4.0 * heads * head_dim / (attention_peak_flops(spec) * prefill.ec)
-    return np.array([token_s, decode.o_s, decode.p]), np.array([pair_s, prefill.n0, prefill.o_s])
+    rows = np.array([token_s, decode.o_s, decode.p]), np.array([pair_s, prefill.n0, prefill.o_s])
+    return *rows, pair_s * prefill.n1
 
 
 def head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str) -> np.ndarray:
@@ -213,7 +215,7 @@ def resolve(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str) 
     """Everything the formulas need for one model on one device at one precision."""
     kind = compute_precision(spec, fit, precision)
     layer = layer_roofline(spec, fit, kind)
-    decode, prefill = attention_rows(spec, fit, model.heads, model.kv_heads, model.head_dim, kind)
+    decode, prefill, token_s = attention_rows(spec, fit, model.heads, model.kv_heads, model.head_dim, kind)
     base = layer if spec.is_profiled else layer_roofline(spec, fit, "fp16")
     return Parts(
         shape=shapes.layer_shape(model),
@@ -223,6 +225,7 @@ def resolve(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str) 
         residual=fit.residual.get(f"layer {kind}", NO_RESIDUAL),
         attention_decode=decode,
         attention_prefill=prefill,
+        prefill_token_s=token_s,
         head_s=head_row(spec, fit, model, precision),
         overhead_s=overhead_row(spec),
     )
@@ -241,6 +244,14 @@ def layer_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
     if parts.residual is not NO_RESIDUAL:
         times *= factors_at(parts.residual, flat)
     return times.reshape(np.shape(tokens))
+
+
+def table_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
+    """`layer_times` for tables that are read by the tokens of an iteration, so with what each new token adds to attention.
+
+    Decodes pay it too, for want of a place of its own: under 1 % of their layers on the machines that were profiled.
+    """
+    return layer_times(parts, tokens) + parts.prefill_token_s * tokens
 
 
 def expert_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
@@ -266,7 +277,8 @@ def prefill_attention(
 ) -> np.ndarray:
     """One layer's causal attention of new tokens after cached ones, s, for equal sequences. Arrays of one shape."""
     flat = (np.ascontiguousarray(a).ravel() for a in (new_tokens, context_tokens, batch))
-    return latency.attention_prefill_times_s(parts.attention_prefill, *flat).reshape(batch.shape)
+    times = latency.attention_prefill_times_s(parts.attention_prefill, *flat).reshape(batch.shape)
+    return times + parts.prefill_token_s * new_tokens * batch
 
 
 def attention_times(parts: Parts, new_tokens: np.ndarray, context_tokens: np.ndarray, batch: np.ndarray) -> np.ndarray:

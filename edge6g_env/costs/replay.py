@@ -115,7 +115,7 @@ def node_cost(model: Model, device: Device, precision: str, token_budget: int) -
     """The cost model with the layer time of every possible number of tokens."""
     resolved = resolved_parts(model, device, precision)
     layer_s = np.zeros(token_budget + 1)
-    layer_s[1:] = parts.layer_times(resolved, np.arange(1.0, token_budget + 1.0))
+    layer_s[1:] = parts.table_times(resolved, np.arange(1.0, token_budget + 1.0))
     rows = (resolved.attention_decode, resolved.attention_prefill, resolved.head_s, resolved.overhead_s)
     return NodeCost(float(model_spec(model).layers), layer_s, *rows)
 

@@ -145,6 +145,6 @@ def encoder_s(model: Model, device: Device, precision: str = "fp16", inputs: Arr
     tokens = float(spec.enc_tokens_per_input)
     layer = parts.layer_times(resolved_parts(model, device, precision)._replace(shape=shape), tokens * count)
     kind = parts.compute_precision(target, fit, precision)
-    _, row = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim, kind)
+    _, row, token_s = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim, kind)
     row_s = latency.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
-    return spec.enc_layers * (layer + row_s * count + row[2])
+    return spec.enc_layers * (layer + (row_s + token_s * tokens) * count + row[2])

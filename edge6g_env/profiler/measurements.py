@@ -1,4 +1,4 @@
-"""What was timed already: one file a kind of thing, machine and shape in the user's cache, a line a point, so that nothing is lost."""
+"""What was timed already: one file a kind of thing, machine and shape in the user's cache, a line a pass, so that nothing is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from edge6g_env._jit import cache_root
 
-PASSES = 3
+PASSES, MOST_PASSES = 3, 6
+CONFIRMED = 0.03  # judgement: the two quietest passes agree to this share
 _SOURCES = ("bench.py", "layer.py", "products.py")  # edited code measures something else
 
 
@@ -49,7 +50,7 @@ class Measurements:
 
     def passes(self, name: str) -> int:
         """How often a point was timed."""
-        return min(len(self._passes[name]), PASSES)
+        return len(self._passes[name])
 
     def add(self, name: str, time_s: float) -> None:
         """Keep the time of one more pass, on disk at once."""
@@ -63,9 +64,16 @@ class Measurements:
 
     def time_s(self, name: str) -> float | None:
         """Time of the quietest pass, None if the point was not timed."""
-        return min(self._passes[name][:PASSES], default=None)
+        return min(self._passes[name], default=None)
+
+    def is_known(self, name: str, passes: int) -> bool:
+        """Whether a point needs no pass beyond `passes`: past the first three only if its two quietest disagree."""
+        found = sorted(self._passes[name])
+        if len(found) > passes:
+            return True
+        return passes >= PASSES and found[1] <= (1.0 + CONFIRMED) * found[0]
 
     def spread(self, name: str) -> float:
         """How far the middle pass lies above the quietest one, as a share of it."""
-        ordered = sorted(self._passes[name][:PASSES])
+        ordered = sorted(self._passes[name])
         return ordered[len(ordered) // 2] / ordered[0] - 1.0 if ordered else 0.0

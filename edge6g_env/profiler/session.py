@@ -18,7 +18,7 @@ from edge6g_env.profiler import machine, plan
 from edge6g_env.profiler.bench import Bench, time_calls
 from edge6g_env.profiler.fitting import Timed, label_of
 from edge6g_env.profiler.machine import Machine
-from edge6g_env.profiler.measurements import PASSES, Measurements
+from edge6g_env.profiler.measurements import MOST_PASSES, PASSES, Measurements
 from edge6g_env.profiler.plan import Point
 
 PASS_S = 0.05  # for a point in one of its passes
@@ -138,9 +138,9 @@ class Session:
             self._probes.add(name, measure())
 
     def _measure_model(self, spec: ModelSpec, precision: str, bar: _Bar) -> None:
-        """Three passes over the points of a model at a precision, so that no disturbance meets all timings of one."""
+        """Passes over the points of a model at a precision, so that no disturbance meets all timings of one; more where they disagree."""
         bench, before = Bench(spec, precision), self.timed
-        for turn in range(PASSES):
+        for turn in range(MOST_PASSES):
             for kind in plan.points_of(spec):
                 self._pass(spec, precision, kind, turn, bench, bar)
         if not self._console.is_terminal:
@@ -152,12 +152,13 @@ class Session:
         for point in points:
             bar.note(f"{precision} {point.name}")
             if gate.lets(point, self._step_work_s(spec, precision, point, bench.copies)):
-                if times.passes(point.name) <= turn:
+                if not times.is_known(point.name, turn):
                     call, layers = bench.call_of(point)
                     times.add(point.name, time_calls(call, PASS_S) / layers)
                     self.timed += 1
                 gate.saw(point, times.first_s(point.name))
-            bar.advance()
+            if turn < PASSES:
+                bar.advance()
 
     def _step_work_s(self, spec: ModelSpec, precision: str, point: Point, copies: int) -> float | None:
         """Time of all layers of a step, a token, going by single layers of as many tokens or fewer; None for other points."""
