@@ -113,8 +113,8 @@ class Session:
         """Time everything that is not known yet; KeyboardInterrupt leaves what is known on disk."""
         if machine.load_per_core() > BUSY_PER_CORE:
             self._console.print("other programs keep this machine busy: times will be long, and the fit worse")
-        one_model = sum(len(points) for points in plan.points_of(self.specs[0]).values())
-        bar = _Bar(self._console, PASSES * one_model * len(self.specs) * len(self.precisions))
+        of_models = sum(len(points) for spec in self.specs for points in plan.points_of(spec).values())
+        bar = _Bar(self._console, PASSES * of_models * len(self.precisions))
         try:
             with bar.progress:
                 self._measure_machine(bar)

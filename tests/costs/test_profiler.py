@@ -478,9 +478,15 @@ def test_the_kernels_tables_of_a_profile_are_those_of_the_functions(profiles: Pa
     variants = [(MODEL, p) for p in PRECISIONS]
     table = costs.kernel_tables(["my-laptop", TRUTH], variants)
     for v, (_, precision) in enumerate(variants):
-        np.testing.assert_allclose(
-            table.layer_s[0, v], costs.layer_time_s(MODEL, TRUTH, costs.TOKEN_GRID, precision), rtol=1e-12
-        )
+        grid = costs.TOKEN_GRID[16:]  # from 2 tokens on: a prompt
+        ramp_s = [costs.attention_prefill_s(table.attention_prefill[0, v], n, 700.0) for n in grid.tolist()]
+        layer_s = costs.layer_time_s(MODEL, TRUTH, grid, precision)
+        whole_s = layer_s + costs.attention_time_s(MODEL, TRUTH, grid, 700, 1, precision)
+        np.testing.assert_allclose(table.layer_s[0, v, 16:] + ramp_s, whole_s, rtol=1e-12)
+        first_s = float(costs.layer_time_s(MODEL, TRUTH, 1, precision))
+        assert (
+            first_s < table.layer_s[0, v, 0] < 1.01 * first_s
+        )  # what a new token of a prompt adds, small beside a layer
         read = costs.attention_decode_s(table.attention_decode[0, v], 4 * 301.0)
         assert read == pytest.approx(float(costs.attention_time_s(MODEL, TRUTH, 1, 300, 4, precision)), rel=1e-12)
     np.testing.assert_array_equal(table.head_s[0], table.head_s[1])
