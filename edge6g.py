@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `scenarios`. Only this file imports all four packages.
+"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `scenarios`. Only this file imports all four packages.
 
 Imports stand inside the commands: torch, numba and matplotlib take seconds, and `edge6g --help` should not.
 """
@@ -118,7 +118,7 @@ def compare(
 
         summary = comparison.compare(
             loaded,
-            [name.strip() for name in policies.split(",") if name.strip()],
+            _words(policies),
             seeds,
             out,
             seed=seed,
@@ -157,6 +157,36 @@ def usage(
             command=_command(),
         )
         decisions.show(result, out, Console())
+
+
+@app.command()
+def profile(
+    out: Annotated[str, typer.Option("--out", help="Name of the profile, or path to a .json file.")],
+    model: Annotated[str, typer.Option(help="Models whose shape is timed, with commas between.")] = "qwen2.5-0.5b",
+    precision: Annotated[
+        str, typer.Option(help="Of fp32, bf16, fp16, int8, int8-wo, int4, with commas between.")
+    ] = "fp32,bf16,int8",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Time everything anew.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads; as torch chooses.")] = None,
+    usd_per_hour: Annotated[float | None, typer.Option(help="What it costs as a node; 0.038 if left out.")] = None,
+    idle_watts: Annotated[float | None, typer.Option(help="Power at rest; 5 if left out.")] = None,
+    full_watts: Annotated[float | None, typer.Option(help="Power at full load; 45 if left out.")] = None,
+) -> None:
+    """Time a model's layers on this machine and leave a device for scenarios. Ctrl-C keeps what was timed."""
+    with _user_errors():
+        from rich.console import Console
+
+        from edge6g_env.profiler.report import show
+        from edge6g_env.profiler.run import profile as run
+        from edge6g_env.profiler.session import Costs
+
+        given = {"usd_per_hour": usd_per_hour, "idle_w": idle_watts, "full_w": full_watts}
+        fixed = Costs(**{name: value for name, value in given.items() if value is not None})
+        console = Console(stderr=True)
+        show(
+            run(_words(model), _words(precision), out, fresh=fresh, threads=threads, fixed=fixed, console=console),
+            Console(),
+        )
 
 
 @scenarios_app.callback()
@@ -243,6 +273,11 @@ def _load(scenario: str, settings: list[str] | None) -> Scenario:
     from edge6g_env.scenario import load_scenario
 
     return load_scenario(scenario, **dict(_setting(text) for text in settings or []))
+
+
+def _words(text: str) -> list[str]:
+    """What stands between commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -297,7 +297,9 @@ def _announce_compile() -> None:
     _announced = True
     if not _jit.is_cached("run"):
         print(
-            "edge6g: compiling the simulator, once for this version (one to two minutes) ...", file=sys.stderr, flush=True
+            "edge6g: compiling the simulator, once for this version (one to two minutes) ...",
+            file=sys.stderr,
+            flush=True,
         )
 
 

@@ -25,7 +25,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
     """Arrays of `num_worlds` worlds that have not been reset yet."""
     table = action_table(scenario)
     variants = [(weights, precision) for weights in scenario.weights for precision in scenario.actions.precision]
-    devices = list(dict.fromkeys([*scenario.nodes.devices, scenario.ues.device, scenario.cloud.device]))
+    devices = scenario.devices
     tables = costs.kernel_tables(devices, [(weights.split("@")[0], precision) for weights, precision in variants])
     trace, services = _services(scenario)
     parts = fault_parts(scenario, neighbours_of(scenario))

@@ -346,7 +346,7 @@ class Actions(_Table):
 
     device_split: Annotated[list[Share], Field(min_length=1)]
     edge_split: Annotated[list[Annotated[float, Field(ge=0.0, lt=1.0)]], Field(min_length=1)]
-    precision: Annotated[list[Literal["fp16", "fp8", "int8", "int8-wo", "int4"]], Field(min_length=1)]
+    precision: Annotated[list[Literal["fp32", "bf16", "fp16", "fp8", "int8", "int8-wo", "int4"]], Field(min_length=1)]
     default_precision: str
 
     @model_validator(mode="after")
@@ -426,16 +426,23 @@ class Scenario(_Table):
         return list(dict.fromkeys(service.weights for service in self.service))
 
     @property
+    def devices(self) -> list[str]:
+        """Devices of nodes, UEs and cloud, each once, in this order."""
+        return list(dict.fromkeys([*self.nodes.devices, self.ues.device, self.cloud.device]))
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of everything in the scenario: a checkpoint says by it which scenario it was trained on."""
+        """Hash of everything in the scenario, profiles of devices too: a checkpoint says by it which scenario it was trained on."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        if measured := {name: costs.profile_digest(name) for name in self.devices if costs.device(name).is_profiled}:
+            text += json.dumps(measured, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
-        _known("nodes.devices", self.nodes.devices, costs.devices())
-        _known("ues.device", [self.ues.device], costs.devices())
-        _known("cloud.device", [self.cloud.device], costs.devices())
+        _devices_known("nodes.devices", self.nodes.devices, self.actions.precision)
+        _devices_known("ues.device", [self.ues.device], self.actions.precision)
+        _devices_known("cloud.device", [self.cloud.device], self.actions.precision)
         _known("service.model", self.models, costs.models())
         _known("serving.preload", self.serving.preload, self.weights)
         for service in self.service:
@@ -490,6 +497,21 @@ def _known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
             close = difflib.get_close_matches(value, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
             raise ValueError(f"{key}: no {value!r}{hint}")
+
+
+def _devices_known(key: str, names: Sequence[str], precisions: Sequence[str]) -> None:
+    """Each device exists, as a row or a profile, and has times at every precision of the scenario."""
+    for name in names:
+        if costs.is_profile_path(name) and not Path(name).is_file():
+            raise ValueError(f"{key}: no file {name!r}")
+        if not costs.is_profile_path(name):
+            _known(key, [name], costs.devices())
+        has = costs.device(name).precisions
+        if missing := [p for p in precisions if p not in has]:
+            raise ValueError(
+                f"{key}: {name} has no times at {', '.join(missing)}, only at {', '.join(has)}: name some of these in actions.precision"
+                + (", or add the others with `edge6g profile`" if costs.device(name).is_profiled else "")
+            )
 
 
 def traces() -> list[str]:

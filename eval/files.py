@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from edge6g_env._files import write_bytes_atomic, write_json_atomic, write_text_atomic
 
-def write_bytes_atomic(path: Path | str, data: bytes) -> None:
-    """Write `data` to `path` through a temporary file in the same folder, which is made if it does not exist.
-
-    A reader sees the old content or the new one. Raises OSError if the folder cannot be written; the old file stays.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)  # gone already unless something failed
-
-
-def write_text_atomic(path: Path | str, text: str) -> None:
-    """Write `text` as UTF-8; see write_bytes_atomic."""
-    write_bytes_atomic(path, text.encode("utf-8"))
+__all__ = [
+    "RunFolderError",
+    "begin_run",
+    "write_bytes_atomic",
+    "write_csv_atomic",
+    "write_json_atomic",
+    "write_text_atomic",
+]
 
 
 def write_csv_atomic(frame: pd.DataFrame, path: Path | str) -> None:
     """Write `frame` without its index; NaN becomes an empty cell."""
     write_text_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def write_json_atomic(obj: object, path: Path | str) -> None:
-    """Write `obj` as indented JSON.
-
-    Raises ValueError for NaN or infinity (None is their form), TypeError for what JSON cannot hold; the old file stays.
-    """
-    write_text_atomic(path, json.dumps(obj, indent=2, allow_nan=False) + "\n")
 
 
 RUN_FILE = "run.json"

@@ -6,9 +6,19 @@ Tables are in `data/`, formulas in `latency.py`, and what a device reaches of it
 
 from edge6g_env.costs.adapters import adapter_bytes, adapter_params, training_memory_bytes, training_step_s
 from edge6g_env.costs.draft import draft_acceptance, tokens_per_round
-from edge6g_env.costs.efficiency import PRECISIONS, DecodeAttention, DeviceFit, PrefillAttention, Roofline
+from edge6g_env.costs.efficiency import (
+    ALL_PRECISIONS,
+    PRECISIONS,
+    DecodeAttention,
+    DeviceFit,
+    PrefillAttention,
+    Residual,
+    Roofline,
+)
 from edge6g_env.costs.energy import step_energy_j
 from edge6g_env.costs.fit import fit_device
+from edge6g_env.costs.hosts import ProfileError
+from edge6g_env.costs.hosts import is_path as is_profile_path
 from edge6g_env.costs.kernel_tables import (
     TOKEN_GRID,
     CostTables,
@@ -32,7 +42,7 @@ from edge6g_env.costs.quality import quality, relative_quality
 from edge6g_env.costs.replay import replay
 from edge6g_env.costs.shapes import attention_flops, linear_flops
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
-from edge6g_env.costs.tables import device, devices, model, models
+from edge6g_env.costs.tables import device, devices, model, models, profile_digest
 from edge6g_env.costs.times import (
     attention_time_s,
     decode_step_s,
@@ -45,6 +55,7 @@ from edge6g_env.costs.times import (
 )
 
 __all__ = [
+    "ALL_PRECISIONS",
     "PRECISIONS",
     "TOKEN_GRID",
     "CostTables",
@@ -54,6 +65,8 @@ __all__ = [
     "ModelSpec",
     "PrefillAttention",
     "Price",
+    "ProfileError",
+    "Residual",
     "Roofline",
     "TokenPrice",
     "accelerator_price_usd_per_s",
@@ -76,6 +89,7 @@ __all__ = [
     "fit_device",
     "fit_of",
     "gemm_time_s",
+    "is_profile_path",
     "kernel_tables",
     "kv_bytes",
     "layer_time_s",
@@ -88,6 +102,7 @@ __all__ = [
     "network_price_usd_per_byte",
     "prefill_s",
     "price",
+    "profile_digest",
     "quality",
     "relative_quality",
     "replay",

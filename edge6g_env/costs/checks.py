@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge6g_env.costs.efficiency import PRECISIONS
+from edge6g_env.costs.efficiency import ALL_PRECISIONS
 from edge6g_env.costs.tables import unknown
 
 Floats = NDArray[np.float64]
@@ -13,8 +13,8 @@ Floats = NDArray[np.float64]
 
 def check_precision(precision: str) -> str:
     """The precision itself; ValueError if the cost model has no such one."""
-    if precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
+    if precision not in ALL_PRECISIONS:
+        raise unknown("precision", precision, ALL_PRECISIONS)
     return precision
 
 

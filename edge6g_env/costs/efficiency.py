@@ -11,6 +11,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 PRECISIONS = ("fp16", "fp8", "int8", "int8-wo", "int4")
+# bf16 is fp16 to a data sheet: its bytes and its peak. fp32 has times only on a machine that was profiled at it (edge6g_env.profiler).
+ALL_PRECISIONS = ("fp32", "bf16", *PRECISIONS)
+
+# What a profiled CPU keeps between its products, so also its keys and values, and the precision of its output head.
+ACTIVATIONS = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "fp32", "int8-wo": "bf16", "int4": "bf16"}
+HEADS = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8", "int8-wo": "int8-wo", "int4": "bf16"}
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,23 @@ class DecodeAttention:
 
 @dataclass(frozen=True)
 class PrefillAttention:
-    """Prefill attention of one layer: causal FLOPs * (1 + n0 / n) / (ec P) + o_s."""
+    """Prefill attention of one layer: causal FLOPs * (1 + n0 / n) / (ec P) + o_s.
+
+    n1: tokens that each new one costs as if it saw them as well, whatever is cached: blocks of a CPU's kernel. n0 or n1 is 0.
+    """
 
     ec: float
     n0: float
     o_s: float
+    n1: float = 0.0
+
+
+@dataclass(frozen=True)
+class Residual:
+    """What a roofline leaves out: measured over predicted time at some token counts, linear in log(tokens) between them."""
+
+    tokens: tuple[float, ...]
+    factors: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -46,13 +64,17 @@ class DeviceFit:
     """Parameters of one device; whatever is missing falls back to the defaults of this module.
 
     gemm: precision -> Roofline of one matrix product (o_s per product). layer: precision -> Roofline of a whole layer
-    (o_s per layer). errors: what was fitted -> mean absolute relative error on the fitted rows, percent.
+    (o_s per layer). decode_attention, prefill_attention: by the precision of keys and values, fp16 on a GPU. head: precision ->
+    Roofline of the output head. residual, only of a profiled machine: "layer int8", "head fp32" -> Residual. errors: what was
+    fitted -> mean absolute relative error on the fitted rows, percent.
     """
 
     gemm: Mapping[str, Roofline] = field(default_factory=dict)
     layer: Mapping[str, Roofline] = field(default_factory=dict)
-    decode_attention: DecodeAttention | None = None
-    prefill_attention: PrefillAttention | None = None
+    decode_attention: Mapping[str, DecodeAttention] = field(default_factory=dict)
+    prefill_attention: Mapping[str, PrefillAttention] = field(default_factory=dict)
+    head: Mapping[str, Roofline] = field(default_factory=dict)
+    residual: Mapping[str, Residual] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,12 +84,13 @@ class DeviceFit:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DeviceFit:
         """Inverse of `to_dict`; KeyError or TypeError on anything else."""
-        decode, prefill = data["decode_attention"], data["prefill_attention"]
         return cls(
             gemm={name: Roofline(**values) for name, values in data["gemm"].items()},
             layer={name: Roofline(**values) for name, values in data["layer"].items()},
-            decode_attention=DecodeAttention(**decode) if decode else None,
-            prefill_attention=PrefillAttention(**prefill) if prefill else None,
+            decode_attention={name: DecodeAttention(**v) for name, v in data["decode_attention"].items()},
+            prefill_attention={name: PrefillAttention(**v) for name, v in data["prefill_attention"].items()},
+            head={name: Roofline(**values) for name, values in data["head"].items()},
+            residual={n: Residual(tuple(v["tokens"]), tuple(v["factors"])) for n, v in data["residual"].items()},
             errors={name: float(value) for name, value in data["errors"].items()},
         )
 

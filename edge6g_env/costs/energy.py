@@ -28,7 +28,7 @@ def _work(
     layer_bytes = (
         shapes.read_layer_bytes(spec, precision, tokens)
         + 2.0 * elements * tokens
-        + shapes.layer_kv_bytes(spec, batch * (context + new))
+        + shapes.layer_kv_bytes(spec, batch * (context + new), precision)
     )
     return (
         spec.layers * layer_flops + head_flops,

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge6g_env.costs import efficiency as eff
 from edge6g_env.costs import latency, parts, shapes
-from edge6g_env.costs.efficiency import DecodeAttention, DeviceFit, PrefillAttention, Roofline
+from edge6g_env.costs.efficiency import DecodeAttention, DeviceFit, PrefillAttention, Residual, Roofline
 from edge6g_env.costs.records import Row, records_of
 from edge6g_env.costs.specs import DeviceSpec
 from edge6g_env.costs.tables import device, model, models
@@ -26,13 +26,17 @@ DEVICE_ALIASES = {"a100": "a100-80g", "h100": "h100-80g"}
 # The chat demo's rows that have a shape of models.csv (measured/README.md): its Vicuna and VILA are Llama-2.
 CHAT_SHAPES = {f"{name}-{size}": f"llama-2-{size}" for name in ("llama-2", "vicuna", "vila") for size in ("7b", "13b")}
 CHAT_CONTEXT_TOKENS = 500.0  # stated for llama-2-7b only
+Bounds = tuple[float, float]
 EC, EB, O_S, P = (0.05, 1.2), (0.05, 1.2), (0.0, 1e-3), (1.0, 8.0)
+# Of a profiled machine: the shares refer to one product and one read that were timed, not to a data sheet; a call may take long.
+PROFILED_SHARE, PROFILED_O_S = (1e-3, 4.0), (0.0, 1e-2)
 MIN_ROWS = 4
 NEEDED = (
     f"at least {MIN_ROWS} of a kind are needed: gemm_us at a known precision, layer_ms with tp 1, attn_ms with phase decode or "
-    f"prefill, ms with phase decode of {', '.join(sorted(CHAT_SHAPES))}"
+    f"prefill, head_ms, ms with phase decode of {', '.join(sorted(CHAT_SHAPES))}"
 )
 MAY_BE_ZERO = ("gated", "kv_prior")
+TIMES = ("gemm_us", "layer_ms", "attn_ms", "head_ms", "ms")  # the column that says what a row measures
 
 
 def mean_error_percent(predicted: np.ndarray, measured: np.ndarray) -> float:
@@ -91,7 +95,32 @@ def _head_dim(row: Row) -> float:
     return float(model(name).head_dim) if name in models() else _cell(row, "hidden") // _cell(row, "heads")
 
 
-def _fit_layer(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Roofline, float]:
+def _bounds(spec: DeviceSpec) -> tuple[Bounds, Bounds, Bounds]:
+    """Bounds of ec, eb and o_s."""
+    return (PROFILED_SHARE, PROFILED_SHARE, PROFILED_O_S) if spec.is_profiled else (EC, EB, O_S)
+
+
+def _residual(tokens: np.ndarray, predicted: np.ndarray, measured: np.ndarray) -> Residual:
+    """Measured over predicted time at each number of tokens, geometric mean over the shapes."""
+    knots, place = np.unique(tokens, return_inverse=True)
+    logs = np.bincount(place, np.log(measured / predicted)) / np.bincount(place)
+    return Residual(tuple(knots.tolist()), tuple(np.exp(logs).tolist()))
+
+
+def _fit_head(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[Roofline, Residual, float]:
+    batch, vocab, hidden, ms = _columns(rows, "batch", "vocab", "hidden", "head_ms")
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        rates = parts.rates_of(spec, Roofline(*x), precision, shapes.STORED_BITS)
+        return latency.product_times_s(batch, vocab, hidden, rates) + x[2]
+
+    x = _least_squares(predict, ms * 1e-3, (0.7, 0.8, 40e-6, 2.0), (*_bounds(spec), P))
+    residual = _residual(batch, predict(x), ms * 1e-3)
+    found = predict(x) * parts.factors_at(residual, batch)
+    return Roofline(*x.tolist()), residual, mean_error_percent(found, ms * 1e-3)
+
+
+def _fit_layer(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[Roofline, Residual | None, float]:
     tokens, hidden, ffn, heads, kv_heads, gated, ms = _columns(
         rows, "tokens", "hidden", "ffn", "heads", "kv_heads", "gated", "layer_ms"
     )
@@ -100,21 +129,26 @@ def _fit_layer(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Roofline, float]:
     layer_shapes = np.array([shapes.shape_of(*row.tolist()) for row in dims])
 
     def predict(x: np.ndarray) -> np.ndarray:
-        rates = parts.rates_of(spec, Roofline(*x), "fp16", shapes.STORED_BITS)
+        rates = parts.rates_of(spec, Roofline(*x), precision, shapes.STORED_BITS)
         return latency.layer_times_s(tokens, layer_shapes, rates, rates.bytes_per_s, x[2])
 
-    x = _least_squares(predict, ms * 1e-3, (0.7, 0.8, 40e-6, 2.0), (EC, EB, O_S, P))
-    return Roofline(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
+    x = _least_squares(predict, ms * 1e-3, (0.7, 0.8, 40e-6, 2.0), (*_bounds(spec), P))
+    found = predict(x)
+    residual = _residual(tokens, found, ms * 1e-3) if spec.is_profiled else None
+    if residual is not None:
+        found = found * parts.factors_at(residual, tokens)
+    return Roofline(*x.tolist()), residual, mean_error_percent(found, ms * 1e-3)
 
 
-def _fit_decode_attention(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[DecodeAttention, float]:
+def _fit_decode_attention(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[DecodeAttention, float]:
     batch, prior, kv_heads, head_dim, ms = _columns(rows, "batch", "kv_prior", "kv_heads", "head_dim", "attn_ms")
-    read_s = 4.0 * kv_heads * head_dim * batch * (prior + 1.0) / parts.bandwidth(spec)
+    kv_bytes = 4.0 * shapes.kv_bytes_over_fp16(precision) * kv_heads * head_dim
+    read_s = kv_bytes * batch * (prior + 1.0) / parts.bandwidth(spec)
 
     def predict(x: np.ndarray) -> np.ndarray:
         return latency.attention_decode_times_s(np.array([1.0, x[1], x[2]]), read_s / x[0])
 
-    x = _least_squares(predict, ms * 1e-3, (0.8, 20e-6, 1.5), (EB, (0.0, 2e-4), (1.0, 4.0)))
+    x = _least_squares(predict, ms * 1e-3, (0.8, 20e-6, 1.5), (_bounds(spec)[1], (0.0, 2e-4), (1.0, 4.0)))
     return DecodeAttention(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
 
 
@@ -122,14 +156,18 @@ def _fit_prefill_attention(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Prefi
     batch, new, prior, heads, head_dim, ms = _columns(
         rows, "batch", "new_tokens", "kv_prior", "q_heads", "head_dim", "attn_ms"
     )
-    pair_s = 4.0 * heads * head_dim / parts.peak_flops(spec, "fp16")
+    pair_s = 4.0 * heads * head_dim / parts.attention_peak_flops(spec)
 
     def predict(x: np.ndarray) -> np.ndarray:
-        row = np.array([1.0, x[1], 0.0])
-        return pair_s / x[0] * latency.attention_prefill_times_s(row, new, prior, batch) + x[2]
+        n0, n1 = (0.0, x[1]) if spec.is_profiled else (x[1], 0.0)
+        row = np.array([1.0, n0, 0.0])
+        work = latency.attention_prefill_times_s(row, new, prior, batch) + n1 * new * batch
+        return pair_s / x[0] * work + x[2]
 
-    x = _least_squares(predict, ms * 1e-3, (0.6, 300.0, 10e-6), (EC, (0.0, 3000.0), (0.0, 1e-3)))
-    return PrefillAttention(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
+    x = _least_squares(predict, ms * 1e-3, (0.6, 300.0, 10e-6), (_bounds(spec)[0], (0.0, 3000.0), (0.0, 1e-3)))
+    ec, ramp, o_s = x.tolist()
+    found = PrefillAttention(ec, 0.0, o_s, ramp) if spec.is_profiled else PrefillAttention(ec, ramp, o_s)
+    return found, mean_error_percent(predict(x), ms * 1e-3)
 
 
 def _chat_precision(row: Row) -> str:
@@ -181,29 +219,39 @@ def _by_kind(rows: Iterable[Row]) -> dict[str, list[Row]]:
         if "gemm_us" in row:
             kinds[f"gemm {row['precision']}"].append(row)
         elif "layer_ms" in row and ("tp" not in row or _cell(row, "tp") == 1.0):
-            kinds["layer"].append(row)
+            kinds[f"layer {row.get('precision', 'fp16')}"].append(row)
         elif "attn_ms" in row and row["phase"] in ("decode", "prefill"):
-            kinds[f"{row['phase']} attention"].append(row)
+            kinds[attention_kind(str(row["phase"]), row.get("precision", "fp16"))].append(row)
+        elif "head_ms" in row:
+            kinds[f"head {row['precision']}"].append(row)
         elif "precision" in row and "ms" in row:
             kinds["chat"].append(row)
     return kinds
 
 
+def attention_kind(phase: str, precision: str) -> str:
+    """What a fit of attention is called: "decode attention" with KV in fp16, "decode attention fp32" otherwise."""
+    return f"{phase} attention" if precision == "fp16" else f"{phase} attention {precision}"
+
+
 def fit_rows(spec: DeviceSpec, rows: Iterable[Row]) -> DeviceFit:
     """Parameters of a device from measured rows alone; kinds with fewer than MIN_ROWS rows are not fitted."""
     kinds = {kind: group for kind, group in _by_kind(rows).items() if len(group) >= MIN_ROWS}
-    gemm, layer, errors = {}, {}, {}
-    for precision in eff.PRECISIONS:
-        if group := kinds.get(f"gemm {precision}"):
-            gemm[precision], errors[f"gemm {precision}"] = _fit_gemm(spec, precision, group)
-    if group := kinds.get("layer"):
-        layer["fp16"], errors["layer fp16"] = _fit_layer(spec, group)
-    decode = prefill = None
-    if group := kinds.get("decode attention"):
-        decode, errors["decode attention"] = _fit_decode_attention(spec, group)
-    if group := kinds.get("prefill attention"):
-        prefill, errors["prefill attention"] = _fit_prefill_attention(spec, group)
-    fit = DeviceFit(gemm, layer, decode, prefill, errors)
+    gemm, layer, head, residual, errors = {}, {}, {}, {}, {}
+    decode, prefill = {}, {}
+    for p in eff.ALL_PRECISIONS:
+        if p in eff.DEFAULT_GEMM and (group := kinds.get(what := f"gemm {p}")):
+            gemm[p], errors[what] = _fit_gemm(spec, p, group)
+        if group := kinds.get(what := f"layer {p}"):
+            layer[p], residual[what], errors[what] = _fit_layer(spec, p, group)
+        if group := kinds.get(what := attention_kind("decode", p)):
+            decode[p], errors[what] = _fit_decode_attention(spec, p, group)
+        if group := kinds.get(what := attention_kind("prefill", p)):
+            prefill[p], errors[what] = _fit_prefill_attention(spec, group)
+        if group := kinds.get(what := f"head {p}"):
+            head[p], residual[what], errors[what] = _fit_head(spec, p, group)
+    known = {what: one for what, one in residual.items() if one is not None}
+    fit = DeviceFit(gemm, layer, decode, prefill, head, known, errors)
     return _fit_chat(spec, fit, kinds.get("chat", []))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from edge6g_env._jit import njit
 from edge6g_env.costs import energy, memory, parts, shapes
 from edge6g_env.costs.checks import check_precision
+from edge6g_env.costs.efficiency import ALL_PRECISIONS
 from edge6g_env.costs.latency import attention_decode_s, attention_prefill_s
 from edge6g_env.costs.profiles import fit_of
 from edge6g_env.costs.quality import quality
@@ -23,7 +24,7 @@ TOKEN_GRID.setflags(write=False)
 _LAST_CELL = TOKEN_GRID.size - 2
 
 # The cut of a variant is sent at 16 bits or at 8: int8 per token is about lossless at one cut (COSTS 6).
-BOUNDARY_PRECISION = {"fp16": "fp16", "fp8": "int8", "int8": "int8", "int8-wo": "int8", "int4": "int8"}
+BOUNDARY_PRECISION = {p: "fp16" if p in ("fp32", "bf16", "fp16") else "int8" for p in ALL_PRECISIONS}
 
 __all__ = ["TOKEN_GRID", "CostTables", "attention_decode_s", "attention_prefill_s", "kernel_tables", "tokens_lookup"]
 
@@ -31,7 +32,7 @@ __all__ = ["TOKEN_GRID", "CostTables", "attention_decode_s", "attention_prefill_
 class CostTables(NamedTuple):
     """D devices, V variants, G points of TOKEN_GRID; float64 unless said otherwise."""
 
-    layer_s: np.ndarray  # (D, V, G) s, one layer without attention
+    layer_s: np.ndarray  # (D, V, G) s, one layer without attention (parts.table_times)
     attention_decode: np.ndarray  # (D, V, 3) row of attention_decode_s: s per context token, fixed s, sharpness
     attention_prefill: np.ndarray  # (D, V, 3) row of attention_prefill_s: s per token pair, ramp tokens, fixed s
     head_s: np.ndarray  # (D, V, 2) s per iteration, s per produced token
@@ -44,7 +45,7 @@ class CostTables(NamedTuple):
     layer_bytes: np.ndarray  # (V,) weights of one layer
     embedding_bytes: np.ndarray  # (V,) everything outside layers and head: embedding, norms, encoder
     head_bytes: np.ndarray  # (V,) output head, 0 if it is the embedding
-    kv_bytes_per_token_layer: np.ndarray  # (V,) fp16
+    kv_bytes_per_token_layer: np.ndarray  # (V,) fp16; fp32 in fp32 models
     boundary_bytes_per_token: np.ndarray  # (V,) activations at a cut
     layers: np.ndarray  # (V,) int64
     params_per_layer: np.ndarray  # (V,)
@@ -75,7 +76,7 @@ def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec
         fit = fit_of(spec)
         for j, (shape, precision) in enumerate(variants):
             resolved = parts.resolve(spec, fit, shape, precision)
-            out["layer_s"][i, j] = parts.layer_times(resolved, TOKEN_GRID)
+            out["layer_s"][i, j] = parts.table_times(resolved, TOKEN_GRID)
             out["attention_decode"][i, j] = resolved.attention_decode
             out["attention_prefill"][i, j] = resolved.attention_prefill
             out["head_s"][i, j] = resolved.head_s
@@ -102,7 +103,7 @@ def _variant_tables(variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.n
         "layer_bytes": layer,
         "embedding_bytes": total - head - layers * layer,
         "head_bytes": head,
-        "kv_bytes_per_token_layer": np.array([m.kv_bytes_per_token_fp16 / m.layers for m, _ in variants]),
+        "kv_bytes_per_token_layer": np.array([memory.kv_token_bytes(m, p) / m.layers for m, p in variants]),
         "boundary_bytes_per_token": np.array(
             [memory.boundary_token_bytes(m, BOUNDARY_PRECISION[p]) for m, p in variants]
         ),

@@ -16,6 +16,8 @@ USABLE_SHARE, USABLE_SHARE_SHARED_MEMORY = 0.9, 0.6  # COSTS 4: the rest stays f
 
 # hidden size -> bytes a token with scales: one fp16 scale a token for 8 bits, one a group below that (boundary.csv).
 _BOUNDARY: dict[str, Callable[[float], float]] = {
+    "fp32": lambda h: 4.0 * h,
+    "bf16": lambda h: 2.0 * h,
     "fp16": lambda h: 2.0 * h,
     "fp8": lambda h: h + 2.0,
     "int8": lambda h: h + 2.0,
@@ -30,9 +32,17 @@ def memory_bytes(model_name: str | ModelSpec, precision: str = "fp16") -> float:
     return shapes.stored_bytes(model(model_name), check_precision(precision))
 
 
-def kv_bytes(model_name: str | ModelSpec, tokens: ArrayLike) -> Floats:
-    """Bytes of fp16 KV cache of `tokens` (>= 0) tokens in all layers, float64, shape of tokens. Source: COSTS 4."""
-    return model(model_name).kv_bytes_per_token_fp16 * check_at_least("tokens", tokens, 0.0)
+def kv_token_bytes(spec: ModelSpec, precision: str) -> float:
+    """Bytes of a token's keys and values in all layers of a model at a precision."""
+    return spec.kv_bytes_per_token_fp16 * shapes.kv_bytes_over_fp16(precision)
+
+
+def kv_bytes(model_name: str | ModelSpec, tokens: ArrayLike, precision: str = "fp16") -> Floats:
+    """Bytes of the KV cache of `tokens` (>= 0) tokens in all layers, float64, shape of tokens. Source: COSTS 4.
+
+    precision: that of the model; KV is fp16 in all but fp32, where it takes 4 bytes an element.
+    """
+    return kv_token_bytes(model(model_name), check_precision(precision)) * check_at_least("tokens", tokens, 0.0)
 
 
 def boundary_token_bytes(spec: ModelSpec, precision: str) -> float:
@@ -45,7 +55,7 @@ def boundary_token_bytes(spec: ModelSpec, precision: str) -> float:
 def boundary_bytes(model_name: str | ModelSpec, tokens: ArrayLike, precision: str = "fp16") -> Floats:
     """Bytes of the activations of `tokens` (>= 0) tokens at a cut, scales included, float64, shape of tokens.
 
-    precision: that of the activations as sent: fp16; fp8, int8, int8-wo (8 bits, a scale a token); int4 (a scale for
+    precision: that of the activations as sent: fp32; fp16, bf16; fp8, int8, int8-wo (8 bits, a scale a token); int4 (a scale for
     128 values); int2 (for 64). Source: COSTS 6, boundary.csv.
     """
     return boundary_token_bytes(model(model_name), precision) * check_at_least("tokens", tokens, 0.0)

@@ -12,17 +12,21 @@ import numpy as np
 
 from edge6g_env.costs import efficiency as eff
 from edge6g_env.costs import latency, shapes
-from edge6g_env.costs.efficiency import DeviceFit, Roofline
+from edge6g_env.costs.efficiency import DeviceFit, Residual, Roofline
 from edge6g_env.costs.latency import LayerShape, Rates
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 
 PRODUCTS_A_LAYER = 4
 WEIGHT_ONLY = ("int8-wo", "int4")
+PROFILED_HEAD_TOKENS = 2.0 ** np.arange(7)
 HEAD_KNOT_TOKENS = 64.0  # the head's cost per produced token is its mean slope up to this batch
 SAMPLER_S = (25e-6, 0.7e-6)  # per step and per sequence, from measured/rtx-4090__head_overhead.csv
 OLD_ENGINE_S = (1.2e-3, 0.10e-3)  # CPU time per iteration and per sequence (COSTS 3.2)
 # Judgement, inside 0.1..0.3 (COSTS 3.2): what a current engine does not hide; served H100 runs favour the low end.
 MODERN_ENGINE_SHARE = 0.10
+
+
+NO_RESIDUAL = Residual((1.0,), (1.0,))
 
 
 class Parts(NamedTuple):
@@ -32,8 +36,10 @@ class Parts(NamedTuple):
     rates: Rates
     elementwise_bytes_per_s: float
     o_s: float
+    residual: Residual  # of the layer
     attention_decode: np.ndarray  # (3,)
     attention_prefill: np.ndarray  # (3,)
+    prefill_token_s: float  # of a prompt's attention, a new token
     head_s: np.ndarray  # (2,)
     overhead_s: np.ndarray  # (2,)
 
@@ -49,17 +55,36 @@ def class_layer(spec: DeviceSpec) -> Roofline:
 
 def peak_flops(spec: DeviceSpec, precision: str) -> float:
     """Dense peak in FLOP/s of the units that a precision computes on; fp16 units if it has none of its own."""
+    if spec.measured_tflops is not None:
+        return spec.measured_tflops[precision] * 1e12
     own = {"fp8": spec.fp8_tflops, "int8": spec.int8_tops}.get(precision)
     return (own or spec.fp16_tflops) * 1e12
 
 
+def attention_peak_flops(spec: DeviceSpec) -> float:
+    """What attention's share of the peak refers to, FLOP/s: fp16 units; of a profiled machine its fastest products."""
+    if spec.measured_tflops is not None:
+        return max(spec.measured_tflops.values()) * 1e12
+    return peak_flops(spec, "fp16")
+
+
 def bandwidth(spec: DeviceSpec) -> float:
-    """Memory bandwidth of the data sheet in byte/s."""
+    """Memory bandwidth of the data sheet, or as measured, in byte/s."""
     return spec.mem_bw_gbs * 1e9
 
 
 def compute_precision(spec: DeviceSpec, fit: DeviceFit, precision: str) -> str:
-    """The precision whose kernels run: int8-wo where fp8 or int8 units are missing and nothing was measured."""
+    """The precision whose kernels run; ValueError if the device has no times at it.
+
+    int8-wo where fp8 or int8 units are missing and nothing was measured; fp16 for bf16, and the other way round where only the
+    other was profiled.
+    """
+    if precision not in spec.precisions:
+        raise ValueError(f"device = {spec.name!r} has no times at {precision}: it has {', '.join(spec.precisions)}")
+    if spec.measured_tflops is not None:
+        return precision if precision in fit.layer else {"fp16": "bf16", "bf16": "fp16"}[precision]
+    if precision == "bf16":
+        return "fp16"
     native = {"fp8": spec.fp8_tflops, "int8": spec.int8_tops}.get(precision, 1.0)
     measured = precision in fit.gemm or precision in fit.layer
     return precision if native or measured else "int8-wo"
@@ -95,6 +120,8 @@ def gemm_roofline(spec: DeviceSpec, fit: DeviceFit, precision: str) -> Roofline:
     """Parameters of one matrix product."""
     if precision in fit.gemm:
         return fit.gemm[precision]
+    if spec.is_profiled:
+        return replace(fit.layer[precision], o_s=fit.layer[precision].o_s / PRODUCTS_A_LAYER)
     default = eff.DEFAULT_GEMM[precision]
     if spec.shares_memory:
         return replace(default, ec=eff.SHARED_MEMORY_EC)
@@ -131,21 +158,29 @@ def rates_of(spec: DeviceSpec, roofline: Roofline, precision: str, weight_bits: 
 
 
 def attention_rows(
-    spec: DeviceSpec, fit: DeviceFit, heads: int, kv_heads: int, head_dim: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of `attention_decode_s` and `attention_prefill_s` for one layer with these heads (KV in fp16)."""
-    decode, prefill = fit.decode_attention, fit.prefill_attention
+    spec: DeviceSpec, fit: DeviceFit, heads: int, kv_heads: int, head_dim: int, kind: str = "fp16"
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Rows of `attention_decode_s` and `attention_prefill_s` for one layer with these heads, and `Parts.prefill_token_s`.
+
+    kind: the precision whose kernels run. KV is in fp16; on a profiled machine in what it computes with beside products of this kind.
+    """
+    kv = eff.ACTIVATIONS[kind] if spec.is_profiled else "fp16"
+    decode, prefill = fit.decode_attention.get(kv), fit.prefill_attention.get(kv)
     if spec.shares_memory:
-        decode = decode or eff.DecodeAttention(layer_roofline(spec, fit, "fp16").eb, 0.0, 1.0)
+        base = kind if spec.is_profiled else "fp16"
+        decode = decode or eff.DecodeAttention(layer_roofline(spec, fit, base).eb, 0.0, 1.0)
         prefill = prefill or eff.SHARED_MEMORY_PREFILL
     decode, prefill = decode or eff.DEFAULT_DECODE_ATTENTION, prefill or eff.DEFAULT_PREFILL_ATTENTION
-    token_s = 4.0 * kv_heads * head_dim / (bandwidth(spec) * decode.eb)
-    pair_s = 4.0 * heads * head_dim / (peak_flops(spec, "fp16") * prefill.ec)
-    return np.array([token_s, decode.o_s, decode.p]), np.array([pair_s, prefill.n0, prefill.o_s])
+    token_s = 4.0 * shapes.kv_bytes_over_fp16(kv) * kv_heads * head_dim / (bandwidth(spec) * decode.eb)
+    pair_s = 4.0 * heads * head_dim / (attention_peak_flops(spec) * prefill.ec)
+    rows = np.array([token_s, decode.o_s, decode.p]), np.array([pair_s, prefill.n0, prefill.o_s])
+    return *rows, pair_s * prefill.n1
 
 
 def head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str) -> np.ndarray:
     """Output head and sampling: [s per step, s per produced token]; the head is fp16 in int4 models."""
+    if spec.is_profiled:
+        return _profiled_head_row(spec, fit, model, compute_precision(spec, fit, precision))
     kind = "fp16" if precision == "int4" else compute_precision(spec, fit, precision)
     rates = rates_of(spec, layer_roofline(spec, fit, kind), kind, shapes.STORED_BITS)
     first_s, knot_s = (
@@ -158,6 +193,18 @@ def head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str)
     return np.array([first_s - slope_s + launch_s, slope_s + SAMPLER_S[1]])
 
 
+def _profiled_head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, kind: str) -> np.ndarray:
+    """The same from heads timed whole: exact for one token, then the line with the least relative error."""
+    kind = eff.HEADS[kind]
+    roofline, sizes = fit.head[kind], (float(model.vocab), float(model.hidden))
+    rates = rates_of(spec, roofline, kind, shapes.STORED_BITS)
+    product_s = np.array([latency.product_s(m, *sizes, 1.0, rates) for m in PROFILED_HEAD_TOKENS])
+    time_s = (product_s + roofline.o_s) * factors_at(fit.residual[f"head {kind}"], PROFILED_HEAD_TOKENS)
+    more, over = PROFILED_HEAD_TOKENS[1:] - 1.0, time_s[1:] - time_s[0]
+    slope_s = max(0.0, float(np.sum(over * more / time_s[1:] ** 2) / np.sum((more / time_s[1:]) ** 2)))
+    return np.array([time_s[0] - slope_s, slope_s])
+
+
 def overhead_row(spec: DeviceSpec) -> np.ndarray:
     """Engine CPU time: [s per iteration, s per sequence]; 0 where the fitted o per layer covers it."""
     share = 0.0 if spec.shares_memory else MODERN_ENGINE_SHARE
@@ -168,17 +215,25 @@ def resolve(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str) 
     """Everything the formulas need for one model on one device at one precision."""
     kind = compute_precision(spec, fit, precision)
     layer = layer_roofline(spec, fit, kind)
-    decode, prefill = attention_rows(spec, fit, model.heads, model.kv_heads, model.head_dim)
+    decode, prefill, token_s = attention_rows(spec, fit, model.heads, model.kv_heads, model.head_dim, kind)
+    base = layer if spec.is_profiled else layer_roofline(spec, fit, "fp16")
     return Parts(
         shape=shapes.layer_shape(model),
         rates=rates_of(spec, layer, kind, shapes.STORED_BITS),
-        elementwise_bytes_per_s=bandwidth(spec) * layer_roofline(spec, fit, "fp16").eb,
+        elementwise_bytes_per_s=bandwidth(spec) * base.eb,
         o_s=layer.o_s,
+        residual=fit.residual.get(f"layer {kind}", NO_RESIDUAL),
         attention_decode=decode,
         attention_prefill=prefill,
+        prefill_token_s=token_s,
         head_s=head_row(spec, fit, model, precision),
         overhead_s=overhead_row(spec),
     )
+
+
+def factors_at(residual: Residual, tokens: np.ndarray) -> np.ndarray:
+    """What a residual multiplies the time of each number of tokens by, (R,); the nearest one's outside its range."""
+    return np.interp(np.log2(tokens), np.log2(residual.tokens), residual.factors)
 
 
 def layer_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
@@ -186,7 +241,17 @@ def layer_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
     flat = np.ascontiguousarray(tokens, dtype=np.float64).ravel()
     rows = np.repeat(np.array([parts.shape]), flat.size, axis=0)
     times = latency.layer_times_s(flat, rows, parts.rates, parts.elementwise_bytes_per_s, parts.o_s)
+    if parts.residual is not NO_RESIDUAL:
+        times *= factors_at(parts.residual, flat)
     return times.reshape(np.shape(tokens))
+
+
+def table_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
+    """`layer_times` for tables that are read by the tokens of an iteration, so with what each new token adds to attention.
+
+    Decodes pay it too, for want of a place of its own: under 1 % of their layers on the machines that were profiled.
+    """
+    return layer_times(parts, tokens) + parts.prefill_token_s * tokens
 
 
 def expert_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
@@ -212,7 +277,8 @@ def prefill_attention(
 ) -> np.ndarray:
     """One layer's causal attention of new tokens after cached ones, s, for equal sequences. Arrays of one shape."""
     flat = (np.ascontiguousarray(a).ravel() for a in (new_tokens, context_tokens, batch))
-    return latency.attention_prefill_times_s(parts.attention_prefill, *flat).reshape(batch.shape)
+    times = latency.attention_prefill_times_s(parts.attention_prefill, *flat).reshape(batch.shape)
+    return times + parts.prefill_token_s * new_tokens * batch
 
 
 def attention_times(parts: Parts, new_tokens: np.ndarray, context_tokens: np.ndarray, batch: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
+from edge6g_env.costs import hosts
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
-from edge6g_env.costs.tables import read_rows, unknown
+from edge6g_env.costs.tables import read_rows, shipped_devices, unknown
 
 # Where a byte is carried -> row of prices.csv.
 NETWORK_ROWS = {
@@ -79,9 +80,22 @@ def token_price_usd(model: str | ModelSpec) -> TokenPrice:
     return TokenPrice(rate_in.value * 1e-6, rate_out.value * 1e-6)
 
 
+def _own_price_usd_per_hour(device: str | DeviceSpec) -> float | None:
+    """What a profile says of its machine."""
+    if isinstance(device, DeviceSpec):
+        return device.usd_per_hour
+    profile = None if device in shipped_devices() else hosts.find(device)
+    return profile.device.usd_per_hour if profile else None
+
+
 def accelerator_price_usd_per_s(device: str | DeviceSpec) -> float:
-    """USD per second of an accelerator, rented or written off over its life; ValueError naming those with a price."""
+    """USD per second of an accelerator, rented or written off over its life; ValueError naming those with a price.
+
+    A profiled machine has the price that its profile gives it.
+    """
     name = device.name if isinstance(device, DeviceSpec) else device
+    if (own := _own_price_usd_per_hour(device)) is not None:
+        return own / 3600.0
     return _of_kinds(name, "device", ACCELERATOR_KINDS).value / 3600.0
 
 

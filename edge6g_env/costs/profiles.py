@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from edge6g_env._files import write_text_atomic
 from edge6g_env._jit import cache_root
 from edge6g_env.costs import tables
 from edge6g_env.costs.efficiency import DeviceFit
@@ -71,16 +71,8 @@ def _read(path: Path) -> dict[str, DeviceFit] | None:
 def _write(path: Path, fits: dict[str, DeviceFit]) -> None:
     """Write atomically; a cache that cannot be written costs time at the next start, nothing else."""
     text = json.dumps({name: fit.to_dict() for name, fit in fits.items()}, indent=1)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with suppress(OSError):
+        write_text_atomic(path, text)
 
 
 def _fit_all() -> dict[str, DeviceFit]:
@@ -93,7 +85,9 @@ def _fit_all() -> dict[str, DeviceFit]:
             continue
         for row in tables.read_rows(f"measured/{file.name}"):
             rows[device_name(row)].append(row)
-    return {name: fit_rows(tables.device(name), records_of(rows[name])) for name in tables.devices() if name in rows}
+    return {
+        name: fit_rows(tables.device(name), records_of(rows[name])) for name in tables.shipped_devices() if name in rows
+    }
 
 
 @cache
@@ -111,4 +105,4 @@ def fit_of(spec: DeviceSpec) -> DeviceFit:
     """A device's own fit, else that of the shipped measurements of its name, else nothing fitted: the defaults."""
     if spec.fit is not None:
         return spec.fit
-    return fits().get(spec.name, DeviceFit()) if spec.name in tables.devices() else DeviceFit()
+    return fits().get(spec.name, DeviceFit()) if spec.name in tables.shipped_devices() else DeviceFit()

@@ -36,9 +36,14 @@ def _score(argument: str, name: str) -> Score:
 
 
 def relative_quality(model: str | ModelSpec, precision: str) -> float:
-    """What a precision keeps of the model's fp16 quality, 0..1 (quality_map.csv); ValueError without such a row."""
+    """What a precision keeps of the model's fp16 quality, 0..1 (quality_map.csv); ValueError without such a row.
+
+    fp32 and bf16 keep all of it: models are published in one of the 16-bit formats, which fp32 holds exactly.
+    """
     name = model.name if isinstance(model, ModelSpec) else model
     _score("model", name)
+    if precision in ("fp32", "bf16"):
+        return 1.0
     try:
         return _relative()[name, precision]
     except (KeyError, TypeError):

@@ -99,7 +99,7 @@ def kv_blocks(model: Model, device: Device, precision: str, kv_cache_tokens: int
             f"device = {target.name!r} has {usable_bytes / 1e9:.1f} GB for them"
         )
     if kv_cache_tokens is None:
-        return int((usable_bytes - weight_bytes) // (batching.BLOCK_TOKENS * memory.kv_bytes(spec, 1)))
+        return int((usable_bytes - weight_bytes) // (batching.BLOCK_TOKENS * memory.kv_token_bytes(spec, precision)))
     return _count("kv_cache_tokens", kv_cache_tokens) // batching.BLOCK_TOKENS
 
 
@@ -115,7 +115,7 @@ def node_cost(model: Model, device: Device, precision: str, token_budget: int) -
     """The cost model with the layer time of every possible number of tokens."""
     resolved = resolved_parts(model, device, precision)
     layer_s = np.zeros(token_budget + 1)
-    layer_s[1:] = parts.layer_times(resolved, np.arange(1.0, token_budget + 1.0))
+    layer_s[1:] = parts.table_times(resolved, np.arange(1.0, token_budget + 1.0))
     rows = (resolved.attention_decode, resolved.attention_prefill, resolved.head_s, resolved.overhead_s)
     return NodeCost(float(model_spec(model).layers), layer_s, *rows)
 

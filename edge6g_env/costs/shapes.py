@@ -10,6 +10,8 @@ from edge6g_env.costs.latency import LayerShape
 from edge6g_env.costs.specs import ModelSpec
 
 STORED_BITS = {
+    "fp32": 32.0,
+    "bf16": 16.0,
     "fp16": 16.0,
     "fp8": 8.0,
     "int8": 8.0,
@@ -17,7 +19,15 @@ STORED_BITS = {
     "int4": 4.15,
 }  # int4 in groups of 128, scales included
 PER_CHANNEL_BITS = {**STORED_BITS, "int4": 4.0}  # as the int4 products of measured/gemm_*.csv
-ACTIVATION_BITS = {"fp16": 16.0, "fp8": 8.0, "int8": 8.0, "int8-wo": 16.0, "int4": 16.0}
+ACTIVATION_BITS = {
+    "fp32": 32.0,
+    "bf16": 16.0,
+    "fp16": 16.0,
+    "fp8": 8.0,
+    "int8": 8.0,
+    "int8-wo": 16.0,
+    "int4": 16.0,
+}
 
 
 def shape_of(hidden: int, ffn: int, heads: int, kv_heads: int, head_dim: int, gated: int) -> LayerShape:
@@ -105,6 +115,11 @@ def attention_flops(spec: ModelSpec, new_tokens: Floats, context_tokens: Floats)
     return 4.0 * new_tokens * seen * spec.heads * spec.head_dim
 
 
-def layer_kv_bytes(spec: ModelSpec, tokens: Floats) -> Floats:
-    """Bytes of fp16 keys and values of one layer."""
-    return 4.0 * spec.kv_heads * spec.head_dim * tokens
+def kv_bytes_over_fp16(precision: str) -> float:
+    """Bytes of keys and values in a model at a precision over those in fp16: fp32 models keep them in fp32, all others in fp16."""
+    return 2.0 if precision == "fp32" else 1.0
+
+
+def layer_kv_bytes(spec: ModelSpec, tokens: Floats, precision: str = "fp16") -> Floats:
+    """Bytes of keys and values of one layer in a model at a precision."""
+    return 4.0 * kv_bytes_over_fp16(precision) * spec.kv_heads * spec.head_dim * tokens

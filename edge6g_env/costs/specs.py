@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
-from edge6g_env.costs.efficiency import DeviceFit
+from edge6g_env.costs.efficiency import ALL_PRECISIONS, PRECISIONS, DeviceFit
 from edge6g_env.costs.records import is_blank
 
 Spec = TypeVar("Spec", "ModelSpec", "DeviceSpec")
@@ -76,7 +76,9 @@ class DeviceSpec:
 
     A peak of None is a precision without units for it; a host link of None is a device whose memory is shared with its
     CPU. Numbers may be strings; NaN and blank cells are None. `fit` holds fitted parameters where they are not those of the
-    shipped measurements (see `fit_device`). ValueError names a field that is missing or not above 0.
+    shipped measurements (see `fit_device`). A profiled machine (edge6g_env.profiler) has no data sheet: `measured_tflops` holds
+    the fastest product seen at each precision, `usd_per_hour` what it costs. ValueError names a field that is missing or
+    not above 0.
     """
 
     name: str
@@ -94,6 +96,8 @@ class DeviceSpec:
     source: str = ""
     status: str = ""
     fit: DeviceFit | None = field(default=None, hash=False)
+    measured_tflops: Mapping[str, float] | None = field(default=None, hash=False)
+    usd_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         """Read the cells; raise ValueError for what is missing or out of range."""
@@ -103,6 +107,24 @@ class DeviceSpec:
             raise _out_of_range(self, "idle_w", f"0 to tdp_w = {self.tdp_w}")
         may_lack = ("int8_tops", "fp8_tflops", "int4_tops", "host_link_gbs")
         _check_positive(self, (name for name in may_lack if getattr(self, name) is not None))
+        for precision, value in (self.measured_tflops or {}).items():
+            if _number(self, f"measured_tflops[{precision!r}]", value, "float") <= 0.0:
+                raise ValueError(f"DeviceSpec.measured_tflops[{precision!r}] = {value!r} is out of range: above 0")
+
+    @property
+    def is_profiled(self) -> bool:
+        """Whether all that is known of it was measured on the machine itself, by edge6g_env.profiler."""
+        return self.measured_tflops is not None
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions that it has times for. Of fp16 and bf16 either stands for the other where only one was profiled."""
+        if self.measured_tflops is None:
+            return ("bf16", *PRECISIONS)
+        known = set(self.fit.layer) if self.fit else set()
+        if known & (either := {"fp16", "bf16"}):
+            known |= either
+        return tuple(p for p in ALL_PRECISIONS if p in known)
 
     @property
     def shares_memory(self) -> bool:
@@ -192,7 +214,7 @@ def _derived(spec: ModelSpec) -> Iterator[tuple[str, int]]:
 
 
 def _spec_of(kind: type[Spec], row: Mapping[str, Any]) -> Spec:
-    names = {f.name for f in fields(kind)} - {"fit"}
+    names = {f.name for f in fields(kind)} - {"fit", "measured_tflops"}
     cells = {("class_" if name == "class" else name): value for name, value in row.items()}
     try:
         return kind(**{name: value for name, value in cells.items() if name in names})

@@ -1,4 +1,4 @@
-"""The rows of models.csv, moe.csv and devices.csv, looked up by name."""
+"""The rows of models.csv, moe.csv and devices.csv, and the user's profiles, looked up by name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
+from edge6g_env.costs import hosts
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
 
 DATA: Traversable = resources.files("edge6g_env.costs") / "data"
@@ -36,9 +37,14 @@ def models() -> tuple[str, ...]:
     return tuple(_models())
 
 
-def devices() -> tuple[str, ...]:
+def shipped_devices() -> tuple[str, ...]:
     """Names of the devices in devices.csv."""
     return tuple(_devices())
+
+
+def devices() -> tuple[str, ...]:
+    """Names of the devices in devices.csv, then those of the user's profiles (`edge6g profile`)."""
+    return (*_devices(), *(name for name in hosts.names() if name not in _devices()))
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:
@@ -60,10 +66,22 @@ def model(name: str | ModelSpec) -> ModelSpec:
 
 
 def device(name: str | DeviceSpec) -> DeviceSpec:
-    """The device `name` of devices.csv (a DeviceSpec passes through); ValueError with close names if there is none."""
+    """The device `name`: a row of devices.csv, a profile of the user's, the path of a profile (it ends in .json), or a DeviceSpec.
+
+    ValueError with close names if there is none; ProfileError, one too, for a file that is no profile.
+    """
     if isinstance(name, DeviceSpec):
         return name
     try:
         return _devices()[name]
     except (KeyError, TypeError):
-        raise unknown("device", name, _devices()) from None
+        profile = hosts.find(name)
+    if profile is None:
+        raise unknown("device", name, devices())
+    return profile.device
+
+
+def profile_digest(name: str) -> str:
+    """Hash of a profile's device and fit, so of all that it says of times and costs; empty for a row of devices.csv."""
+    profile = None if name in _devices() else hosts.find(name)
+    return profile.digest if profile else ""

@@ -73,15 +73,21 @@ def experts_time_s(model: Model, device: Device, tokens: ArrayLike, precision: s
 
 
 def attention_time_s(
-    model: Model, device: Device, new_tokens: ArrayLike, context_tokens: ArrayLike, batch: ArrayLike = 1.0
+    model: Model,
+    device: Device,
+    new_tokens: ArrayLike,
+    context_tokens: ArrayLike,
+    batch: ArrayLike = 1.0,
+    precision: str = "fp16",
 ) -> Floats:
     """Time of one layer's attention in s for `batch` equal sequences; float64, shape of the broadcast inputs.
 
     new_tokens: of each sequence, >= 1; where it is 1 the step is a decode, else a causal prefill. context_tokens:
-    cached tokens of each sequence, >= 0. batch: sequences, >= 1. KV in fp16. Raises ValueError outside these ranges.
+    cached tokens of each sequence, >= 0. batch: sequences, >= 1. precision: that of the model; KV is in fp16, on a profiled machine
+    in what it computes with at that precision. Raises ValueError outside these ranges.
     Source: COSTS 3.2.
     """
-    resolved = resolved_parts(model, device, "fp16")
+    resolved = resolved_parts(model, device, precision)
     new, context, sequences = broadcast(
         check_at_least("new_tokens", new_tokens, 1.0),
         check_at_least("context_tokens", context_tokens, 0.0),
@@ -138,6 +144,7 @@ def encoder_s(model: Model, device: Device, precision: str = "fp16", inputs: Arr
     shape = shapes.shape_of(spec.enc_hidden, spec.enc_ffn, spec.enc_heads, spec.enc_heads, head_dim, gated=0)
     tokens = float(spec.enc_tokens_per_input)
     layer = parts.layer_times(resolved_parts(model, device, precision)._replace(shape=shape), tokens * count)
-    _, row = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim)
+    kind = parts.compute_precision(target, fit, precision)
+    _, row, token_s = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim, kind)
     row_s = latency.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
-    return spec.enc_layers * (layer + row_s * count + row[2])
+    return spec.enc_layers * (layer + (row_s + token_s * tokens) * count + row[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_a_failed_replace_leaves_the_old_file_and_no_litter(tmp_path: Path, monk
     def refuse(source: object, target: object) -> None:
         raise PermissionError("in use")
 
-    monkeypatch.setattr(files.os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(PermissionError):
         files.write_text_atomic(path, "new")
     assert path.read_text() == "old"

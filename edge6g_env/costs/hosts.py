@@ -1,0 +1,100 @@
+"""Profiles of machines that `edge6g profile` has measured: where they lie, and how one becomes a DeviceSpec.
+
+A profile is a JSON file: device (columns of devices.csv and what was measured instead of a data sheet), fit, errors, host, rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edge6g_env.costs.efficiency import DeviceFit
+from edge6g_env.costs.specs import DeviceSpec
+
+FORMAT = 1
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be read, made or named so; the message says what would be right."""
+
+
+class Profile(NamedTuple):
+    """A profile as read: the fitted device, the whole file, and a hash of what decides its times and costs."""
+
+    device: DeviceSpec
+    content: dict[str, Any]
+    digest: str
+
+
+def folder() -> Path:
+    """Folder of the user's profiles: `EDGE6G_PROFILE_DIR`, else `edge6g/profiles` in the user's data folder."""
+    if chosen := os.environ.get("EDGE6G_PROFILE_DIR"):
+        return Path(chosen)
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "edge6g" / "profiles"
+
+
+def is_path(name: object) -> bool:
+    """Whether a device is named by the path of its profile."""
+    return isinstance(name, str) and name.endswith(".json")
+
+
+def checked_name(name: str) -> str:
+    """The name of a profile itself; ProfileError if none can be called so."""
+    if not NAME.fullmatch(name):
+        raise ProfileError(
+            f"no profile can be called {name!r}: small letters, digits and - . _ after a first letter or digit, "
+            "or a path that ends in .json"
+        )
+    return name
+
+
+def path_of(name: str) -> Path:
+    """The file of a profile: the path itself, or `name`.json in the user's folder; ProfileError for a name that is no file name."""
+    if is_path(name):
+        return Path(name)
+    return folder() / f"{checked_name(name)}.json"
+
+
+def names() -> tuple[str, ...]:
+    """Names of the profiles in the user's folder."""
+    try:
+        found = (p.name.removesuffix(".json") for p in folder().iterdir() if p.name.endswith(".json"))
+        return tuple(sorted(name for name in found if NAME.fullmatch(name)))
+    except OSError:
+        return ()
+
+
+def find(name: object) -> Profile | None:
+    """The profile of a name or path, None if there is no such file; ProfileError for a file that is no profile."""
+    if not isinstance(name, str) or not (is_path(name) or NAME.fullmatch(name)):
+        return None
+    path = path_of(name)
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return _read(path.absolute(), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _mtime_ns: int, _size: int) -> Profile:
+    """The profile in a file; a file that has changed is read anew."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
+        device = DeviceSpec(**{**content["device"], "name": path.stem}, fit=DeviceFit.from_dict(content["fit"]))
+        if not device.precisions:
+            raise ValueError("it has no precision")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ProfileError(f"{path} is not a profile: {reason}; `edge6g profile` makes one anew") from None
+    decisive = json.dumps([content["device"], content["fit"]], sort_keys=True)
+    return Profile(device, content, hashlib.sha256(decisive.encode()).hexdigest()[:16])

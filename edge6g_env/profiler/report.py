@@ -1,0 +1,65 @@
+"""What a finished profile shows: errors of the fit, tokens per second, and how to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from edge6g_env import costs
+from edge6g_env.costs import hosts
+from edge6g_env.profiler.fitting import PARTS, Error
+from edge6g_env.profiler.run import Result
+
+PROMPT_TOKENS, CONTEXT_TOKENS = 256, 512
+UNQUIET = 0.15  # spread of the passes from which on a quieter hour is worth waiting for
+
+
+def show(result: Result, console: Console) -> None:
+    """Print the table of errors, that of speeds, and what to write into a scenario."""
+    console.print(_errors(result))
+    console.print()
+    console.print(_speeds(result))
+    console.print()
+    for line in _lines(result):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _errors(result: Result) -> Table:
+    table = Table("error, %", *PARTS, box=None, pad_edge=False, title="fitted / held out: predicted against measured")
+    for precision, parts in result.errors.items():
+        table.add_row(precision, *(_cell(parts.get(part, {})) for part in PARTS))
+    return table
+
+
+def _cell(errors: dict[str, Error]) -> str:
+    fit, held_out = (f"{errors[n].mean_percent:.1f}" if n in errors else "-" for n in ("fit", "held_out"))
+    return f"{fit} / {held_out}"
+
+
+def _speeds(result: Result) -> Table:
+    heads = (f"prompt of {PROMPT_TOKENS}, tokens/s", f"decode after {CONTEXT_TOKENS}, tokens/s", "8 decodes, tokens/s")
+    table = Table("model", "precision", *heads, box=None, pad_edge=False)
+    for spec in result.models:
+        for precision in result.errors:
+            prompt = PROMPT_TOKENS / float(costs.prefill_s(spec, result.device, PROMPT_TOKENS, precision))
+            steps_s = costs.decode_step_s(spec, result.device, CONTEXT_TOKENS, [1.0, 8.0], precision)
+            table.add_row(spec.name, precision, f"{prompt:.0f}", f"{1.0 / steps_s[0]:.1f}", f"{8.0 / steps_s[1]:.1f}")
+    return table
+
+
+def _lines(result: Result) -> Iterator[str]:
+    device, here = result.device, result.machine
+    yield f"{here.processor}, {here.threads} threads, torch {here.torch}"
+    yield (
+        f"{device.mem_gb:.1f} GB of memory at {device.mem_bw_gbs:.1f} GB/s, disk {device.disk_read_gbs:.2f} GB/s, "
+        f"{device.usd_per_hour:g} USD/h, {device.idle_w:g} to {device.tdp_w:g} W"
+    )
+    yield f"{result.timed} timings made, {result.reused} reused; the passes lie {100.0 * result.spread:.0f} % apart"
+    if result.spread > UNQUIET:
+        yield "other programs disturbed the timings: run it again with --fresh when the machine is quiet"
+    name = str(result.path) if result.path.parent != hosts.folder() else device.name
+    precisions = ", ".join(f'"{p}"' for p in result.errors)
+    yield f"{result.path}"
+    yield f'in a scenario: nodes.devices = ["{name}"], actions.precision = [{precisions}]'

@@ -1,0 +1,94 @@
+"""`edge6g profile` as a user meets it: the tables, the status, what stays after Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge6g_env.costs import hosts, tables
+from edge6g_env.costs.specs import ModelSpec
+from edge6g_env.profiler import machine, plan, session
+
+SPEC = ModelSpec("tiny-shape", layers=2, hidden=64, ffn=128, heads=4, kv_heads=2, vocab=256)
+COMMAND = ("profile", "--model", "tiny-shape", "--precision", "fp32,int8", "--out", "my-laptop")
+
+
+@pytest.fixture(autouse=True)
+def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny model among the others, few points, folders of the test."""
+    monkeypatch.setenv("EDGE6G_PROFILE_DIR", str(tmp_path / "profiles"))
+    monkeypatch.setenv("EDGE6G_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(session, "PASS_S", 1e-4)
+    monkeypatch.setattr(machine, "DISK_BYTES", 2**20)
+    monkeypatch.setattr(plan, "FIT_TOKENS", (1, 2, 4, 8, 16))
+    monkeypatch.setitem(tables._models(), "tiny-shape", SPEC)
+
+
+def test_it_shows_errors_speeds_and_how_to_use_the_profile(run, tmp_path: Path):
+    ended = run(*COMMAND)
+    assert ended.status == 0
+    rows = {line.split()[0]: line for line in ended.out.splitlines() if line.startswith(("fp32", "int8"))}
+    assert set(rows) == {"fp32", "int8"}
+    assert all(row.count("/") == 5 for row in rows.values())
+    assert 'nodes.devices = ["my-laptop"], actions.precision = ["fp32", "int8"]' in ended.out
+    assert "tiny-shape fp32: " in ended.err
+    assert hosts.names() == ("my-laptop",)
+
+
+def test_a_second_run_reuses_and_fresh_does_not(run):
+    made = run(*COMMAND).out.partition(" timings made")[0].split()[-1]
+    assert f"\n0 timings made, {made} reused" in run(*COMMAND).out
+    assert " timings made, 0 reused" in run(*COMMAND, "--fresh").out
+
+
+def test_ctrl_c_ends_with_130_and_keeps_what_was_timed(run, monkeypatch: pytest.MonkeyPatch):
+    calls: list[None] = []
+
+    def time_calls(_call: object, _budget_s: float) -> float:
+        if len(calls) == 30:
+            raise KeyboardInterrupt
+        calls.append(None)
+        return 1e-3
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "time_calls", time_calls)
+        ended = run(*COMMAND)
+    assert ended.status == 130
+    assert "30 timings are kept: the same command goes on from there" in ended.err
+    assert hosts.names() == ()
+    assert ", 30 reused" in run(*COMMAND).out
+
+
+def test_price_and_power_change_without_timing_anything(run):
+    run(*COMMAND)
+    ended = run(*COMMAND, "--usd-per-hour", "0.5", "--idle-watts", "2", "--full-watts", "20")
+    assert "0.5 USD/h, 2 to 20 W" in ended.out
+    assert "\n0 timings made" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("--model", "gpt-5"), "model = 'gpt-5'"),
+        (("--precision", "fp8"), "no profile can have precision 'fp8': there are fp32, "),
+        (("--out", "l4"), "l4 is a device of the tables"),
+        (("--threads", "0"), "'--threads'"),
+        (("--usd-per-hour", "-1"), "price must be at least 0"),
+    ],
+)
+def test_a_user_error_is_one_sentence_and_status_2(run, tmp_path: Path, arguments: tuple[str, ...], what: str):
+    ended = run(*COMMAND, *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("edge6g: ")
+    assert ended.err.count("\n") == 1
+    assert what in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGE6G_PROFILE_DIR", str(tmp_path / "file" / "profiles"))
+    ended = run(*COMMAND)
+    assert ended.status == 2
+    assert str(tmp_path / "file") in ended.err
