@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -18,15 +19,16 @@ from edge6g_env.profiler.layer import Cache, Head, Heads, Layer
 from edge6g_env.profiler.plan import Point
 from edge6g_env.profiler.products import activation_dtype
 
-ROTATED_BYTES = 192e6  # judgement: more than the last cache of a desktop or laptop
+ROTATED_BYTES = (
+    1e9  # judgement: far more than any last cache, and than the first levels of the translation of addresses reach
+)
 CACHE_BYTES = 64e6  # of keys and values that take turns
 
 Call = Callable[[int], object]
 
 
 def time_calls(call: Call, budget_s: float) -> float:
-    """Wall time in s of `call(1)`, `call(2)`, ... until `budget_s` is over: the lower quartile, which is near the median of a quiet
-    machine and free of what other programs add on a busy one.
+    """Wall time in s of `call(1)`, `call(2)`, ... until `budget_s` is over: the median.
 
     `call(0)` warms up and does not count; one that takes longer than all of the budget is the only one, and does.
     """
@@ -42,7 +44,7 @@ def time_calls(call: Call, budget_s: float) -> float:
             call(len(times) + 1)
             before, now = now, time.perf_counter()
             times.append(now - before)
-    return sorted(times)[len(times) // 4]
+    return statistics.median(times)
 
 
 class Bench:

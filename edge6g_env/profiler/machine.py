@@ -15,16 +15,12 @@ import torch
 from edge6g_env.profiler.bench import time_calls
 from edge6g_env.profiler.products import activation_dtype, make_product
 
-PROBE = (
-    512,
-    1024,
-    1024,
-)  # rows, inputs, outputs of the product that stands for a peak: in the cache, large enough to be fast
+# Rows, inputs, outputs of the product that stands for a peak: in the cache, large enough to be fast.
+PROBE = (512, 1024, 1024)
 READ_BYTES = 256 * 2**20
 DISK_BYTES = 128 * 2**20
-UNKNOWN_DISK_GBS = (
-    1.0  # judgement: where what was written cannot be taken out of the page cache; a SATA SSD reads 0.5, an NVMe 2 to 7
-)
+# Judgement: where what was written cannot be taken out of the page cache; a SATA SSD reads 0.5, an NVMe 2 to 7.
+UNKNOWN_DISK_GBS = 1.0
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 

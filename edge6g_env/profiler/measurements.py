@@ -7,11 +7,12 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 
 from edge6g_env._jit import cache_root
 
 PASSES, MOST_PASSES = 3, 6
-CONFIRMED = 0.03  # judgement: the two quietest passes agree to this share
+CONFIRMED = 0.03  # judgement: the middle pass lies as near to the quietest one
 _SOURCES = ("bench.py", "layer.py", "products.py")  # edited code measures something else
 
 
@@ -23,7 +24,7 @@ def _file(key: Sequence[object]) -> Path:
 
 
 class Measurements:
-    """Times of points by name, several passes each: the time is that of the quietest pass."""
+    """Times of points by name, several passes each: the time is that of the middle pass."""
 
     def __init__(self, key: Sequence[object], *, fresh: bool = False) -> None:
         """key: all that the times depend on. fresh: forget what is there. Raises OSError if the cache cannot be written."""
@@ -63,17 +64,14 @@ class Measurements:
         return self._passes[name][0] if self._passes[name] else None
 
     def time_s(self, name: str) -> float | None:
-        """Time of the quietest pass, None if the point was not timed."""
-        return min(self._passes[name], default=None)
+        """Time of the middle pass (of an even number the quieter one), None if the point was not timed."""
+        return median_low(self._passes[name]) if self._passes[name] else None
 
     def is_known(self, name: str, passes: int) -> bool:
-        """Whether a point needs no pass beyond `passes`: past the first three only if its two quietest disagree."""
-        found = sorted(self._passes[name])
-        if len(found) > passes:
-            return True
-        return passes >= PASSES and found[1] <= (1.0 + CONFIRMED) * found[0]
+        """Whether a point needs no pass beyond `passes`: past the first three only if they disagree."""
+        return self.passes(name) > passes or (passes >= PASSES and self.spread(name) <= CONFIRMED)
 
     def spread(self, name: str) -> float:
         """How far the middle pass lies above the quietest one, as a share of it."""
-        ordered = sorted(self._passes[name])
-        return ordered[len(ordered) // 2] / ordered[0] - 1.0 if ordered else 0.0
+        times = self._passes[name]
+        return median_low(times) / min(times) - 1.0 if times else 0.0

@@ -119,8 +119,7 @@ class Session:
             with bar.progress:
                 self._measure_machine(bar)
                 for spec in self.specs:
-                    for precision in self.precisions:
-                        self._measure_model(spec, precision, bar)
+                    self._measure_model(spec, bar)
                 bar.note("")
         except KeyboardInterrupt:
             self._console.print(f"{self.timed} timings are kept: the same command goes on from there")
@@ -137,14 +136,15 @@ class Session:
         while self._probes.passes(name) < PASSES:
             self._probes.add(name, measure())
 
-    def _measure_model(self, spec: ModelSpec, precision: str, bar: _Bar) -> None:
-        """Passes over the points of a model at a precision, so that no disturbance meets all timings of one; more where they disagree."""
-        bench, before = Bench(spec, precision), self.timed
+    def _measure_model(self, spec: ModelSpec, bar: _Bar) -> None:
+        """Passes over all points of a model, so that no disturbance meets all timings of one; more where they disagree."""
+        benches, before = {precision: Bench(spec, precision) for precision in self.precisions}, self.timed
         for turn in range(MOST_PASSES):
-            for kind in plan.points_of(spec):
-                self._pass(spec, precision, kind, turn, bench, bar)
-        if not self._console.is_terminal:
-            self._console.print(f"{spec.name} {precision}: {self.timed - before} timings made")
+            for precision, bench in benches.items():
+                for kind in plan.points_of(spec):
+                    self._pass(spec, precision, kind, turn, bench, bar)
+            if not self._console.is_terminal and turn < PASSES:
+                self._console.print(f"{spec.name}: pass {turn + 1} of {PASSES}, {self.timed - before} timings made")
 
     def _pass(self, spec: ModelSpec, precision: str, kind: plan.Kind, turn: int, bench: Bench, bar: _Bar) -> None:
         points, times = self._sections[spec.name, label_of(kind, precision)]

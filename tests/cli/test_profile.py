@@ -32,7 +32,7 @@ def test_it_shows_errors_speeds_and_how_to_use_the_profile(run, tmp_path: Path):
     assert set(rows) == {"fp32", "int8"}
     assert all(row.count("/") == 5 for row in rows.values())
     assert 'nodes.devices = ["my-laptop"], actions.precision = ["fp32", "int8"]' in ended.out
-    assert "tiny-shape fp32: " in ended.err
+    assert "tiny-shape: pass 3 of 3" in ended.err
     assert hosts.names() == ("my-laptop",)
 
 
