@@ -6,11 +6,14 @@ A folder named by the hash of all sources that are compiled makes that impossibl
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +21,14 @@ import numba
 import numpy
 from numba.core import config
 
+from edge6g_env._inner import InnerCompiler
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent
 _COMPILED_FOLDERS = ("kernel", "radio", "costs")
 _KEPT_VERSIONS = 3
+_called: set[str] = set()  # functions that `compiling` has seen in this process
 
 
 def cache_root() -> Path:
@@ -35,7 +41,8 @@ def cache_root() -> Path:
 
 def _source_hash() -> str:
     digest = hashlib.sha256(f"{numba.__version__} {numpy.__version__}".encode())
-    digest.update(Path(__file__).read_bytes())
+    for name in ("_jit.py", "_inner.py"):
+        digest.update((_PACKAGE / name).read_bytes())
     for folder in _COMPILED_FOLDERS:
         for path in sorted((_PACKAGE / folder).rglob("*.py")):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode())
@@ -75,12 +82,38 @@ def njit(function: F) -> F:
 def njit_inner(function: F) -> F:
     """The same for what only compiled code calls; it may not allocate.
 
-    Without a Python wrapper and without reference counts, which are half of a compile, and not cached on its own: it is in the
-    cached code of its callers (190 MB a version otherwise, for nothing).
+    Without a Python wrapper and without reference counts, which are half of a compile, and without machine code of its own (see
+    _inner.py); not cached on its own: it is in the cached code of its callers (190 MB a version otherwise, for nothing).
     """
-    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
+    own_compiler: dict[str, Any] = {} if InnerCompiler is None else {"pipeline_class": InnerCompiler}
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **own_compiler)
 
 
 def is_cached(name: str) -> bool:
-    """Whether compiled code of the function `name` is in the cache already (for the message before a long compile)."""
-    return any(JIT_CACHE_DIR.rglob(f"*.{name}-*.nbi"))
+    """Whether compiled code of the function `module.function` is in the cache already."""
+    return any(JIT_CACHE_DIR.rglob(f"{name}-*.nbi"))
+
+
+@contextmanager
+def compiling(name: str) -> Iterator[None]:
+    """Around a call of `module.function`: when it is the first of a process and compiles, say so, and have no garbage collected.
+
+    A compile makes millions of objects that live until its end; looking through them again and again is a fifth of its time.
+    """
+    if name in _called or config.DISABLE_JIT:
+        yield
+        return
+    _called.add(name)
+    compiles = not is_cached(name)
+    if compiles:
+        print(
+            "edge6g: compiling the simulator, once for this version (about a minute) ...", file=sys.stderr, flush=True
+        )
+    collects = gc.isenabled()
+    if compiles:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -22,7 +21,6 @@ from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
 _CONNECTIONS = ("_handle", "_pool", "_episode", "_node")  # made by _connect; they point into the arrays of one BatchEnv
-_announced = False
 
 
 class Counters(NamedTuple):
@@ -145,9 +143,8 @@ class BatchEnv:
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """Start the episode (seed, number) that stands in world.episode in the worlds with chosen[b] == 1."""
-        _announce_compile()
         self.world.episode["chosen"][...] = chosen
-        with np.errstate(over="ignore"):
+        with _jit.compiling("step.run"), np.errstate(over="ignore"):
             kernel.run(self._handle, 0, self.num_worlds, True, False)
         self._started = True
 
@@ -288,19 +285,6 @@ class BatchEnv:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
-
-
-def _announce_compile() -> None:
-    global _announced
-    if _announced:
-        return
-    _announced = True
-    if not _jit.is_cached("run"):
-        print(
-            "edge6g: compiling the simulator, once for this version (one to two minutes) ...",
-            file=sys.stderr,
-            flush=True,
-        )
 
 
 def batch_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 64, **options: Any) -> BatchEnv:
