@@ -46,6 +46,7 @@ lint: $(STAMP)
 bench: $(STAMP)
 	@$(PY) benchmarks/compile.py
 	@$(PY) benchmarks/kernel.py
+	@$(PY) benchmarks/replay.py
 	@$(PY) benchmarks/slots.py
 
 published: $(STAMP)

@@ -1,7 +1,8 @@
 """Errors of the cost model on every shared measurement, and of a device known from its data sheet alone.
 
 `held out` derives the defaults again without the device: its own measurements play no part in them. For the cloud boards this is
-the mean of the default of COSTS 3.3b and the layers of the other board; the other defaults use no layers of the cards shown.
+the mean of the default of COSTS 3.3b and the layers of the other board; the other defaults use no layers of the cards shown. For prefill
+attention it is the default of the two other measured cards; decode attention of a card without measurements is the A100's.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.costs import efficiency, parts, profiles, tables
+from edge6g_env.costs.efficiency import PrefillAttention
 from edge6g_env.costs.fit import device_name, mean_error_percent
 from edge6g_env.costs.records import Row
 
+PHASES = ("decode", "prefill")
 CLOUD = ("a100-80g", "h100-80g")
 HEADER = f"{'device':20} {'model':16} {'tp':>3} {'fitted':>8} {'sheet':>8} {'held out':>9}"
 
@@ -78,6 +81,50 @@ def product_lines() -> Iterator[str]:
             yield f"{name:20} {'product ' + precision:16} {'':3} {errors[0]:8.1f} {errors[1]:8.1f}"
 
 
+def attention_files() -> dict[str, list[Row]]:
+    """Rows of each shared file of attention times by device; a100__attention.csv is of an older kernel (COSTS 3.2)."""
+    names = {file.name for file in profiles.measured_files()} - {"a100__attention.csv"}
+    tables_read = (list(tables.read_rows(f"measured/{name}")) for name in sorted(names))
+    return {
+        device_name(rows[0]): rows for rows in tables_read if "attn_ms" in rows[0] and rows[0].get("phase") in PHASES
+    }
+
+
+def without(name: str) -> PrefillAttention:
+    """The default of prefill attention derived again from the other measured cards."""
+    known = {n: f.prefill_attention["fp16"] for n, f in profiles.fits().items() if n != name and f.prefill_attention}
+    sheet = costs.device(name)
+    ramps = [fit.n0 / costs.device(n).fp16_tflops for n, fit in known.items()]
+    alike = [fit.ec for n, fit in known.items() if costs.device(n).halves_fp16 == sheet.halves_fp16]
+    ec = float(np.mean(alike or [fit.ec for fit in known.values()]))
+    return PrefillAttention(ec, float(np.exp(np.mean(np.log(ramps)))) * sheet.fp16_tflops, efficiency.PREFILL_O_S)
+
+
+def attention_lines() -> Iterator[str]:
+    """A line for each device and phase with measured attention."""
+    for name, rows in attention_files().items():
+        sheet = replace(costs.device(name), name="unseen")
+        blind = replace(sheet, fit=costs.DeviceFit(prefill_attention={"fp16": without(name)}))
+        for phase, specs in zip(PHASES, ((name, sheet), (name, sheet, blind)), strict=True):
+            own = [row for row in rows if row["phase"] == phase]
+            measured = np.array([float(row["attn_ms"]) for row in own])
+            errors = (mean_error_percent(attention_ms(own, spec), measured) for spec in specs)
+            yield f"{name:20} {phase + ' attention':16} {'':3}" + "".join(f" {error:8.1f}" for error in errors)
+
+
+def attention_ms(rows: list[Row], device: str | costs.DeviceSpec) -> np.ndarray:
+    """Predicted time of each row's attention, ms."""
+    found = []
+    for row in rows:
+        batch, new, prior, heads, kv_heads, head_dim = (
+            int(row[c]) for c in ("batch", "new_tokens", "kv_prior", "q_heads", "kv_heads", "head_dim")
+        )
+        shape = {"heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "ffn": 1, "vocab": 1}
+        spec = costs.ModelSpec("attention", layers=1, hidden=heads * head_dim, **shape)
+        found.append(1e3 * float(costs.attention_time_s(spec, device, new, prior, batch)))
+    return np.array(found)
+
+
 def expert_lines() -> Iterator[str]:
     """A line for each measured shape and routing of experts, errors in three ranges of tokens."""
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
@@ -106,7 +153,7 @@ def main() -> None:
             if tp == "1":
                 whole[name].append(errors)
             print(f"{name:20} {own[0]['model']:16} {tp:>3} {errors[0]:8.1f} {errors[1]:8.1f} {errors[2]:9.1f}")
-    print(*product_lines(), sep="\n")
+    print(*product_lines(), "", *attention_lines(), sep="\n")
     print(f"\n{'routed experts':45}{'1-4':>4} {'8-16':>8} {'32-4096':>9}  tokens", *expert_lines(), "", sep="\n")
     for name, errors_of_files in whole.items():
         first, second, third = np.mean(errors_of_files, axis=0)

@@ -135,4 +135,16 @@ SHARED_MEMORY_PREFILL = PrefillAttention(ec=SHARED_MEMORY_EC, n0=119.0, o_s=0.0)
 
 # COSTS 3.2: the A100's attention, for every GPU without an attention file.
 DEFAULT_DECODE_ATTENTION = DecodeAttention(eb=0.73, o_s=19e-6, p=1.0)
-DEFAULT_PREFILL_ATTENTION = PrefillAttention(ec=0.59, n0=745.0, o_s=9e-6)
+
+# Prefill attention of GPUs without an attention file. With few new tokens a kernel takes the time of one walk over the context, which
+# clock and pipeline set and not the peak: n0 grows with it. A100, RTX 4090 and Arc B60 have 2.39, 1.24 and 1.21 tokens of n0 a
+# TFLOP/s (times their clocks 3.4, 3.1, 2.9): the geometric mean. ec: the mean of A100 and Arc B60; on display cards, whose halved
+# fp16 leaves the units alone to wait for, that of the RTX 4090. o: the A100's and the 4090's, which agree.
+PREFILL_EC, HALVED_PREFILL_EC, PREFILL_O_S = 0.575, 0.83, 9e-6
+RAMP_TOKENS_PER_TFLOPS = 1.53
+
+
+def default_prefill_attention(peak_flops: float, halved: bool) -> PrefillAttention:
+    """Of a GPU without an attention file; peak_flops: fp16 with fp32 sums; halved: at half the rate of the units."""
+    ec = HALVED_PREFILL_EC if halved else PREFILL_EC
+    return PrefillAttention(ec, RAMP_TOKENS_PER_TFLOPS * 1e-12 * peak_flops, PREFILL_O_S)

@@ -170,9 +170,11 @@ def attention_rows(
         base = kind if spec.is_profiled else "fp16"
         decode = decode or eff.DecodeAttention(layer_roofline(spec, fit, base).eb, 0.0, 1.0)
         prefill = prefill or eff.SHARED_MEMORY_PREFILL
-    decode, prefill = decode or eff.DEFAULT_DECODE_ATTENTION, prefill or eff.DEFAULT_PREFILL_ATTENTION
+    peak_flops_s = attention_peak_flops(spec)
+    decode = decode or eff.DEFAULT_DECODE_ATTENTION
+    prefill = prefill or eff.default_prefill_attention(peak_flops_s, spec.halves_fp16)
     token_s = 4.0 * shapes.kv_bytes_over_fp16(kv) * kv_heads * head_dim / (bandwidth(spec) * decode.eb)
-    pair_s = 4.0 * heads * head_dim / (attention_peak_flops(spec) * prefill.ec)
+    pair_s = 4.0 * heads * head_dim / (peak_flops_s * prefill.ec)
     rows = np.array([token_s, decode.o_s, decode.p]), np.array([pair_s, prefill.n0, prefill.o_s])
     return *rows, pair_s * prefill.n1
 

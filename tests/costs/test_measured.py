@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import cost_errors
 from edge6g_env import costs
-from edge6g_env.costs import efficiency
+from edge6g_env.costs import efficiency, profiles
 
 # COSTS 3.3b: mean error in percent of a fit of this form on the shared rows.
 GEMM_ERRORS = {
@@ -165,6 +165,26 @@ def test_attention(table, column, error_percent, device, phase, bound):
         arguments = (float(row[name]) for name in ("new_tokens", "kv_prior", "batch"))
         predicted.append(float(costs.attention_time_s(shape, device, *arguments)))
     assert error_percent(np.array(predicted), column(rows, "attn_ms") * 1e-3) <= bound
+
+
+@pytest.mark.parametrize(("device", "bound"), [("a100-80g", 15), ("arc-b60", 30), ("rtx-4090", 60)])
+def test_prefill_attention_of_a_card_without_measurements(device, bound):
+    """Bounds are judgement: the default is derived from the two other measured cards; with the A100's ramp it is 28 and 161 % off."""
+    rows = [row for row in cost_errors.attention_files()[device] if row["phase"] == "prefill"]
+    fit = costs.DeviceFit(prefill_attention={"fp16": cost_errors.without(device)})
+    blind = replace(costs.device(device), name="unseen", fit=fit)
+    measured = np.array([float(row["attn_ms"]) for row in rows])
+    assert cost_errors.mean_error_percent(cost_errors.attention_ms(rows, blind), measured) <= bound
+
+
+def test_the_default_of_prefill_attention_is_the_mean_of_the_measured_cards():
+    known = {name: fit.prefill_attention["fp16"] for name, fit in profiles.fits().items() if fit.prefill_attention}
+    ramps = [one.n0 / costs.device(name).fp16_tflops for name, one in known.items()]
+    assert len(known) == 3
+    assert np.exp(np.mean(np.log(ramps))) == pytest.approx(efficiency.RAMP_TOKENS_PER_TFLOPS, rel=0.01)
+    ec = [known[name].ec for name in ("a100-80g", "arc-b60")]
+    assert np.mean(ec) == pytest.approx(efficiency.PREFILL_EC, rel=0.01)
+    assert known["rtx-4090"].ec == pytest.approx(efficiency.HALVED_PREFILL_EC, rel=0.01)
 
 
 @pytest.mark.parametrize("device", ["a100-80g", "h100-80g", "l40s", "rtx-4090"])
