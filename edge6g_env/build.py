@@ -14,7 +14,8 @@ import numpy as np
 from edge6g_env import costs, radio
 from edge6g_env.fault_parts import fault_parts, planned_outages
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Link, Scenario, Service, Ues
+from edge6g_env.scenario import Scenario
+from edge6g_env.scenario_tables import Link, Service, Ues
 from edge6g_env.spaces import CANDIDATE_FEATURES, action_layers, action_table, limits_array, observation_features
 
 _QUEUE_PLACES = 64

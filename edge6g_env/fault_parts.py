@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Outage, Scenario, ScenarioError
+from edge6g_env.scenario import Scenario, ScenarioError
+from edge6g_env.scenario_tables import Outage
 
 
 def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.ndarray:
