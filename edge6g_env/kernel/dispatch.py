@@ -166,7 +166,7 @@ def act(w, b, i, c, now_s):
     if why != DONE or w.action[c].route == HOLD:
         return
     job = w.job[b, j]
-    job.action, job.decided_slot, job.decided_s = c, w.episode[b].slot, now_s
+    job.action, job.decided_slot = c, w.episode[b].slot
     _pop_head(w, b, i)
     if w.action[c].route == REJECT:
         end_job(w, b, j, REJECTED, now_s)
