@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
@@ -19,7 +19,8 @@ import typer
 
 if TYPE_CHECKING:
     from agents.policy import Policy
-    from edge6g_env.scenario import Faults, Scenario
+    from edge6g_env.scenario import Scenario
+    from edge6g_env.scenario_tables import Faults
     from edge6g_env.spaces import Layout
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train")
@@ -112,21 +113,10 @@ def compare(
     """Play policies on the same unseen seeds: table, CSV, JSON, chart, report and TensorBoard."""
     with _user_errors():
         loaded = _load(scenario, settings)
-        from rich.console import Console
+        from eval.compare import compare as run
+        from eval.compare import show
 
-        from eval import compare as comparison
-
-        summary = comparison.compare(
-            loaded,
-            _words(policies),
-            seeds,
-            out,
-            seed=seed,
-            overwrite=overwrite,
-            load_checkpoint=_load_checkpoint,
-            command=_command(),
-        )
-        comparison.show(summary, out, Console())
+        _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite)
 
 
 @app.command()
@@ -142,21 +132,10 @@ def usage(
     """Which decisions a policy takes, and the reward lost when a column of them is frozen to its best constant."""
     with _user_errors():
         loaded = _load(scenario, settings)
-        from rich.console import Console
+        from eval.usage import show
+        from eval.usage import usage as run
 
-        from eval import usage as decisions
-
-        result = decisions.usage(
-            loaded,
-            policy,
-            seeds,
-            out,
-            seed=seed,
-            overwrite=overwrite,
-            load_checkpoint=_load_checkpoint,
-            command=_command(),
-        )
-        decisions.show(result, out, Console())
+        _play(run, show, loaded, policy, seeds, out=out, seed=seed, overwrite=overwrite)
 
 
 @app.command()
@@ -273,6 +252,14 @@ def _load(scenario: str, settings: list[str] | None) -> Scenario:
     from edge6g_env.scenario import load_scenario
 
     return load_scenario(scenario, **dict(_setting(text) for text in settings or []))
+
+
+def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, out: Path, **options: Any) -> None:
+    """Play policies by a command of `eval`, and show what came out."""
+    from rich.console import Console
+
+    result = run(*arguments, out, **options, load_checkpoint=_load_checkpoint, command=_command())
+    show(result, out, Console())
 
 
 def _words(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from agents.policy import make_rule, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel import step as kernel
 from edge6g_env.kernel.handle import handle_of
-from edge6g_env.kernel.world import STATE_FIELDS
+from edge6g_env.kernel.world import STATE_ARRAYS
 from edge6g_env.parallel import parallel_env
 from edge6g_env.scenario import load_scenario
 
@@ -188,7 +188,7 @@ def _median_s(reset: Callable[[], object], step: Callable, rows: list, warm: int
 def world_bytes(scenario: str, observe: str) -> float:
     """Bytes of the arrays that each world has of its own."""
     env = BatchEnv(scenario, 4, observe=observe)
-    return sum(getattr(env.world, name).nbytes for name in STATE_FIELDS) / 4
+    return sum(getattr(env.world, name).nbytes for name in STATE_ARRAYS) / 4
 
 
 if __name__ == "__main__":

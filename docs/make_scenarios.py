@@ -31,7 +31,8 @@ from edge6g_env.batch import BatchEnv
 from edge6g_env.build import neighbours_of, node_positions_m, read_trace
 from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
 from edge6g_env.kernel.world import FAULT_KINDS
-from edge6g_env.scenario import Faults, Scenario, StreetGridUes, load_scenario, scenarios
+from edge6g_env.scenario import Scenario, load_scenario, scenarios
+from edge6g_env.scenario_tables import Faults, StreetGridUes
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward

@@ -12,6 +12,7 @@ import numpy as np
 
 from edge6g_env import _jit
 from edge6g_env.build import make_world
+from edge6g_env.kernel import fields
 from edge6g_env.kernel import step as kernel
 from edge6g_env.kernel import world as k
 from edge6g_env.kernel.checks import VIOLATIONS
@@ -227,11 +228,11 @@ class BatchEnv:
         return obs
 
     def outcomes(self) -> np.ndarray:
-        """Jobs that ended in the last step: rows of kernel.world.OUTCOME_FIELDS, world by world."""
+        """Jobs that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
         w = self.world
         counts = self._episode["n_outcomes"]
         if not counts.any():
-            return np.zeros(0, k.OUTCOME_DTYPE)
+            return np.zeros(0, fields.OUTCOME_DTYPE)
         return np.concatenate([np.asarray(w.outcome[b, : counts[b]]) for b in np.flatnonzero(counts)])
 
     def counters(self) -> Counters:
@@ -258,7 +259,7 @@ class BatchEnv:
 
     def save_state(self) -> dict[str, np.ndarray]:
         """An exact copy of all worlds: a dict of arrays that np.savez takes without pickling."""
-        state = {name: np.array(getattr(self.world, name)) for name in k.STATE_FIELDS}
+        state = {name: np.array(getattr(self.world, name)) for name in k.STATE_ARRAYS}
         state["started"] = np.array(self._started)
         state["fingerprint"] = np.array(self.scenario.fingerprint)
         return state
@@ -267,11 +268,11 @@ class BatchEnv:
         """Put the worlds back to a saved state; ValueError, and nothing changed, if it is of another scenario or batch size."""
         if str(state.get("fingerprint")) != self.scenario.fingerprint:
             raise ValueError("the saved state does not fit: it is not of this scenario with these settings")
-        for name in (*k.STATE_FIELDS, "started"):
+        for name in (*k.STATE_ARRAYS, "started"):
             mine = np.array(self._started) if name == "started" else getattr(self.world, name)
             if name not in state or state[name].shape != mine.shape or state[name].dtype != mine.dtype:
                 raise ValueError(f"the saved state does not fit: {name} differs in shape or type")
-        for name in k.STATE_FIELDS:
+        for name in k.STATE_ARRAYS:
             getattr(self.world, name)[...] = state[name]
         self._started = bool(state["started"])
 

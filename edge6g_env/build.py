@@ -13,12 +13,22 @@ import numpy as np
 
 from edge6g_env import costs, radio
 from edge6g_env.fault_parts import fault_parts, planned_outages
+from edge6g_env.kernel import fields
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Link, Scenario, Service, Ues
-from edge6g_env.spaces import CANDIDATE_FEATURES, action_layers, action_table, limits_array, observation_features
+from edge6g_env.radio.fading import MAX_TAPS
+from edge6g_env.scenario import Scenario
+from edge6g_env.scenario_tables import Link, Service, Ues
+from edge6g_env.spaces import (
+    CANDIDATE_FEATURES,
+    action_layers,
+    action_table,
+    job_features,
+    limits_array,
+    neighbour_features,
+    observation_features,
+)
 
 _QUEUE_PLACES = 64
-_MAX_TAPS = 8
 
 
 def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: bool) -> k.World:
@@ -34,7 +44,7 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
         "setup": _setup(scenario, devices, debug),
         "band": _bands(scenario),
         "service": services,
-        "action": _columns(k.ACTION_DTYPE, route=table[:, 0], precision=table[:, 3]),
+        "action": _columns(fields.ACTION_DTYPE, route=table[:, 0], precision=table[:, 3]),
         "device": _devices(scenario, devices, tables),
         "model": _models(scenario, tables, variants),
         "action_layers": action_layers(scenario, table, tables.layers.tolist()),
@@ -65,7 +75,7 @@ def _devices(scenario: Scenario, names: list[str], tables: costs.CostTables) -> 
     """A node's accelerator costs its seconds; a UE's device is the user's own, and the cloud is paid by the token."""
     paid = [costs.accelerator_price_usd_per_s(name) if name in scenario.nodes.devices else 0.0 for name in names]
     return _columns(
-        k.DEVICE_DTYPE,
+        fields.DEVICE_DTYPE,
         iteration_overhead_s=tables.overhead_s[:, 0],
         sequence_overhead_s=tables.overhead_s[:, 1],
         idle_w=tables.power_w[:, 0],
@@ -85,7 +95,7 @@ def _models(scenario: Scenario, tables: costs.CostTables, variants: Sequence[tup
         for weights, precision in variants
     ]
     return _columns(
-        k.MODEL_DTYPE,
+        fields.MODEL_DTYPE,
         layers=tables.layers,
         layer_bytes=tables.layer_bytes,
         embedding_bytes=tables.embedding_bytes,
@@ -104,7 +114,7 @@ def _fill(row: Any, values: dict[str, Any]) -> None:
 
 
 def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
-    setup = np.zeros(1, k.SETUP_DTYPE)
+    setup = np.zeros(1, fields.SETUP_DTYPE)
     time, ues, cloud = scenario.time, scenario.ues, scenario.cloud
     width_m, height_m = scenario.area_m
     _fill(
@@ -118,6 +128,8 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
             "drain_s": time.drain_s,
             "report_period_s": time.report_period_s,
             "n_precisions": len(scenario.actions.precision),
+            "n_job_features": len(job_features(scenario)),
+            "n_neighbour_features": len(neighbour_features(scenario, 1)),
             "debug": debug,
             "width_m": width_m,
             "height_m": height_m,
@@ -190,7 +202,7 @@ def _radio_setup(scenario: Scenario) -> dict[str, Any]:
 
 def _bands(scenario: Scenario) -> np.recarray:
     offsets = scenario.radio.cell_offset_db or [0.0] * len(scenario.radio.presets)
-    bands = np.zeros(len(offsets), k.BAND_DTYPE)
+    bands = np.zeros(len(offsets), fields.BAND_DTYPE)
     for row, name, offset_db in zip(bands, scenario.radio.presets, offsets, strict=True):
         _fill(row, _band(scenario, radio.preset(name), offset_db))
     return bands.view(np.recarray)
@@ -278,7 +290,7 @@ def _adapter(scenario: Scenario, service: Service) -> dict[str, float]:
 def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     parts = [_lengths(service) for service in scenario.service]
     first = np.cumsum([0, *(len(part) for part in parts)]).tolist()
-    services = np.zeros(len(scenario.service), k.SERVICE_DTYPE)
+    services = np.zeros(len(scenario.service), fields.SERVICE_DTYPE)
     for row, service, rows, start in zip(services, scenario.service, parts, first, strict=False):
         price = costs.token_price_usd(service.model)
         _fill(
@@ -316,26 +328,26 @@ def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict
     places = min(_QUEUE_PLACES, j)
     d, f = len(observation_features(scenario)), len(CANDIDATE_FEATURES)
     return {
-        "episode": _records((b,), k.EPISODE_DTYPE),
-        "counters": _records((b,), k.COUNTER_DTYPE),
-        "node": _records((b, n), k.NODE_DTYPE),
-        "variant": _records((b, n, v), k.VARIANT_DTYPE),
-        "adapter": _records((b, n, len(_adapted(scenario))), k.ADAPTER_DTYPE),
-        "link": _records((b, n, peers), k.LINK_DTYPE),
-        "seen": _records((b, n, peers, v), k.SEEN_DTYPE),
-        "ue": _records((b, u), k.UE_DTYPE),
-        "cell": _records((b, u + 1, cells), k.CELL_DTYPE),
-        "tap": np.zeros((b, u, 4, _MAX_TAPS)),
-        "replay": _records((b, len(scenario.service)), k.REPLAY_DTYPE),
-        "job": _records((b, j), k.JOB_DTYPE),
+        "episode": _records((b,), fields.EPISODE_DTYPE),
+        "counters": _records((b,), fields.COUNTER_DTYPE),
+        "node": _records((b, n), fields.NODE_DTYPE),
+        "variant": _records((b, n, v), fields.VARIANT_DTYPE),
+        "adapter": _records((b, n, len(_adapted(scenario))), fields.ADAPTER_DTYPE),
+        "link": _records((b, n, peers), fields.LINK_DTYPE),
+        "seen": _records((b, n, peers, v), fields.SEEN_DTYPE),
+        "ue": _records((b, u), fields.UE_DTYPE),
+        "cell": _records((b, u + 1, cells), fields.CELL_DTYPE),
+        "tap": np.zeros((b, u, 4, MAX_TAPS)),
+        "replay": _records((b, len(scenario.service)), fields.REPLAY_DTYPE),
+        "job": _records((b, j), fields.JOB_DTYPE),
         "rows": np.zeros((b, 3, j), np.int64),
         "places": np.zeros((b, n, 2, places), np.int64),
-        "outcome": _records((b, 3 * j), k.OUTCOME_DTYPE),
+        "outcome": _records((b, 3 * j), fields.OUTCOME_DTYPE),
         "observation": np.zeros((2, b, n, d), np.float32),
         "action_mask": np.zeros((2, b, n, c), np.int8),
         "candidates": np.zeros((2, b, n, c if candidates else 0, f), np.float32),
-        "place": _records((b,), k.PLACE_DTYPE),
-        "forecast": _records((b,), k.FORECAST_DTYPE),
+        "place": _records((b,), fields.PLACE_DTYPE),
+        "forecast": _records((b,), fields.FORECAST_DTYPE),
         "actions": np.zeros((b, n), np.int64),
         "result": np.zeros((b, n, 1 + len(k.REWARD_TERMS) + len(k.COST_NAMES))),
     }

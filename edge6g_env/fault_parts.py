@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge6g_env.kernel import fields
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Outage, Scenario, ScenarioError
+from edge6g_env.scenario import Scenario, ScenarioError
+from edge6g_env.scenario_tables import Outage
 
 
 def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.ndarray:
@@ -24,7 +26,7 @@ def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.ndarray:
         mtbf_s, mttr_s = faults.mean_times_s(k.FAULT_KINDS[kind])
         if mtbf_s > 0.0 or any(_is_meant(outage, kind, node, peer) for outage in faults.outage):
             rows.append((kind, node, peer, owner, mtbf_s, mttr_s))
-    parts = np.zeros(len(rows), k.FAULT_DTYPE)
+    parts = np.zeros(len(rows), fields.FAULT_DTYPE)
     for part, row in zip(parts, rows, strict=True):
         part["kind"], part["node"], part["peer"], part["owner"], part["mtbf_s"], part["mttr_s"] = row
     return parts
@@ -55,7 +57,7 @@ def planned_outages(scenario: Scenario, parts: np.ndarray) -> np.recarray:
         for p, part in enumerate(parts):
             if _is_meant(outage, int(part["kind"]), int(part["node"]), int(part["peer"])):
                 changes += [(outage.start_s, p, 1), (outage.end_s, p, -1)]
-    rows = np.zeros(len(changes), k.OUTAGE_DTYPE)
+    rows = np.zeros(len(changes), fields.OUTAGE_DTYPE)
     for row, change in zip(rows, sorted(changes, key=lambda change: (change[0], -change[2])), strict=True):
         row["at_s"], row["part"], row["change"] = change
     return rows.view(np.recarray)

@@ -123,7 +123,7 @@ class Edge6gVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         return self.batch.state()
 
     def outcomes(self) -> np.ndarray:
-        """Jobs that ended in the last step: rows of kernel.world.OUTCOME_FIELDS, world by world."""
+        """Jobs that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
         return self.batch.outcomes()
 
     def counters(self) -> Counters:

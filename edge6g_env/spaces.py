@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from gymnasium import spaces
@@ -67,9 +68,9 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
 )
 
 
-def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
-    """Entries of one agent's observation, in the order in which kernel/observe.py writes them."""
-    job = [
+def job_features(scenario: Scenario) -> list[Feature]:
+    """Entries about the job at the head of the queue, its UE and channel."""
+    return [
         _flag("job/waiting"),
         _time("job/age_s", 120.0),
         Feature("job/prompt_tokens", "token", 0.0, 131_072.0, "log"),
@@ -87,7 +88,11 @@ def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
         Feature("job/done_tokens", "token", 0.0, 131_072.0, "log"),
         _count("job/retries", 100.0, "1"),
     ]
-    node = [
+
+
+def _node_features(scenario: Scenario) -> list[Feature]:
+    """Entries about the agent's own node."""
+    return [
         _count("node/queue_jobs", 1e3),
         _count("node/inbox_jobs", 1e3),
         _count("node/sequences", 1e3),
@@ -105,25 +110,32 @@ def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
         _flag("node/up"),
         *(Feature(f"node/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
     ]
-    neighbours = []
-    for n in range(1, scenario.neighbours + 1):
-        peer = f"neighbour_{n}"
-        neighbours += [
-            _flag(f"{peer}/exists"),
-            _time(f"{peer}/report_age_s", 60.0),
-            _count(f"{peer}/queue_jobs", 1e3),
-            _count(f"{peer}/inbox_jobs", 1e3),
-            _count(f"{peer}/sequences", 1e3),
-            _time(f"{peer}/backlog_s", 120.0),
-            _time(f"{peer}/cycle_s", 10.0),
-            Feature(f"{peer}/prefill_share", "1", 0.0, 1.0),
-            Feature(f"{peer}/free_share", "1", -1.0, 1.0),
-            _count(f"{peer}/sent_since", 1e3),
-            _flag(f"{peer}/link_up"),
-            _flag(f"{peer}/up"),
-            *(Feature(f"{peer}/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
-        ]
-    return tuple(job + node + neighbours)
+
+
+def neighbour_features(scenario: Scenario, n: int) -> list[Feature]:
+    """Entries about neighbour n, counted from 1."""
+    peer = f"neighbour_{n}"
+    return [
+        _flag(f"{peer}/exists"),
+        _time(f"{peer}/report_age_s", 60.0),
+        _count(f"{peer}/queue_jobs", 1e3),
+        _count(f"{peer}/inbox_jobs", 1e3),
+        _count(f"{peer}/sequences", 1e3),
+        _time(f"{peer}/backlog_s", 120.0),
+        _time(f"{peer}/cycle_s", 10.0),
+        Feature(f"{peer}/prefill_share", "1", 0.0, 1.0),
+        Feature(f"{peer}/free_share", "1", -1.0, 1.0),
+        _count(f"{peer}/sent_since", 1e3),
+        _flag(f"{peer}/link_up"),
+        _flag(f"{peer}/up"),
+        *(Feature(f"{peer}/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
+    ]
+
+
+def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
+    """Entries of one agent's observation, in the order in which kernel/observe.py writes them."""
+    neighbours = [neighbour_features(scenario, n) for n in range(1, scenario.neighbours + 1)]
+    return (*job_features(scenario), *_node_features(scenario), *chain.from_iterable(neighbours))
 
 
 WORLD_FEATURES: tuple[Feature, ...] = (

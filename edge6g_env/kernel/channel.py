@@ -157,14 +157,14 @@ def _pace_blockage(w, b, u, cell, d_m, now_s):
 
 
 @njit_inner
-def _fresh_cell(w, b, u, cell, metre):
+def _fresh_cell(w, b, u, cell, link_steps):
     """Stationary state of the link from UE u to the cell's node."""
     key, owner = w.episode[b].key, link_address(u, cell.node)
-    cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * metre + 1)
-    cell.z_los = normal(key, FOR_LOS, owner, 2 * metre + 1)
-    cell.z_k = normal(key, FOR_K, owner, 2 * metre + 1)
+    cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * link_steps + 1)
+    cell.z_los = normal(key, FOR_LOS, owner, 2 * link_steps + 1)
+    cell.z_k = normal(key, FOR_K, owner, 2 * link_steps + 1)
     cell.los, cell.blocked, cell.to_blocked_per_s = 0, 0, 0.0
-    cell.blockages = metre << 16  # a link that comes back has other blockages
+    cell.blockages = link_steps << 16  # a link that comes back has other blockages
     cell.filtered_dbm = NOT_MEASURED_DBM
 
 
@@ -190,7 +190,7 @@ def _find_nearest(w, b, u):
 
 
 @njit_inner
-def _choose_candidates(w, b, u, metre):
+def _choose_candidates(w, b, u, link_steps):
     """The nearest nodes become candidate cells; links that stay keep their state."""
     n_cells, spare = w.cell.shape[2], w.ue.shape[1]
     _find_nearest(w, b, u)
@@ -205,7 +205,7 @@ def _choose_candidates(w, b, u, metre):
             w.cell[b, spare, m] = w.cell[b, u, kept]
             w.cell[b, spare, m].distance_m = distance_m
         else:
-            _fresh_cell(w, b, u, near, metre)
+            _fresh_cell(w, b, u, near, link_steps)
     for m in range(n_cells):
         w.cell[b, u, m] = w.cell[b, spare, m]
         if w.cell[b, u, m].node == w.ue[b, u].node:
@@ -222,14 +222,14 @@ def _mixed(z, keep, normal_number):
 
 
 @njit_inner
-def _step_metre(w, b, u, metre):
+def _step_links(w, b, u, link_steps):
     """One step of every link (TR 38.901 7.6.3.1, Gudmundson 1991); shadowing by the distance of its present LOS state."""
     setup, key = w.setup[0], w.episode[b].key
     for m in range(w.cell.shape[2]):
         cell = w.cell[b, u, m]
         owner = link_address(u, cell.node)
-        z_shadow, z_k = normal_pair(key, FOR_SHADOW, owner, 2 * metre)
-        z_los = normal(key, FOR_LOS, owner, 2 * metre)
+        z_shadow, z_k = normal_pair(key, FOR_SHADOW, owner, 2 * link_steps)
+        z_los = normal(key, FOR_LOS, owner, 2 * link_steps)
         shadow_keep = setup.shadow_keep_los if cell.los == 1 else setup.shadow_keep_nlos
         cell.z_shadow = _mixed(cell.z_shadow, shadow_keep, z_shadow)
         cell.z_los = _mixed(cell.z_los, setup.los_keep, z_los)
@@ -260,16 +260,16 @@ def draw_links(w, b, u):
 
 
 @njit_inner
-def follow(w, b, u, metre, now_s):
-    """Bring the links of UE u to the given metre of its way."""
+def follow(w, b, u, link_steps, now_s):
+    """Bring the links of UE u to where its way is link_steps steps long."""
     ue = w.ue[b, u]
-    while ue.metre < metre:
-        ue.metre += 1
-        _step_metre(w, b, u, ue.metre)
+    while ue.link_steps < link_steps:
+        ue.link_steps += 1
+        _step_links(w, b, u, ue.link_steps)
         if (
-            ue.metre % max(1, int(_CANDIDATES_EVERY_M / w.setup[0].link_step_m)) == 0
+            ue.link_steps % max(1, int(_CANDIDATES_EVERY_M / w.setup[0].link_step_m)) == 0
             and w.cell.shape[2] < w.node.shape[1]
         ):
-            _choose_candidates(w, b, u, ue.metre)
+            _choose_candidates(w, b, u, ue.link_steps)
     for m in range(w.cell.shape[2]):
         _refresh_loss(w, b, u, m, now_s)

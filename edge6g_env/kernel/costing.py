@@ -5,6 +5,8 @@ from __future__ import annotations
 from edge6g_env import costs
 from edge6g_env._jit import njit_inner
 
+TOKEN_BYTES = 4.0  # a token id
+
 
 @njit_inner
 def linear_s(w, device, v, layers, tokens):
@@ -93,7 +95,7 @@ def weight_bytes(w, v, low, high):
 
 @njit_inner
 def prompt_bytes(w, job, v, tokens, raw):
-    """Bytes of a prompt that cross a cut: while raw, token ids of 4 B and the service's picture or sound, else boundary activations."""
+    """Bytes of a prompt that cross a cut: while raw, token ids and the service's picture or sound, else boundary activations."""
     if raw:
-        return 4.0 * tokens + w.service[job.service].payload_bytes
+        return TOKEN_BYTES * tokens + w.service[job.service].payload_bytes
     return tokens * w.model[v].boundary_bytes

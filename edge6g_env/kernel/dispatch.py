@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing, path
+from edge6g_env.kernel import costing, memory, setup_pass
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.world import (
     ACTIVE,
@@ -46,7 +46,7 @@ def expected_output(w, job):
     """Tokens that a job is expected to generate: its service's mean, after a fault less what its UE has, but a block at least."""
     mean = w.service[job.service].mean_output_tokens
     if job.done_tokens > 0.0:
-        return max(mean - job.done_tokens, path.KV_BLOCK_TOKENS)
+        return max(mean - job.done_tokens, memory.KV_BLOCK_TOKENS)
     return mean
 
 
@@ -149,7 +149,7 @@ def _send(w, b, i, j, c, now_s):
     job.kv_tokens = expected_tokens(w, job)
     w.rows[b, ACTIVE, episode.n_active] = j
     episode.n_active += 1
-    path.begin_setup(w, b, j, now_s, False)
+    setup_pass.begin_setup(w, b, j, now_s, False)
 
 
 @njit_inner
@@ -166,7 +166,7 @@ def act(w, b, i, c, now_s):
     if why != DONE or w.action[c].route == HOLD:
         return
     job = w.job[b, j]
-    job.action, job.decided_slot, job.decided_s = c, w.episode[b].slot, now_s
+    job.action, job.decided_slot = c, w.episode[b].slot
     _pop_head(w, b, i)
     if w.action[c].route == REJECT:
         end_job(w, b, j, REJECTED, now_s)

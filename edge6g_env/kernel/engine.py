@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing, loading, memory, path
+from edge6g_env.kernel import costing, loading, memory, setup_pass, way
 from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, DECODE, INBOX, LINK, UPLINK
 
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
@@ -59,7 +59,7 @@ def count_work(w, b, t0):
             w.node[b, w.ue[b, job.ue].node].n_senders += 1
             w.ue[b, job.ue].sending_s = t0
         elif job.stage == LINK and job.stage_s < t0:
-            if path.to_cloud(w, job):
+            if way.to_cloud(w, job):
                 w.node[b, job.ingress].n_backhaul += 1
             else:
                 w.link[b, job.ingress, job.link].n_transfers += 1
@@ -190,7 +190,7 @@ def _complete_chunk(w, b, i):
     memory.drop_from_inbox(w, b, i, j)
     job.clock_s = node.chunk_end_s
     job.duty_0, job.duty_1 = 1.0, 1.0
-    path.after_part(w, b, j)
+    setup_pass.after_part(w, b, j)
 
 
 @njit_inner
@@ -268,7 +268,7 @@ def run_cloud(w, b, t1):
         job = w.job[b, w.rows[b, AT_CLOUD, started]]
         if job.clock_s >= t1:
             break
-        path.start_in_cloud(w, b, job, max(job.clock_s, episode.cloud_free_s))
+        setup_pass.start_in_cloud(w, b, job, max(job.clock_s, episode.cloud_free_s))
         started += 1
     if started > 0:
         for place in range(started, episode.n_cloud_wait):

@@ -11,9 +11,9 @@ from edge6g_env import radio
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel
 from edge6g_env.kernel.rng import FOR_FADING, normal_pair
+from edge6g_env.radio.fading import MAX_TAPS
 
 _RE, _IM, _NOW, _BEFORE = range(4)  # rows of World.tap
-_MAX_TAPS = 8
 NO_STEP = -2  # of a UE without taps: a first use at the very start needs the step before, -1
 _LEAST_SPEED_M_S = 0.28  # 1 km/h: people and leaves move around a UE that stands still; judgement
 
@@ -53,7 +53,7 @@ def _advance_to(w, b, u, step):
         r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * setup.fading_period_s)
     tap, owner = w.tap[b, u], channel.link_address(u, ue.node)
     for n in range(band.n_taps):
-        n_re, n_im = normal_pair(key, FOR_FADING, owner, (step + 1) * _MAX_TAPS + n)
+        n_re, n_im = normal_pair(key, FOR_FADING, owner, (step + 1) * MAX_TAPS + n)
         tap[_RE, n], tap[_IM, n] = radio.fading_step(tap[_RE, n], tap[_IM, n], r, n_re, n_im)
     ue.fading_step = step
     _set_powers(w, b, u, band)

@@ -11,6 +11,7 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.world import INBOX
 
+KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
 _PRELOAD_SHARE = 0.5  # of a node's memory; judgement
 
 

@@ -254,7 +254,7 @@ def place_ue(w, b, u):
     ue, model = w.ue[b, u], w.setup[0].mobility
     ue.to_x_m, ue.to_y_m = _street_place(w, b, u) if model == STREET_GRID else _waypoint(w, b, u, 0)
     ue.x_m, ue.y_m = ue.to_x_m, ue.to_y_m
-    ue.walked_m, ue.leg_m, ue.metre, ue.legs, ue.periods, ue.leave_s = 0.0, 0.0, 0, 0, 0, 0.0
+    ue.walked_m, ue.leg_m, ue.link_steps, ue.legs, ue.periods, ue.leave_s = 0.0, 0.0, 0, 0, 0, 0.0
     if model == GAUSS_MARKOV:
         _draw_mean_velocity(w, b, u)
     _next_leg(w, b, u)
@@ -285,6 +285,6 @@ def move_ues(w, b, now_s):
         if ue.speed_m_s == 0.0 and now_s < ue.leave_s:
             continue  # it rests where it was
         speed_m_s = ue.speed_m_s
-        metre = _walk(w, b, u, now_s)
-        if metre != ue.metre or ue.speed_m_s != speed_m_s:  # beams lag by the speed
-            channel.follow(w, b, u, metre, now_s)
+        link_steps = _walk(w, b, u, now_s)
+        if link_steps != ue.link_steps or ue.speed_m_s != speed_m_s:  # beams lag by the speed
+            channel.follow(w, b, u, link_steps, now_s)

@@ -1,6 +1,6 @@
 """Observations, masks, candidates and the reports between neighbours. What happens in a world does not depend on it.
 
-The order of the entries is that of spaces.OBSERVATION_FEATURES and spaces.CANDIDATE_FEATURES; a test holds them together.
+The order of the entries is that of spaces.observation_features and spaces.CANDIDATE_FEATURES; a test holds them together.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ from edge6g_env.kernel.world import DISPATCH, DONE
 def _put(row, at, value):
     row[at] = value
     return at + 1
+
+
+@njit_inner
+def _put_nothing(row, at, count):
+    for f in range(at, at + count):
+        row[f] = 0.0
+    return at + count
 
 
 @njit_inner
@@ -56,11 +63,9 @@ def _read_report(w, b, i, k):
 @njit_inner
 def _put_job(w, b, i, row, at):
     """The job at the head of the queue, its UE and channel; zeros without one."""
-    node, n_services = w.node[b, i], w.service.shape[0]
+    node = w.node[b, i]
     if node.n_queue == 0:
-        for f in range(at, at + 17 + n_services):
-            row[f] = 0.0
-        return at + 17 + n_services
+        return _put_nothing(row, at, w.setup[0].n_job_features)
     job = w.job[b, w.places[b, i, DISPATCH, 0]]
     service, ue = w.service[job.service], w.ue[b, job.ue]
     at = _put(row, at, 1.0)
@@ -72,7 +77,7 @@ def _put_job(w, b, i, row, at):
     at = _put(row, at, service.privacy == 0)
     at = _put(row, at, service.privacy == 1)
     at = _put(row, at, service.privacy == 2)
-    for s in range(n_services):
+    for s in range(w.service.shape[0]):
         at = _put(row, at, job.service == s)
     at = _put(row, at, ue.seen_uplink_db)
     at = _put(row, at, ue.seen_downlink_db)
@@ -130,9 +135,7 @@ def _put_node(w, b, i, row, at):
 def _put_neighbour(w, b, i, k, row, at):
     link, precisions = w.link[b, i, k], w.setup[0].n_precisions
     if link.peer < 0:
-        for f in range(at, at + 12 + precisions):
-            row[f] = 0.0
-        return at + 12 + precisions
+        return _put_nothing(row, at, w.setup[0].n_neighbour_features)
     at = _put(row, at, 1.0)
     at = _put(row, at, w.episode[b].now_s - link.report_s)
     at = _put(row, at, link.seen_queue)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import air, costing, dispatch, loading, path
+from edge6g_env.kernel import air, costing, dispatch, generation, loading, setup_pass, way
 from edge6g_env.kernel.ledger import timeliness
 from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
 
@@ -125,9 +125,9 @@ def _add_device_part(w, b, job, v, layer_1, output):
     setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
     prompt, jobs = job.setup_tokens, ue.device_jobs + 1
     with_head = layer_1 == w.model[v].layers
-    load_s = path.device_load_s(w, ue, v, layer_1)
+    load_s = setup_pass.device_load_s(w, ue, v, layer_1)
     compute_s = costing.whole_prompt_s(w, setup.ue_device, v, layer_1, prompt, with_head)
-    step_s = path.device_token_s(w, v, layer_1, prompt + 0.5 * output, 1)
+    step_s = generation.device_token_s(w, v, layer_1, prompt + 0.5 * output, 1)
     forecast.load_s += load_s
     forecast.time_s += load_s + compute_s * jobs
     forecast.token_s += step_s * jobs
@@ -142,15 +142,15 @@ def _add_air(w, b, job, v, raw, output):
     band = w.band[w.node[b, ue.node].band]
     senders = w.node[b, job.ingress].n_senders if ue.node == job.ingress else 0  # another cell's are not known
     up = max(_MIN_RATE_BIT_S, air.expected_uplink_bit_s(w, b, job.ue, senders + 1))
-    back_s = band.downlink_access_s + 8.0 * path.TOKEN_BYTES / max(
+    back_s = band.downlink_access_s + 8.0 * costing.TOKEN_BYTES / max(
         _MIN_RATE_BIT_S, air.expected_downlink_bit_s(w, b, job.ue)
     )
-    hop_s = path.hop_s(w, b, job)
+    hop_s = way.hop_s(w, b, job)
     sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, raw)
     send_s = 8.0 * sent_bytes / up
     forecast.upload_s = band.uplink_access_s + send_s + hop_s
     forecast.time_s += forecast.upload_s + back_s + hop_s
-    forecast.air_bytes += sent_bytes + path.TOKEN_BYTES * output
+    forecast.air_bytes += sent_bytes + costing.TOKEN_BYTES * output
     forecast.energy_j += setup.ue_tx_power_w * send_s
     if not raw:
         token_s = 8.0 * w.model[v].boundary_bytes / up
@@ -170,7 +170,7 @@ def _add_link(w, b, job, v, layer_2, in_cloud, output):
     if layer_2 > 0:
         forecast.token_s += 2.0 * delay_s + 8.0 * w.model[v].boundary_bytes / rate
         sent_bytes += output * w.model[v].boundary_bytes
-    return sent_bytes + path.TOKEN_BYTES * output
+    return sent_bytes + costing.TOKEN_BYTES * output
 
 
 @njit_inner
@@ -181,14 +181,14 @@ def _add_cloud_part(w, b, i, job, v, layer_2, output, sent_bytes):
     share, device = layers / w.model[v].layers, setup.cloud_device
     wait_s = w.node[b, i].cloud_seen_wait_s
     compute_s = costing.whole_prompt_s(w, device, v, layers, prompt, True)
-    step_s = path.cloud_decode_s(w, v, share, prompt + 0.5 * output)
+    step_s = generation.cloud_decode_s(w, v, share, prompt + 0.5 * output)
     forecast.wait_s += wait_s
     forecast.time_s += wait_s + compute_s
     forecast.token_s += step_s
     forecast.backhaul_bytes += sent_bytes
     forecast.price_usd += share * (prompt * service.usd_per_input_token + output * service.usd_per_output_token)
     forecast.price_usd += sent_bytes * setup.usd_per_backhaul_byte
-    forecast.price_usd += path.TOKEN_BYTES * output * setup.usd_per_egress_byte
+    forecast.price_usd += costing.TOKEN_BYTES * output * setup.usd_per_egress_byte
     forecast.energy_j += compute_s * costing.prefill_power_w(w, device)
     forecast.energy_j += output * step_s / setup.cloud_batch * costing.decode_power_w(w, device)
     forecast.sequences, forecast.cycle_s = 0.0, step_s

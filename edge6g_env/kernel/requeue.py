@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import way
 from edge6g_env.kernel.ledger import end_job, release
 from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, QUEUED, RETURN
 
@@ -17,7 +18,6 @@ from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, QUEUED, RETURN
 def lose(w, b, job, part, at_s):
     """Take from the job all that it holds. part: 0 lost at the ingress, which knows at once; 1 lost at the target, known there after
     the mean delay of the link."""
-    setup = w.setup[0]
     release(w, b, job.row, at_s)
     if job.stage == DECODE and job.clock_s > at_s:
         job.done_tokens -= 1.0  # counted ahead, at the end of a setup pass that does not end
@@ -25,13 +25,13 @@ def lose(w, b, job, part, at_s):
         job.first_token_s = -1.0
     job.part, job.stage, job.stage_s, job.clock_s = part, RETURN, at_s, at_s
     if part == 1:
-        job.clock_s += setup.backhaul_delay_s if job.target == w.node.shape[1] else setup.xn_delay_s
+        job.clock_s += way.link_delay_s(w, job)
 
 
 @njit_inner
 def _hear(w, b, job):
     """A job that comes back tells its ingress that the target is down."""
-    if job.target == w.node.shape[1]:
+    if way.to_cloud(w, job):
         w.node[b, job.ingress].cloud_seen_up = 0
     else:
         w.link[b, job.ingress, job.link].seen_up = 0

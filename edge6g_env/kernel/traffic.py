@@ -90,7 +90,7 @@ def _arrive(w, b, u, s, row, arrival_s):
     job.variant = w.service[s].model * w.setup[0].n_precisions
     job.layer_1, job.layer_2, job.part, job.admitted, job.crossings, job.retries = 0, 0, 0, 0, 0, 0
     job.users_0, job.users_1, job.on_device, job.in_cloud, job.raw_left = 0, 0, 0, 0, 0
-    job.arrival_s, job.clock_s, job.decided_s = arrival_s, arrival_s, -1.0
+    job.arrival_s, job.clock_s = arrival_s, arrival_s
     job.prompt_tokens, job.output_tokens = w.trace[row, 1], w.trace[row, 2]
     job.setup_tokens, job.done_tokens, job.prefilled = job.prompt_tokens, 0.0, 0.0
     job.left_s, job.left_bytes, job.kv_tokens, job.kv_0_bytes, job.kv_1_bytes = 0.0, 0.0, 0.0, 0.0, 0.0

@@ -17,7 +17,7 @@ from edge6g_env.radio.path_loss import SPEED_OF_LIGHT_M_S
 
 _TAP_DECAY = 1.931  # exp(-1.931 fd t) meets Clarke's J0(2 pi fd t) where that is 0.7, at t = 0.179 / fd
 _GAP = 1.6  # G, 2 dB: gap to Shannon inside the averaging over taps
-MAX_TAPS = 8
+MAX_TAPS = 8  # of a cell's band; judgement
 
 
 @njit

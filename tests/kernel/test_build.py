@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import edge6g_env
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import fields
 
 TWENTY_SLOTS = """
 import sys
@@ -91,19 +91,19 @@ def test_an_edit_of_any_compiled_source_is_another_cache(python, tmp_path, edite
 
 
 def test_every_field_has_unit_and_meaning_and_its_record_is_aligned():
-    for name, rows in k.ENTITIES.items():
+    for name, rows in fields.ENTITIES.items():
         names = [row[0] for row in rows]
         assert len(set(names)) == len(names), name
         assert all(unit and meaning for _, _, unit, meaning in rows), name
-        assert k.record(rows).isalignedstruct
+        assert fields.record(rows).isalignedstruct
 
 
 def test_every_entity_is_an_array_of_the_world():
     world = edge6g_env.batch_env("tiny", 1).world
-    for name, rows in k.ENTITIES.items():
-        assert getattr(world, name).dtype == k.record(rows), name
+    for name, rows in fields.ENTITIES.items():
+        assert getattr(world, name).dtype == fields.record(rows), name
     recarrays = {name for name in world._fields if getattr(world, name).dtype.names}
-    assert recarrays == set(k.ENTITIES)
+    assert recarrays == set(fields.ENTITIES)
 
 
 def test_two_bands_are_given_out_as_a_chessboard():

@@ -22,7 +22,7 @@ def walk(make_air):
     records = []
     for _ in range(61):
         now = {name: air.links[name].copy() for name in NAMES}
-        records.append({"metre": air.world.ue["metre"].copy(), "distance_m": air.distances_m(), **now})
+        records.append({"link_steps": air.world.ue["link_steps"].copy(), "distance_m": air.distances_m(), **now})
         air.step()
     return air, records
 
@@ -31,7 +31,7 @@ def lagged(records, name, lag_m):
     """Pairs of a link's number at the first record and lag_m metres on."""
     first, start, end = records[0], [], []
     for record in records[1:]:
-        there = record["metre"] == first["metre"] + lag_m
+        there = record["link_steps"] == first["link_steps"] + lag_m
         start.append(first[name][there].ravel())
         end.append(record[name][there].ravel())
     return np.concatenate(start), np.concatenate(end)
@@ -53,7 +53,7 @@ def test_shadowing_decorrelates_over_the_distance_of_its_los_state(walk, los, co
     _, records = walk
     start, end = [], []
     for before, after in pairwise(records):
-        here = (after["metre"] == before["metre"] + 1)[..., None] & (before["los"] == los)
+        here = (after["link_steps"] == before["link_steps"] + 1)[..., None] & (before["los"] == los)
         start.append(before["z_shadow"][here])
         end.append(after["z_shadow"][here])
     start, end = np.concatenate(start), np.concatenate(end)
@@ -66,9 +66,9 @@ def test_the_law_of_the_way_does_not_depend_on_the_step(make_air, step_m):
     """20 m on, links correlate as after 20 steps of a metre, whether they were renewed 40, 10 or 4 times meanwhile."""
     air = make_air(6, **{**make_air.STRIDE, "radio.link_step_m": step_m, "ues.per_node": 256}).reset(8)
     air.step(20)
-    steps, before = air.world.ue["metre"].copy(), air.links[["z_los", "z_k"]].copy()
+    steps, before = air.world.ue["link_steps"].copy(), air.links[["z_los", "z_k"]].copy()
     air.step(20)
-    whole = air.world.ue["metre"] == steps + round(20.0 / step_m)
+    whole = air.world.ue["link_steps"] == steps + round(20.0 / step_m)
     assert whole.mean() > 0.8
     for name, corr_m in (("z_los", 50.0), ("z_k", 15.0)):
         start, end = before[name][whole].ravel(), air.links[name][whole].ravel()
@@ -231,12 +231,12 @@ def test_candidate_cells_are_the_nearest_and_links_that_stay_keep_their_state(ma
     world, exchanged, kept = air.world, 0, 0
     x, y = world.node["x_m"][0], world.node["y_m"][0]
     for _ in range(120):
-        before, metre, served = air.links[0].copy(), world.ue["metre"][0].copy(), world.ue["node"][0].copy()
+        before, steps, served = air.links[0].copy(), world.ue["link_steps"][0].copy(), world.ue["node"][0].copy()
         air.step()
         cell, ue = air.links[0], world.ue[0]
         assert np.array_equal(np.take_along_axis(cell["node"], ue["serving"][:, None], 1)[:, 0], ue["node"])
         assert [len(set(row)) for row in cell["node"].tolist()] == [4] * len(cell)
-        chosen = (ue["metre"] % 20 == 0) & (ue["metre"] == metre + 1)
+        chosen = (ue["link_steps"] % 20 == 0) & (ue["link_steps"] == steps + 1)
         d_m = np.hypot(ue["x_m"][:, None] - x, ue["y_m"][:, None] - y)
         nearest = np.argsort(d_m, axis=1, kind="stable")[:, :4]
         for u in np.flatnonzero(chosen):

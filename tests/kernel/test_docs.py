@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import edge6g_env
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel.fields import ENTITIES
+from edge6g_env.kernel.world import World
 
 DOCS = Path(__file__).parents[2] / "docs"
 KERNEL = Path(edge6g_env.__file__).parent / "kernel"
@@ -22,10 +23,10 @@ def test_the_state_page_is_generated():
 
 def test_the_state_page_has_every_field():
     page = (DOCS / "state.md").read_text(encoding="utf-8")
-    for name, rows in k.ENTITIES.items():
+    for name, rows in ENTITIES.items():
         section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
         assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == [row[0] for row in rows]
-    assert set(re.findall(r"^\| `(\w+)` \|", page.split("\n## ")[0], flags=re.MULTILINE)) == set(k.World._fields)
+    assert set(re.findall(r"^\| `(\w+)` \|", page.split("\n## ")[0], flags=re.MULTILINE)) == set(World._fields)
 
 
 @pytest.mark.parametrize("page", ["kernel.md"])

@@ -36,8 +36,9 @@ def test_the_delay_of_a_message_is_lognormal_about_its_median(make_service, tabl
         job = batch.world.job
         for b, j in zip(*np.nonzero(job["stage"] == stage), strict=True):
             row = job[b, j]
+            decided_s = row["decided_slot"] * batch.scenario.time.slot_s
             tried_again = row["admitted"] < 0  # the inbox was full
-            seen.setdefault((int(b), int(row["number"])), np.nan if tried_again else row["stage_s"] - row["decided_s"])
+            seen.setdefault((int(b), int(row["number"])), np.nan if tried_again else row["stage_s"] - decided_s)
     delays = np.array(list(seen.values()))
     delays = delays[~np.isnan(delays)]
     assert len(delays) > 300

@@ -105,7 +105,7 @@ def test_paths_depend_on_seed_world_and_ue_alone(model):
             for _ in range(slots):
                 hold(batch)
         coarse, fine, long = (batch.world.ue for batch in batches)
-        for name in ("x_m", "y_m", "metre", "legs", "speed_m_s"):
+        for name in ("x_m", "y_m", "link_steps", "legs", "speed_m_s"):
             assert np.array_equal(coarse[name], fine[name]), name
         for name in ("x_m", "y_m"):  # 2 x 0.05 s and 5 x 0.02 s may differ in the last bit
             assert long[name] == pytest.approx(coarse[name], abs=1e-9)
@@ -157,8 +157,8 @@ def test_a_leg_is_straight_at_its_speed_and_the_metre_counter_is_the_way():
         # a corner is cut by a chord, so the way over corners is only bounded from below
         way_m += step_m
         turned = ue["legs"] > legs
-        assert (ue["metre"] >= np.floor(way_m - 1e-6)).all()
-        assert (ue["metre"] <= way_m + 0.3 * ue["legs"] + 1e-6).all()
+        assert (ue["link_steps"] >= np.floor(way_m - 1e-6)).all()
+        assert (ue["link_steps"] <= way_m + 0.3 * ue["legs"] + 1e-6).all()
         checked += turned.sum()
         legs, x, y = ue["legs"].copy(), ue["x_m"].copy(), ue["y_m"].copy()
     assert checked > 0
@@ -191,8 +191,8 @@ def test_metres_are_counted_when_a_slot_has_many():
             unfolded = np.mod(place_m + v_m_s * slot * 0.05, 2.0 * side_m)
             assert ue[name] == pytest.approx(side_m - np.abs(side_m - unfolded), abs=1e-6)
         way_m = np.hypot(*velocity) * slot * 0.05
-        assert (ue["metre"] >= np.floor(way_m - 1e-6)).all()
-        assert (ue["metre"] <= np.floor(way_m + 1e-6)).all()
+        assert (ue["link_steps"] >= np.floor(way_m - 1e-6)).all()
+        assert (ue["link_steps"] <= np.floor(way_m + 1e-6)).all()
 
 
 def test_legs_of_random_waypoints_have_the_mean_distance_of_two_points_in_a_square():
@@ -367,7 +367,7 @@ def test_a_stationary_ue_never_moves_and_nothing_of_it_is_nan():
     batch = batch_env("tiny", 2, **MODELS["stationary"])
     batch.reset(11)
     ue = batch.world.ue
-    names = ("x_m", "y_m", "speed_m_s", "walked_m", "metre", "node", "handover_s", "indoor_m")
+    names = ("x_m", "y_m", "speed_m_s", "walked_m", "link_steps", "node", "handover_s", "indoor_m")
     first = {name: ue[name].copy() for name in names}
     for _ in range(500):
         hold(batch)
@@ -382,7 +382,7 @@ def test_paths_arrivals_and_lengths_do_not_depend_on_the_slot():
     coarse.reset(6), fine.reset(6)
     for slot in range(200):
         hold(coarse), hold(fine), hold(fine)
-        for name in ("x_m", "y_m", "metre", "legs", "speed_m_s"):
+        for name in ("x_m", "y_m", "link_steps", "legs", "speed_m_s"):
             assert np.array_equal(coarse.world.ue[name], fine.world.ue[name]), (slot, name)
     # every job still waits: nobody decided
     for b in range(2):

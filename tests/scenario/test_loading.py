@@ -6,7 +6,8 @@ import pytest
 
 import edge6g_env
 from edge6g_env import load_scenario
-from edge6g_env.scenario import Radio, Scenario
+from edge6g_env.scenario import Scenario
+from edge6g_env.scenario_tables import Radio
 
 
 def leaves(data, prefix=""):
@@ -120,6 +121,11 @@ def test_every_key_of_the_file_is_required_but_for_those_with_a_default(text_of,
         ),
         ('"jetson-agx-orin-64g"]', '"jetson-agx-orin-65g"]', "did you mean jetson-agx-orin-64g?"),
         ('model = "llama-3.1-8b"', 'model = "llama-3.1-9b"', "did you mean llama-3.1-8b?"),
+        (
+            'trace = "azure_conv_2023"',
+            'trace = "azure_conv_2023"\nlora_rank = 8\nlora_targets = "q,downn"',
+            "service[0].lora_targets: targets = 'downn' is not in the table; did you mean down?",
+        ),
         ('trace = "azure_conv_2023"', 'trace = "azure_conv_2024"', "did you mean azure_conv_2023?"),
         ('presets = ["fr1_3g5_micro"]', 'presets = ["fr1_3g5_mikro"]', "did you mean fr1_3g5_micro?"),
         ('environment = "UMi-StreetCanyon"', 'environment = "UMi-Street"', "did you mean UMi-StreetCanyon?"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from edge6g_env.kernel.world import CUT, FINISHED, OUTCOME_DTYPE, REJECTED
+from edge6g_env.kernel.fields import OUTCOME_DTYPE
+from edge6g_env.kernel.world import CUT, FINISHED, REJECTED
 from train.decisions import Decisions
 
 TOP, ENTRIES, FEATURES = 3, 2, 4

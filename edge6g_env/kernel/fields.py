@@ -1,0 +1,64 @@
+"""The record of each entity: aligned dtypes made of the tables in shared_fields.py and world_fields.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge6g_env.kernel import shared_fields, world_fields
+
+Rows = tuple[tuple[str, str, str, str], ...]
+
+
+def record(rows: Rows) -> np.dtype:
+    """Aligned dtype of a table of fields."""
+    return np.dtype([(name, kind) for name, kind, _, _ in rows], align=True)
+
+
+SETUP_DTYPE = record(shared_fields.SETUP_FIELDS)
+BAND_DTYPE = record(shared_fields.BAND_FIELDS)
+SERVICE_DTYPE = record(shared_fields.SERVICE_FIELDS)
+ACTION_DTYPE = record(shared_fields.ACTION_FIELDS)
+DEVICE_DTYPE = record(shared_fields.DEVICE_FIELDS)
+MODEL_DTYPE = record(shared_fields.MODEL_FIELDS)
+OUTAGE_DTYPE = record(shared_fields.OUTAGE_FIELDS)
+
+EPISODE_DTYPE = record(world_fields.EPISODE_FIELDS)
+COUNTER_DTYPE = record(world_fields.COUNTER_FIELDS)
+NODE_DTYPE = record(world_fields.NODE_FIELDS)
+VARIANT_DTYPE = record(world_fields.VARIANT_FIELDS)
+ADAPTER_DTYPE = record(world_fields.ADAPTER_FIELDS)
+LINK_DTYPE = record(world_fields.LINK_FIELDS)
+SEEN_DTYPE = record(world_fields.SEEN_FIELDS)
+UE_DTYPE = record(world_fields.UE_FIELDS)
+CELL_DTYPE = record(world_fields.CELL_FIELDS)
+REPLAY_DTYPE = record(world_fields.REPLAY_FIELDS)
+FAULT_DTYPE = record(world_fields.FAULT_FIELDS)
+JOB_DTYPE = record(world_fields.JOB_FIELDS)
+OUTCOME_DTYPE = record(world_fields.OUTCOME_FIELDS)
+PLACE_DTYPE = record(world_fields.PLACE_FIELDS)
+FORECAST_DTYPE = record(world_fields.FORECAST_FIELDS)
+
+ENTITIES: dict[str, Rows] = {
+    "setup": shared_fields.SETUP_FIELDS,
+    "band": shared_fields.BAND_FIELDS,
+    "episode": world_fields.EPISODE_FIELDS,
+    "node": world_fields.NODE_FIELDS,
+    "variant": world_fields.VARIANT_FIELDS,
+    "adapter": world_fields.ADAPTER_FIELDS,
+    "link": world_fields.LINK_FIELDS,
+    "seen": world_fields.SEEN_FIELDS,
+    "ue": world_fields.UE_FIELDS,
+    "cell": world_fields.CELL_FIELDS,
+    "service": shared_fields.SERVICE_FIELDS,
+    "outage": shared_fields.OUTAGE_FIELDS,
+    "fault": world_fields.FAULT_FIELDS,
+    "replay": world_fields.REPLAY_FIELDS,
+    "job": world_fields.JOB_FIELDS,
+    "outcome": world_fields.OUTCOME_FIELDS,
+    "counters": world_fields.COUNTER_FIELDS,
+    "device": shared_fields.DEVICE_FIELDS,
+    "model": shared_fields.MODEL_FIELDS,
+    "action": shared_fields.ACTION_FIELDS,
+    "place": world_fields.PLACE_FIELDS,
+    "forecast": world_fields.FORECAST_FIELDS,
+}
