@@ -119,8 +119,8 @@ def attention_ms(rows: list[Row], device: str | costs.DeviceSpec) -> np.ndarray:
         batch, new, prior, heads, kv_heads, head_dim = (
             int(row[c]) for c in ("batch", "new_tokens", "kv_prior", "q_heads", "kv_heads", "head_dim")
         )
-        shape = {"heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "ffn": 1, "vocab": 1}
-        spec = costs.ModelSpec("attention", layers=1, hidden=heads * head_dim, **shape)
+        shape = {"layers": 1, "hidden": heads * head_dim, "ffn": 1, "heads": heads, "vocab": 1}
+        spec = costs.model_of_row({"name": "attention", **shape, "kv_heads": kv_heads, "head_dim": head_dim})
         found.append(1e3 * float(costs.attention_time_s(spec, device, new, prior, batch)))
     return np.array(found)
 
