@@ -84,7 +84,7 @@ def product_lines() -> Iterator[str]:
 def attention_files() -> dict[str, list[Row]]:
     """Rows of each shared file of attention times by device; a100__attention.csv is of an older kernel (COSTS 3.2)."""
     names = {file.name for file in profiles.measured_files()} - {"a100__attention.csv"}
-    tables_read = (list(tables.read_rows(f"measured/{name}")) for name in sorted(names))
+    tables_read: Iterator[list[Row]] = (list(tables.read_rows(f"measured/{name}")) for name in sorted(names))
     return {
         device_name(rows[0]): rows for rows in tables_read if "attn_ms" in rows[0] and rows[0].get("phase") in PHASES
     }
