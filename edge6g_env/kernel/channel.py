@@ -1,6 +1,6 @@
 """The links between a UE and its candidate cells: line of sight, shadowing, K factor, walls, weather, beams, blockage.
 
-What is updated when: the loss of a link as its UE moves, a step of a metre or so at a time; blockage at its own instants, brought up
+What is updated when: the loss of a link as its UE moves, a link step at a time; blockage at its own instants, brought up
 to date when somebody looks. Formulas: edge6g_env.radio, after 3GPP TR 38.901; the rest of the radio is in handover.py, fading.py and
 air.py.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge6g_env import costs
 from edge6g_env._jit import njit_inner
+from edge6g_env.kernel.world import COST_HEAD, COST_HEADER, COST_PREFILL
 
 TOKEN_BYTES = 4.0  # a token id
 
@@ -11,26 +12,26 @@ TOKEN_BYTES = 4.0  # a token id
 @njit_inner
 def linear_s(w, device, v, layers, tokens):
     """Time in s of the linear and element-wise parts of `layers` layers for `tokens` tokens."""
-    return layers * costs.tokens_lookup(w.cost[device, v, 8:], max(tokens, 1.0))
+    return layers * costs.tokens_lookup(w.cost[device, v, COST_HEADER:], max(tokens, 1.0))
 
 
 @njit_inner
 def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_head):
     """One decode iteration in s of `tokens` sequences with `context_tokens` cached tokens in all, over a share of the layers."""
-    layer_s = costs.tokens_lookup(w.cost[device, v, 8:], max(tokens, 1.0))
-    layer_s += costs.attention_decode_s(w.cost[device, v, 0:3], context_tokens)
+    layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], max(tokens, 1.0))
+    layer_s += costs.attention_decode_s(w.cost[device, v, :COST_PREFILL], context_tokens)
     total_s = layer_share * w.model[v].layers * layer_s
     total_s += w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s * tokens
     if with_head:
-        total_s += w.cost[device, v, 6] + w.cost[device, v, 7] * tokens
+        total_s += w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1] * tokens
     return total_s
 
 
 @njit_inner
 def prefill_s(w, device, v, layers, new_tokens, cached_tokens, riding_tokens):
     """Time in s of a prompt chunk through `layers` layers while `riding_tokens` decodes share each layer's pass."""
-    layer_s = costs.tokens_lookup(w.cost[device, v, 8:], new_tokens + riding_tokens)
-    layer_s += costs.attention_prefill_s(w.cost[device, v, 3:6], new_tokens, cached_tokens)
+    layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], new_tokens + riding_tokens)
+    layer_s += costs.attention_prefill_s(w.cost[device, v, COST_PREFILL:COST_HEAD], new_tokens, cached_tokens)
     return layers * layer_s
 
 
@@ -47,7 +48,7 @@ def setup_s(w, device, v, layers, tokens, with_head):
             + w.device[device].sequence_overhead_s
         )
         if with_head:
-            total_s += w.cost[device, v, 6] + w.cost[device, v, 7]
+            total_s += w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1]
         done += chunk
     return total_s
 
@@ -61,7 +62,7 @@ def whole_prompt_s(w, device, v, layers, tokens, with_head):
         + w.device[device].sequence_overhead_s
     )
     if with_head:
-        total_s += w.cost[device, v, 6] + w.cost[device, v, 7]
+        total_s += w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1]
     return total_s
 
 

@@ -11,7 +11,7 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import costing, loading, memory, setup_pass, way
-from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, DECODE, INBOX, LINK, UPLINK
+from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, COST_HEAD, DECODE, INBOX, LINK, UPLINK
 
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
 _PATIENCE_S = 2.0  # who waits longer for room for its weights lets nobody pass, so that the node empties; judgement
@@ -165,10 +165,10 @@ def _form_chunk(w, b, i, j, start_s):
     else:
         added_s += w.device[node.accelerator].iteration_overhead_s
         if high == w.model[v].layers:
-            added_s += w.cost[node.accelerator, v, 6]
+            added_s += w.cost[node.accelerator, v, COST_HEAD]
     added_s += w.device[node.accelerator].sequence_overhead_s
     if high == w.model[v].layers:
-        added_s += w.cost[node.accelerator, v, 7]
+        added_s += w.cost[node.accelerator, v, COST_HEAD + 1]
     node.chunk_job = j
     node.chunk_added_s = max(added_s, 0.0)
     node.chunk_s = node.cycle_s + node.chunk_added_s
