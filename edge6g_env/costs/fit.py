@@ -33,7 +33,7 @@ PROFILED_SHARE, PROFILED_O_S = (1e-3, 4.0), (0.0, 1e-2)
 MIN_ROWS = 4
 NEEDED = (
     f"at least {MIN_ROWS} of a kind are needed: gemm_us at a known precision, layer_ms with tp 1, attn_ms with phase decode or "
-    f"prefill, head_ms, ms with phase decode of {', '.join(sorted(CHAT_SHAPES))}"
+    f"prefill and KV in fp16, ms with phase decode of {', '.join(sorted(CHAT_SHAPES))}"
 )
 MAY_BE_ZERO = ("gated", "kv_prior")
 TIMES = ("gemm_us", "layer_ms", "attn_ms", "head_ms", "ms")  # the column that says what a row measures
@@ -212,21 +212,31 @@ def _fit_chat(spec: DeviceSpec, fit: DeviceFit, rows: Sequence[Row]) -> DeviceFi
     return replace(fit, errors={**fit.errors, "decode step": error})
 
 
-def _by_kind(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows sorted by what they measure; shards of tensor parallelism, mixed batches and other tables are left out."""
+def _by_kind(spec: DeviceSpec, rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows sorted by what they measure; shards of tensor parallelism, mixed batches and other tables are left out.
+
+    With a data sheet bf16 is fp16, as `parts.compute_precision` has it.
+    """
     kinds: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
+        if row.get("precision") == "bf16" and not spec.is_profiled:
+            row = {**row, "precision": "fp16"}
         if "gemm_us" in row:
             kinds[f"gemm {row['precision']}"].append(row)
         elif "layer_ms" in row and ("tp" not in row or _cell(row, "tp") == 1.0):
             kinds[f"layer {row.get('precision', 'fp16')}"].append(row)
-        elif "attn_ms" in row and row["phase"] in ("decode", "prefill"):
+        elif "attn_ms" in row and row["phase"] in ("decode", "prefill") and _has_known_kv(spec, row):
             kinds[attention_kind(str(row["phase"]), row.get("precision", "fp16"))].append(row)
-        elif "head_ms" in row:
+        elif "head_ms" in row and spec.is_profiled:
             kinds[f"head {row['precision']}"].append(row)
         elif "precision" in row and "ms" in row:
             kinds["chat"].append(row)
     return kinds
+
+
+def _has_known_kv(spec: DeviceSpec, row: Row) -> bool:
+    """Whether the keys and values of a row of attention are in a precision whose times are ever asked for."""
+    return spec.is_profiled or row.get("precision", "fp16") == "fp16"
 
 
 def attention_kind(phase: str, precision: str) -> str:
@@ -236,10 +246,10 @@ def attention_kind(phase: str, precision: str) -> str:
 
 def fit_rows(spec: DeviceSpec, rows: Iterable[Row]) -> DeviceFit:
     """Parameters of a device from measured rows alone; kinds with fewer than MIN_ROWS rows are not fitted."""
-    kinds = {kind: group for kind, group in _by_kind(rows).items() if len(group) >= MIN_ROWS}
+    kinds = {kind: group for kind, group in _by_kind(spec, rows).items() if len(group) >= MIN_ROWS}
     gemm, layer, head, residual, errors = {}, {}, {}, {}, {}
     decode, prefill = {}, {}
-    for p in eff.ALL_PRECISIONS:
+    for p in eff.ALL_PRECISIONS if spec.is_profiled else eff.PRECISIONS:
         if p in eff.DEFAULT_GEMM and (group := kinds.get(what := f"gemm {p}")):
             gemm[p], errors[what] = _fit_gemm(spec, p, group)
         if group := kinds.get(what := f"layer {p}"):
@@ -278,7 +288,8 @@ def fit_device(rows: Any, spec: DeviceSpec | None = None) -> DeviceSpec:
     rows: the columns of measured/*.csv (products, layers, attention, whole decode steps, in any mix, more columns do no harm) of
     one device, as mappings, a DataFrame, a structured array or columns by name; numbers may be strings, blank cells are
     left out, shards of tensor parallelism (tp > 1) too. spec: its data sheet, by default the row of devices.csv. What the
-    rows leave out keeps the defaults of COSTS 3.3 and 3.3b. Raises ValueError on rows of several devices, unknown devices,
+    rows leave out keeps the defaults of COSTS 3.3 and 3.3b. With a data sheet bf16 rows count as fp16, fp32 rows are
+    left out, and so is attention with KV in less than 16 bits. Raises ValueError on rows of several devices, unknown devices,
     missing columns, cells that are no positive numbers (`gated` and `kv_prior` may be 0), or fewer than 4 rows of every kind.
     """
     records = records_of(rows)

@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edge6g_env.costs.efficiency import DeviceFit
+from edge6g_env.costs.efficiency import HEADS, DeviceFit
 from edge6g_env.costs.specs import DeviceSpec
 
 FORMAT = 1
@@ -87,14 +88,41 @@ def find(name: object) -> Profile | None:
 def _read(path: Path, _mtime_ns: int, _size: int) -> Profile:
     """The profile in a file; a file that has changed is read anew."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
         device = DeviceSpec(**{**content["device"], "name": path.stem}, fit=DeviceFit.from_dict(content["fit"]))
-        if not device.precisions:
-            raise ValueError("it has no precision")
+        _check_complete(device)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ProfileError(f"{path} is not a profile: {reason}; `edge6g profile` makes one anew") from None
     decisive = json.dumps([content["device"], content["fit"]], sort_keys=True)
     return Profile(device, content, hashlib.sha256(decisive.encode()).hexdigest()[:16])
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a finite number")
+
+
+def _check_complete(device: DeviceSpec) -> None:
+    """All that the formulas look up for each of its precisions is there, and numbers are numbers; ValueError otherwise."""
+    fit, peaks = device.fit or DeviceFit(), device.measured_tflops or {}
+    if not device.precisions:
+        raise ValueError("it has no precision")
+    for precision in fit.layer:
+        head = HEADS.get(precision)
+        if head not in fit.head or f"head {head}" not in fit.residual or not {precision, head} <= set(peaks):
+            raise ValueError(f"it lacks a part of what belongs to {precision}")
+    if not all(isinstance(number, int | float) and number >= 0.0 for number in _leaves(fit.to_dict())):
+        raise ValueError("its fit has cells that are no numbers of at least 0")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Everything in nested dicts and sequences that is neither."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        yield value
+        return
+    for one in value:
+        yield from _leaves(one)

@@ -12,6 +12,7 @@ from edge6g_env.costs.records import is_blank
 
 Spec = TypeVar("Spec", "ModelSpec", "DeviceSpec")
 
+SHEET_PRECISIONS = ("bf16", *PRECISIONS)  # of a device with a data sheet: bf16 is fp16 to it
 HALVED_RATIO = 3.0  # int8 units do twice the fp16 rate; four times it where fp16 is halved
 
 
@@ -107,6 +108,8 @@ class DeviceSpec:
             raise _out_of_range(self, "idle_w", f"0 to tdp_w = {self.tdp_w}")
         may_lack = ("int8_tops", "fp8_tflops", "int4_tops", "host_link_gbs")
         _check_positive(self, (name for name in may_lack if getattr(self, name) is not None))
+        if self.usd_per_hour is not None and self.usd_per_hour < 0.0:
+            raise _out_of_range(self, "usd_per_hour", "at least 0")
         for precision, value in (self.measured_tflops or {}).items():
             if _number(self, f"measured_tflops[{precision!r}]", value, "float") <= 0.0:
                 raise ValueError(f"DeviceSpec.measured_tflops[{precision!r}] = {value!r} is out of range: above 0")
@@ -120,7 +123,7 @@ class DeviceSpec:
     def precisions(self) -> tuple[str, ...]:
         """Precisions that it has times for. Of fp16 and bf16 either stands for the other where only one was profiled."""
         if self.measured_tflops is None:
-            return ("bf16", *PRECISIONS)
+            return SHEET_PRECISIONS
         known = set(self.fit.layer) if self.fit else set()
         if known & (either := {"fp16", "bf16"}):
             known |= either

@@ -68,7 +68,7 @@ def model(name: str | ModelSpec) -> ModelSpec:
 def device(name: str | DeviceSpec) -> DeviceSpec:
     """The device `name`: a row of devices.csv, a profile of the user's, the path of a profile (it ends in .json), or a DeviceSpec.
 
-    ValueError with close names if there is none; ProfileError, one too, for a file that is no profile.
+    ValueError with close names if there is none; ProfileError, one too, for a file that is missing or no profile.
     """
     if isinstance(name, DeviceSpec):
         return name
@@ -76,6 +76,8 @@ def device(name: str | DeviceSpec) -> DeviceSpec:
         return _devices()[name]
     except (KeyError, TypeError):
         profile = hosts.find(name)
+    if profile is None and hosts.is_path(name):
+        raise hosts.ProfileError(f"device = {name!r}: there is no such file")
     if profile is None:
         raise unknown("device", name, devices())
     return profile.device

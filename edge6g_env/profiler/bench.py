@@ -68,8 +68,7 @@ class Bench:
     @property
     def copies(self) -> int:
         """Layers that take turns."""
-        one_bytes = shapes.linear_params(self._spec) * shapes.STORED_BITS[self._precision] / 8.0
-        return min(_copies(one_bytes, ROTATED_BYTES), self._spec.layers)
+        return _layer_copies(self._spec, self._precision)
 
     @cached_property
     def _layers(self) -> list[Layer]:
@@ -130,6 +129,20 @@ class Bench:
             return stream
 
         return call
+
+
+def stored_bytes(spec: ModelSpec, precision: str) -> float:
+    """Memory of the layers that take turns and of the head."""
+    head_bytes = spec.vocab * spec.hidden * shapes.STORED_BITS[HEADS[precision]] / 8.0
+    return _layer_copies(spec, precision) * _layer_bytes(spec, precision) + head_bytes
+
+
+def _layer_copies(spec: ModelSpec, precision: str) -> int:
+    return min(_copies(_layer_bytes(spec, precision), ROTATED_BYTES), spec.layers)
+
+
+def _layer_bytes(spec: ModelSpec, precision: str) -> float:
+    return shapes.linear_params(spec) * shapes.STORED_BITS[precision] / 8.0
 
 
 def _copies(one_bytes: float, all_bytes: float) -> int:

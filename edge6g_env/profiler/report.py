@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from edge6g_env import costs
 from edge6g_env.costs import hosts
+from edge6g_env.costs.specs import SHEET_PRECISIONS
 from edge6g_env.profiler.fitting import PARTS, Error
 from edge6g_env.profiler.run import Result
 
@@ -60,6 +62,17 @@ def _lines(result: Result) -> Iterator[str]:
     if result.spread > UNQUIET:
         yield "other programs disturbed the timings: run it again with --fresh when the machine is quiet"
     name = str(result.path) if result.path.parent != hosts.folder() else device.name
-    precisions = ", ".join(f'"{p}"' for p in result.errors)
     yield f"{result.path}"
-    yield f'in a scenario: nodes.devices = ["{name}"], actions.precision = [{precisions}]'
+    yield from _scenario_lines(name, list(result.errors))
+
+
+def _scenario_lines(name: str, precisions: list[str]) -> Iterator[str]:
+    """Keys of a scenario that takes the device, as node alone where devices of devices.csv have its precisions."""
+    shared = [p for p in precisions if p in SHEET_PRECISIONS]
+    keys = ["nodes.devices = {0}"] if shared else ["nodes.devices = {0}", "ues.device = {1}", "cloud.device = {1}"]
+    keys = [key.format(json.dumps([name]), json.dumps(name)) for key in keys]
+    keys += [f"actions.precision = {json.dumps(shared or precisions)}"]
+    keys += [f"actions.default_precision = {json.dumps((shared or precisions)[0])}"]
+    yield f"in a scenario: {', '.join(keys)}"
+    if shared and (alone := [p for p in precisions if p not in shared]):
+        yield f"its times at {', '.join(alone)} are for scenarios whose UEs and cloud are profiled too: devices.csv has none"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,15 +16,18 @@ from rich.console import Console
 
 from edge6g_env import costs
 from edge6g_env._files import write_json_atomic
-from edge6g_env.costs import hosts
+from edge6g_env.costs import hosts, shapes
 from edge6g_env.costs.efficiency import ACTIVATIONS
 from edge6g_env.costs.hosts import ProfileError
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import shipped_devices
 from edge6g_env.profiler import fitting, machine, products
+from edge6g_env.profiler.bench import stored_bytes
 from edge6g_env.profiler.fitting import Errors
 from edge6g_env.profiler.machine import Machine
 from edge6g_env.profiler.session import Costs, Session
+
+MEMORY_SHARE = 0.75  # of the machine's memory that layers and head may take; judgement
 
 
 class Result(NamedTuple):
@@ -54,21 +59,29 @@ def profile(
     before on this machine, with this torch and these threads, is reused unless `fresh`. Raises ProfileError or PrecisionError for what
     cannot be profiled, OSError where profile or cache cannot be written.
     """
-    specs = [_checked_model(name) for name in models]
+    specs = _checked_models(models)
     path = _checked_path(out)
     wanted, fixed = list(dict.fromkeys(precisions)), fixed or Costs()
     _check_precisions(wanted)
     _check_costs(fixed)
     with _threads(threads) as used:
         here = machine.this_machine(used)
-        _check_same_machine(path, here)
+        _check_replaced(path, here, damaged_too=not hosts.is_path(out))
         _check_memory(specs, wanted, here)
         for precision in wanted:
             products.check_precision(precision)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         session = Session(specs, wanted, here, fresh, console or Console(stderr=True))
         session.measure()
     return _finish(session, path, fixed)
+
+
+def _checked_models(models: Sequence[str | ModelSpec]) -> list[ModelSpec]:
+    """The models, each once; ProfileError if there are none, or one cannot be profiled."""
+    specs = list(dict.fromkeys(_checked_model(name) for name in models))
+    if not specs:
+        raise ProfileError("no model to profile: name one or more dense models of models.csv")
+    return specs
 
 
 def _checked_model(name: str | ModelSpec) -> ModelSpec:
@@ -78,8 +91,8 @@ def _checked_model(name: str | ModelSpec) -> ModelSpec:
         raise ProfileError(str(error)) from None
     if spec.has_experts:
         raise ProfileError(f"model {spec.name} is a mixture of experts: only dense models can be profiled")
-    if spec.head_dim % 2 or spec.heads % spec.kv_heads:
-        raise ProfileError(f"model {spec.name} needs an even head_dim and whole groups of heads to be profiled")
+    if spec.head_dim % 2:
+        raise ProfileError(f"model {spec.name} needs an even head_dim to be profiled, it has {spec.head_dim}")
     return spec
 
 
@@ -103,32 +116,45 @@ def _check_precisions(wanted: Sequence[str]) -> None:
 
 def _check_costs(fixed: Costs) -> None:
     if not 0.0 <= fixed.usd_per_hour < float("inf"):
-        raise ProfileError(f"the price must be at least 0 USD per hour, it is {fixed.usd_per_hour:g}")
+        raise ProfileError(f"the price must be finite and at least 0 USD per hour, it is {fixed.usd_per_hour:g}")
     if not 0.0 <= fixed.idle_w <= fixed.full_w or not 0.0 < fixed.full_w < float("inf"):
         raise ProfileError(
-            f"power must be above 0 at full load and at most that when idle, it is {fixed.full_w:g} and {fixed.idle_w:g} W"
+            "power must be finite and above 0 at full load, and from 0 to that when idle: "
+            f"it is {fixed.full_w:g} and {fixed.idle_w:g} W"
         )
 
 
-def _check_same_machine(path: Path, here: Machine) -> None:
-    """A profile is not replaced by one of another machine; ProfileError names both. A damaged one is."""
+def _check_replaced(path: Path, here: Machine, *, damaged_too: bool) -> None:
+    """What stands at the path may be replaced: a profile of this machine, and in the user's folder one that is damaged."""
     try:
         found = hosts.find(str(path))
     except ProfileError:
-        return
-    there = found.content.get("host", {}).get("processor") if found else None
+        if damaged_too:
+            return
+        raise ProfileError(f"{path} is there and is no profile: delete it, or choose another --out") from None
+    host = found.content.get("host") if found else None
+    there = host.get("processor") if isinstance(host, dict) else None
     if there not in (None, here.processor):
         raise ProfileError(f"{path} is the profile of a {there}, this is a {here.processor}: choose another --out")
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder; OSError at once, not after minutes of timing, if nothing can be written there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "nothing can be written there", str(folder))
+
+
 def _check_memory(specs: Sequence[ModelSpec], precisions: Sequence[str], here: Machine) -> None:
-    """Two layers and the output head, in fp32 and as stored, must fit into half of the memory."""
+    """What a model's benches hold at every precision must fit, and beside it the fp32 weights that the largest part is made of."""
     for spec in specs:
-        need_bytes = 4.0 * (3.0 * spec.params_per_layer + 2.0 * spec.vocab * spec.hidden)
-        if need_bytes > 0.5 * here.memory_bytes:
+        largest = max(shapes.linear_params(spec), spec.vocab * spec.hidden)
+        need_bytes = sum(stored_bytes(spec, p) for p in precisions) + 2.0 * 4.0 * largest
+        room_bytes = MEMORY_SHARE * here.memory_bytes
+        if need_bytes > room_bytes:
             raise ProfileError(
-                f"model {spec.name} is too large to be profiled here: layers and head need {need_bytes / 1e9:.1f} GB, "
-                f"half of the memory is {0.5e-9 * here.memory_bytes:.1f} GB"
+                f"model {spec.name} is too large to be profiled here at {', '.join(precisions)}: layers and head need "
+                f"{need_bytes / 1e9:.1f} GB, {100.0 * MEMORY_SHARE:.0f} % of the memory is {room_bytes / 1e9:.1f} GB"
             )
 
 
@@ -136,6 +162,8 @@ def _check_memory(specs: Sequence[ModelSpec], precisions: Sequence[str], here: M
 def _threads(wanted: int | None) -> Iterator[int]:
     """Torch on so many threads; afterwards as before."""
     before = torch.get_num_threads()
+    if wanted is not None and wanted < 1:
+        raise ProfileError(f"threads must be at least 1, it is {wanted}")
     torch.set_num_threads(wanted or before)
     try:
         yield torch.get_num_threads()

@@ -46,7 +46,7 @@ class _Section(NamedTuple):
 
 
 class _Bar:
-    """The progress that the user sees: a bar, and where there is no terminal a line a precision."""
+    """The progress that the user sees: a bar, and where there is no terminal a line a pass."""
 
     def __init__(self, console: Console, total: int) -> None:
         columns = (TextColumn("profile"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -91,7 +91,7 @@ class Session:
         self, specs: Sequence[ModelSpec], precisions: Sequence[str], here: Machine, fresh: bool, console: Console
     ) -> None:
         self.specs, self.precisions, self.machine, self._console = list(specs), list(precisions), here, console
-        self._sections: dict[tuple[str, str], _Section] = {}
+        self._sections: dict[tuple[ModelSpec, str], _Section] = {}
         for spec in specs:
             for precision in precisions:
                 self._add_sections(spec, precision, fresh)
@@ -101,7 +101,7 @@ class Session:
 
     def _add_sections(self, spec: ModelSpec, precision: str, fresh: bool) -> None:
         for kind, points in plan.points_of(spec).items():
-            key = spec.name, label_of(kind, precision)
+            key = spec, label_of(kind, precision)
             if key not in self._sections:
                 times = Measurements([*_identity(self.machine), _shape(spec), key[1]], fresh=fresh)
                 self._sections[key] = _Section(points, times)
@@ -147,7 +147,7 @@ class Session:
                 self._console.print(f"{spec.name}: pass {turn + 1} of {PASSES}, {self.timed - before} timings made")
 
     def _pass(self, spec: ModelSpec, precision: str, kind: plan.Kind, turn: int, bench: Bench, bar: _Bar) -> None:
-        points, times = self._sections[spec.name, label_of(kind, precision)]
+        points, times = self._sections[spec, label_of(kind, precision)]
         gate = _Gate()
         for point in points:
             bar.note(f"{precision} {point.name}")
@@ -164,7 +164,7 @@ class Session:
         """Time of all layers of a step, a token, going by single layers of as many tokens or fewer; None for other points."""
         if point.kind != "step":
             return None
-        points, times = self._sections[spec.name, label_of("layer", precision)]
+        points, times = self._sections[spec, label_of("layer", precision)]
         smaller = [(p.work, s) for p in points if p.work <= point.work and (s := times.first_s(p.name))]
         return copies * smaller[-1][1] / smaller[-1][0] if smaller else math.inf
 
@@ -174,7 +174,7 @@ class Session:
         for spec in self.specs:
             for precision in self.precisions:
                 for kind, points in plan.points_of(spec).items():
-                    times = self._sections[spec.name, label_of(kind, precision)].times
+                    times = self._sections[spec, label_of(kind, precision)].times
                     found += [Timed(spec, precision, p, s) for p in points if (s := times.time_s(p.name))]
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,18 @@ def test_it_shows_errors_speeds_and_how_to_use_the_profile(run, tmp_path: Path):
     rows = {line.split()[0]: line for line in ended.out.splitlines() if line.startswith(("fp32", "int8"))}
     assert set(rows) == {"fp32", "int8"}
     assert all(row.count("/") == 5 for row in rows.values())
-    assert 'nodes.devices = ["my-laptop"], actions.precision = ["fp32", "int8"]' in ended.out
+    assert "its times at fp32 are for scenarios whose UEs and cloud are profiled too" in ended.out
     assert "tiny-shape: pass 3 of 3" in ended.err
     assert hosts.names() == ("my-laptop",)
+
+
+@pytest.mark.parametrize("precisions", ["fp32,int8", "bf16", "fp32"])
+def test_the_keys_that_it_shows_make_a_scenario(run, precisions: str):
+    shown = run(*COMMAND, "--precision", precisions).out.partition("in a scenario: ")[2].splitlines()[0]
+    settings = [word for key in re.split(r", (?=[a-z])", shown) for word in ("--set", key.replace(" = ", "="))]
+    ended = run("scenarios", "show", "tiny", *settings)
+    assert ended.status == 0, ended.err
+    assert f"precision {'int8' if 'int8' in precisions else precisions} (default" in ended.out
 
 
 def test_a_second_run_reuses_and_fresh_does_not(run):
@@ -71,10 +81,11 @@ def test_price_and_power_change_without_timing_anything(run):
     ("arguments", "what"),
     [
         (("--model", "gpt-5"), "model = 'gpt-5'"),
+        (("--model", ","), "no model to profile"),
         (("--precision", "fp8"), "no profile can have precision 'fp8': there are fp32, "),
         (("--out", "l4"), "l4 is a device of the tables"),
         (("--threads", "0"), "'--threads'"),
-        (("--usd-per-hour", "-1"), "price must be at least 0"),
+        (("--usd-per-hour", "-1"), "price must be finite and at least 0"),
     ],
 )
 def test_a_user_error_is_one_sentence_and_status_2(run, tmp_path: Path, arguments: tuple[str, ...], what: str):

@@ -91,3 +91,30 @@ def test_heads_that_are_not_hidden_over_heads():
         fit = costs.fit_device([{**row, **more} for row in rows]).fit
         assert fit.errors["layer fp16"] < 0.1
         assert fit.layer["fp16"].ec == pytest.approx(0.7, rel=0.01)
+
+
+def test_with_a_data_sheet_bf16_rows_are_fp16_rows(table):
+    """What predictions at fp16 and bf16 read: a file measured in bf16 must not be fitted and then passed over."""
+    layers = [row for row in table("measured/h100__phi-2.csv") if row["tp"] == "1"]
+    products = [row for row in table("measured/gemm_h100-80g.csv") if row["precision"] == "fp16"]
+    attention = [{**row, "device": "h100-80g"} for row in table("measured/attention_arc-b60.csv")]
+    rows = [*layers, *products, *attention]
+    fit = costs.fit_device([{**row, "precision": "bf16"} for row in rows], costs.device("h100-80g")).fit
+    assert fit == costs.fit_device([{**row, "precision": "fp16"} for row in rows], costs.device("h100-80g")).fit
+    assert set(fit.errors) == {"layer fp16", "gemm fp16", "decode attention", "prefill attention"}
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("h100__phi-2.csv", "fp32"), ("attention_arc-b60.csv", "int8"), ("attention_arc-b60.csv", "fp32")],
+)
+def test_rows_at_a_precision_that_is_never_asked_for_are_not_fitted(table, name, precision):
+    rows = [{**row, "precision": precision} for row in table(f"measured/{name}")]
+    with pytest.raises(ValueError, match="nothing to fit"):
+        costs.fit_device(rows)
+
+
+def test_heads_of_a_device_with_a_data_sheet_are_not_fitted():
+    row = {"device": "l4", "precision": "fp16", "vocab": 32_000, "hidden": 4096}
+    with pytest.raises(ValueError, match="nothing to fit"):
+        costs.fit_device([{**row, "batch": b, "head_ms": 1.0 + 0.01 * b} for b in (1, 2, 4, 8, 16)])

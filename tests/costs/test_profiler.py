@@ -441,6 +441,41 @@ def test_a_damaged_profile_says_what_to_do(profiles: Path, text: str, why: str):
         costs.device("my-laptop")
 
 
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        (("fit", "head", "int8"), "part of what belongs to int8"),
+        (("fit", "residual", "head int8"), "part of what belongs to int8"),
+        (("device", "measured_tflops", "int8"), "part of what belongs to int8"),
+        (("device", "measured_tflops"), "it has no precision|part of what belongs to fp32"),
+    ],
+)
+def test_a_profile_that_lacks_a_part_is_refused_when_read(profiles: Path, part: tuple[str, ...], why: str):
+    content = json.loads(write("my-laptop").read_text())
+    *folders, name = part
+    inner = content
+    for folder in folders:
+        inner = inner[folder]
+    del inner[name]
+    hosts.path_of("my-laptop").write_text(json.dumps(content))
+    with pytest.raises(ProfileError, match=rf"my-laptop.json is not a profile.*({why})"):
+        costs.device("my-laptop")
+
+
+@pytest.mark.parametrize("cell", [math.nan, math.inf, -1.0, "1", None])
+def test_a_profile_with_a_cell_that_is_no_number_is_refused_when_read(profiles: Path, cell: object):
+    content = json.loads(write("my-laptop").read_text())
+    content["fit"]["layer"]["int8"]["ec"] = cell
+    hosts.path_of("my-laptop").write_text(json.dumps(content))
+    with pytest.raises(ProfileError, match=r"my-laptop.json is not a profile"):
+        costs.device("my-laptop")
+
+
+def test_a_path_without_a_file_is_said_to_be_missing(profiles: Path):
+    with pytest.raises(ProfileError, match=r"device = 'runs/mine.json': there is no such file"):
+        costs.decode_step_s(MODEL, "runs/mine.json", 500, 2, "int8")
+
+
 def test_a_profile_has_the_precisions_that_were_measured(profiles: Path):
     write("my-laptop")
     assert costs.device("my-laptop").precisions == ("fp32", "bf16", "fp16", "int8")
@@ -560,14 +595,23 @@ REFUSED = {
     "no such model": (["qwen2.5-0.6b"], PRECISIONS, "x", {}, "model = 'qwen2.5-0.6b'.*did you mean"),
     "experts": (["olmoe-1b-7b"], PRECISIONS, "x", {}, "olmoe-1b-7b is a mixture of experts"),
     "too large": (["llama-2-70b"], PRECISIONS, "x", {}, "llama-2-70b is too large .* GB"),
+    "no model": ([], PRECISIONS, "x", {}, "no model to profile"),
+    "too large at all together": (
+        ["qwen3-4b"],
+        list(ACTIVATIONS),
+        "x",
+        {},
+        "qwen3-4b is too large .* at fp32, fp16, bf16",
+    ),
+    "threads": ([SPEC], PRECISIONS, "x", {"threads": 0}, "threads must be at least 1, it is 0"),
     "no precision": ([SPEC], [], "x", {}, "no precision to profile: name some of fp32"),
     "fp8": ([SPEC], ["fp32", "fp8"], "x", {}, "no profile can have precision 'fp8'"),
     "a device": ([SPEC], PRECISIONS, "l4", {}, "l4 is a device of the tables"),
     "a device as a path": ([SPEC], PRECISIONS, "here/l4.json", {}, "l4 is a device of the tables"),
     "name": ([SPEC], PRECISIONS, "My Laptop", {}, "no profile can be called 'My Laptop'"),
     "folder": ([SPEC], PRECISIONS, "runs/mine", {}, "no profile can be called 'runs/mine'.*ends in .json"),
-    "price": ([SPEC], PRECISIONS, "x", {"fixed": Costs(usd_per_hour=-1.0)}, "price must be at least 0"),
-    "power": ([SPEC], PRECISIONS, "x", {"fixed": Costs(idle_w=50.0)}, "power must be above 0"),
+    "price": ([SPEC], PRECISIONS, "x", {"fixed": Costs(usd_per_hour=-1.0)}, "price must be finite and at least 0"),
+    "power": ([SPEC], PRECISIONS, "x", {"fixed": Costs(idle_w=50.0)}, "power must be finite and above 0"),
 }
 
 
@@ -591,6 +635,47 @@ def test_the_profile_of_another_machine_is_not_replaced(
     monkeypatch.setattr(machine, "_processor", lambda: "Abacus 3000")
     with pytest.raises(ProfileError, match=r"my-laptop.json is the profile of a .*, this is a Abacus 3000"):
         profile()
+
+
+@pytest.mark.parametrize("host", [None, [], {"processor": None}])
+def test_a_profile_that_does_not_name_its_machine_is_replaced(profiles: Path, clock: Callable, host: object):
+    clock()
+    path = profile().path
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": host}))
+    profile()
+    assert json.loads(path.read_text())["host"]["torch"] == torch.__version__
+
+
+def test_what_is_no_profile_is_replaced_in_the_users_folder_only(profiles: Path, clock: Callable, tmp_path: Path):
+    clock()
+    write("my-laptop").write_text("{")
+    assert costs.device(profile().path.stem).is_profiled
+    (tmp_path / "package.json").write_text("{}")
+    with pytest.raises(ProfileError, match=r"package.json is there and is no profile: delete it, or choose another"):
+        profiler.profile([SPEC], PRECISIONS, str(tmp_path / "package.json"), console=QUIET)
+    assert (tmp_path / "package.json").read_text() == "{}"
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_timed(
+    profiles: Path, clock: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    calls = clock()
+    monkeypatch.setattr(profiler.os, "access", lambda path, _: Path(path) != profiles)
+    with pytest.raises(PermissionError) as refused:
+        profile()
+    assert (refused.value.filename, calls) == (str(profiles), [])
+
+
+def test_a_model_named_twice_is_timed_once_and_two_of_one_name_are_two(profiles: Path, clock: Callable):
+    calls = clock()
+    profiler.profile([SPEC, SPEC], PRECISIONS, "my-laptop", console=QUIET)
+    once = len(calls)
+    assert profile().models == [SPEC]
+    assert len(calls) == once
+    wider = replace(SPEC, ffn=256, params_per_layer=0, params_total=0, fp16_bytes=0)
+    profiler.profile([SPEC, wider], PRECISIONS, "both", console=QUIET)
+    assert len(calls) == 2 * once
+    assert {row["ffn"] for row in hosts.find("both").content["rows"] if "layer_ms" in row} == {128, 256}
 
 
 # --- all of it, with the real clock --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,8 @@ def test_a_published_total_of_experts_is_met(table):
         spec = costs.model(row["name"])
         assert spec.params_total == pytest.approx(float(row["params_total"]), rel=0.005)
         assert spec.params_active == pytest.approx(float(row["params_active"]), rel=0.02)
+
+
+def test_a_price_below_0_is_refused():
+    with pytest.raises(ValueError, match=r"DeviceSpec.usd_per_hour = -0.5 is out of range: at least 0"):
+        replace(costs.device("l4"), usd_per_hour=-0.5)
