@@ -11,11 +11,12 @@ from rich.table import Table
 from edge6g_env import costs
 from edge6g_env.costs import hosts
 from edge6g_env.costs.specs import SHEET_PRECISIONS
-from edge6g_env.profiler.fitting import PARTS, Error
+from edge6g_env.profiler.fitting import PARTS, Error, Errors
 from edge6g_env.profiler.run import Result
 
 PROMPT_TOKENS, CONTEXT_TOKENS = 256, 512
 UNQUIET = 0.15  # spread of the passes from which on a quieter hour is worth waiting for
+FAR_OFF_PERCENT = 15.0  # mean error of whole steps at lengths not fitted; judgement
 
 
 def show(result: Result, console: Console) -> None:
@@ -61,9 +62,18 @@ def _lines(result: Result) -> Iterator[str]:
     yield f"{result.timed} timings made, {result.reused} reused; the passes lie {100.0 * result.spread:.0f} % apart"
     if result.spread > UNQUIET:
         yield "other programs disturbed the timings: run it again with --fresh when the machine is quiet"
+    yield from (f"{p}: steps are predicted {e:.0f} % off, do not rely on it" for p, e in _far_off(result.errors))
     name = str(result.path) if result.path.parent != hosts.folder() else device.name
     yield f"{result.path}"
     yield from _scenario_lines(name, list(result.errors))
+
+
+def _far_off(errors: Errors) -> Iterator[tuple[str, float]]:
+    """Precisions whose whole steps, none of which was fitted, are predicted too far off, with the mean error in percent."""
+    for precision, parts in errors.items():
+        held_out = parts.get("whole step", {}).get("held_out")
+        if held_out and held_out.mean_percent > FAR_OFF_PERCENT:
+            yield precision, held_out.mean_percent
 
 
 def _scenario_lines(name: str, precisions: list[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -21,7 +22,7 @@ from edge6g_env.costs import hosts, tables
 from edge6g_env.costs.efficiency import ACTIVATIONS, DecodeAttention, DeviceFit, PrefillAttention, Residual, Roofline
 from edge6g_env.costs.hosts import ProfileError
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
-from edge6g_env.profiler import fitting, machine, measurements, plan, products, session
+from edge6g_env.profiler import fitting, machine, measurements, plan, products, report, session
 from edge6g_env.profiler import layer as parts
 from edge6g_env.profiler import run as profiler
 from edge6g_env.profiler.fitting import Timed
@@ -284,6 +285,20 @@ def test_a_busy_machine_is_timed_more_often(profiles: Path, clock: Callable):
     clock(growth=1.0001)
     steady = profile(fresh=True)
     assert quiet.timed == steady.timed < busy.timed <= quiet.timed * MOST_PASSES / PASSES
+
+
+def test_a_profile_not_to_be_relied_on_says_so(profiles: Path, clock: Callable):
+    clock()
+    good = profile()
+    bad_part = {"held_out": fitting.Error(mean_percent=16.0, worst_percent=40.0, points=8)}
+    bad = good._replace(errors={p: {**e, "whole step": bad_part} for p, e in good.errors.items()}, spread=0.2)
+    shown = []
+    for result in (good, bad):
+        console = Console(record=True, quiet=False, file=io.StringIO(), width=120)
+        report.show(result, console)
+        shown.append(console.export_text())
+    for said in ("steps are predicted 16 % off", "other programs disturbed the timings"):
+        assert [said in text for text in shown] == [False, True]
 
 
 def test_edited_code_of_the_layer_measures_anew(profiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
