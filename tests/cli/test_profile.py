@@ -29,7 +29,7 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_shows_errors_speeds_and_how_to_use_the_profile(run, tmp_path: Path):
     ended = run(*COMMAND)
     assert ended.status == 0
-    rows = {line.split()[0]: line for line in ended.out.splitlines() if line.startswith(("fp32", "int8"))}
+    rows = {line.split()[0]: line for line in ended.out.splitlines() if line.startswith(("fp32 ", "int8 "))}
     assert set(rows) == {"fp32", "int8"}
     assert all(row.count("/") == 5 for row in rows.values())
     assert "its times at fp32 are for scenarios whose UEs and cloud are profiled too" in ended.out
