@@ -69,10 +69,10 @@ def effective_sinr_of(powers: npt.NDArray[np.float64], mean_sinr_linear: float) 
 
     powers: (L,) |h_l|^2, mean 1 over time; G = 1.6 (2 dB). Without power: 1e-30.
     """
-    product, scale = 1.0, mean_sinr_linear / _GAP  # one logarithm for all taps; 8 of 1e7 each stay far below overflow
-    for power in powers:
-        product *= 1.0 + power * scale
-    return max(_GAP * (math.exp(math.log(product) / len(powers)) - 1.0), 1e-30)
+    excess, scale = 0.0, mean_sinr_linear / _GAP  # product of all 1 + s / G, less 1: weak signals keep their digits
+    for power in powers:  # one logarithm for all taps; 8 of 1e7 each stay far below overflow
+        excess += power * scale * (1.0 + excess)
+    return max(_GAP * math.expm1(math.log1p(excess) / len(powers)), 1e-30)
 
 
 @njit
