@@ -100,18 +100,14 @@ def compiling(name: str) -> Iterator[None]:
 
     A compile makes millions of objects that live until its end; looking through them again and again is a fifth of its time.
     """
-    if name in _called or config.DISABLE_JIT:
+    first = name not in _called
+    _called.add(name)
+    if not first or config.DISABLE_JIT or is_cached(name):
         yield
         return
-    _called.add(name)
-    compiles = not is_cached(name)
-    if compiles:
-        print(
-            "edge6g: compiling the simulator, once for this version (about a minute) ...", file=sys.stderr, flush=True
-        )
+    print("edge6g: compiling the simulator, once for this version (about a minute) ...", file=sys.stderr, flush=True)
     collects = gc.isenabled()
-    if compiles:
-        gc.disable()
+    gc.disable()
     try:
         yield
     finally:

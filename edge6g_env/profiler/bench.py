@@ -19,9 +19,8 @@ from edge6g_env.profiler.layer import Cache, Head, Heads, Layer
 from edge6g_env.profiler.plan import Point
 from edge6g_env.profiler.products import activation_dtype
 
-ROTATED_BYTES = (
-    1e9  # judgement: far more than any last cache, and than the first levels of the translation of addresses reach
-)
+# Judgement: far more than any last cache, and than the first levels of the translation of addresses reach.
+ROTATED_BYTES = 1e9
 CACHE_BYTES = 64e6  # of keys and values that take turns
 
 Call = Callable[[int], object]
