@@ -16,6 +16,12 @@ def linear_s(w, device, v, layers, tokens):
 
 
 @njit_inner
+def head_s(w, device, v, tokens):
+    """Time in s of output head and sampling for `tokens` tokens of one step."""
+    return w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1] * tokens
+
+
+@njit_inner
 def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_head):
     """One decode iteration in s of `tokens` sequences with `context_tokens` cached tokens in all, over a share of the layers."""
     layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], max(tokens, 1.0))
@@ -23,7 +29,7 @@ def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_h
     total_s = layer_share * w.model[v].layers * layer_s
     total_s += w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s * tokens
     if with_head:
-        total_s += w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1] * tokens
+        total_s += head_s(w, device, v, tokens)
     return total_s
 
 
@@ -48,7 +54,7 @@ def setup_s(w, device, v, layers, tokens, with_head):
             + w.device[device].sequence_overhead_s
         )
         if with_head:
-            total_s += w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1]
+            total_s += head_s(w, device, v, 1.0)
         done += chunk
     return total_s
 
@@ -62,7 +68,7 @@ def whole_prompt_s(w, device, v, layers, tokens, with_head):
         + w.device[device].sequence_overhead_s
     )
     if with_head:
-        total_s += w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1]
+        total_s += head_s(w, device, v, 1.0)
     return total_s
 
 

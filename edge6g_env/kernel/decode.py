@@ -84,7 +84,7 @@ def advance_downlink(w, b, j, t1):
 
 @njit_inner
 def _grow_kv(w, b, j):
-    """Reserve another block where the sequence has outgrown its reservation; False if the job itself was put back."""
+    """Reserve blocks where the sequence has outgrown its reservation; without room the youngest goes, which may be the job itself."""
     job = w.job[b, j]
     while job.prompt_tokens + job.done_tokens > job.kv_tokens:
         wanted = job.kv_tokens + memory.KV_BLOCK_TOKENS
@@ -96,10 +96,9 @@ def _grow_kv(w, b, j):
             want_bytes = memory.part_kv_bytes(w, job, part, wanted)
             while not memory.make_room(w, b, i, want_bytes - held, job.variant, w.service[job.service].adapter):
                 if _preempt_youngest(w, b, i) == j:
-                    return False
+                    return
             memory.hold_kv(w, b, job, part, want_bytes)
         job.kv_tokens = wanted
-    return True
 
 
 @njit_inner
