@@ -32,11 +32,6 @@ LAYER_MODELS = {
     "h100-80g": ("codellama-34b", "llama-2-7b", "phi-2", "qwen-72b"),
     "rtx-4090": ("llama-3.1-8b",),
 }
-ATTENTION_FILES = {
-    "a100-80g": "attention_a100-80g.csv",
-    "arc-b60": "attention_arc-b60.csv",
-    "rtx-4090": "rtx-4090__attention.csv",
-}
 LLAMA_2 = {f"{name}-{size}": f"llama-2-{size}" for name in ("llama-2", "vicuna", "vila") for size in ("7b", "13b")}
 
 
@@ -156,25 +151,19 @@ def test_a_device_outside_the_table_is_fitted_from_its_rows(table, chat_error):
         ("rtx-4090", "prefill", 16),
     ],
 )
-def test_attention(table, column, error_percent, device, phase, bound):
-    rows = [row for row in table(f"measured/{ATTENTION_FILES[device]}") if row["phase"] == phase]
-    predicted = []
-    for row in rows:
-        heads, kv_heads, head_dim = (int(row[name]) for name in ("q_heads", "kv_heads", "head_dim"))
-        shape = replace(costs.model("llama-3.1-8b"), heads=heads, kv_heads=kv_heads, head_dim=head_dim)
-        arguments = (float(row[name]) for name in ("new_tokens", "kv_prior", "batch"))
-        predicted.append(float(costs.attention_time_s(shape, device, *arguments)))
-    assert error_percent(np.array(predicted), column(rows, "attn_ms") * 1e-3) <= bound
+def test_attention(column, error_percent, device, phase, bound):
+    rows = [row for row in cost_errors.attention_files()[device] if row["phase"] == phase]
+    predicted_s = cost_errors.attention_ms(rows, device) * 1e-3
+    assert error_percent(predicted_s, column(rows, "attn_ms") * 1e-3) <= bound
 
 
 @pytest.mark.parametrize(("device", "bound"), [("a100-80g", 15), ("arc-b60", 30), ("rtx-4090", 60)])
-def test_prefill_attention_of_a_card_without_measurements(device, bound):
+def test_prefill_attention_of_a_card_without_measurements(column, error_percent, device, bound):
     """Bounds are judgement: the default is derived from the two other measured cards; with the A100's ramp it is 28 and 161 % off."""
     rows = [row for row in cost_errors.attention_files()[device] if row["phase"] == "prefill"]
     fit = costs.DeviceFit(prefill_attention={"fp16": cost_errors.without(device)})
     blind = replace(costs.device(device), name="unseen", fit=fit)
-    measured = np.array([float(row["attn_ms"]) for row in rows])
-    assert cost_errors.mean_error_percent(cost_errors.attention_ms(rows, blind), measured) <= bound
+    assert error_percent(cost_errors.attention_ms(rows, blind), column(rows, "attn_ms")) <= bound
 
 
 def test_the_default_of_prefill_attention_is_the_mean_of_the_measured_cards():
