@@ -125,7 +125,7 @@ def radio_share(scenario: str, rule: str, worlds: int, warm: int, slots: int) ->
     played = [record(scenario, rule, worlds, warm + slots, warm, **kind).actions for kind in kinds]
     envs = [BatchEnv(scenario, worlds, **kind) for kind in kinds]
     handles = [handle_of(env.world) for env in envs]
-    states = [_play(env, actions[:warm]) for env, actions in zip(envs, played, strict=True)]
+    states = [_play(*one) for one in zip(envs, handles, (actions[:warm] for actions in played), strict=True)]
     spent_s = np.zeros((2 * REPETITIONS, 20, 2))
     for repetition in spent_s:
         for env, state in zip(envs, states, strict=True):
@@ -139,9 +139,9 @@ def radio_share(scenario: str, rule: str, worlds: int, warm: int, slots: int) ->
     return float(1.0 - still_s / moving_s)
 
 
-def _play(env: BatchEnv, actions: np.ndarray) -> dict[str, np.ndarray]:
+def _play(env: BatchEnv, handle: Any, actions: np.ndarray) -> dict[str, np.ndarray]:
     env.reset(seed=SEED)
-    _run(env, handle_of(env.world), actions)
+    _run(env, handle, actions)
     return env.save_state()
 
 
