@@ -48,7 +48,7 @@ SetOption = Annotated[
 ]
 
 
-class CommandError(ValueError):
+class CommandError(Exception):
     """A command line that cannot be carried out."""
 
 
@@ -295,13 +295,17 @@ def _command() -> str:
 
 @contextmanager
 def _user_errors() -> Iterator[None]:
-    """What the user can mend: one sentence, status 2. Our errors are subclasses of ValueError; a bare one is a bug."""
+    """What the user can mend: one sentence, status 2. Everything else is a bug and shows its traceback."""
     try:
         yield
+    except CommandError as error:
+        _refuse(str(error))
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except ValueError as error:
-        if type(error) is ValueError:
+        from edge6g_env.errors import UserError
+
+        if not isinstance(error, UserError):
             raise
         _refuse(str(error))
 

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from edge6g_env.errors import UserError
 from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
@@ -31,7 +32,7 @@ class Policy(Protocol):
         ...
 
 
-class UnknownPolicyError(ValueError):
+class UnknownPolicyError(UserError):
     """No rule has this name; the message has the names that there are."""
 
 

@@ -7,14 +7,16 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+import tomli_w
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from edge6g_env import costs, radio
+from edge6g_env.errors import UserError
 from edge6g_env.scenario_tables import (
     UES_OF_MOBILITY,
     Actions,
@@ -35,7 +37,7 @@ from edge6g_env.scenario_tables import (
 )
 
 
-class ScenarioError(ValueError):
+class ScenarioError(UserError):
     """A scenario that cannot be found, read or accepted; the message names file, key and what would be right."""
 
 
@@ -60,10 +62,30 @@ class Scenario(Table):
     reward: Reward
     faults: Faults = Faults()
 
+    _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in all tables and keys, however it came to them."""
+        return isinstance(other, Scenario) and self.model_dump() == other.model_dump()
+
     @property
     def id(self) -> str:
         """Versioned id, e.g. campus_v0."""
         return f"{self.name.replace('-', '_')}_v{self.version}"
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What overrides made of the file: dotted key -> value, in the order in which they were given."""
+        return dict(self._changes)
+
+    @property
+    def label(self) -> str:
+        """The id and what was changed: "campus_v0, arrivals.rate_jobs_s = 12"."""
+        return ", ".join([self.id, *(f"{key} = {_toml_value(value)}" for key, value in self._changes.items())])
+
+    def to_toml(self) -> str:
+        """The whole scenario as the text of a TOML file that loads as an equal one."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     @property
     def neighbours(self) -> int:
@@ -209,9 +231,26 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     for key, value in overrides.items():
         _override(data, key.split("."), value, where)
     try:
-        return Scenario.model_validate(data)
+        loaded = Scenario.model_validate(data)
     except ValidationError as error:
         raise ScenarioError("\n".join(_sentences(error, where))) from None
+    earlier = scenario.changes if isinstance(scenario, Scenario) else {}
+    loaded._changes.update({**earlier, **dict(_dotted(overrides))})
+    return loaded
+
+
+def _dotted(tables: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every value in nested tables."""
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _toml_value(value: Any) -> str:
+    """A value as TOML writes it, on one line."""
+    return " ".join(tomli_w.dumps({"v": value}).removeprefix("v = ").split())
 
 
 def _read(scenario: str | Path) -> tuple[dict[str, Any], str]:

@@ -14,6 +14,7 @@ import pandas as pd
 from rich.console import Console
 
 from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_names
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
@@ -28,7 +29,7 @@ LoadCheckpoint = Callable[[Path, Scenario], Policy]
 """Loads the policy of a checkpoint folder for a scenario; ValueError if it is of another one or cannot be read."""
 
 
-class PolicyListError(ValueError):
+class PolicyListError(UserError):
     """A list of policies that cannot be compared."""
 
 

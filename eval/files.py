@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from edge6g_env._files import write_bytes_atomic, write_json_atomic, write_text_atomic
+from edge6g_env.errors import UserError
 
 __all__ = [
     "RunFolderError",
@@ -29,7 +30,7 @@ def write_csv_atomic(frame: pd.DataFrame, path: Path | str) -> None:
 RUN_FILE = "run.json"
 
 
-class RunFolderError(ValueError):
+class RunFolderError(UserError):
     """A folder that may not take the results of a run."""
 
 

@@ -11,6 +11,7 @@ from rich.progress import Progress, TaskID
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.policy import Policy
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.episodes import run_episodes
 from eval.metrics import METRIC_NAMES
@@ -26,7 +27,7 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-class NothingMeasuredError(ValueError):
+class NothingMeasuredError(UserError):
     """Validation episodes without a measured job."""
 
 

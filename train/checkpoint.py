@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy
 from agents.policy import Policy
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.files import write_bytes_atomic, write_json_atomic
@@ -36,7 +37,7 @@ RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safe
 Tensors = Mapping[str, torch.Tensor]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that cannot be read, or that does not fit; the message says what would."""
 
 

@@ -17,6 +17,7 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from agents.learned.scorer import ScorerPolicy
 from agents.policy import Policy, make_rule
+from edge6g_env.errors import UserError
 from edge6g_env.sb3 import sb3_vec_env
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -37,7 +38,7 @@ VALIDATION_PERIOD_S = 40.0
 MAKES = (checkpoint.RECORD, checkpoint.POLICY, checkpoint.TRAINER, "tensorboard")
 
 
-class TrainingError(ValueError):
+class TrainingError(UserError):
     """A training run that cannot start as asked; the message says what would be right."""
 
 

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 from edge6g_env.costs.efficiency import HEADS, DeviceFit
 from edge6g_env.costs.specs import DeviceSpec
+from edge6g_env.errors import UserError
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
-class ProfileError(ValueError):
+class ProfileError(UserError):
     """A profile that cannot be read, made or named so; the message says what would be right."""
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from edge6g_env.costs.efficiency import ACTIVATIONS
+from edge6g_env.errors import UserError
 
 Product = Callable[[Tensor], Tensor]
 
@@ -27,7 +28,7 @@ LARGEST_ERROR = 0.2  # relative, of a product against fp32: rounding to 4 bits a
 _TRIAL = (32, 128)  # outputs, inputs
 
 
-class PrecisionError(ValueError):
+class PrecisionError(UserError):
     """A precision at which this machine cannot be measured; the message says why, and what can be."""
 
 
