@@ -11,6 +11,7 @@ import pytest
 
 import edge6g
 import eval.compare
+from edge6g_env.errors import UserError
 
 ROOT = Path(edge6g.__file__).parent
 COMPARE = ("compare", "--scenario", "tiny", "--seeds", 3)
@@ -77,7 +78,7 @@ def test_a_scenario_file_that_cannot_be_read_is_named(run, tmp_path: Path, conte
 
 
 def test_a_checkpoint_that_is_refused_is_said_in_its_words(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    class OtherScenarioError(ValueError):
+    class OtherScenarioError(UserError):
         pass
 
     def refuse(folder: Path, scenario: object) -> None:
