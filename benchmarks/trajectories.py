@@ -86,13 +86,13 @@ def hashes(env: BatchEnv, slots: int) -> dict[str, str]:
             obs, rewards, _, _, info = env.step(random_actions(obs["action_mask"], rng))
             add_observations(digests, obs)
             add_observations(digests, info.get("final_obs", {}))
-            digests["observations"].update(env.state())
+            digests["observations"].update(env.state().tobytes())
             for array in (rewards, info["reward_terms"], info["costs"], info["slots"], info["time_s"]):
-                digests["rewards"].update(array)
+                digests["rewards"].update(array.tobytes())
             for name in info["outcomes"].dtype.names:
-                digests["outcomes"].update(np.ascontiguousarray(info["outcomes"][name]))
+                digests["outcomes"].update(info["outcomes"][name].tobytes())
             for count in (*env.counters(), info["decision"], info["action_effect"]):
-                digests["counters"].update(count)
+                digests["counters"].update(count.tobytes())
     return {part: digest.hexdigest()[:16] for part, digest in digests.items()}
 
 
@@ -100,7 +100,7 @@ def add_observations(digests: dict[str, Any], obs: dict[str, np.ndarray]) -> Non
     """Add an observation to the digests of its parts."""
     for part, name in (("observations", "observation"), ("masks", "action_mask"), ("candidates", "candidates")):
         if name in obs:
-            digests[part].update(np.ascontiguousarray(obs[name]))
+            digests[part].update(obs[name].tobytes())
 
 
 def random_actions(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
