@@ -29,6 +29,7 @@ from edge6g_env.spaces import (
 )
 
 _QUEUE_PLACES = 64
+_KEPT_CHUNKS = 32  # of a prompt, whose layer times all candidates share; later chunks are worked out for each
 
 
 def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: bool) -> k.World:
@@ -133,6 +134,8 @@ def _setup(scenario: Scenario, devices: list[str], debug: bool) -> np.recarray:
             "debug": debug,
             "width_m": width_m,
             "height_m": height_m,
+            "node_columns": min(scenario.nodes.columns, scenario.nodes.count),
+            "node_spacing_m": scenario.nodes.spacing_m,
             "ue_tx_power_w": ues.tx_power_w,
             "mobility": k.MOBILITY_NAMES.index(ues.mobility),
             "ue_device": devices.index(ues.device),
@@ -325,7 +328,7 @@ def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict
     n, peers, u = scenario.nodes.count, scenario.neighbours, scenario.num_ues
     cells = min(scenario.radio.candidate_cells, n)
     j = n * scenario.job_rows_per_node + 1
-    places = min(_QUEUE_PLACES, j)
+    places, precisions = min(_QUEUE_PLACES, j), len(scenario.actions.precision)
     d, f = len(observation_features(scenario)), len(CANDIDATE_FEATURES)
     return {
         "episode": _records((b,), fields.EPISODE_DTYPE),
@@ -338,6 +341,7 @@ def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict
         "ue": _records((b, u), fields.UE_DTYPE),
         "cell": _records((b, u + 1, cells), fields.CELL_DTYPE),
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
+        "arrival_heap": np.zeros((b, u), np.int64),
         "replay": _records((b, len(scenario.service)), fields.REPLAY_DTYPE),
         "job": _records((b, j), fields.JOB_DTYPE),
         "rows": np.zeros((b, 3, j), np.int64),
@@ -346,7 +350,8 @@ def _state(scenario: Scenario, b: int, v: int, c: int, candidates: bool) -> dict
         "observation": np.zeros((2, b, n, d), np.float32),
         "action_mask": np.zeros((2, b, n, c), np.int8),
         "candidates": np.zeros((2, b, n, c if candidates else 0, f), np.float32),
-        "place": _records((b,), fields.PLACE_DTYPE),
+        "place": _records((b, peers + 3, precisions), fields.PLACE_DTYPE),
+        "chunk_layer_s": np.zeros((b, peers + 1, precisions, _KEPT_CHUNKS)),
         "forecast": _records((b,), fields.FORECAST_DTYPE),
         "actions": np.zeros((b, n), np.int64),
         "result": np.zeros((b, n, 1 + len(k.REWARD_TERMS) + len(k.COST_NAMES))),

@@ -18,8 +18,9 @@ from edge6g_env.kernel.rng import (
     FOR_CSI,
     FOR_INTERFERER,
     FOR_RETRANSMISSION,
-    bits,
+    count_bits,
     normal_pair,
+    owner_bits,
     uniform,
 )
 
@@ -51,8 +52,21 @@ def _share_hz(w, band, senders):
 @njit_inner
 def _stray_db(w, b, band, beam, step):
     """Gain, relative to the full one, of a beam that is aimed at somebody else: now and then it points here (CHANNEL 9)."""
-    aligned = uniform(w.episode[b].key, FOR_BEAM, beam, step) < band.alignment
-    return 0.0 if aligned else band.stray_db
+    return 0.0 if _points_here(w, b, band, beam, step) else band.stray_db
+
+
+@njit_inner
+def _points_here(w, b, band, beam, step):
+    return uniform(w.episode[b].key, FOR_BEAM, beam, step) < band.alignment
+
+
+@njit_inner
+def _downlink_points_here(w, b, band, j, step):
+    """The same of node j's own beam, worked out once a grid step for all who hear it."""
+    node = w.node[b, j]
+    if node.beam_step != step:
+        node.beam_step, node.beam_points_here = step, 1 if _points_here(w, b, band, j, step) else 0
+    return node.beam_points_here == 1
 
 
 @njit_inner
@@ -67,12 +81,23 @@ def _power_density_dbm_hz(w, b, u, bandwidth_hz):
 
 
 @njit_inner
+def start_interference(w, b):
+    """At the start of an episode: no interference yet, and what all draws of a UE as interferer share."""
+    w.episode[b].interference_step = -1
+    for u in range(w.ue.shape[1]):
+        w.ue[b, u].interferer_bits = owner_bits(w.episode[b].key, FOR_INTERFERER, u)
+    for i in range(w.node.shape[1]):
+        node = w.node[b, i]
+        node.interferer, node.interferer_draw, node.uplink_load, node.interference_mw_hz = -1, 0, 0.0, 0.0
+        node.beam_step = -1
+
+
+@njit_inner
 def _draw_interferers(w, b, step, since_s):
     """In every cell the UE that others hear: one that sent in the last slot, if any did, else any that it serves."""
-    key = w.episode[b].key
     for u in range(w.ue.shape[1]):
         ue = w.ue[b, u]
-        node, draw = w.node[b, ue.node], bits(key, FOR_INTERFERER, u, step) >> np.uint64(1)
+        node, draw = w.node[b, ue.node], count_bits(ue.interferer_bits, step) >> np.uint64(1)
         if ue.sending_s >= since_s:
             draw |= _SENDS
         if node.interferer < 0 or draw > node.interferer_draw:
@@ -128,8 +153,8 @@ def _downlink_interference_mw_hz(w, b, u, now_s):
     for m in range(w.cell.shape[2]):
         j = w.cell[b, u, m].node
         if m != w.ue[b, u].serving and channel.band_of(w, b, j) == z:
-            power_dbm = band.ptx_bs_dbm - channel.link_loss_db(w, b, u, m, now_s) + _stray_db(w, b, band, j, step)
-            density += load * radio.linear_of(power_dbm) / band.bandwidth_hz
+            points_here = _downlink_points_here(w, b, band, j, step)
+            density += load * channel.heard_mw(w, b, u, m, points_here, now_s) / band.bandwidth_hz
     return density
 
 

@@ -24,6 +24,9 @@ from edge6g_env.kernel.rng import (
 )
 
 _CANDIDATES_EVERY_M = 20  # a UE looks for new candidate cells this often; judgement: a tenth of the UMi site distance
+_OUT_OF_REACH = (
+    0.500001  # spacings from a place in a cell of the node grid to its centre, along an axis, with room for rounding
+)
 _NODE_ADDRESS = 65_536  # owner of a link's random numbers is ue * _NODE_ADDRESS + node
 _OF_UE = _NODE_ADDRESS - 1  # what a UE has once, not once a link
 NOT_MEASURED_DBM = -1e9
@@ -42,8 +45,19 @@ def band_of(w, b, i):
 
 
 @njit_inner
+def stand(ue, now_s):
+    """Put a UE where it is on its present leg at now_s; returns the share of the leg that it has walked."""
+    done = 1.0
+    if now_s < ue.leg_end_s:
+        done = (now_s - ue.leg_start_s) / (ue.leg_end_s - ue.leg_start_s)
+    ue.x_m = ue.from_x_m + done * (ue.to_x_m - ue.from_x_m)
+    ue.y_m = ue.from_y_m + done * (ue.to_y_m - ue.from_y_m)
+    return done
+
+
+@njit_inner
 def distance_m(w, b, u, i):
-    """Ground distance in m between UE u and node i."""
+    """Ground distance in m between UE u, where it last stood, and node i."""
     return math.hypot(w.ue[b, u].x_m - w.node[b, i].x_m, w.ue[b, u].y_m - w.node[b, i].y_m)
 
 
@@ -88,6 +102,8 @@ def _refresh_loss(w, b, u, m, now_s):
     cell.coupling_loss_db = loss_db - band.gain_db
     if setup.blockers_per_m2 > 0.0:
         _pace_blockage(w, b, u, cell, d_m, now_s)
+    else:
+        keep_powers(band, cell)
 
 
 @njit_inner
@@ -100,6 +116,33 @@ def link_loss_db(w, b, u, m, now_s):
     band = w.band[w.node[b, cell.node].band]
     depth_db = band.blocked_los_db if cell.los == 1 and w.ue[b, u].indoor == 0 else band.blocked_nlos_db
     return cell.coupling_loss_db + depth_db * _blockage_level(cell, now_s)
+
+
+@njit_inner
+def keep_powers(band, cell):
+    """Work out the powers of a link that nobody walks through: they stay until its loss changes."""
+    cell.power_dbm = band.ptx_bs_dbm - cell.coupling_loss_db
+    cell.heard_mw = radio.linear_of(cell.power_dbm + 0.0)
+    cell.heard_astray_mw = radio.linear_of(cell.power_dbm + band.stray_db)
+
+
+@njit_inner
+def power_dbm(w, b, u, m, now_s):
+    """Downlink power in dBm of candidate cell m at UE u, its beam aligned."""
+    cell = w.cell[b, u, m]
+    if w.setup[0].blockers_per_m2 <= 0.0:
+        return cell.power_dbm
+    return w.band[w.node[b, cell.node].band].ptx_bs_dbm - link_loss_db(w, b, u, m, now_s)
+
+
+@njit_inner
+def heard_mw(w, b, u, m, points_here, now_s):
+    """The same in mW, of a beam that points here or not."""
+    cell = w.cell[b, u, m]
+    if w.setup[0].blockers_per_m2 <= 0.0:
+        return cell.heard_mw if points_here else cell.heard_astray_mw
+    stray_db = 0.0 if points_here else w.band[w.node[b, cell.node].band].stray_db
+    return radio.linear_of(power_dbm(w, b, u, m, now_s) + stray_db)
 
 
 # --- blockage: a two-state Markov chain in continuous time (Jain et al. 2019) ---------------------------------------------------
@@ -163,26 +206,61 @@ def _fresh_cell(w, b, u, cell, link_steps):
     cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * link_steps + 1)
     cell.z_los = normal(key, FOR_LOS, owner, 2 * link_steps + 1)
     cell.z_k = normal(key, FOR_K, owner, 2 * link_steps + 1)
+    cell.offset_db = w.band[band_of(w, b, cell.node)].offset_db
     cell.los, cell.blocked, cell.to_blocked_per_s = 0, 0, 0.0
     cell.blockages = link_steps << 16  # a link that comes back has other blockages
     cell.filtered_dbm = NOT_MEASURED_DBM
 
 
 @njit_inner
+def _put_in_order(near, filled, i, d_m):
+    """Insert node i into the `filled` nearest so far, by distance and number, if it belongs there; returns how many there are."""
+    place = filled
+    while place > 0 and (
+        d_m < near[place - 1].distance_m or (d_m == near[place - 1].distance_m and i < near[place - 1].node)
+    ):
+        place -= 1
+    if place == near.shape[0]:
+        return filled
+    filled = min(filled + 1, near.shape[0])
+    for later in range(filled - 1, place, -1):
+        near[later].distance_m, near[later].node = near[later - 1].distance_m, near[later - 1].node
+    near[place].distance_m, near[place].node = d_m, i
+    return filled
+
+
+@njit_inner
+def _column_of(place_m, spacing_m, count):
+    """The column, or row, of the node grid that a coordinate lies in."""
+    return min(max(int(place_m / spacing_m), 0), count - 1)
+
+
+@njit_inner
+def _look_at_ring(w, b, u, ring, filled):
+    """Put the nodes that are `ring` columns or rows away from UE u's own, and not more, among the nearest; returns how many there are."""
+    setup, ue, near, n_nodes = w.setup[0], w.ue[b, u], w.cell[b, w.ue.shape[1]], w.node.shape[1]
+    columns, rows = setup.node_columns, (n_nodes - 1) // setup.node_columns + 1
+    column = _column_of(ue.x_m, setup.node_spacing_m, columns)
+    row = _column_of(ue.y_m, setup.node_spacing_m, rows)
+    for y in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
+        whole_row = y == row - ring or y == row + ring
+        for x in range(column - ring, column + ring + 1, 1 if whole_row else 2 * ring):
+            i = y * columns + x
+            if 0 <= x < columns and i < n_nodes:
+                filled = _put_in_order(near, filled, i, distance_m(w, b, u, i))
+    return filled
+
+
+@njit_inner
 def _find_nearest(w, b, u):
-    """The nearest nodes of UE u, nearest first, and the serving one in any case, in the spare row of w.cell."""
-    n_cells, spare, filled = w.cell.shape[2], w.ue.shape[1], 0
+    """The nearest nodes of UE u, nearest first, and the serving one in any case, in the spare row of w.cell. Ring by ring of the node
+    grid: a node of ring r is at least r - 1/2 spacings away."""
+    n_cells, spare, spacing_m = w.cell.shape[2], w.ue.shape[1], w.setup[0].node_spacing_m
     near, serving, has_serving = w.cell[b, spare], w.ue[b, u].node, False
-    for i in range(w.node.shape[1]):
-        d_m = distance_m(w, b, u, i)
-        if filled == n_cells and d_m >= near[filled - 1].distance_m:
-            continue
-        filled = min(filled + 1, n_cells)
-        place = filled - 1
-        while place > 0 and near[place - 1].distance_m > d_m:
-            near[place] = near[place - 1]
-            place -= 1
-        near[place].distance_m, near[place].node = d_m, i
+    filled, ring = 0, 0
+    while filled < n_cells or near[n_cells - 1].distance_m > (ring - _OUT_OF_REACH) * spacing_m:
+        filled = _look_at_ring(w, b, u, ring, filled)
+        ring += 1
     for m in range(n_cells):
         has_serving = has_serving or near[m].node == serving
     if serving >= 0 and not has_serving:

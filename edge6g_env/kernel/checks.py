@@ -1,11 +1,15 @@
-"""Invariants that the debug switch checks inside the loop: nothing lost, no memory overrun, no double counting."""
+"""Invariants that the debug switch checks inside the loop: nothing lost, no memory overrun, no double counting; and what is kept from
+slot to slot is what it would be if it were worked out anew."""
 
 from __future__ import annotations
 
+from edge6g_env import radio
 from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import channel, dispatch
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.memory import adapter_bytes
-from edge6g_env.kernel.world import FREE
+from edge6g_env.kernel.rng import FOR_INTERFERER, owner_bits
+from edge6g_env.kernel.world import DISPATCH, DONE, FREE
 
 VIOLATIONS = (
     "",
@@ -19,6 +23,12 @@ VIOLATIONS = (
     "a UE's device counts jobs that it does not run",
     "a server that is down holds jobs, weights or KV",
     "a cloud that is down has jobs",
+    "a mask is not that of the job at the head",
+    "the next arrival is not the earliest of all UEs",
+    "a UE has passed a link step or the end of its leg unseen",
+    "the power of a link is not that of its loss",
+    "a node with decoders is passed over",
+    "the interferer's draws of a UE do not belong to its episode",
 )
 _BYTE = 1.0  # rounding of sums of bytes
 
@@ -88,3 +98,50 @@ def check_world(w, b):
             jobs += int(w.job[b, j].stage != FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
         if jobs != w.ue[b, u].device_jobs:
             episode.error = 8
+
+
+@njit_inner
+def check_kept(w, b):
+    """The same for what is kept while nothing that it depends on changes; after the observation."""
+    episode = w.episode[b]
+    for i in range(w.node.shape[1]):
+        _check_mask(w, b, i)
+        for v in range(w.variant.shape[2]):
+            if w.variant[b, i, v].tokens > 0.0 and w.node[b, i].decodes == 0:
+                episode.error = 15
+    for u in range(w.ue.shape[1]):
+        _check_way(w, b, u)
+        if w.setup[0].trace_replay == 0 and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
+            episode.error = 12
+        if w.ue[b, u].interferer_bits != owner_bits(episode.key, FOR_INTERFERER, u):
+            episode.error = 16
+        for m in range(w.cell.shape[2]):
+            _check_powers(w, b, w.cell[b, u, m])
+
+
+@njit_inner
+def _check_mask(w, b, i):
+    if w.node[b, i].n_queue == 0:
+        return
+    for c in range(w.action.shape[0]):
+        legal = dispatch.refusal(w, b, i, w.places[b, i, DISPATCH, 0], c) == DONE
+        if legal != (w.action_mask[0, b, i, c] == 1):
+            w.episode[b].error = 11
+
+
+@njit_inner
+def _check_way(w, b, u):
+    ue, now_s = w.ue[b, u], w.episode[b].now_s
+    gone_m = ue.walked_m + channel.stand(ue, now_s) * ue.leg_m
+    stopped = now_s >= ue.leg_end_s
+    if int(gone_m / w.setup[0].link_step_m) != ue.link_steps or now_s >= ue.leave_s or stopped != (ue.speed_m_s == 0.0):
+        w.episode[b].error = 13
+
+
+@njit_inner
+def _check_powers(w, b, cell):
+    band = w.band[w.node[b, cell.node].band]
+    power_dbm = band.ptx_bs_dbm - cell.coupling_loss_db
+    moved = cell.power_dbm != power_dbm or cell.heard_astray_mw != radio.linear_of(power_dbm + band.stray_db)
+    if cell.offset_db != band.offset_db or (w.setup[0].blockers_per_m2 <= 0.0 and moved):
+        w.episode[b].error = 14

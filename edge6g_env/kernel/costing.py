@@ -24,8 +24,20 @@ def head_s(w, device, v, tokens):
 @njit_inner
 def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_head):
     """One decode iteration in s of `tokens` sequences with `context_tokens` cached tokens in all, over a share of the layers."""
+    layer_s = decode_layer_s(w, device, v, tokens, context_tokens)
+    return iteration_s(w, device, v, layer_s, tokens, layer_share, with_head)
+
+
+@njit_inner
+def decode_layer_s(w, device, v, tokens, context_tokens):
+    """One layer of it."""
     layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], max(tokens, 1.0))
-    layer_s += costs.attention_decode_s(w.cost[device, v, :COST_PREFILL], context_tokens)
+    return layer_s + costs.attention_decode_s(w.cost[device, v, :COST_PREFILL], context_tokens)
+
+
+@njit_inner
+def iteration_s(w, device, v, layer_s, tokens, layer_share, with_head):
+    """A decode iteration from the time of its layer."""
     total_s = layer_share * w.model[v].layers * layer_s
     total_s += w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s * tokens
     if with_head:
@@ -36,37 +48,53 @@ def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_h
 @njit_inner
 def prefill_s(w, device, v, layers, new_tokens, cached_tokens, riding_tokens):
     """Time in s of a prompt chunk through `layers` layers while `riding_tokens` decodes share each layer's pass."""
-    layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], new_tokens + riding_tokens)
-    layer_s += costs.attention_prefill_s(w.cost[device, v, COST_PREFILL:COST_HEAD], new_tokens, cached_tokens)
-    return layers * layer_s
+    return layers * prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens)
 
 
 @njit_inner
-def setup_s(w, device, v, layers, tokens, with_head):
-    """Time in s of a whole prompt through `layers` layers on an idle device, in chunks of the token budget."""
-    total_s, done = 0.0, 0.0
-    budget = w.setup[0].token_budget
+def prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens):
+    """One layer of it."""
+    layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], new_tokens + riding_tokens)
+    return layer_s + costs.attention_prefill_s(w.cost[device, v, COST_PREFILL:COST_HEAD], new_tokens, cached_tokens)
+
+
+@njit_inner
+def chunk_layers_s(w, device, v, tokens, kept_s):
+    """Fill kept_s with the layer times of the first chunks of a prompt on an idle device; chunks have the token budget."""
+    done = 0.0
+    for n in range(kept_s.shape[0]):
+        if done >= tokens:
+            return
+        chunk = min(w.setup[0].token_budget, tokens - done)
+        kept_s[n] = prefill_layer_s(w, device, v, chunk, done, 0.0)
+        done += chunk
+
+
+@njit_inner
+def setup_s(w, device, v, layers, tokens, with_head, kept_s):
+    """Time in s of a whole prompt through `layers` layers on an idle device, in chunks; kept_s: from chunk_layers_s."""
+    total_s, done, n = 0.0, 0.0, 0
     while done < tokens:
-        chunk = min(budget, tokens - done)
-        total_s += (
-            prefill_s(w, device, v, layers, chunk, done, 0.0)
-            + w.device[device].iteration_overhead_s
-            + w.device[device].sequence_overhead_s
-        )
+        chunk = min(w.setup[0].token_budget, tokens - done)
+        layer_s = kept_s[n] if n < kept_s.shape[0] else prefill_layer_s(w, device, v, chunk, done, 0.0)
+        total_s += layers * layer_s + w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s
         if with_head:
             total_s += head_s(w, device, v, 1.0)
         done += chunk
+        n += 1
     return total_s
 
 
 @njit_inner
 def whole_prompt_s(w, device, v, layers, tokens, with_head):
     """The same in one pass: what a UE's device or the cloud does, which serve a prompt on its own."""
-    total_s = (
-        prefill_s(w, device, v, layers, tokens, 0.0, 0.0)
-        + w.device[device].iteration_overhead_s
-        + w.device[device].sequence_overhead_s
-    )
+    return one_pass_s(w, device, v, layers, prefill_layer_s(w, device, v, tokens, 0.0, 0.0), with_head)
+
+
+@njit_inner
+def one_pass_s(w, device, v, layers, layer_s, with_head):
+    """A pass of one prompt from the time of its layer."""
+    total_s = layers * layer_s + w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s
     if with_head:
         total_s += head_s(w, device, v, 1.0)
     return total_s

@@ -26,6 +26,7 @@ def _add_decode(w, b, job, part):
     duty = job.duty_0 if part == 0 else job.duty_1
     if duty <= 0.0:
         return  # its tokens cannot cross a link that is down
+    w.node[b, i].decodes = 1
     variant = w.variant[b, i, job.variant]
     variant.tokens += duty * share
     variant.context_tokens += duty * share * (job.prompt_tokens + job.done_tokens)
@@ -38,6 +39,9 @@ def _clear_counts(w, b):
         w.node[b, i].n_senders, w.node[b, i].n_backhaul = 0, 0
         for k in range(w.link.shape[2]):
             w.link[b, i, k].n_transfers = 0
+        if w.node[b, i].decodes == 0:
+            continue
+        w.node[b, i].decodes = 0
         for v in range(w.variant.shape[2]):
             variant = w.variant[b, i, v]
             if variant.tokens > 0.0:
@@ -72,6 +76,8 @@ def _set_cycle(w, b, i):
     """Iteration time of every active variant of node i, and their sum, the decode cycle."""
     node = w.node[b, i]
     node.cycle_s = 0.0
+    if node.decodes == 0:
+        return
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
         if variant.tokens <= 0.0:
@@ -249,7 +255,8 @@ def run_node(w, b, i, t0, t1):
     _set_cycle(w, b, i)
     if node.n_inbox == 0 and node.load_variant < 0:
         node.decode_rate = 1.0 / node.cycle_s if node.cycle_s > 0.0 else 0.0
-        node.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
+        if node.prefill_share > 0.0:
+            node.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
         return
     _admit(w, b, i, t0, t1)
     cycles, prefill_s = _work(w, b, i, t0, t1)

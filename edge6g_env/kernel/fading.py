@@ -22,6 +22,7 @@ _LEAST_SPEED_M_S = 0.28  # 1 km/h: people and leaves move around a UE that stand
 def _ray_phase(w, b, u, carrier_ghz):
     """Phase in rad of the direct ray: its way in wavelengths, so that it turns by the Doppler shift of the UE's own motion."""
     setup = w.setup[0]
+    channel.stand(w.ue[b, u], w.episode[b].slot * setup.slot_s)
     d3_m = math.hypot(channel.distance_m(w, b, u, w.ue[b, u].node), setup.h_bs_m - setup.h_ue_m)
     wavelengths = radio.doppler_hz(d3_m, carrier_ghz)  # metres a second over a wavelength, or metres over one
     return -2.0 * math.pi * (wavelengths - math.floor(wavelengths))

@@ -12,16 +12,10 @@ _PING_PONG_S = 1.0  # minimum time of stay, 3GPP TR 36.839 5.2.1.3: back to the 
 
 
 @njit_inner
-def _power_dbm(w, b, u, m, now_s):
-    band = w.band[w.node[b, w.cell[b, u, m].node].band]
-    return band.ptx_bs_dbm - channel.link_loss_db(w, b, u, m, now_s)
-
-
-@njit_inner
 def _compared_dbm(w, b, u, m):
     """Filtered power with the offset of the band."""
     cell = w.cell[b, u, m]
-    return cell.filtered_dbm + w.band[w.node[b, cell.node].band].offset_db
+    return cell.filtered_dbm + cell.offset_db
 
 
 @njit_inner
@@ -29,7 +23,7 @@ def _measure(w, b, u, now_s):
     """Layer 3 filter; the first measurement of a cell stands as it is."""
     share = w.setup[0].filter_share
     for m in range(w.cell.shape[2]):
-        cell, power_dbm = w.cell[b, u, m], _power_dbm(w, b, u, m, now_s)
+        cell, power_dbm = w.cell[b, u, m], channel.power_dbm(w, b, u, m, now_s)
         fresh = cell.filtered_dbm <= channel.NOT_MEASURED_DBM
         cell.filtered_dbm = power_dbm if fresh else cell.filtered_dbm + share * (power_dbm - cell.filtered_dbm)
 

@@ -52,6 +52,8 @@ def _reports_it(w, b, i, k, v, low, high):
 def best_source(w, b, i, v, low, high):
     """The fastest source of layers [low, high) of v for node i, as far as the node knows."""
     best, best_rate = _DISK, _rate_bytes_s(w, b, i, _DISK, 1)
+    if 8.0 * best_rate >= max(w.setup[0].xn_rate_bit_s, w.setup[0].backhaul_rate_bit_s):
+        return _DISK
     for k in range(w.link.shape[2]):
         if _reports_it(w, b, i, k, v, low, high):
             rate = _rate_bytes_s(w, b, i, k, _sharers(w, b, i, k) + 1)

@@ -35,6 +35,7 @@ _STRAIGHT_ON = 0.5
 _FASTEST_SIGMAS = (
     4.0  # Gauss-Markov: nobody walks faster than this above speed_max_m_s (1 velocity in 3,000 would); judgement
 )
+_EARLY = 0.999999  # of the time to a link step: it may not be missed by rounding
 _ON_CROSSING = 1e-6  # of a block: what rounding may put between a UE and the crossing that it stands on
 
 
@@ -253,7 +254,7 @@ def place_ue(w, b, u):
     """Put UE u of world b where its model begins, and draw its links."""
     ue, model = w.ue[b, u], w.setup[0].mobility
     ue.to_x_m, ue.to_y_m = _street_place(w, b, u) if model == STREET_GRID else _waypoint(w, b, u, 0)
-    ue.x_m, ue.y_m = ue.to_x_m, ue.to_y_m
+    ue.x_m, ue.y_m, ue.look_s = ue.to_x_m, ue.to_y_m, 0.0
     ue.walked_m, ue.leg_m, ue.link_steps, ue.legs, ue.periods, ue.leave_s = 0.0, 0.0, 0, 0, 0, 0.0
     if model == GAUSS_MARKOV:
         _draw_mean_velocity(w, b, u)
@@ -263,27 +264,38 @@ def place_ue(w, b, u):
 
 @njit_inner
 def _walk(w, b, u, now_s):
-    """Whole link steps walked so far; sets position and speed."""
-    ue = w.ue[b, u]
+    """Whole link steps walked so far; sets position, speed, and when there is something to see again: the next step, the end of the leg
+    or of the pause after it."""
+    ue, link_step_m = w.ue[b, u], w.setup[0].link_step_m
     while now_s >= ue.leave_s:
         _next_leg(w, b, u)
-    done = 1.0
-    if now_s < ue.leg_end_s:
-        done = (now_s - ue.leg_start_s) / (ue.leg_end_s - ue.leg_start_s)
-    else:
+    if now_s >= ue.leg_end_s:
         ue.speed_m_s = 0.0
-    ue.x_m = ue.from_x_m + done * (ue.to_x_m - ue.from_x_m)
-    ue.y_m = ue.from_y_m + done * (ue.to_y_m - ue.from_y_m)
-    return int((ue.walked_m + done * ue.leg_m) / w.setup[0].link_step_m)
+    gone_m = ue.walked_m + channel.stand(ue, now_s) * ue.leg_m
+    link_steps = int(gone_m / link_step_m)
+    ue.look_s = ue.leave_s
+    if ue.speed_m_s > 0.0:
+        ahead_s = ((link_steps + 1) * link_step_m - gone_m) / ue.speed_m_s
+        ue.look_s = min(ue.leg_end_s, now_s + _EARLY * ahead_s)
+    return link_steps
+
+
+@njit_inner
+def stand_ues(w, b):
+    """Bring the places of all UEs to now, for those who look from outside."""
+    for u in range(w.ue.shape[1]):
+        if w.ue[b, u].speed_m_s > 0.0:
+            channel.stand(w.ue[b, u], w.episode[b].now_s)
 
 
 @njit_inner
 def move_ues(w, b, now_s):
-    """Move every UE of world b to time now_s; channels follow step by step."""
+    """Move the UEs of world b to time now_s that begin a leg or a link step, or stop; channels follow step by step. The places of the
+    others are functions of time."""
     for u in range(w.ue.shape[1]):
         ue = w.ue[b, u]
-        if ue.speed_m_s == 0.0 and now_s < ue.leave_s:
-            continue  # it rests where it was
+        if now_s < ue.look_s:
+            continue
         speed_m_s = ue.speed_m_s
         link_steps = _walk(w, b, u, now_s)
         if link_steps != ue.link_steps or ue.speed_m_s != speed_m_s:  # beams lag by the speed

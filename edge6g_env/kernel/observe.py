@@ -160,14 +160,38 @@ def _put_neighbour(w, b, i, k, row, at):
 
 @njit_inner
 def _mask(w, b, i):
-    mask, queued = w.action_mask[0, b, i], w.node[b, i].n_queue > 0
-    for c in range(w.action.shape[0]):
-        if c == 0:
-            mask[c] = 1
-        elif queued:
+    """Which actions are legal for the job at the head of node i's queue; a mask stays while all that it depends on does."""
+    mask, node = w.action_mask[0, b, i], w.node[b, i]
+    if node.n_queue == 0:
+        mask[:] = 0
+        mask[0] = 1
+        node.mask_job = -1
+    elif not _mask_holds(w, b, i):
+        for c in range(w.action.shape[0]):
             mask[c] = dispatch.refusal(w, b, i, w.places[b, i, DISPATCH, 0], c) == DONE
-        else:
-            mask[c] = 0
+
+
+@njit_inner
+def _mask_holds(w, b, i):
+    """Whether node i's mask was made for this job, what its device holds and the same parts up; notes what there is now."""
+    node, job = w.node[b, i], w.job[b, w.places[b, i, DISPATCH, 0]]
+    ue, parts = w.ue[b, job.ue], _parts_up(w, b, i)
+    device_variant = ue.device_variant if ue.device_jobs > 0 else -1
+    holds = node.mask_job == job.number and node.mask_retries == job.retries
+    holds = holds and node.mask_device_variant == device_variant and node.mask_parts == parts
+    node.mask_job, node.mask_retries = job.number, job.retries  # put back after a fault, it has other tokens
+    node.mask_device_variant, node.mask_parts = device_variant, parts
+    return holds
+
+
+@njit_inner
+def _parts_up(w, b, i):
+    """A bit each of the parts that node i knows of: 1 up."""
+    node = w.node[b, i]
+    word = node.up + 2 * node.backhaul_up + 4 * node.cloud_seen_up
+    for k in range(w.link.shape[2]):
+        word = 4 * word + 2 * w.link[b, i, k].up + w.link[b, i, k].seen_up
+    return word
 
 
 @njit_inner
@@ -180,6 +204,7 @@ def _clip(row, limits, first):
 def _candidates(w, b, i):
     """Predictions for every legal combination; rows of illegal ones are zero."""
     j = w.places[b, i, DISPATCH, 0]
+    predict.begin(w, b, i, j)
     for c in range(w.candidates.shape[3]):
         row = w.candidates[0, b, i, c]
         if w.action_mask[0, b, i, c] == 1:

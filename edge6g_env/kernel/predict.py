@@ -1,7 +1,8 @@
 """What the cost model expects of each candidate, from what the agent can know: its own node now, its neighbours by their last reports
 and what it sent them since, the cloud by its own last exchange, its channel by its estimate, output lengths by their mean.
 
-A forecast is added up part by part along the job's way in w.forecast[b], one node's situation at a time in w.place[b].
+A forecast is added up part by part along the job's way in w.forecast[b]. What depends on a place and a precision only stands in
+w.place[b], worked out when the first candidate of a decision asks for it: the node itself, its neighbours, the UE's device, the cloud.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import air, costing, dispatch, generation, loading, setup_pass, way
+from edge6g_env.kernel import air, costing, dispatch, loading, setup_pass, way
 from edge6g_env.kernel.ledger import timeliness
 from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
 
@@ -17,12 +18,70 @@ _MAX_WAIT_S = 60.0  # waits are not told apart beyond this
 _BLOCKED_WAIT_S = 5.0  # memory is short and nobody is there to release it; judgement
 _MAX_PREFILL_SHARE = 0.8  # beyond it the slowdown of decodes is not told apart
 _MIN_RATE_BIT_S = 1e4  # an upload in outage is taken as this slow
+_OWN = 0  # rows of w.place: the node itself, its neighbours, its UE's device, the cloud
 
 
 @njit_inner
-def _look_at_own(w, b, i, v):
+def begin(w, b, i, j):
+    """Before the candidates of job j at node i: forget the places of the decision before, and see what the UE's rates should be."""
+    for p in range(w.place.shape[1]):
+        for n in range(w.place.shape[2]):
+            w.place[b, p, n].ready = 0
+    job, forecast = w.job[b, j], w.forecast[b]
+    senders = w.node[b, i].n_senders if w.ue[b, job.ue].node == i else 0  # another cell's are not known
+    forecast.up_bit_s = max(_MIN_RATE_BIT_S, air.expected_uplink_bit_s(w, b, job.ue, senders + 1))
+    forecast.down_bit_s = max(_MIN_RATE_BIT_S, air.expected_downlink_bit_s(w, b, job.ue))
+
+
+# --- places: what depends on where and on the precision ---------------------------------------------------------------------------
+
+
+@njit_inner
+def _node_place(w, b, i, p, v, prompt, output):
+    """The own node (p = 0) or neighbour p - 1 as node i knows it, with the layer times of the job there."""
+    n = v % w.setup[0].n_precisions
+    place = w.place[b, p, n]
+    if place.ready == 0:
+        if p == _OWN:
+            _look_at_own(w, b, i, v, place)
+        else:
+            _look_at_neighbour(w, b, i, p - _OWN - 1, v, place)
+        device, running, context = place.accelerator, place.tokens, prompt + 0.5 * output
+        costing.chunk_layers_s(w, device, v, prompt, w.chunk_layer_s[b, p, n])
+        place.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (running + 1.0))
+        if running > 0.0:
+            place.running_layer_s = costing.decode_layer_s(w, device, v, running, context * running)
+        place.ready = 1
+    return place
+
+
+@njit_inner
+def _device_place(w, b, v, prompt, output):
+    """The UE's device: layer times of the prompt in one pass and of a token."""
+    place, device = w.place[b, w.place.shape[1] - 2, v % w.setup[0].n_precisions], w.setup[0].ue_device
+    if place.ready == 0:
+        place.prompt_layer_s = costing.prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
+        place.with_layer_s = costing.decode_layer_s(w, device, v, 1.0, prompt + 0.5 * output)
+        place.ready = 1
+    return place
+
+
+@njit_inner
+def _cloud_place(w, b, v, prompt, output):
+    """The cloud: the same, a token in its batch."""
+    setup = w.setup[0]
+    place, batch = w.place[b, w.place.shape[1] - 1, v % setup.n_precisions], setup.cloud_batch
+    if place.ready == 0:
+        place.prompt_layer_s = costing.prefill_layer_s(w, setup.cloud_device, v, prompt, 0.0, 0.0)
+        place.with_layer_s = costing.decode_layer_s(w, setup.cloud_device, v, batch, batch * (prompt + 0.5 * output))
+        place.ready = 1
+    return place
+
+
+@njit_inner
+def _look_at_own(w, b, i, v, place):
     """What node i knows of itself."""
-    place, node, variant = w.place[b], w.node[b, i], w.variant[b, i, v]
+    node, variant = w.node[b, i], w.variant[b, i, v]
     place.own, place.accelerator, place.cycle_s, place.prefill_share = (
         i,
         node.accelerator,
@@ -38,9 +97,9 @@ def _look_at_own(w, b, i, v):
 
 
 @njit_inner
-def _look_at_neighbour(w, b, i, k, v):
+def _look_at_neighbour(w, b, i, k, v, place):
     """What node i knows of neighbour k: its report, and the jobs sent there since."""
-    place, link, seen = w.place[b], w.link[b, i, k], w.seen[b, i, k, v]
+    link, seen = w.link[b, i, k], w.seen[b, i, k, v]
     place.own, place.accelerator = -1, w.node[b, link.peer].accelerator
     place.cycle_s, place.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     place.backlog_s, place.prompts, place.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
@@ -49,9 +108,11 @@ def _look_at_neighbour(w, b, i, k, v):
     place.disk_s, place.age_s = 0.0, w.episode[b].now_s - link.report_s
 
 
+# --- parts of the way ---------------------------------------------------------------------------------------------------------------
+
+
 @njit_inner
-def _missing_bytes(w, b, v, low, high):
-    place = w.place[b]
+def _missing_bytes(w, place, v, low, high):
     if place.high <= place.low:
         return costing.weight_bytes(w, v, low, high)
     joined = costing.weight_bytes(w, v, min(low, place.low), max(high, place.high))
@@ -59,9 +120,8 @@ def _missing_bytes(w, b, v, low, high):
 
 
 @njit_inner
-def _memory_wait_s(w, b, v, layers, tokens, missing_bytes, output_tokens):
+def _memory_wait_s(w, place, v, layers, tokens, missing_bytes, output_tokens):
     """Time until memory for the weights and KV is released, at the pace at which the sequences there end."""
-    place = w.place[b]
     kv_bytes = w.model[v].kv_bytes * layers * tokens
     short_bytes = kv_bytes + missing_bytes - place.free_bytes
     if place.users == 0:
@@ -75,10 +135,8 @@ def _memory_wait_s(w, b, v, layers, tokens, missing_bytes, output_tokens):
 
 
 @njit_inner
-def _load_s(w, b, v, low, high):
+def _load_s(w, b, place, v, low, high, missing_bytes):
     """Time to have the part's weights; nothing is known of a load that a neighbour has under way, nor of its other sources."""
-    place = w.place[b]
-    missing_bytes = _missing_bytes(w, b, v, low, high)
     if missing_bytes > 0.0:
         rate = w.device[place.accelerator].load_bytes_s
         if place.own >= 0:
@@ -88,24 +146,24 @@ def _load_s(w, b, v, low, high):
 
 
 @njit_inner
-def _add_node_part(w, b, v, low, high, prompt, output, whole):
-    """Add a part at the node in w.place: load, wait, prefill, and its share of every token. whole: no cut, so tokens stay."""
-    place, forecast = w.place[b], w.forecast[b]
+def _add_node_part(w, b, i, p, v, low, high, prompt, output, whole):
+    """Add a part at place p, as node i knows it: load, wait, prefill, and its share of every token. whole: no cut, so tokens stay."""
+    place, forecast = _node_place(w, b, i, p, v, prompt, output), w.forecast[b]
     device, running = place.accelerator, place.tokens
     with_head = high == w.model[v].layers
     share = (high - low) / w.model[v].layers
-    missing_bytes = _missing_bytes(w, b, v, low, high)
-    load_s = _load_s(w, b, v, low, high)
-    compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head)
+    missing_bytes = _missing_bytes(w, place, v, low, high)
+    load_s = _load_s(w, b, place, v, low, high, missing_bytes)
+    kept_s = w.chunk_layer_s[b, p, v % w.setup[0].n_precisions]
+    compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head, kept_s)
     wait_s = place.backlog_s + place.prompts * place.cycle_s + 0.5 * place.cycle_s
     wait_s += place.sent_since * (compute_s + place.cycle_s)  # jobs on their way there are taken to be like this one
-    wait_s += _memory_wait_s(w, b, v, high - low, prompt + output, missing_bytes, output)
+    wait_s += _memory_wait_s(w, place, v, high - low, prompt + output, missing_bytes, output)
     wait_s = min(wait_s, _MAX_WAIT_S)
-    context = prompt + 0.5 * output
-    with_it_s = costing.decode_iteration_s(w, device, v, running + 1.0, context * (running + 1.0), share, with_head)
+    with_it_s = costing.iteration_s(w, device, v, place.with_layer_s, running + 1.0, share, with_head)
     others_s = place.cycle_s
     if running > 0.0:
-        others_s -= costing.decode_iteration_s(w, device, v, running, context * running, share, with_head)
+        others_s -= costing.iteration_s(w, device, v, place.running_layer_s, running, share, with_head)
     cycle_s = max(others_s, 0.0) + with_it_s
     token_s = cycle_s if whole else with_it_s + 0.5 * min(1.0, running) * cycle_s
     decode_s = output * with_it_s / (running + 1.0)
@@ -123,28 +181,24 @@ def _add_node_part(w, b, v, low, high, prompt, output, whole):
 def _add_device_part(w, b, job, v, layer_1, output):
     """Add the device's part: it reads its layers from storage, and shares its time among the jobs it has."""
     setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
-    prompt, jobs = job.setup_tokens, ue.device_jobs + 1
-    with_head = layer_1 == w.model[v].layers
+    prompt, jobs, device = job.setup_tokens, ue.device_jobs + 1, setup.ue_device
+    place, with_head = _device_place(w, b, v, prompt, output), layer_1 == w.model[v].layers
     load_s = setup_pass.device_load_s(w, ue, v, layer_1)
-    compute_s = costing.whole_prompt_s(w, setup.ue_device, v, layer_1, prompt, with_head)
-    step_s = generation.device_token_s(w, v, layer_1, prompt + 0.5 * output, 1)
+    compute_s = costing.one_pass_s(w, device, v, layer_1, place.prompt_layer_s, with_head)
+    step_s = costing.iteration_s(w, device, v, place.with_layer_s, 1.0, layer_1 / w.model[v].layers, with_head)
     forecast.load_s += load_s
     forecast.time_s += load_s + compute_s * jobs
     forecast.token_s += step_s * jobs
-    forecast.energy_j += compute_s * costing.prefill_power_w(w, setup.ue_device)
-    forecast.energy_j += output * step_s * costing.decode_power_w(w, setup.ue_device)
+    forecast.energy_j += compute_s * costing.prefill_power_w(w, device)
+    forecast.energy_j += output * step_s * costing.decode_power_w(w, device)
 
 
 @njit_inner
 def _add_air(w, b, job, v, raw, output):
     """Add the upload, the way back, and for a cut behind the device the round trip of every token; latencies at their means."""
     setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
-    band = w.band[w.node[b, ue.node].band]
-    senders = w.node[b, job.ingress].n_senders if ue.node == job.ingress else 0  # another cell's are not known
-    up = max(_MIN_RATE_BIT_S, air.expected_uplink_bit_s(w, b, job.ue, senders + 1))
-    back_s = band.downlink_access_s + 8.0 * costing.TOKEN_BYTES / max(
-        _MIN_RATE_BIT_S, air.expected_downlink_bit_s(w, b, job.ue)
-    )
+    band, up = w.band[w.node[b, ue.node].band], forecast.up_bit_s
+    back_s = band.downlink_access_s + 8.0 * costing.TOKEN_BYTES / forecast.down_bit_s
     hop_s = way.hop_s(w, b, job)
     sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, raw)
     send_s = 8.0 * sent_bytes / up
@@ -178,10 +232,10 @@ def _add_cloud_part(w, b, i, job, v, layer_2, output, sent_bytes):
     """Add the cloud's part: its wait as this node last met it, its batch, its price list."""
     setup, service, forecast = w.setup[0], w.service[job.service], w.forecast[b]
     prompt, layers = job.setup_tokens, w.model[v].layers - layer_2
-    share, device = layers / w.model[v].layers, setup.cloud_device
+    share, device, place = layers / w.model[v].layers, setup.cloud_device, _cloud_place(w, b, v, prompt, output)
     wait_s = w.node[b, i].cloud_seen_wait_s
-    compute_s = costing.whole_prompt_s(w, device, v, layers, prompt, True)
-    step_s = generation.cloud_decode_s(w, v, share, prompt + 0.5 * output)
+    compute_s = costing.one_pass_s(w, device, v, layers, place.prompt_layer_s, True)
+    step_s = costing.iteration_s(w, device, v, place.with_layer_s, setup.cloud_batch, share, True)
     forecast.wait_s += wait_s
     forecast.time_s += wait_s + compute_s
     forecast.token_s += step_s
@@ -217,15 +271,14 @@ def _forecast(w, b, i, job, c, target):
     if layer_1 < total:
         _add_air(w, b, job, v, raw, output)
     if layer_2 > layer_1:
-        _look_at_own(w, b, i, v)
-        _add_node_part(w, b, v, layer_1, layer_2, prompt, output, whole)
+        _add_node_part(w, b, i, _OWN, v, layer_1, layer_2, prompt, output, whole)
     if target >= 0:
         sent_bytes = _add_link(w, b, job, v, layer_2, in_cloud, output)
         if in_cloud:
             _add_cloud_part(w, b, i, job, v, layer_2, output, sent_bytes)
         else:
-            _look_at_neighbour(w, b, i, w.action[c].route - NEIGHBOUR, v)
-            _add_node_part(w, b, v, layer_2, total, prompt, output, whole)
+            neighbour = _OWN + 1 + w.action[c].route - NEIGHBOUR
+            _add_node_part(w, b, i, neighbour, v, layer_2, total, prompt, output, whole)
     forecast.price_usd += forecast.air_bytes * w.setup[0].usd_per_air_byte
 
 

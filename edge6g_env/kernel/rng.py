@@ -66,9 +66,20 @@ def world_key(seed, episode):
 @njit_inner
 def bits(key, purpose, owner, count):
     """uint64 that belongs to (purpose, owner, count) of the world with this key."""
+    return count_bits(owner_bits(key, purpose, owner), count)
+
+
+@njit_inner
+def owner_bits(key, purpose, owner):
+    """What `bits` has worked out before it comes to the count, for those who draw often."""
     x = mix(key + np.uint64(purpose) * _GOLDEN)
-    x = mix(x + np.uint64(owner) * _GOLDEN)
-    return mix(x + np.uint64(count) * _GOLDEN)
+    return mix(x + np.uint64(owner) * _GOLDEN)
+
+
+@njit_inner
+def count_bits(of_owner, count):
+    """`bits` of a count, from `owner_bits`."""
+    return mix(of_owner + np.uint64(count) * _GOLDEN)
 
 
 @njit_inner

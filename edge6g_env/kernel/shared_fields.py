@@ -16,6 +16,8 @@ SETUP_FIELDS = (
     ("debug", "i8", "0/1", "check conservation and memory in every slot"),
     ("width_m", "f8", "m", "area, west to east"),
     ("height_m", "f8", "m", "area, south to north"),
+    ("node_columns", "i8", "1", "columns of the grid of nodes"),
+    ("node_spacing_m", "f8", "m", "its spacing"),
     ("environment", "i8", "id", "propagation environment of edge6g_env.radio"),
     ("margin_db", "f8", "dB", "implementation margin taken off the SINR"),
     ("h_bs_m", "f8", "m", "height of the node's antenna"),

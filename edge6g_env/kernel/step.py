@@ -115,7 +115,7 @@ def _start_episode(w, b):
     episode.arrived, episode.finished, episode.rejected, episode.expired, episode.failed = 0, 0, 0, 0, 0
     episode.preempted, episode.handovers, episode.ping_pongs, episode.error = 0, 0, 0, 0
     episode.outages, episode.requeued = 0, 0
-    episode.measure_step, episode.csi_step, episode.interference_step = 0, -1, -1
+    episode.measure_step, episode.csi_step = 0, -1
     n_free = w.job.shape[1] - 1
     episode.n_free = n_free
     for j in range(n_free):
@@ -129,6 +129,7 @@ def _start_episode(w, b):
         ue.device_variant, ue.device_layers, ue.device_jobs, ue.arrivals = -1, 0, 0, 0
         mobility.place_ue(w, b, u)
         handover.attach(w, b, u)
+    air.start_interference(w, b)
     air.estimate_channels(w, b, 0.0)
     traffic.start_arrivals(w, b)
     exchange_reports(w, b)  # sent while all was well: who is cut off from the start knows no better
@@ -141,8 +142,7 @@ def _empty_node(w, b, i):
     memory.empty_server(w, b, i, 0.0)
     node.n_queue, node.n_senders, node.n_backhaul, node.shown, node.up, node.backhaul_up = 0, 0, 0, 1, 1, 1
     node.cloud_seen_wait_s, node.cloud_seen_s, node.cloud_seen_up = 0.0, 0.0, 1
-    node.interferer, node.interferer_draw, node.uplink_load, node.interference_mw_hz = -1, 0, 0.0, 0.0
-    node.decided, node.action_effect = 0, 0
+    node.decided, node.action_effect, node.mask_job = 0, 0, -1
     for k in range(w.link.shape[2]):
         w.link[b, i, k].up, w.link[b, i, k].n_transfers = 1, 0
     for v in range(w.variant.shape[2]):
@@ -237,7 +237,10 @@ def _step_world(w, b, skip_idle):
         if not skip_idle or _some_decision(w, b) or not room:
             break
     _mix_reward(w, b)
+    mobility.stand_ues(w, b)
     observe(w, b)
+    if setup.debug == 1:
+        checks.check_kept(w, b)
 
 
 @njit_inner

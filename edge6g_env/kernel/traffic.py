@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import heap
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.rng import FOR_ARRIVAL, FOR_LENGTH, FOR_SERVICE, FOR_TRACE_START, FOR_UE, exponential, uniform
 from edge6g_env.kernel.world import DISPATCH, QUEUED, REJECTED, SPARE
@@ -22,6 +23,7 @@ def start_arrivals(w, b):
     else:
         for u in range(w.ue.shape[1]):
             w.ue[b, u].next_arrival_s = _poisson_gap_s(w, b, u, 0)
+        heap.order(w, b)
     _set_next(w, b)
 
 
@@ -55,8 +57,7 @@ def _set_next(w, b):
         for s in range(w.replay.shape[1]):
             episode.next_arrival_s = min(episode.next_arrival_s, w.replay[b, s].next_s)
     else:
-        for u in range(w.ue.shape[1]):
-            episode.next_arrival_s = min(episode.next_arrival_s, w.ue[b, u].next_arrival_s)
+        episode.next_arrival_s = w.ue[b, heap.earliest(w, b)].next_arrival_s
 
 
 @njit_inner
@@ -135,7 +136,6 @@ def arrive(w, b, until_s):
                 if w.replay[b, s].next_s == episode.next_arrival_s:
                     _arrive_replay(w, b, s)
         else:
-            for u in range(w.ue.shape[1]):
-                if w.ue[b, u].next_arrival_s == episode.next_arrival_s:
-                    _arrive_poisson(w, b, u)
+            _arrive_poisson(w, b, heap.earliest(w, b))
+            heap.postpone(w, b)
         _set_next(w, b)

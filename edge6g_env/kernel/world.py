@@ -123,6 +123,7 @@ class World(NamedTuple):
     ue: np.recarray  # (B, U) UE
     cell: np.recarray  # (B, U + 1, M) CELL, nearest first; the last row is scratch
     tap: np.ndarray  # (B, U, 4, 8) fading taps of the serving link: real part, imaginary part, power with the ray, the same a step before
+    arrival_heap: np.ndarray  # (B, U) int64 UEs by the instant of their next job, see heap.py
     replay: np.recarray  # (B, S) REPLAY
     fault: np.recarray  # (B, P) FAULT parts that can fail
     job: np.recarray  # (B, J) JOB
@@ -132,7 +133,8 @@ class World(NamedTuple):
     observation: np.ndarray  # (2, B, N, D) float32: present, and the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise
     candidates: np.ndarray  # (2, B, N, C, F) float32, likewise, or (2, B, N, 0, F) when nobody asked
-    place: np.recarray  # (B,) PLACE scratch of a prediction
+    place: np.recarray  # (B, K + 3, precisions) PLACE scratch of a decision: own node, neighbours, device, cloud
+    chunk_layer_s: np.ndarray  # (B, K + 1, precisions, chunks) scratch, s: a layer's time for each of the first chunks
     forecast: np.recarray  # (B,) FORECAST scratch of a prediction
     actions: np.ndarray  # (B, N) int64 actions of this step
     result: np.ndarray  # (B, N, 1 + terms + costs) float64 reward, its terms, costs

@@ -54,6 +54,7 @@ NODE_FIELDS = (
     ("band", "i8", "Z", "band of its cell"),
     ("x_m", "f8", "m", "position"),
     ("y_m", "f8", "m", "position"),
+    ("decodes", "i8", "0/1", "some sequence decodes here in this substep"),
     ("usable_bytes", "f8", "B", "memory for weights and KV"),
     ("up", "i8", "0/1", "its server runs"),
     ("backhaul_up", "i8", "0/1", "its backhaul carries"),
@@ -83,6 +84,8 @@ NODE_FIELDS = (
     ("n_senders", "i8", "job", "uploads in this cell"),
     ("interferer", "i8", "U", "UE of this cell that other cells hear, -1: none"),
     ("interferer_draw", "u8", "1", "random number by which it was drawn"),
+    ("beam_step", "i8", "1", "fading grid step of beam_points_here, -1: none"),
+    ("beam_points_here", "i8", "0/1", "in that step its beam points at all who hear it"),
     ("uplink_load", "f8", "1", "share of the uplink in use"),
     ("interference_mw_hz", "f8", "mW/Hz", "density of the uplink interference"),
     ("noise_dbm_hz", "f8", "dBm/Hz", "density of noise and interference in the uplink"),
@@ -91,6 +94,10 @@ NODE_FIELDS = (
     ("cloud_seen_s", "f8", "s", "when that was seen"),
     ("cloud_seen_up", "i8", "0/1", "the cloud answered when this node last heard of it"),
     ("shown", "i8", "0/1", "mask and candidates show a job"),
+    ("mask_job", "i8", "1", "number of the job that the mask was made for, -1: none"),
+    ("mask_retries", "i8", "1", "its retries then"),
+    ("mask_device_variant", "i8", "V", "variant that kept its UE's device busy then, -1: none"),
+    ("mask_parts", "i8", "1", "bits of the parts that were up then, as far as the node knew"),
     ("decided", "i8", "0/1", "the last slot decided about a job"),
     ("action_effect", "i8", "id", "what became of the last slot's action"),
     ("step_decided", "i8", "0/1", "the last step decided about a job"),
@@ -148,9 +155,10 @@ UE_FIELDS = (
     ("to_x_m", "f8", "m", "end of the leg"),
     ("to_y_m", "f8", "m", "end of the leg"),
     ("leg_m", "f8", "m", "length of the leg"),
-    ("x_m", "f8", "m", "position"),
-    ("y_m", "f8", "m", "position"),
+    ("x_m", "f8", "m", "position where it was last looked at, after a step the present one"),
+    ("y_m", "f8", "m", "the same"),
     ("speed_m_s", "f8", "m/s", "speed, 0 while it rests"),
+    ("look_s", "f8", "s", "it stays on its leg and within its link step until then"),
     ("walked_m", "f8", "m", "way before this leg"),
     ("link_steps", "i8", "1", "whole link steps walked, address of the channel's random numbers"),
     ("legs", "i8", "1", "legs begun, address of the mobility's random numbers"),
@@ -175,6 +183,7 @@ UE_FIELDS = (
     ("fading_loss_db", "f8", "dB", "coupling loss at that step"),
     ("old_loss_db", "f8", "dB", "coupling loss one step before, which the MCS is chosen by"),
     ("sending_s", "f8", "s", "start of the last substep in which it sent"),
+    ("interferer_bits", "u8", "1", "what its draws as interferer share, see rng.owner_bits"),
     ("up_step", "i8", "1", "fading grid step of the uplink's rate, -1: none"),
     ("up_senders", "i8", "job", "sharers for whom it holds"),
     ("up_bit_s", "f8", "bit/s", "uplink throughput in that step"),
@@ -210,6 +219,10 @@ CELL_FIELDS = (
     ("changed_level", "f8", "1", "share of the blockage loss at that time"),
     ("to_blocked_per_s", "f8", "1/s", "rate of blockages at this distance"),
     ("filtered_dbm", "f8", "dBm", "filtered downlink power at the UE"),
+    ("offset_db", "f8", "dB", "offset of its band"),
+    ("power_dbm", "f8", "dBm", "downlink power at the UE, where nobody walks through links"),
+    ("heard_mw", "f8", "mW", "the same"),
+    ("heard_astray_mw", "f8", "mW", "the same of a beam that points elsewhere"),
 )
 
 REPLAY_FIELDS = (
@@ -307,6 +320,7 @@ OUTCOME_FIELDS = (
 )
 
 PLACE_FIELDS = (
+    ("ready", "i8", "0/1", "filled for the job at the head"),
     ("own", "i8", "N", "the agent's own node, -1: a neighbour's"),
     ("accelerator", "i8", "D", "its accelerator"),
     ("cycle_s", "f8", "s", "decode cycle"),
@@ -322,9 +336,14 @@ PLACE_FIELDS = (
     ("tokens", "f8", "token", "tokens a decode iteration of the variant"),
     ("disk_s", "f8", "s", "time until the load under way ends"),
     ("age_s", "f8", "s", "age of this knowledge"),
+    ("prompt_layer_s", "f8", "s", "a layer of the job's prompt in one pass: device and cloud"),
+    ("with_layer_s", "f8", "s", "a layer of a decode iteration with the job"),
+    ("running_layer_s", "f8", "s", "the same without it"),
 )
 
 FORECAST_FIELDS = (
+    ("up_bit_s", "f8", "bit/s", "expected upload of the job at the head, for all its candidates"),
+    ("down_bit_s", "f8", "bit/s", "the same of the downlink"),
     ("time_s", "f8", "s", "from now to the first token"),
     ("token_s", "f8", "s", "time per output token"),
     ("load_s", "f8", "s", "of it: loading weights"),

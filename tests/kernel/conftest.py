@@ -16,8 +16,9 @@ import pytest
 
 import edge6g_env
 from edge6g_env import _jit, batch_env
-from edge6g_env.kernel import air, channel
+from edge6g_env.kernel import air, channel, heap
 from edge6g_env.kernel.handle import handle_of
+from edge6g_env.kernel.world import World
 
 ROOT = Path(edge6g_env.__file__).resolve().parents[1]
 NEVER = math.inf
@@ -27,6 +28,26 @@ def _service(name: str = "chat", model: str = "llama-3.1-8b", share: float = 1.0
     slo = {"ttft_slo_s": 2.0, "tpot_slo_s": 0.1, "expire_s": 500.0}
     fixed = {"privacy": "open", "trace": "azure_conv_2023", "exposure_cost": 0.0}
     return {"name": name, "model": model, "share": share, **slo, **fixed, **values}
+
+
+@_jit.njit
+def _order_arrivals(w):
+    heap.order(w, 0)
+
+
+@_jit.njit
+def _keep_powers(w):
+    for b in range(w.ue.shape[0]):
+        for u in range(w.ue.shape[1]):
+            for m in range(w.cell.shape[2]):
+                cell = w.cell[b, u, m]
+                channel.keep_powers(w.band[w.node[b, cell.node].band], cell)
+
+
+def weaken(world: World, by_db: float | np.ndarray) -> None:
+    """Add to the loss of all links (B, U, M); those of UEs at rest keep it."""
+    world.cell["coupling_loss_db"][:, :-1] += by_db
+    _keep_powers(handle_of(world))
 
 
 class Bench:
@@ -104,6 +125,7 @@ class Bench:
     def _next_arrivals(self) -> None:
         self.world.ue["next_arrival_s"][...] = NEVER
         self.world.episode["next_arrival_s"][...] = NEVER
+        _order_arrivals(handle_of(self.world))
 
     def lengths(self, prompt: float, output: float, mean_output: float | None = None) -> None:
         """Lengths of all jobs that arrive from now on, and what agents know of them."""
@@ -116,6 +138,11 @@ class Bench:
         for u, at_s in arrivals.items():
             self.world.ue["next_arrival_s"][0, u] = at_s
         self.world.episode["next_arrival_s"][0] = min(arrivals.values())
+        _order_arrivals(handle_of(self.world))
+
+    def weaken(self, by_db: float) -> None:
+        """Add to the loss of all links; UEs at rest keep it."""
+        weaken(self.world, by_db)
 
     def ues_of(self, node: int) -> list[int]:
         """UEs that the node serves."""
@@ -212,6 +239,10 @@ class Air:
     def now_s(self) -> float:
         """Time at the end of the last slot."""
         return float(self.world.episode["now_s"][0])
+
+    def weaken(self, by_db: float | np.ndarray) -> None:
+        """Add to the loss of links (B, U, M); UEs at rest keep it."""
+        weaken(self.world, by_db)
 
     @property
     def links(self) -> np.ndarray:

@@ -78,7 +78,7 @@ def test_power_control_follows_the_filtered_power_and_not_the_loss_of_now(make_a
     air, preset = make_air(1).reset(3), radio.preset("fr1_3g5_micro")
     before_db, _ = sinrs_db(air, 0.1)
     filtered_dbm = air.links["filtered_dbm"].copy()
-    air.links["coupling_loss_db"] += 7.0
+    air.weaken(7.0)
     faded_db, _ = sinrs_db(air, 0.14)
     assert faded_db == pytest.approx(before_db - 7.0, abs=1e-9)
     air.links["filtered_dbm"] -= 7.0
@@ -225,7 +225,7 @@ def test_the_outer_loop_learns_once_a_step_and_begins_anew_in_another_cell(make_
     still.uplink(0.121, 1)
     assert not np.array_equal(once_db, still.world.ue["up_backoff_db"])
     served = still.world.ue["node"].copy()
-    still.links["coupling_loss_db"] += 500.0 * (np.arange(3) == still.world.ue["serving"][..., None])
+    still.weaken(500.0 * (np.arange(3) == still.world.ue["serving"][..., None]))
     still.step(2)
     assert (still.world.ue["node"] != served).all()
     assert (still.world.ue["up_backoff_db"] == 2.0).all()

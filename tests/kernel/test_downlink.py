@@ -25,7 +25,7 @@ def silence(bench, until_s):
 
 def fade(bench, by_db):
     """So much loss on every link that nothing gets through; UEs at rest keep it."""
-    bench.world.cell["coupling_loss_db"] += by_db
+    bench.weaken(by_db)
 
 
 def until_stage(bench, name, stage, output, prompt=400.0):

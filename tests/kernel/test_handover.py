@@ -96,7 +96,7 @@ def test_a_step_of_the_level_is_followed_by_one_over_two_to_a_quarter_of_the_coe
     air = make_air(1, **{"radio.filter_coefficient": coefficient, "radio.time_to_trigger_s": 1e6}).reset(3)
     before = air.links["filtered_dbm"].copy()
     assert before == pytest.approx(powers_dbm(air))
-    air.links["coupling_loss_db"] += 10.0
+    air.weaken(10.0)
     for n in range(1, 6):
         air.step(2)  # a measurement a tenth of a second
         left_db = air.links["filtered_dbm"] - (before - 10.0)
@@ -123,12 +123,12 @@ def test_a_cell_that_is_stronger_for_less_than_the_time_to_trigger_does_not_take
     air = make_air(1, **rule).reset(5)
     serving, node = air.world.ue["serving"].copy(), air.world.ue["node"].copy()
     for measurements, moves in ((3, False), (4, True)):  # 4 of them, 0.1 s apart, span 0.3 s
-        air.links["coupling_loss_db"] += 500.0 * (np.arange(3) == serving[..., None])
+        air.weaken(500.0 * (np.arange(3) == serving[..., None]))
         for _ in range(measurements):
             assert np.array_equal(air.world.ue["node"], node)
             air.step(2)
         assert (air.world.ue["node"] != node).all() == moves
-        air.links["coupling_loss_db"] -= 500.0 * (np.arange(3) == serving[..., None])
+        air.weaken(-500.0 * (np.arange(3) == serving[..., None]))
         air.step(2)
     assert air.world.episode["handovers"][0] >= node.size
 

@@ -35,6 +35,7 @@ def test_every_entry_is_written_and_nothing_beyond(busy):
     """Whatever stood in the buffers, the same observations; the buffer behind the last one is left alone."""
     state = busy.save_state()
     state["node"]["shown"] = 1  # what is hidden already is not hidden again
+    state["node"]["mask_job"] = -1  # nor is a mask made again for the same job
     zeros, behind_0 = step_over(busy, state, 0)
     ones, behind_1 = step_over(busy, state, 1)
     for name, part in zeros.items():

@@ -1,0 +1,94 @@
+"""What the kernel keeps in place of working it out again: it is what it would be, and a wrong one is seen."""
+
+import numpy as np
+import pytest
+
+from edge6g_env import batch_env
+from edge6g_env._jit import njit
+from edge6g_env.kernel import checks, heap, predict
+from edge6g_env.kernel.world import DISPATCH
+
+BUSY = {"arrivals.rate_jobs_s": 40.0}
+
+
+@njit
+def _order(w):
+    heap.order(w, 0)
+
+
+@njit
+def _earliest(w, later_s):
+    """The earliest UE, whose next job then comes later_s later."""
+    u = heap.earliest(w, 0)
+    w.ue[0, u].next_arrival_s += later_s
+    heap.postpone(w, 0)
+    return u
+
+
+@njit
+def _alone(w, i, c, row):
+    """Candidate c of node i as if no other had been asked for."""
+    j = w.places[0, i, DISPATCH, 0]
+    predict.begin(w, 0, i, j)
+    predict.candidate(w, 0, i, j, c, row)
+
+
+@njit
+def _check(w):
+    w.episode[0].error = 0
+    checks.check_kept(w, 0)
+    return w.episode[0].error
+
+
+@pytest.fixture
+def batch(legal):
+    """A campus with queues, after some seconds of random decisions."""
+    batch, rng = batch_env("campus", 1, observe="candidates", debug=True, **BUSY), np.random.default_rng(3)
+    obs = batch.reset(3)
+    for _ in range(150):
+        obs, *_ = batch.step(np.array([legal(obs["action_mask"][0], rng)]))
+    return batch
+
+
+@pytest.mark.parametrize("per_node", [1, 2, 7, 32])
+def test_the_heap_gives_ues_by_instant_and_number(per_node, handle):
+    """Instants in steps of 1/4, so that many are the same."""
+    batch, rng = batch_env("tiny", 1, **{"ues.per_node": per_node}), np.random.default_rng(per_node)
+    batch.reset(1)
+    at_s = batch.world.ue["next_arrival_s"][0]
+    at_s[...] = rng.integers(0, 8, at_s.size) / 4.0
+    _order(handle(batch.world))
+    for _ in range(6 * at_s.size):
+        expected = min(range(at_s.size), key=lambda u: (at_s[u], u))
+        assert _earliest(handle(batch.world), rng.integers(0, 4) / 4.0) == expected
+
+
+def test_no_candidate_depends_on_those_before_it(batch, handle):
+    shown, limits, compared = batch.world.candidates[0, 0], batch.world.limits, 0
+    first = batch.world.observation.shape[3]
+    for i, c in np.argwhere(batch.world.action_mask[0, 0] * (batch.world.node["n_queue"][0] > 0)[:, None]):
+        row = np.zeros(shown.shape[-1], np.float32)
+        _alone(handle(batch.world), i, c, row)
+        clipped = np.clip(row, limits[first:, 0], limits[first:, 1]).astype(np.float32)
+        assert np.array_equal(clipped, shown[i, c]), (i, c)
+        compared += 1
+    assert compared > 100
+
+
+def test_debug_sees_what_is_not_worked_out_anew(batch, handle):
+    """Each of these is kept; changed behind the kernel's back, it is found."""
+    world = batch.world
+    assert _check(handle(world)) == 0
+    busy = int(np.flatnonzero(world.node["n_queue"][0] > 0)[0])
+    state = batch.save_state()
+    tampered = {
+        11: lambda: world.action_mask[0, 0, busy].__setitem__(1, 0),
+        12: lambda: world.ue["next_arrival_s"].__setitem__((0, 5), 0.0),
+        13: lambda: world.ue["link_steps"].__setitem__((0, 5), world.ue["link_steps"][0, 5] + 1),
+        14: lambda: world.cell["coupling_loss_db"].__setitem__((0, 5, 0), 90.0),
+        16: lambda: world.ue["interferer_bits"].__setitem__((0, 5), 1),
+    }
+    for error, tamper in tampered.items():
+        tamper()
+        assert _check(handle(world)) == error, checks.VIOLATIONS[error]
+        batch.load_state(state)
