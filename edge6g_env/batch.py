@@ -21,7 +21,7 @@ from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
-_CONNECTIONS = ("_handle", "_pool", "_episode", "_node")  # made by _connect; they point into the arrays of one BatchEnv
+_CONNECTIONS = ("_handle", "_pool", "_episode", "_node", "_outcome_words")  # made by _connect; they point into the arrays of one BatchEnv
 
 
 class Counters(NamedTuple):
@@ -90,6 +90,8 @@ class BatchEnv:
         self._handle = handle_of(self.world)
         self._pool = ThreadPoolExecutor(self.threads - 1, "edge6g") if self.threads > 1 else None
         self._episode, self._node = self.world.episode.view(np.ndarray), self.world.node.view(np.ndarray)
+        rows = self.world.outcome.view(np.ndarray)  # as words of 8 bytes: numpy copies records field by field
+        self._outcome_words = rows.view(np.float64).reshape(*rows.shape, -1)
 
     @property
     def action_table(self) -> np.ndarray:
@@ -229,11 +231,11 @@ class BatchEnv:
 
     def outcomes(self) -> np.ndarray:
         """Jobs that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
-        w = self.world
         counts = self._episode["n_outcomes"]
         if not counts.any():
             return np.zeros(0, fields.OUTCOME_DTYPE)
-        return np.concatenate([np.asarray(w.outcome[b, : counts[b]]) for b in np.flatnonzero(counts)])
+        words = np.concatenate([self._outcome_words[b, : counts[b]] for b in np.flatnonzero(counts).tolist()])
+        return words.view(fields.OUTCOME_DTYPE)[:, 0]
 
     def counters(self) -> Counters:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
