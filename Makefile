@@ -44,8 +44,7 @@ lint: $(STAMP)
 	@$(PY) -m mypy
 
 bench: $(STAMP)
-	@$(PY) benchmarks/compile.py
-	@$(PY) benchmarks/kernel.py
+	@$(EDGE6G) bench
 	@$(PY) benchmarks/replay.py
 	@$(PY) benchmarks/slots.py
 

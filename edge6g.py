@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `scenarios`. Only this file imports all four packages.
+"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `bench`, `scenarios`. Only this file and `bench` import all packages.
 
 Imports stand inside the commands: torch, numba and matplotlib take seconds, and `edge6g --help` should not.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge6g_env.scenario_tables import Faults
     from edge6g_env.spaces import Layout
 
-PACKAGES = ("edge6g_env", "agents", "eval", "train")
+PACKAGES = ("edge6g_env", "agents", "eval", "train", "bench")
 USER_ERROR, INTERRUPTED = 2, 130
 MOST_SEEDS, LARGEST_SEED = 1_000, 1_000_000
 
@@ -166,6 +166,31 @@ def profile(
             run(_words(model), _words(precision), out, fresh=fresh, threads=threads, fixed=fixed, console=console),
             Console(),
         )
+
+
+@app.command()
+def bench(
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", help="Name or path; may be repeated. All; `doors` apart, the first counts."),
+    ] = None,
+    stages: Annotated[str, typer.Option(help="Of those in docs/kernel.md, with commas between; all if left out.")] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+) -> None:
+    """How fast the simulator and its doors are here, in CPU time: a quarter of an hour for all."""
+    with _user_errors():
+        from rich.console import Console
+
+        from bench import report
+        from edge6g_env.scenario import load_scenario, scenarios
+
+        wanted = _words(stages) if stages else list(report.STAGES)
+        report.check_stages(wanted)
+        names = scenario or sorted(scenarios(), key=lambda name: (name != report.DEFAULT, name))
+        rows = report.bench([load_scenario(name) for name in names], wanted, Console(stderr=True))
+        report.show(rows, Console())
+        if json_file is not None:
+            report.write_json(json_file, rows)
 
 
 @scenarios_app.callback()
