@@ -12,7 +12,7 @@ import numpy as np
 
 from edge6g_env import _jit
 from edge6g_env.build import make_world
-from edge6g_env.kernel import fields
+from edge6g_env.kernel import fields, mobility
 from edge6g_env.kernel import step as kernel
 from edge6g_env.kernel import world as k
 from edge6g_env.kernel.checks import VIOLATIONS
@@ -21,7 +21,13 @@ from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
-_CONNECTIONS = ("_handle", "_pool", "_episode", "_node", "_outcome_words")  # made by _connect; they point into the arrays of one BatchEnv
+_CONNECTIONS = (
+    "_handle",
+    "_pool",
+    "_episode",
+    "_node",
+    "_outcome_words",
+)  # made by _connect; they point into the arrays of one BatchEnv
 
 
 class Counters(NamedTuple):
@@ -243,6 +249,7 @@ class BatchEnv:
 
     def state(self) -> np.ndarray:
         """float32 (B, S): the whole world for a centralised critic, see state_names: what all agents observe, and what none does."""
+        mobility.stand_ues(self._handle)
         w, b = self.world, self.num_worlds
         episode, node, ue = self._episode, self._node, w.ue.view(np.ndarray)
         in_flight = episode["n_active"] + node["n_queue"].sum(axis=1)

@@ -30,10 +30,11 @@ def _measure(w, b, u, now_s):
 
 @njit_inner
 def _strongest(w, b, u):
-    best = 0
+    best, best_dbm = 0, _compared_dbm(w, b, u, 0)
     for m in range(1, w.cell.shape[2]):
-        if _compared_dbm(w, b, u, m) > _compared_dbm(w, b, u, best):
-            best = m
+        compared_dbm = _compared_dbm(w, b, u, m)
+        if compared_dbm > best_dbm:
+            best, best_dbm = m, compared_dbm
     return best
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit, njit_inner
 from edge6g_env.kernel import channel
 from edge6g_env.kernel.rng import (
     FOR_HOTSPOT,
@@ -280,11 +280,11 @@ def _walk(w, b, u, now_s):
     return link_steps
 
 
-@njit_inner
-def stand_ues(w, b):
-    """Bring the places of all UEs to now, for those who look from outside."""
-    for u in range(w.ue.shape[1]):
-        if w.ue[b, u].speed_m_s > 0.0:
+@njit
+def stand_ues(w):
+    """Bring the places of the UEs of all worlds to now, for those who look from outside: the kernel asks for one where it needs it."""
+    for b in range(w.ue.shape[0]):
+        for u in range(w.ue.shape[1]):
             channel.stand(w.ue[b, u], w.episode[b].now_s)
 
 

@@ -237,7 +237,6 @@ def _step_world(w, b, skip_idle):
         if not skip_idle or _some_decision(w, b) or not room:
             break
     _mix_reward(w, b)
-    mobility.stand_ues(w, b)
     observe(w, b)
     if setup.debug == 1:
         checks.check_kept(w, b)

@@ -155,7 +155,7 @@ UE_FIELDS = (
     ("to_x_m", "f8", "m", "end of the leg"),
     ("to_y_m", "f8", "m", "end of the leg"),
     ("leg_m", "f8", "m", "length of the leg"),
-    ("x_m", "f8", "m", "position where it was last looked at, after a step the present one"),
+    ("x_m", "f8", "m", "position when it was last looked at: mobility.stand_ues, and state(), bring it to now"),
     ("y_m", "f8", "m", "the same"),
     ("speed_m_s", "f8", "m/s", "speed, 0 while it rests"),
     ("look_s", "f8", "s", "it stays on its leg and within its link step until then"),

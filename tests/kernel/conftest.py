@@ -16,7 +16,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import _jit, batch_env
-from edge6g_env.kernel import air, channel, heap
+from edge6g_env.kernel import air, channel, heap, mobility
 from edge6g_env.kernel.handle import handle_of
 from edge6g_env.kernel.world import World
 
@@ -259,6 +259,7 @@ class Air:
 
     def distances_m(self) -> np.ndarray:
         """(B, U, M) ground distance of UE and candidate cell."""
+        mobility.stand_ues(self.handle)
         ue, node, cell = self.world.ue, self.world.node, self.links["node"]
         return np.hypot(
             ue["x_m"][..., None] - node["x_m"][0][cell],
