@@ -20,7 +20,7 @@ from edge6g_env.scenario import Scenario, load_scenario
 SEED = 5_000_000
 RULE = "greedy"
 WARMUP_S = 20.0  # simulated, until the load of a scenario has settled
-SLICES = 10
+SLICES = 20
 REPETITIONS = 5
 
 
