@@ -73,7 +73,7 @@ def test_the_pages_of_the_scenarios_are_up_to_date():
 @pytest.fixture
 def copy(tmp_path):
     """The packages in a folder of their own."""
-    for name in ("edge6g_env", "agents", "eval", "train"):
+    for name in ("edge6g_env", "agents", "eval", "train", "bench"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "edge6g.py", tmp_path)
     return tmp_path
