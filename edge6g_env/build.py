@@ -308,7 +308,7 @@ def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
                 "mean_output_tokens": rows[:, 2].mean(),
                 "trace_first": start,
                 "trace_rows": len(rows),
-                # The last gap closes the circle when a replay runs over the end of the trace.
+                # A replay runs round: from the last row to the first is a gap as long as the others are on average.
                 "trace_span_s": np.ptp(rows[:, 0]) * len(rows) / max(len(rows) - 1, 1),
                 "usd_per_input_token": price.in_usd,
                 "usd_per_output_token": price.out_usd,

@@ -134,7 +134,7 @@ SERVICE_FIELDS = (
     ("mean_output_tokens", "f8", "token", "mean output, known to agents"),
     ("trace_first", "i8", "row", "first row of its trace"),
     ("trace_rows", "i8", "row", "rows of its trace"),
-    ("trace_span_s", "f8", "s", "time that its trace covers"),
+    ("trace_span_s", "f8", "s", "a round of its trace: from its first row to the last, and the mean gap"),
     ("usd_per_input_token", "f8", "USD", "cloud price of a prompt token"),
     ("usd_per_output_token", "f8", "USD", "cloud price of an output token"),
 )
