@@ -1,4 +1,4 @@
-"""The cost model against measured times; bounds are those of COSTS 3 and DESIGN 9."""
+"""The cost model against measured times; bounds are those of COSTS 3."""
 
 from __future__ import annotations
 
