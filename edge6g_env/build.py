@@ -360,6 +360,12 @@ def node_positions_m(scenario: Scenario) -> np.ndarray:
     return (cell + 0.5) * scenario.nodes.spacing_m
 
 
+def bands_of(scenario: Scenario) -> np.ndarray:
+    """int64 (N,): index of each node's band in `radio.presets`, in turn along rows and columns: two bands make a chessboard."""
+    row, column = np.divmod(np.arange(scenario.nodes.count), scenario.nodes.columns)
+    return (column + row) % len(scenario.radio.presets)
+
+
 def neighbours_of(scenario: Scenario) -> np.ndarray:
     """int64 (N, K): the nearest other nodes, nearest first, ties by index."""
     position = node_positions_m(scenario)
@@ -372,8 +378,7 @@ def _place_nodes(scenario: Scenario, world: k.World, devices: list[str]) -> None
     own = [devices.index(scenario.nodes.devices[i % len(scenario.nodes.devices)]) for i in range(scenario.nodes.count)]
     position = node_positions_m(scenario)
     world.node["accelerator"][...] = own
-    column, row = np.divmod(np.arange(scenario.nodes.count), scenario.nodes.columns)[::-1]
-    world.node["band"][...] = (column + row) % len(scenario.radio.presets)
+    world.node["band"][...] = bands_of(scenario)
     world.node["x_m"][...], world.node["y_m"][...] = position[:, 0], position[:, 1]
     world.node["usable_bytes"][...] = world.device["usable_bytes"][own]
     world.link["peer"][...] = neighbours_of(scenario)
