@@ -88,6 +88,16 @@ def _load_s(w, b, v, low, high):
 
 
 @njit_inner
+def _iteration_wait_s(place):
+    """Time until an iteration that is formed with the job in it: the rest of the running one and the whole next. Among the prompts of
+    others there is none to wait for but their own, and after the last of them the next."""
+    next_s = place.cycle_s * min(1.0, place.tokens)
+    if place.prompts == 0:
+        return 0.5 * place.cycle_s + next_s
+    return next_s if place.prompts == 1 else 0.0
+
+
+@njit_inner
 def _add_node_part(w, b, v, low, high, prompt, output, whole):
     """Add a part at the node in w.place: load, wait, prefill, and its share of every token. whole: no cut, so tokens stay."""
     place, forecast = w.place[b], w.forecast[b]
@@ -97,7 +107,7 @@ def _add_node_part(w, b, v, low, high, prompt, output, whole):
     missing_bytes = _missing_bytes(w, b, v, low, high)
     load_s = _load_s(w, b, v, low, high)
     compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head)
-    wait_s = place.backlog_s + place.prompts * place.cycle_s + 0.5 * place.cycle_s
+    wait_s = place.backlog_s + place.prompts * place.cycle_s + _iteration_wait_s(place)
     wait_s += place.sent_since * (compute_s + place.cycle_s)  # jobs on their way there are taken to be like this one
     wait_s += _memory_wait_s(w, b, v, high - low, prompt + output, missing_bytes, output)
     wait_s = min(wait_s, _MAX_WAIT_S)
