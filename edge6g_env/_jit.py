@@ -27,7 +27,7 @@ from numba.core import config
 
 from edge6g_env._cache import cache_root, say_once
 from edge6g_env._code_store import CodeStore
-from edge6g_env._inner import InnerCompiler
+from edge6g_env._inner import EntryCompiler, InnerCompiler, forget_literals
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,12 +89,20 @@ VERSION = _source_hash()
 
 
 def _compile(function: F, **options: Any) -> F:
-    return numba.njit(error_model="numpy", nogil=True, **options)(function)
+    compiled = numba.njit(error_model="numpy", nogil=True, **options)(function)
+    if not config.DISABLE_JIT:
+        forget_literals(compiled)
+    return compiled
+
+
+def _with(compiler: Any) -> dict[str, Any]:
+    """Option that has a function compiled by one of ours, if numba allows for them."""
+    return {} if compiler is None else {"pipeline_class": compiler}
 
 
 def njit(function: F) -> F:
     """`numba.njit` with edge6g's cache; IEEE division, no fast-math, releases the GIL."""
-    compiled = _compile(function)
+    compiled = _compile(function, no_cfunc_wrapper=True, **_with(EntryCompiler))
     if hasattr(compiled, "_cache"):  # numba's dispatcher; the function itself with NUMBA_DISABLE_JIT
         store = CodeStore(function, VERSION, _source_hash)
         compiled._cache = _stores[store.name] = store
@@ -107,8 +115,7 @@ def njit_inner(function: F) -> F:
     Without a Python wrapper and without reference counts, which are half of a compile, and without machine code of its own (see
     _inner.py); not cached on its own: it is in the cached code of its callers (190 MB a version otherwise, for nothing).
     """
-    own_compiler: dict[str, Any] = {} if InnerCompiler is None else {"pipeline_class": InnerCompiler}
-    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **own_compiler)
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_with(InnerCompiler))
 
 
 def is_cached(name: str) -> bool:

@@ -7,6 +7,7 @@ code (NUMBA_DISABLE_JIT=1) gets the World itself; both read alike. The arrays mu
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,15 @@ from edge6g_env.kernel.world import World
 
 
 class WorldType(types.Type):
-    """Numba type of a handle: the names and types of the arrays behind it."""
+    """Numba type of a handle: the names and types of the arrays behind it.
+
+    It is known by a hash of them: written out they are 20 kB, which every symbol of the compiled code would repeat.
+    """
 
     def __init__(self, fields: tuple[tuple[str, types.Type], ...]) -> None:
         self.fields = fields
-        super().__init__(name="World(" + ", ".join(f"{name}: {kind}" for name, kind in fields) + ")")
+        written_out = ", ".join(f"{name}: {kind}" for name, kind in fields)
+        super().__init__(name=f"World_{hashlib.sha256(written_out.encode()).hexdigest()[:16]}")
 
 
 class WorldHandle:

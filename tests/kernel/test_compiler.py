@@ -7,6 +7,7 @@ import pytest
 from numba.core import config
 
 from edge6g_env import _jit
+from edge6g_env._inner import EntryCompiler
 from edge6g_env._jit import njit_inner
 
 compiled_only = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
@@ -37,12 +38,13 @@ def _entry(x, out):
 @compiled_only
 def test_inner_functions_calculate_what_python_does_and_have_no_machine_code():
     x, found, expected = np.linspace(-3.0, 3.0, 41), np.empty(41), np.empty(41)
-    _jit._compile(_entry)(x, found)
+    _jit._compile(_entry, **_jit._with(EntryCompiler))(x, found)
     for i in range(x.size):
         py_leaf, half = _leaf.py_func(x[i], i), _leaf.py_func(0.5 * x[i], i)
         expected[i] = py_leaf - 0.1 * half + _leaf.py_func(x[i], 3)
     np.testing.assert_allclose(found, expected, rtol=1e-13)
     for function in (_leaf, _twig):
+        assert len(function.overloads) == 1  # none of its own for the literal 3
         for result in function.overloads.values():
             assert not result.library._codegen._engine.is_symbol_defined(result.fndesc.mangled_name)
 
