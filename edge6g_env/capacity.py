@@ -9,7 +9,10 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.build import lengths_of
+from edge6g_env.costs import parts
+from edge6g_env.costs.latency import attention_decode_times_s, attention_prefill_times_s
 from edge6g_env.costs.memory import load_bytes_per_s, usable_bytes
+from edge6g_env.costs.times import resolved_parts
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Service
 
@@ -64,11 +67,16 @@ def longest_load(scenario: Scenario) -> tuple[float, str] | None:
 
 
 def accelerator_s(scenario: Scenario, service: Service, device: str) -> float:
-    """Least seconds of an accelerator that a mean job of a service takes; inf if its model fits at no precision.
+    """Least seconds of an accelerator that a mean job of a service takes, the whole model on the node; inf if it fits at no precision.
 
-    mean over the lengths of prefill_s(prompt) + mean(output - 1) * min over b of decode_step_s(context, b) / b, at the precision of the
-    scenario's grid for which this is least. b goes up to `serving.max_batch` and to what fits beside the weights in KV; context is the mean
-    over all output tokens. Prompts are computed one at a time, the whole model on the node.
+    At the precision of the scenario's grid and for the j jobs an iteration for which it is least:
+
+        t = L (layer_s(n) + decode attention(b c)) / j + L prefill attention + (head_s + overhead_s) / j + o (those of a token)
+
+    with p, o the means of prompt and output, n = j (p + o - 1) tokens and b = j (o - 1) decodes an iteration, c the mean context of an
+    output token, and the prefill attention the mean over the prompts. n is at most `serving.token_budget`, b at most `serving.max_batch`
+    and what fits beside the weights in KV. Prompts are spread evenly over the iterations, so that they ride along: no schedule is faster,
+    as layer_s is convex. Source: COSTS 10.
     """
     return min((_accelerator_s(scenario, service, device, p) for p in scenario.actions.precision), default=np.inf)
 
@@ -76,14 +84,21 @@ def accelerator_s(scenario: Scenario, service: Service, device: str) -> float:
 def _accelerator_s(scenario: Scenario, service: Service, device: str, precision: str) -> float:
     _, prompt, output = lengths_of(service).T
     context = float(np.sum(output * (prompt + 0.5 * output)) / np.sum(output))
-    left = usable_bytes(costs.device(device)) - costs.memory_bytes(service.model, precision)
-    most = min(scenario.serving.max_batch, int(left / float(costs.kv_bytes(service.model, context, precision))))
-    if most < 1:
+    left_bytes = usable_bytes(costs.device(device)) - costs.memory_bytes(service.model, precision)
+    sequences = min(scenario.serving.max_batch, left_bytes / float(costs.kv_bytes(service.model, context, precision)))
+    if sequences < 1.0:
         return float(np.inf)
-    batch = np.unique(np.geomspace(1, most, 24).round())
-    token_s = float((costs.decode_step_s(service.model, device, context, batch, precision) / batch).min())
-    prefill_s = float(costs.prefill_s(service.model, device, prompt, precision).mean())
-    return prefill_s + float(np.maximum(output - 1.0, 0.0).mean()) * token_s
+    decodes_a_job, tokens_a_job = output.mean() - 1.0, prompt.mean() + output.mean() - 1.0
+    most = min(scenario.serving.token_budget / tokens_a_job, sequences / max(decodes_a_job, 1e-9))
+    jobs = most * np.geomspace(1e-3, 1.0, 25)
+    cost, layers = resolved_parts(service.model, device, precision), costs.model(service.model).layers
+    layer_s = parts.table_times(cost, np.maximum(1.0, jobs * tokens_a_job))
+    layer_s += attention_decode_times_s(cost.attention_decode, jobs * decodes_a_job * context)
+    zeros, ones = np.zeros(len(prompt)), np.ones(len(prompt))
+    prefill_s = attention_prefill_times_s(cost.attention_prefill, prompt, zeros, ones).mean()
+    iteration_s = layers * layer_s + cost.head_s[0] + cost.overhead_s[0]
+    each_s = output.mean() * (cost.head_s[1] + cost.overhead_s[1])
+    return float((iteration_s / jobs).min() + layers * prefill_s + each_s)
 
 
 def most_jobs_s(scenario: Scenario) -> float:
@@ -91,7 +106,7 @@ def most_jobs_s(scenario: Scenario) -> float:
 
     The largest x with y[d, s] >= 0, sum over s of y[d, s] <= nodes with device d, and sum over d of y[d, s] / accelerator_s(s, d) >=
     share(s) x: every accelerator is always busy, jobs are where they are computed fastest, and nothing is lost to loads, queues and
-    links. Phones and cloud are not counted, nor that decodes ride along with a prompt's chunk.
+    links. Phones and cloud are not counted.
     """
     from scipy.optimize import linprog
 

@@ -43,12 +43,16 @@ def test_what_fits_is_what_leaves_the_share_free_and_loads_at_the_disks_rate():
 
 
 @pytest.mark.parametrize("device", ["l4", "l40s", "rtx-4090"])
-def test_a_saturated_node_needs_about_so_long(device):
-    """`costs.replay`, in which decodes ride along with chunks, of 200 jobs that are there at once."""
-    scenario = scenario_of([device], [FIXED], **{"actions.precision": ["fp16"], "actions.default_precision": "fp16"})
+@pytest.mark.parametrize(("prompt", "output"), [(400, 60), (1200, 2), (30, 300)])
+def test_a_saturated_node_comes_near_and_is_no_faster(device, prompt, output):
+    """`costs.replay` of jobs that are there at once, its end included, when the batch is not full any more."""
+    service = {**FIXED, "prompt_tokens": prompt, "output_tokens": output}
+    scenario = scenario_of([device], [service], **{"actions.precision": ["fp16"], "actions.default_precision": "fp16"})
     least_s = capacity.accelerator_s(scenario, scenario.service[0], device)
-    served = costs.replay("llama-3.1-8b", device, np.zeros(200), 400, 60, max_batch=scenario.serving.max_batch)
-    assert served["latency_s"].max() / 200 == pytest.approx(least_s, rel=0.25)
+    serving, jobs = scenario.serving, 400
+    sizes = {"token_budget": serving.token_budget, "max_batch": serving.max_batch}
+    served = costs.replay("llama-3.1-8b", device, np.zeros(jobs), prompt, output, **sizes)
+    assert least_s < served["latency_s"].max() / jobs < 1.3 * least_s
 
 
 def test_one_kind_of_node_and_job_is_a_division():
