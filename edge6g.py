@@ -153,9 +153,13 @@ def profile(
     ] = "fp32,bf16,int8",
     fresh: Annotated[bool, typer.Option("--fresh", help="Time everything anew.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads; as torch chooses.")] = None,
-    usd_per_hour: Annotated[float | None, typer.Option(help="What it costs as a node; 0.038 if left out.")] = None,
-    idle_watts: Annotated[float | None, typer.Option(help="Power at rest; 5 if left out.")] = None,
-    full_watts: Annotated[float | None, typer.Option(help="Power at full load; 45 if left out.")] = None,
+    usd_per_hour: Annotated[
+        float | None, typer.Option(help="What it costs as a node, at least 0; 0.038 if left out.")
+    ] = None,
+    idle_watts: Annotated[float | None, typer.Option(help="Power at rest, at least 0; 5 if left out.")] = None,
+    full_watts: Annotated[
+        float | None, typer.Option(help="Power at full load, at least that at rest; 45 if left out.")
+    ] = None,
 ) -> None:
     """Time a model's layers on this machine and leave a device for scenarios. Ctrl-C keeps what was timed."""
     with _user_errors():
