@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
@@ -20,8 +20,6 @@ import typer
 if TYPE_CHECKING:
     from agents.policy import Policy
     from edge6g_env.scenario import Scenario
-    from edge6g_env.scenario_tables import Faults
-    from edge6g_env.spaces import Layout
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train")
 USER_ERROR, INTERRUPTED = 2, 130
@@ -53,7 +51,15 @@ class CommandError(Exception):
 
 
 @app.callback()
-def _before_any_command(context: typer.Context) -> None:
+def _before_any_command(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is, and end.")] = False,
+) -> None:
+    if version:
+        from edge6g_env import __version__
+
+        typer.echo(f"edge6g {__version__}")
+        raise typer.Exit
     with _user_errors():
         _check_packages()
     if context.invoked_subcommand is None:
@@ -147,9 +153,13 @@ def profile(
     ] = "fp32,bf16,int8",
     fresh: Annotated[bool, typer.Option("--fresh", help="Time everything anew.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads; as torch chooses.")] = None,
-    usd_per_hour: Annotated[float | None, typer.Option(help="What it costs as a node; 0.038 if left out.")] = None,
-    idle_watts: Annotated[float | None, typer.Option(help="Power at rest; 5 if left out.")] = None,
-    full_watts: Annotated[float | None, typer.Option(help="Power at full load; 45 if left out.")] = None,
+    usd_per_hour: Annotated[
+        float | None, typer.Option(help="What it costs as a node, at least 0; 0.038 if left out.")
+    ] = None,
+    idle_watts: Annotated[float | None, typer.Option(help="Power at rest, at least 0; 5 if left out.")] = None,
+    full_watts: Annotated[
+        float | None, typer.Option(help="Power at full load, at least that at rest; 45 if left out.")
+    ] = None,
 ) -> None:
     """Time a model's layers on this machine and leave a device for scenarios. Ctrl-C keeps what was timed."""
     with _user_errors():
@@ -168,20 +178,20 @@ def profile(
         )
 
 
+@app.command("list")
+def list_choices(
+    what: Annotated[str, typer.Argument(help="rules, devices, models, traces, bands or scenarios.")],
+) -> None:
+    """What there is to choose from, with what tells one from another."""
+    with _user_errors():
+        _show_list(what)
+
+
 @scenarios_app.callback()
 def _list_scenarios(context: typer.Context) -> None:
-    if context.invoked_subcommand is not None:
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    from edge6g_env.scenario import load_scenario, scenarios
-
-    table = Table("scenario", "nodes", "jobs/s", "what", box=None, pad_edge=False)
-    for name in scenarios():
-        one = load_scenario(name)
-        table.add_row(name, str(one.nodes.count), f"{one.arrivals.rate_jobs_s:g}", one.summary)
-    Console().print(table)
+    if context.invoked_subcommand is None:
+        with _user_errors():
+            _show_list("scenarios")
 
 
 @scenarios_app.command("show")
@@ -189,63 +199,27 @@ def show_scenario(
     scenario: Annotated[str, typer.Argument(help="Name of a scenario, or path to a TOML file.")],
     settings: SetOption = None,
 ) -> None:
-    """Entities, services, actions and reward of one scenario."""
+    """Entities, services, actions and reward of one scenario, what its nodes hold and what they could compute."""
     with _user_errors():
-        _print_scenario(_load(scenario, settings))
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+
+        from edge6g_env.show import show_scenario as show
+
+        show(loaded, Console())
 
 
-def _print_scenario(scenario: Scenario) -> None:
+def _show_list(what: str) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    from edge6g_env.spaces import Layout
+    from agents.policy import rules
+    from edge6g_env.describe import LISTS, Facts
+    from edge6g_env.show import show_facts
 
-    console, layout = Console(), Layout(scenario)
-    console.print(f"{scenario.id}: {scenario.summary}", highlight=False)
-    facts = Table(box=None, pad_edge=False, show_header=False)
-    for name, text in _facts(scenario, layout):
-        facts.add_row(name, text)
-    console.print(facts)
-    heads = ("service", "model", "privacy", "share", "lengths", "TTFT", "TPOT", "expires")
-    services = Table(*heads, box=None, pad_edge=False)
-    for one in scenario.service:
-        times = f"{one.ttft_slo_s:g} s", f"{1e3 * one.tpot_slo_s:g} ms", f"{one.expire_s:g} s"
-        services.add_row(one.name, one.model, one.privacy, f"{one.share:.0%}", one.trace, *times)
-    console.print()
-    console.print(services)
-
-
-def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
-    nodes, ues, cloud, time, grid = scenario.nodes, scenario.ues, scenario.cloud, scenario.time, scenario.actions
-    yield "nodes", f"{nodes.count}, {', '.join(nodes.devices)} in turn, {scenario.neighbours} neighbours each"
-    yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.movement}"
-    yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
-    yield "radio", f"{scenario.radio.environment}, {', '.join(scenario.radio.presets)} in turn"
-    yield from _faults(scenario.faults)
-    yield "arrivals", f"{scenario.arrivals.kind}, {scenario.arrivals.rate_jobs_s:g} jobs/s"
-    yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
-    yield "actions", f"{layout.num_actions}: hold, reject, local, {scenario.neighbours} neighbours, cloud, times"
-    yield "", f"device split {_listed(grid.device_split)}; edge split {_listed(grid.edge_split)}"
-    yield "", f"precision {', '.join(grid.precision)} (default {grid.default_precision})"
-    yield "observation", f"{len(layout.observation)} entries, {len(layout.candidates)} of each candidate"
-    reward = scenario.reward
-    yield "reward", f"quality x timeliness - {reward.price_per_usd:g} / USD - {reward.energy_per_j:g} / J"
-    yield "", f"rejected -{reward.rejected_cost:g}, expired -{reward.expired_cost:g}, failed -{reward.failed_cost:g}"
-
-
-def _faults(faults: Faults) -> Iterator[tuple[str, str]]:
-    from edge6g_env.kernel.world import FAULT_KINDS
-
-    for kind in FAULT_KINDS:
-        mtbf_s, mttr_s = faults.mean_times_s(kind)
-        if mtbf_s > 0.0:
-            yield "faults", f"{kind}: up {mtbf_s:g} s, down {mttr_s:g} s on average"
-    for outage in faults.outage:
-        yield "outage", f"{outage.kind} {_listed(outage.nodes)}, {outage.start_s:g} to {outage.end_s:g} s"
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    lists = {"rules": lambda: Facts(("rule", "what it does"), rules()), **LISTS}
+    if what not in lists:
+        raise CommandError(f"no list {what!r}: there are {', '.join(lists)}")
+    show_facts(lists[what](), Console())
 
 
 def _load(scenario: str, settings: list[str] | None) -> Scenario:

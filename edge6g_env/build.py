@@ -268,7 +268,7 @@ def read_trace(name: str) -> np.ndarray:
     return np.array(rows)
 
 
-def _lengths(service: Service) -> np.ndarray:
+def lengths_of(service: Service) -> np.ndarray:
     """float64 (rows, 3): arrival in s, prompt and output tokens of a service; one row if its lengths are fixed."""
     if service.trace is not None:
         return read_trace(service.trace)
@@ -288,7 +288,7 @@ def _adapter(scenario: Scenario, service: Service) -> dict[str, float]:
 
 
 def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
-    parts = [_lengths(service) for service in scenario.service]
+    parts = [lengths_of(service) for service in scenario.service]
     first = np.cumsum([0, *(len(part) for part in parts)]).tolist()
     services = np.zeros(len(scenario.service), fields.SERVICE_DTYPE)
     for row, service, rows, start in zip(services, scenario.service, parts, first, strict=False):

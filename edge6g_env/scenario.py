@@ -42,7 +42,7 @@ class ScenarioError(UserError):
 
 
 class Scenario(Table):
-    """A whole scenario. `name` and `version` make its id, e.g. campus_v0: behaviour never changes under a version."""
+    """A whole scenario. `name` and `version` make its id, e.g. campus_v0: from 0.1.0 on behaviour never changes under one."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
     version: Annotated[int, Field(ge=0)]

@@ -131,8 +131,8 @@ def test_pictures_are_drawn(make_radio, samples, rows, tmp_path):
     plots = make_radio.radio_plots
     lines = samples.distribution(["tiny"], 1, 2.0, 1.0)
     figures = (
-        make_radio.coverage("tiny", num_worlds=2, ues=60, pixel_m=20.0).draw(),
-        make_radio.coverage("dense-urban", num_worlds=2, ues=64, pixel_m=20.0).draw(),
+        make_radio.coverage("tiny", num_worlds=2, ues=600, pixel_m=20.0).draw(),
+        make_radio.coverage("dense-urban", num_worlds=2, ues=640, pixel_m=20.0).draw(),
         plots.draw_distributions(lines),
         plots.draw_trace("dense-urban", samples.one_ue(rows, *samples.tell_tale(rows, 3.0))),
     )
