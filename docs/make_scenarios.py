@@ -28,12 +28,13 @@ from matplotlib.patheffects import withStroke
 
 from edge6g_env import radio
 from edge6g_env.batch import BatchEnv
-from edge6g_env.build import neighbours_of, node_positions_m, read_trace
+from edge6g_env.build import neighbours_of, node_positions_m
 from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
 from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults, StreetGridUes
 from edge6g_env.spaces import Layout
+from edge6g_env.trace_files import read_trace
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
 

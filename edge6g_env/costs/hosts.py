@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edge6g_env._files import read_text
 from edge6g_env.costs.efficiency import HEADS, DeviceFit
 from edge6g_env.costs.specs import DeviceSpec
 from edge6g_env.errors import UserError
@@ -89,7 +90,7 @@ def find(name: object) -> Profile | None:
 def _read(path: Path, _mtime_ns: int, _size: int) -> Profile:
     """The profile in a file; a file that has changed is read anew."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = json.loads(read_text(path), parse_constant=_refuse_constant)
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
         device = DeviceSpec(**{**content["device"], "name": path.stem}, fit=DeviceFit.from_dict(content["fit"]))

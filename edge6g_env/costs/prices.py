@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edge6g_env.costs import hosts
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
-from edge6g_env.costs.tables import read_rows, shipped_devices, unknown
+from edge6g_env.costs.tables import UnknownNameError, read_rows, shipped_devices, unknown
 
 # Where a byte is carried -> row of prices.csv.
 NETWORK_ROWS = {
@@ -40,7 +40,7 @@ class TokenPrice(NamedTuple):
 def _prices() -> dict[str, list[Price]]:
     table: dict[str, list[Price]] = {}
     for row in read_rows("prices.csv"):
-        entry = Price(float(row["value"]), row["unit"], row["kind"], row["source"], row["status"])
+        entry = Price(row.number("value"), row["unit"], row["kind"], row["source"], row["status"])
         for name in row["name"].split(";"):
             table.setdefault(name, []).append(entry)
     return table
@@ -66,7 +66,7 @@ def _of_kinds(name: str, argument: str, kinds: tuple[str, ...]) -> Price:
     """The first row of `name` of one of the kinds; ValueError naming what has such a row."""
     known = [n for n, rows in _prices().items() if any(row.kind in kinds for row in rows)]
     if name not in known:
-        raise ValueError(
+        raise UnknownNameError(
             f"{argument} = {name!r} has no price of kind {' or '.join(kinds)}; known: {', '.join(sorted(known))}"
         )
     return next(row for row in _prices()[name] if row.kind in kinds)
