@@ -36,11 +36,16 @@ class Profile(NamedTuple):
 
 
 def folder() -> Path:
-    """Folder of the user's profiles: `EDGE6G_PROFILE_DIR`, else `edge6g/profiles` in the user's data folder."""
+    """Folder of the user's profiles: `EDGE6G_PROFILE_DIR`, else `edge6g/profiles` in the user's data folder; ProfileError without one."""
     if chosen := os.environ.get("EDGE6G_PROFILE_DIR"):
         return Path(chosen)
     base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "edge6g" / "profiles"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "edge6g" / "profiles"
+    except RuntimeError:  # no HOME, and nobody of this user id
+        raise ProfileError(
+            "there is no home folder for profiles: set EDGE6G_PROFILE_DIR, or name a profile by a path that ends in .json"
+        ) from None
 
 
 def is_path(name: object) -> bool:
@@ -70,7 +75,7 @@ def names() -> tuple[str, ...]:
     try:
         found = (p.name.removesuffix(".json") for p in folder().iterdir() if p.name.endswith(".json"))
         return tuple(sorted(name for name in found if NAME.fullmatch(name)))
-    except OSError:
+    except (OSError, ProfileError):
         return ()
 
 
@@ -78,10 +83,10 @@ def find(name: object) -> Profile | None:
     """The profile of a name or path, None if there is no such file; ProfileError for a file that is no profile."""
     if not isinstance(name, str) or not (is_path(name) or NAME.fullmatch(name)):
         return None
-    path = path_of(name)
     try:
+        path = path_of(name)
         stat = path.stat()
-    except OSError:
+    except (OSError, ProfileError):
         return None
     return _read(path.absolute(), stat.st_mtime_ns, stat.st_size)
 
