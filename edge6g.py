@@ -5,6 +5,8 @@ Imports stand inside the commands: torch, numba and matplotlib take seconds, and
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shlex
 import sys
@@ -249,9 +251,9 @@ def _setting(text: str) -> tuple[str, Any]:
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        if re.fullmatch(r"[A-Za-z][\w.-]*", value.strip()):
+        if re.fullmatch(r"[A-Za-z~./][\w.@/+~-]*", value.strip()):
             return key.strip(), value.strip()
-        raise CommandError(f"--set {text}: {value!r} is not a TOML value") from None
+        raise CommandError(f"--set {text}: {value!r} is not a TOML value, such as 0.5, true, word, [1, 2]") from None
 
 
 def _load_checkpoint(folder: Path, scenario: Scenario) -> Policy:
@@ -275,13 +277,24 @@ def _user_errors() -> Iterator[None]:
     except CommandError as error:
         _refuse(str(error))
     except OSError as error:
-        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        if not _is_of_users_files(error):
+            raise
+        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
     except ValueError as error:
         from edge6g_env.errors import UserError
 
         if not isinstance(error, UserError):
             raise
         _refuse(str(error))
+
+
+def _is_of_users_files(error: OSError) -> bool:
+    """Whether the user can mend it: a file that is not of the installation, or a full disk, which names none."""
+    if error.filename is None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+    here = Path(__file__).resolve().parent
+    installed = [*(here / name for name in PACKAGES), Path(sys.prefix), Path(sys.base_prefix)]
+    return not any(Path(os.fsdecode(error.filename)).absolute().is_relative_to(folder) for folder in installed)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -132,8 +132,8 @@ def expert_lines() -> Iterator[str]:
     for row in tables.read_rows("measured/moe_layers.csv"):
         groups[tuple(row[c] for c in columns)].append(row)
     for (name, hidden, experts, active, width, routing), rows in groups.items():
-        row = {"hidden": hidden, "experts": experts, "experts_active": active, "expert_ffn": width}
-        spec = costs.model_of_row({"name": "experts", "layers": 1, "heads": 16, "vocab": 1, **row})
+        shape = {"hidden": hidden, "experts": experts, "experts_active": active, "expert_ffn": width}
+        spec = costs.model_of_row({"name": "experts", "layers": 1, "heads": 16, "vocab": 1, **shape})
         tokens, us = (np.array([float(row[c]) for row in rows]) for c in ("tokens", "moe_us"))
         predicted = 1e6 * costs.experts_time_s(spec, name, tokens)
         ranges = [(tokens >= low) & (tokens <= high) for low, high in ((1, 4), (8, 16), (32, 4096))]

@@ -22,11 +22,12 @@ from PIL import Image
 from scenario_map import SEED, Picture
 
 from edge6g_env import radio
-from edge6g_env.build import bands_of, read_trace
+from edge6g_env.build import bands_of
 from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults
 from edge6g_env.spaces import Layout
+from edge6g_env.trace_files import read_trace
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
 

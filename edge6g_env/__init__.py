@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium.envs.registration import register
 
+from edge6g_env._files import read_text
+
 if TYPE_CHECKING:
     from edge6g_env import costs, radio
     from edge6g_env.aec import env
@@ -112,8 +114,11 @@ def _register_scenarios() -> None:
         scenario, suffix, _ = path.name.partition(".toml")
         if not suffix:
             continue
-        head = tomllib.loads(path.read_text(encoding="utf-8"))
-        words, version = head["name"].replace("_", "-").split("-"), head["version"]
+        try:
+            head = tomllib.loads(read_text(path))
+            words, version = head["name"].replace("_", "-").split("-"), head["version"]
+        except (OSError, ValueError, KeyError, AttributeError):
+            continue  # a file that somebody is writing: load_scenario says what is wrong with it
         register(
             id=f"edge6g/{''.join(word.capitalize() for word in words)}-v{version}",
             entry_point="edge6g_env.gym:Edge6gEnv",

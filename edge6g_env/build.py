@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -27,6 +24,7 @@ from edge6g_env.spaces import (
     neighbour_features,
     observation_features,
 )
+from edge6g_env.trace_files import read_trace
 
 _QUEUE_PLACES = 64
 
@@ -256,16 +254,6 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         "uplink_stream_s": configured_s if options.configured_grant else grant_s,
         "downlink_access_s": preset.downlink_latency_s,
     }
-
-
-@cache
-def read_trace(name: str) -> np.ndarray:
-    """float64 (rows, 3) of a shipped trace: arrival in s, prompt tokens, output tokens."""
-    with (resources.files("edge6g_env") / "traces" / f"{name}.csv").open(encoding="utf-8") as file:
-        rows = [
-            (float(r["t_s"]), float(r["context_tokens"]), float(r["generated_tokens"])) for r in csv.DictReader(file)
-        ]
-    return np.array(rows)
 
 
 def lengths_of(service: Service) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from edge6g_env._files import write_bytes_atomic, write_json_atomic, write_text_atomic
+from edge6g_env._files import read_text, write_bytes_atomic, write_json_atomic, write_text_atomic
 from edge6g_env.errors import UserError
 
 __all__ = [
@@ -65,7 +65,7 @@ def _check_earlier_run(folder: Path, kind: str, overwrite: bool) -> None:
 
 def _kind_of_run(folder: Path) -> str | None:
     try:
-        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        record = json.loads(read_text(folder / RUN_FILE))
     except (OSError, ValueError):
         return None
     kind = record.get("kind") if isinstance(record, dict) else None

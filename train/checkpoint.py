@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy
 from agents.policy import Policy
+from edge6g_env._files import read_text
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -57,7 +58,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no checkpoint: there is no {RECORD} in it")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from None
     if not isinstance(record, dict) or record.get("format") != FORMAT:

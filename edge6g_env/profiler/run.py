@@ -87,7 +87,7 @@ def _checked_models(models: Sequence[str | ModelSpec]) -> list[ModelSpec]:
 def _checked_model(name: str | ModelSpec) -> ModelSpec:
     try:
         spec = costs.model(name)
-    except ValueError as error:
+    except costs.UnknownNameError as error:
         raise ProfileError(str(error)) from None
     if spec.has_experts:
         raise ProfileError(f"model {spec.name} is a mixture of experts: only dense models can be profiled")
