@@ -170,14 +170,14 @@ def test_short_chunks_after_a_cached_context(column):
     assert np.abs(off[(new > 64) & (new <= 512) & (cached >= 1024)]).mean() <= 0.12
 
 
-def test_chunks_after_longer_contexts_than_the_fit_saw(table, column, error_percent):
+def test_short_chunks_after_longer_contexts_than_the_fit_saw(table, column, error_percent):
     """Fitted on at most 1024 cached tokens, asked about up to 16384."""
     rows = [row for row in table("measured/rtx-4090__attention.csv") if row["phase"] == "prefill"]
     cached = column(rows, "kv_prior")
     spec = costs.fit_device([row for row, c in zip(rows, cached, strict=True) if c <= 1024.0])
-    unseen = [row for row, c in zip(rows, cached, strict=True) if c > 1024.0]
-    assert len(unseen) >= 30
-    assert error_percent(cost_errors.attention_ms(unseen, spec), column(unseen, "attn_ms")) <= 15.0
+    unseen = [row for row in rows if float(row["kv_prior"]) > 1024.0 and float(row["new_tokens"]) <= 64.0]
+    assert len(unseen) >= 12
+    assert error_percent(cost_errors.attention_ms(unseen, spec), column(unseen, "attn_ms")) <= 6.0
 
 
 # The default is derived from the four other measured cards; bounds are judgement.
