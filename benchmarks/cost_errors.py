@@ -105,7 +105,7 @@ def decode_without(name: str | None) -> DecodeAttention:
 def prefill_without(name: str | None, sheet: costs.DeviceSpec) -> PrefillAttention:
     """The default of prefill attention on a card with this data sheet derived again from the other measured cards."""
     known = {n: f.prefill_attention["fp16"] for n, f in profiles.fits().items() if n != name and f.prefill_attention}
-    ramp = geometric_mean([fit.n0 / costs.device(n).fp16_tflops**0.5 for n, fit in known.items()])
+    ramp = geometric_mean([fit.n0 / costs.device(n).fp16_tflops ** 0.5 for n, fit in known.items()])
     alike = [fit for n, fit in known.items() if costs.device(n).halves_fp16 == sheet.halves_fp16] or [*known.values()]
     ec, p = float(np.mean([fit.ec for fit in alike])), float(np.median([fit.p for fit in alike]))
     return PrefillAttention(ec, ramp * sheet.fp16_tflops**0.5, efficiency.PREFILL_O_S, p=p)

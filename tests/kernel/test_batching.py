@@ -135,7 +135,9 @@ def test_an_idle_engine_waits_for_its_turn_only(crowd):
     cycle_s = float(crowd.world.node["cycle_s"][0, 0])
     job, seen = next_job(crowd, "local, fp16", PROMPT, u=21)
     idle_s = on_an_idle_node_s(crowd, "local, fp16")
-    assert job["ttft_s"] - idle_s == pytest.approx(0.5 * cycle_s + cycle_s, rel=0.05)  # the pass itself takes a turn, too
+    assert job["ttft_s"] - idle_s == pytest.approx(
+        0.5 * cycle_s + cycle_s, rel=0.05
+    )  # the pass itself takes a turn, too
     assert seen[crowd.batch.layout.candidate_index("wait_s")] == pytest.approx(0.5 * cycle_s, rel=0.03)
 
 
