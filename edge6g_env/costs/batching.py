@@ -111,7 +111,7 @@ class NodeCost(NamedTuple):
     layers: float
     layer_s: np.ndarray  # (token_budget + 1,) s, one layer without attention, by tokens of the iteration
     attention_decode: np.ndarray  # (3,)
-    attention_prefill: np.ndarray  # (3,)
+    attention_prefill: np.ndarray  # (4,)
     head_s: np.ndarray  # (2,) s per iteration, s per sequence
     overhead_s: np.ndarray  # (2,) the same of the engine's CPU
 

@@ -15,8 +15,8 @@ import pytest
 import edge6g_env
 from agents.policy import make_rule, rule_names
 from edge6g_env import costs, load_scenario, radio, scenarios
-from edge6g_env.scenario import traces
 from edge6g_env.spaces import Layout
+from edge6g_env.trace_files import traces
 
 NAMES = {
     "rules": rule_names,
