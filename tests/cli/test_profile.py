@@ -103,3 +103,10 @@ def test_a_folder_that_cannot_be_written_is_named(run, tmp_path: Path, monkeypat
     ended = run(*COMMAND)
     assert ended.status == 2
     assert str(tmp_path / "file") in ended.err
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_timed(run):
+    ended = run(*COMMAND[:-1], "/proc/mine.json")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("edge6g: /proc: nothing can be written there")
+    assert ended.err.count("\n") == 1
