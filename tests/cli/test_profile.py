@@ -118,3 +118,10 @@ def test_the_help_has_the_limits_and_values_that_hold(run):
     for precision in ACTIVATIONS:
         assert f" {precision}," in options["precision"]
     assert "1<=x<=1024" in options["threads"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_timed(run):
+    ended = run(*COMMAND[:-1], "/proc/mine.json")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("edge6g: /proc: nothing can be written there")
+    assert ended.err.count("\n") == 1
