@@ -29,17 +29,17 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):
         super().__init__(scenario, **options)
         self.metadata = {"name": self.scenario.id, "render_modes": [], "is_parallelizable": True}
         self.agents: list[str] = []
-        space = self.layout.agent_space(self.batch.observe == "candidates")
-        self.observation_spaces = dict.fromkeys(self.possible_agents, space)
+        with_candidates = self.batch.observe == "candidates"
+        self.observation_spaces = {agent: self.layout.agent_space(with_candidates) for agent in self.possible_agents}
         self.action_spaces = {agent: spaces.Discrete(self.layout.num_actions) for agent in self.possible_agents}
         self.state_space = self.layout.state_space
 
     def observation_space(self, agent: str) -> spaces.Dict:
-        """Space of an agent's observation; the same object for all agents."""
+        """Space of an agent's observation: an object of its own, the same in each call."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Discrete:
-        """Space of an agent's action: Discrete(C)."""
+        """Space of an agent's action, Discrete(C): an object of its own, the same in each call."""
         return self.action_spaces[agent]
 
     def reset(
