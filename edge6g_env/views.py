@@ -62,7 +62,36 @@ class Named:
     phases = BatchEnv.phases
 
 
-class WorldView(Named):
+class Seeded:
+    """`np_random` as environments have it, for wrappers and users: seeded with the world, which draws nothing from it."""
+
+    _np_random: np.random.Generator | None = None
+    _np_random_seed = -1
+
+    @property
+    def np_random(self) -> np.random.Generator:
+        """Seeded by the last reset with a seed, else at random."""
+        if self._np_random is None:
+            self.seed_np_random(None)
+        assert self._np_random is not None
+        return self._np_random
+
+    @np_random.setter
+    def np_random(self, value: np.random.Generator) -> None:
+        self._np_random, self._np_random_seed = value, -1
+
+    @property
+    def np_random_seed(self) -> int:
+        """Seed of np_random; -1 of one that was set from outside."""
+        _ = self.np_random
+        return self._np_random_seed
+
+    def seed_np_random(self, seed: int | None) -> None:
+        """Make np_random anew."""
+        self._np_random, self._np_random_seed = seeding.np_random(seed)
+
+
+class WorldView(Named, Seeded):
     """World `world` of a batch, with the methods that a door to one world has; all return fresh arrays."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
@@ -80,33 +109,11 @@ class WorldView(Named):
         """ended: bool (B,), kept by the door: worlds of which the last observation is shown until they are reset."""
         self.batch, self.world, self._ended = batch, world, ended
         self.observation_space, self.action_space = observation_space, action_space
-        self._np_random: np.random.Generator | None = None
-        self._np_random_seed: int | None = None
 
     @property
     def unwrapped(self) -> WorldView:
         """Itself."""
         return self
-
-    @property
-    def np_random(self) -> np.random.Generator:
-        """For wrappers and users; seeded with the world, which draws nothing from it."""
-        if self._np_random is None:
-            self.seed_np_random(None)
-        assert self._np_random is not None
-        return self._np_random
-
-    @property
-    def np_random_seed(self) -> int:
-        """Seed of np_random: that of the last reset with one, else a random one."""
-        if self._np_random_seed is None:
-            self.seed_np_random(None)
-        assert self._np_random_seed is not None
-        return self._np_random_seed
-
-    def seed_np_random(self, seed: int | None) -> None:
-        """Make np_random anew."""
-        self._np_random, self._np_random_seed = seeding.np_random(seed)
 
     def action_masks(self) -> np.ndarray:
         """bool (N * C,): legal actions, node after node."""
