@@ -138,7 +138,10 @@ def test_ppo_learns_and_is_evaluated(short, busy):
     vec = make_vec_env(ID, n_envs=2, env_kwargs={**short, **busy})
     model = PPO("MultiInputPolicy", vec, n_steps=16, batch_size=32, n_epochs=1, device="cpu", seed=0).learn(32)
     agents = VecMonitor(sb3_vec_env("tiny", 1, **short))
-    for policy, played in ((model, vec), (PPO("MultiInputPolicy", agents, n_steps=16, device="cpu"), agents)):
+    for policy, played in (
+        (model, vec),
+        (PPO("MultiInputPolicy", agents, n_steps=16, batch_size=48, device="cpu"), agents),
+    ):
         rewards, lengths = evaluate_policy(policy, played, n_eval_episodes=3, return_episode_rewards=True)
         assert np.isfinite(rewards).all()
         assert lengths == [50, 50, 50]
