@@ -65,7 +65,9 @@ def train(
     out: OutOption,
     scenario: ScenarioOption = "campus",
     algo: Annotated[str, typer.Option(help="scorer or ppo.")] = "scorer",
-    minutes: Annotated[float, typer.Option(min=0.0, max=100_000.0, help="Time to train, above 0.")] = 5.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all.")
+    ] = 5.0,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,

@@ -1,16 +1,18 @@
 """A run that is killed, between any two writes or from outside, goes on from where its last validation was."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+import edge6g
 import edge6g_env._files
 import train.run
 from eval.files import RunFolderError, only_owner
@@ -19,36 +21,31 @@ from train.checkpoint import load_policy, read_about, read_progress, read_record
 from train.learner import Learner
 from train.stopping import Terminated
 
-# A run as short as it can be on real time: a validation every half second, for minutes.
-RUN = """
-import sys
-import train.callbacks, train.run
-from edge6g import main
-train.run.VALIDATION_EPISODES, train.run.SHOWN_RULES, train.callbacks.EARLY_PERIOD_S = 3, ("greedy",), 0.5
-main()
-"""
-ARGUMENTS = (
-    "train",
-    "--scenario",
-    "tiny",
-    "--set",
-    "time.episode_s=8.0",
-    "--set",
-    "time.drain_s=3.0",
-    "--num-worlds",
-    "4",
-)
+FORK = multiprocessing.get_context(
+    "fork"
+)  # a child has everything imported and compiled; a new process takes seconds for it
+
+
+def command_line(words, said):
+    """`edge6g` with those words, in a child; what it says goes to a file."""
+    sys.argv, sys.stderr = ["edge6g", *words], Path(said).open("w")  # noqa: SIM115
+    train.run.VALIDATION_EPISODES, train.run.SHOWN_RULES, train.callbacks.EARLY_PERIOD_S = 3, ("greedy",), 0.5
+    train.learner.SCORER_SETTINGS["batch_decisions"] = 256
+    edge6g.main()
 
 
 def started(out, *more):
-    command = [sys.executable, "-c", RUN, *ARGUMENTS, "--out", str(out), *more]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    episodes = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--num-worlds", "4")
+    words = ["train", "--scenario", "tiny", *episodes, "--out", str(out), *more]
+    process = FORK.Process(target=command_line, args=(words, out.parent / "said.txt"))
+    process.start()
+    return process
 
 
 def wait_for(condition, process):
     """Until the condition holds: a process that ends before it has failed."""
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process.is_alive(), process.exitcode
         time.sleep(0.02)
 
 
@@ -82,39 +79,49 @@ def assert_curves_go_on(out):
     assert table["minutes"].is_monotonic_increasing
 
 
-def test_kill_and_sigterm_and_resume(tmp_path):
+def ended(process):
+    """Its exit status."""
+    process.join()
+    return process.exitcode
+
+
+@pytest.fixture
+def warm(scenario):
+    """What the children need is compiled and loaded here, once."""
+    Learner(scenario, "scorer", 0, 2, 1).model.env.reset()
+
+
+def test_kill_and_sigterm_and_resume(tmp_path, warm):
     """SIGKILL amid a run, a resume that SIGTERM ends with status 143, another one that comes to its end."""
-    out = tmp_path / "run"
-    killed = started(out, "--minutes", "10")
-    wait_for(lambda: validations(out) >= 2, killed)
-    second = started(out, "--minutes", "10", "--overwrite")
-    assert second.wait() == 2
-    assert "another process works in" in second.stderr.read()
-    killed.kill()
-    killed.communicate()
-    first, shown = read_progress(out), validations(out)
-    assert first.decisions >= pd.read_csv(out / "learning_curve.csv")["decisions"].iloc[-2]
+    out, said = tmp_path / "run", tmp_path / "said.txt"
+    first = started(out, "--minutes", "10")
+    wait_for(lambda: validations(out) >= 2, first)
+    for way in ("--overwrite", "--resume"):
+        assert ended(started(out, "--minutes", "20", way)) == 2
+        assert "another process works in" in said.read_text()
+    first.kill()
+    assert ended(first) == -signal.SIGKILL
+    killed, points = read_progress(out), pd.read_csv(out / "learning_curve.csv")
+    assert killed.decisions >= points["decisions"].iloc[-1]  # the table comes after the checkpoint
     load_policy(out)
 
-    ended = started(out, "--minutes", "10", "--resume")
-    wait_for(lambda: validations(out) >= shown + 2, ended)
-    ended.send_signal(signal.SIGTERM)
-    _, said = ended.communicate()
-    assert ended.returncode == 143, said
-    assert "--resume goes on with it" in said
-    assert "Traceback" not in said
-    second = read_progress(out)
-    assert (second.runs, second.decisions > first.decisions, second.minutes > first.minutes) == (2, True, True)
+    second = started(out, "--minutes", "10", "--resume")
+    wait_for(lambda: validations(out) >= len(points) + 2, second)
+    os.kill(second.pid, signal.SIGTERM)
+    assert ended(second) == 143
+    assert "--resume goes on with it" in said.read_text()
+    assert "Traceback" not in said.read_text()
+    stopped = read_progress(out)
+    assert stopped.runs == 2
+    assert stopped.decisions > killed.decisions
+    assert stopped.minutes > killed.minutes
 
-    last = started(out, "--minutes", str(second.minutes + 0.02), "--resume")
-    _, said = last.communicate()
-    assert last.returncode == 0, said
-    assert read_progress(out).decisions >= second.decisions
+    assert ended(started(out, "--minutes", str(stopped.minutes + 0.02), "--resume")) == 0
+    assert read_progress(out).decisions >= stopped.decisions
     assert read_record(out)["runs"] == 3
     assert_curves_go_on(out)
-    over = started(out, "--minutes", "0.001", "--resume")
-    assert "nothing left to do" in over.communicate()[1]
-    assert over.returncode == 2
+    assert ended(started(out, "--minutes", "0.01", "--resume")) == 2
+    assert "nothing left to do" in said.read_text()
 
 
 @contextmanager
