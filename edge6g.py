@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edge6g_env.scenario import Scenario
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train")
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 MOST_SEEDS, LARGEST_SEED = 1_000, 1_000_000
 
 app = typer.Typer(
@@ -73,7 +73,9 @@ def train(
     out: OutOption,
     scenario: ScenarioOption = "campus",
     algo: Annotated[str, typer.Option(help="scorer or ppo.")] = "scorer",
-    minutes: Annotated[float, typer.Option(min=0.0, max=100_000.0, help="Time to train.")] = 5.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all.")
+    ] = 5.0,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,
@@ -83,29 +85,31 @@ def train(
 ) -> None:
     """Train a scheduler; learning curves go to TensorBoard, the checkpoint to --out. Ctrl-C keeps the checkpoint."""
     with _user_errors():
-        if algo not in ("scorer", "ppo"):
-            raise CommandError(f"no algorithm {algo!r}: there are scorer, ppo")
-        if not minutes > 0.0:
-            raise CommandError(f"--minutes must be above 0, it is {minutes:g}")
         if resume and overwrite:
             raise CommandError("--resume goes on with a run, --overwrite replaces it: give one of them")
         loaded = _load(scenario, settings)
         from rich.console import Console
 
         from train.run import train as run
+        from train.stopping import Terminated
 
-        run(
-            loaded,
-            algo,
-            minutes,
-            seed,
-            out,
-            resume=resume,
-            overwrite=overwrite,
-            num_worlds=num_worlds,
-            threads=threads,
-            console=Console(stderr=True),
-        )
+        try:
+            run(
+                loaded,
+                algo,
+                minutes,
+                seed,
+                out,
+                resume=resume,
+                overwrite=overwrite,
+                num_worlds=num_worlds,
+                threads=threads,
+                command=_command(),
+                console=Console(stderr=True),
+            )
+        except Terminated:
+            typer.echo("edge6g: stopped", err=True)
+            raise typer.Exit(TERMINATED) from None
 
 
 @app.command()

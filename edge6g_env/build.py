@@ -96,6 +96,7 @@ def _models(scenario: Scenario, tables: costs.CostTables, variants: Sequence[tup
         fields.MODEL_DTYPE,
         layers=tables.layers,
         layer_bytes=tables.layer_bytes,
+        weight_bits=8.0 * tables.layer_bytes / tables.params_per_layer,
         embedding_bytes=tables.embedding_bytes,
         head_bytes=np.where(tied, tables.embedding_bytes, tables.head_bytes),
         both_bytes=tables.embedding_bytes + tables.head_bytes,

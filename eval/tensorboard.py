@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 import pandas as pd
 from torch.utils.tensorboard import SummaryWriter
@@ -43,42 +42,6 @@ def write_comparison(
             _write_episodes(writer, episodes[episodes["policy"] == name], step_of)
             _write_iqms(writer, summary, name, last_step=len(step_of) - 1)
             _write_hparams(writer, summary, name, hparams.get(name, {}))
-
-
-class FlatLines:
-    """Rules beside a learning curve: each writes its constant value under the learner's own tags, as its own run.
-
-    >>> with FlatLines("runs/x", {"greedy": {"eval/reward_per_job": 0.71}}) as lines:
-    ...     lines.write(step=10_000)
-    """
-
-    def __init__(self, run_dir: Path | str, values: Mapping[str, Mapping[str, float]]) -> None:
-        """run_dir: the training run's folder; values: rule -> tag -> value."""
-        self._values = values
-        self._writers = {rule: SummaryWriter(log_dir=str(run_folder(run_dir, rule))) for rule in values}
-
-    def write(self, step: int) -> None:
-        """Put a point of every line at `step`; call it at each evaluation of the learner."""
-        for rule, writer in self._writers.items():
-            for tag, value in self._values[rule].items():
-                writer.add_scalar(tag, value, step)
-            writer.flush()
-
-    def close(self) -> None:
-        """Close the files; may be called twice."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers = {}
-
-    def __enter__(self) -> FlatLines:
-        """Nothing to do: the files are open."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
-        self.close()
 
 
 def _write_episodes(writer: SummaryWriter, episodes: pd.DataFrame, step_of: Mapping[int, int]) -> None:

@@ -281,7 +281,7 @@ def candidate(w, b, i, j, c, row):
     row[5] = layer_1 / total
     row[6] = (layer_2 - layer_1) / total
     row[7] = (total - layer_2) / total if target >= 0 else 0.0
-    row[8] = w.action[c].precision
+    row[8] = w.model[v].weight_bits
     row[9], row[10] = ttft_s, tpot_s
     row[11], row[12], row[13] = forecast.load_s, forecast.wait_s, forecast.upload_s
     row[14], row[15], row[16] = forecast.busy_s, forecast.energy_j, 1000.0 * forecast.price_usd

@@ -159,6 +159,7 @@ DEVICE_FIELDS = (
 MODEL_FIELDS = (
     ("layers", "i8", "layer", "layers of the model"),
     ("layer_bytes", "f8", "B", "weights of a layer at this precision"),
+    ("weight_bits", "f8", "bit", "a weight as it is stored at this precision, scales included"),
     ("embedding_bytes", "f8", "B", "what a part that begins at layer 0 holds besides"),
     ("head_bytes", "f8", "B", "what a part that ends at the last layer holds besides"),
     ("both_bytes", "f8", "B", "what the whole model holds besides (a tied head is the embedding)"),

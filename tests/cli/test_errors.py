@@ -43,7 +43,7 @@ CASES = {
     "value": ((*COMPARE, "--policies", "local", "--set", "time.slot_s=[1"), "--set time.slot_s=[1", "TOML"),
     "usage": (("usage", "--policy", "gredy", "--scenario", "tiny"), "no policy 'gredy'", "did you mean greedy?"),
     "algorithm": (("train", "--algo", "dqn"), "no algorithm 'dqn'", "scorer, ppo"),
-    "minutes": (("train", "--minutes", "0"), "--minutes must be above 0", "0"),
+    "minutes": (("train", "--minutes", "0"), "'--minutes'", "0.01"),
     "train range": (("train", "--threads", "0"), "'--threads'", "1"),
     "both": (("train", "--resume", "--overwrite"), "--resume", "--overwrite"),
     "option": (("train", "--learning-rate", "1"), "--learning-rate", ""),

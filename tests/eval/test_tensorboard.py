@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from eval.metrics import METRIC_NAMES
 from eval.statistics import Summary
-from eval.tensorboard import HPARAM_METRICS, FlatLines, run_folder, write_comparison
+from eval.tensorboard import HPARAM_METRICS, run_folder, write_comparison
 
 WITHOUT_VALUE = {"tpot_mean_s", "tpot_p95_s"}  # in the fixture
 
@@ -77,25 +77,3 @@ def test_policies_that_would_share_a_folder_are_refused(tmp_path: Path, episodes
 )
 def test_a_run_folder_never_leaves_the_output(tmp_path: Path, policy: str, folder: str):
     assert run_folder(tmp_path, policy) == tmp_path / "tensorboard" / folder
-
-
-def test_flat_lines_repeat_their_value_at_every_evaluation(tmp_path: Path):
-    values = {
-        "greedy": {"eval/reward_per_job": 0.5, "eval/slo_attainment": 0.75},
-        "local": {"eval/reward_per_job": 0.25},
-    }
-    with FlatLines(tmp_path, values) as lines:
-        lines.write(step=0)
-        lines.write(step=4_096)
-    greedy, local = (load(run_folder(tmp_path, rule)) for rule in values)
-    assert [(p.step, p.value) for p in greedy.Scalars("eval/slo_attainment")] == [(0, 0.75), (4_096, 0.75)]
-    assert [(p.step, p.value) for p in local.Scalars("eval/reward_per_job")] == [(0, 0.25), (4_096, 0.25)]
-    assert local.Tags()["scalars"] == ["eval/reward_per_job"]
-
-
-def test_flat_lines_can_be_read_while_training_goes_on(tmp_path: Path):
-    lines = FlatLines(tmp_path, {"greedy": {"eval/reward_per_job": 0.5}})
-    lines.write(step=10)
-    assert [p.step for p in load(run_folder(tmp_path, "greedy")).Scalars("eval/reward_per_job")] == [10]
-    lines.close()
-    lines.close()
