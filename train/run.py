@@ -66,30 +66,34 @@ def train(
     Raises TrainingError, CheckpointError, RunFolderError, SeedError, or what the environment raises for num_worlds and threads, and
     leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint kept.
     """
-    if algo not in ALGORITHMS:
-        raise TrainingError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}")
-    if not minutes > 0.0:
-        raise TrainingError(f"minutes must be above 0, they are {minutes:g}")
     out, console = Path(out), console or Console(stderr=True)
-    if resume and not out.is_dir():
-        raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
+    _check(algo, minutes, out, resume)
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
     worlds = num_worlds if num_worlds is not None else DEFAULT_WORLDS[algo]
     asked = {"minutes": minutes, "num_worlds": worlds, "threads": threads}
     record: dict[str, Any] = {**provenance(command, scenario), "algo": algo, "seed": seed, **asked}
     with sigterm_ends_in_order(), only_owner(out):
-        if resume and _begun(out):
-            seed = _resumed_seed(out, scenario, algo, minutes)
-            learner = Learner(scenario, algo, seed, worlds, threads)
+        goes_on = resume and _begun(out)
+        seed = _resumed_seed(out, scenario, algo, minutes) if goes_on else seed
+        learner = Learner(scenario, algo, seed, worlds, threads)
+        if goes_on:
             learner.load(out)
             _note_resume(out, record)
         else:
-            learner = Learner(scenario, algo, seed, worlds, threads)
             begin_run(out, KIND, [*MAKES, *_earlier_curves(out)], record, overwrite=overwrite or resume)
             write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
         _remove_leavings(out)
         _learn(learner, out, 60.0 * minutes, console)
+
+
+def _check(algo: str, minutes: float, out: Path, resume: bool) -> None:
+    if algo not in ALGORITHMS:
+        raise TrainingError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}")
+    if not minutes > 0.0:
+        raise TrainingError(f"minutes must be above 0, they are {minutes:g}")
+    if resume and not out.is_dir():
+        raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 
 
 def _begun(out: Path) -> bool:
@@ -129,30 +133,37 @@ def _remove_leavings(out: Path) -> None:
 
 
 def _learn(learner: Learner, out: Path, seconds: float, console: Console) -> None:
-    """Learn until `seconds` are spent in all; an interrupt ends it early, with the checkpoint kept."""
-    earlier = learner.progress_at_begin
+    """Learn until `seconds` are spent in all, and say what came out."""
     board = TensorBoardCurves(out, learner.algo, learner.seed)
     learner.model.set_logger(Logger(None, [board]))
     seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES)]
     validation = Validation(learner.scenario, seeds, SHOWN_RULES)
-    curve = LearningCurve(out, f"{learner.algo} on {learner.scenario.label}", earlier.decisions)
     try:
-        with Bars(console) as bars:
-            task = bars.add_task(f"train {learner.algo}", total=seconds, rate="", note="the rules first")
-            budget = TimeBudget(seconds, 60.0 * earlier.minutes, bars, task)
-            watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
-            learner.save(out, budget.spent_s, policy=learner.best is None)
-            try:
-                learner.model.learn(10**12, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
-            except KeyboardInterrupt:
-                learner.save(out, budget.spent_s, policy=learner.best is None)
-                board.flush()
-                console.print(f"stopped: the checkpoint is in {out}, --resume goes on with it", soft_wrap=True)
-                raise
-            learner.save(out, budget.spent_s, policy=False)
+        _keep_learning(learner, validation, board, out, seconds, console)
     finally:
         board.close()
         learner.close()
     best = "" if learner.best is None else f"; best on the validation seeds: {told(learner.best, validation.best_rule)}"
     decisions = f"{learner.model.num_timesteps:,} decisions"
     console.print(f"{decisions}{best}; checkpoint in {out}", soft_wrap=True, highlight=False)
+
+
+def _keep_learning(
+    learner: Learner, validation: Validation, board: TensorBoardCurves, out: Path, seconds: float, console: Console
+) -> None:
+    """Learn with a bar; an interrupt ends it early, with the checkpoint kept."""
+    earlier = learner.progress_at_begin
+    curve = LearningCurve(out, f"{learner.algo} on {learner.scenario.label}", earlier.decisions)
+    with Bars(console) as bars:
+        task = bars.add_task(f"train {learner.algo}", total=seconds, rate="", note="the rules first")
+        budget = TimeBudget(seconds, 60.0 * earlier.minutes, bars, task)
+        watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
+        learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
+        try:
+            learner.model.learn(10**12, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
+        except KeyboardInterrupt:
+            learner.save(out, budget.spent_s, policy=learner.best is None)
+            board.flush()
+            console.print(f"stopped: the checkpoint is in {out}, --resume goes on with it", soft_wrap=True)
+            raise
+        learner.save(out, budget.spent_s, policy=False)
