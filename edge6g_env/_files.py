@@ -61,7 +61,10 @@ def write_bytes_atomic(path: Path | str, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")  # containers share ids
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name without the content
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)  # gone already unless something failed
