@@ -13,6 +13,7 @@ from edge6g_env.kernel.world import HOLD, LOCAL, REJECT
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
 from eval import usage
+from eval.decisions import columns_of, shares
 from eval.episodes import run_episodes
 
 SEEDS = [10_000_000, 10_000_001]
@@ -48,7 +49,7 @@ def test_the_mask_is_narrowed_to_the_nearest_legal_value(layout: Layout):
 
 
 def test_columns_mean_something_where_the_action_table_says(layout: Layout):
-    route, device_split, edge_split, precision = usage.columns_of(layout)
+    route, device_split, edge_split, precision = columns_of(layout)
     assert (route.means == (layout.action_table[:, 0] >= LOCAL)).all()
     assert (edge_split.means == (layout.action_table[:, 0] > LOCAL)).all()
     assert route.values == ["local", "neighbour 1", "neighbour 2", "cloud"]
@@ -58,11 +59,11 @@ def test_columns_mean_something_where_the_action_table_says(layout: Layout):
 
 @pytest.mark.parametrize(("name", "value"), [("route", "cloud"), ("precision", "fp16"), ("edge_split", "0.5")])
 def test_a_frozen_column_has_its_value_where_it_can(layout: Layout, name: str, value: str):
-    column = next(column for column in usage.columns_of(layout) if column.name == name)
+    column = next(column for column in columns_of(layout) if column.name == name)
     make = usage._frozen(lambda layout: make_rule("greedy", layout), [column])[f"{name} = {value}"]
     jobs = run_episodes("frozen", make, layout.scenario, SEEDS).jobs
     free = run_episodes("greedy", lambda layout: make_rule("greedy", layout), layout.scenario, SEEDS).jobs
-    taken, before = (usage._shares(column, rows["action"][rows["action"] >= 0]) for rows in (jobs, free))
+    taken, before = (shares(column, rows["action"][rows["action"] >= 0]) for rows in (jobs, free))
     number = column.values.index(value)
     assert taken[number] > max(before[number], 0.4)
     assert sum(taken) == pytest.approx(1.0)
@@ -86,3 +87,7 @@ def test_usage_writes_its_figures_and_says_what_is_never_used(run, tmp_path: Pat
     rewards = {v["value"]: v["reward_frozen"]["iqm"] for v in found["columns"]["precision"]["values"]}
     assert rewards[best["precision"]] == max(rewards.values())
     assert run("usage", "--scenario", "tiny", "--out", out).status == 2
+    record = json.loads((out / "run.json").read_text())
+    assert {"command", "version", "commit", "date", "machine", "cores", "changes", "fingerprint"} <= set(record)
+    assert load_scenario(out / "scenario.toml").fingerprint == record["fingerprint"]
+    assert (record["policy"], record["finished"], found["played_on"]) == ("local", True, "tiny_v0")
