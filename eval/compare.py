@@ -137,9 +137,9 @@ def show(summary: Summary, out: Path, console: Console) -> None:
     console.print()
     record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     for sentence in origins(summary, record["played_on"]):
-        console.print(sentence, highlight=False, markup=False)
+        console.print(sentence, highlight=False, markup=False, emoji=False)
     for what, place in _places(out):
-        console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def _places(out: Path) -> Iterator[tuple[str, str]]:

@@ -128,7 +128,9 @@ def _bars(console: Console, names: Iterable[str]) -> Iterator[Progress]:
     """Bars that fit a narrow terminal: names take half of it at most, what is left is the bar's."""
     name_width = min(max(map(len, names), default=1), max(8, console.width // 2))
     bar_width = max(3, min(WIDEST_BAR, console.width - name_width - BESIDE_BAR))
-    name = TextColumn("{task.description}", table_column=Column(width=name_width, no_wrap=True, overflow="ellipsis"))
+    name = TextColumn(
+        "{task.description}", markup=False, table_column=Column(width=name_width, no_wrap=True, overflow="ellipsis")
+    )
     columns = (name, BarColumn(bar_width), TaskProgressColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console) as bars:
         yield bars

@@ -22,7 +22,7 @@ from eval.decisions import columns_of, route_names
 from eval.files import write_bytes_atomic
 
 JOBS_FILE = "jobs.csv.gz"
-COMPRESSION = 6
+COMPRESSION = 3
 
 
 class JobColumn(NamedTuple):
@@ -115,9 +115,9 @@ def _decisions(actions: np.ndarray, scenario: Scenario) -> dict[str, object]:
     }
 
 
-def _words(numbers: NDArray[np.int64], words: Sequence[str]) -> pd.Categorical:
-    """The word of each number; -1 is empty."""
-    return pd.Categorical.from_codes(numbers, categories=list(words))
+def _words(numbers: NDArray[np.int64], words: Sequence[str]) -> object:
+    """The word of each number, a pd.Categorical; -1 is empty."""
+    return pd.Categorical.from_codes(numbers, categories=pd.Index(list(words)))
 
 
 def _shares(numbers: np.ndarray, grid: Sequence[float]) -> np.ndarray:

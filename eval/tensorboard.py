@@ -74,7 +74,7 @@ def _images(out_dir: Path, comparison: Comparison) -> Iterator[tuple[str, bytes]
     summary = comparison.summary
     if any(policy["difference_to_best_rule"] for policy in summary["policies"].values()):
         with plain_style():
-            figure = Figure(figsize=(6.4, 1.1 + 0.34 * len(summary["policies"])), layout="constrained")
+            figure = Figure(figsize=(5.2, 1.1 + 0.3 * len(summary["policies"])), layout="constrained")
             draw_difference(figure.subplots(), summary)
             yield "comparison/1 difference to the best rule", figure_bytes(figure, "png")
     yield "comparison/2 all metrics", (out_dir / "comparison.png").read_bytes()

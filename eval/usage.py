@@ -212,8 +212,8 @@ def show(result: Usage, out: Path, console: Console) -> None:
     console.print(usage_table(result))
     console.print()
     for sentence in findings(result):
-        console.print(sentence, highlight=False)
-    console.print(f"\n{out / 'usage.json'}", soft_wrap=True, highlight=False)
+        console.print(sentence, highlight=False, markup=False, emoji=False)
+    console.print(f"\n{out / 'usage.json'}", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def usage_table(result: Usage) -> Table:

@@ -51,10 +51,15 @@ def figure_bytes(figure: Figure, kind: str, transparent: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def panel(draw: Callable[[Axes], None], width: float, height: float) -> bytes:
-    """One panel as SVG for the page: text stays text, the ground is the page's."""
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
-    draw(figure.subplots())
+def panel(draw: Callable[[Axes], None], size: tuple[float, float], margins: tuple[float, float, float, float]) -> bytes:
+    """One panel as SVG for the page: text stays text, the ground is the page's.
+
+    size: width and height; margins: left, right, bottom, top, all in inches. They are given, as a layout engine takes as long as all else.
+    """
+    (width, height), (left, right, bottom, top) = size, margins
+    figure = Figure(figsize=size)
+    place = (left / width, bottom / height, 1.0 - (left + right) / width, 1.0 - (bottom + top) / height)
+    draw(figure.add_axes(place))
     with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
         return figure_bytes(figure, "svg", transparent=True)
 
@@ -119,10 +124,9 @@ def _draw_difference(ax: Axes, y: int, difference: Estimate | None, colour: str,
             ax.plot(iqm, y, "o", color=colour, markersize=6, zorder=3)
         else:
             edge, marker = (low_end, "<") if iqm < low_end else (high_end, ">")
-            ax.plot(
-                [edge + 0.12 * (low_end + high_end - 2.0 * edge), edge], [y, y], color=colour, linewidth=1.2, alpha=0.6
-            )
-            ax.plot(edge, y, marker, color=colour, markersize=8, zorder=3, clip_on=False)
+            inwards = low_end + high_end - 2.0 * edge
+            ax.plot([edge + 0.12 * inwards, edge + 0.015 * inwards], [y, y], color=colour, linewidth=1.2, alpha=0.6)
+            ax.plot(edge + 0.015 * inwards, y, marker, color=colour, markersize=8, zorder=3)
         text = " ".join(value_and_interval(REWARD, difference, signed=True))
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color=colour)
 

@@ -7,6 +7,7 @@ import io
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from eval.metrics import BY_NAME
 from eval.report.numbers import REWARD, origins, value, value_and_interval
@@ -60,7 +61,7 @@ def _table(summary: Summary, columns: list[str], reward_lines: int, difference_l
         cells += [value(BY_NAME[column], policy["metrics"][column]) for column in columns]
         if difference_lines:
             cells.append("\n".join(_difference(summary, name)[:difference_lines]))
-        table.add_row(name, *cells, style="bold bright_green" if policy["kind"] == "learned" else "")
+        table.add_row(Text(name), *cells, style="bold bright_green" if policy["kind"] == "learned" else "")
     return table
 
 

@@ -19,7 +19,8 @@ from eval.report.tables import decision_tables, difference_tables, metric_tables
 from eval.report.template import PAGE
 from eval.statistics import Summary
 
-PANEL_WIDTH, WIDE_PANEL_WIDTH = 4.6, 6.4  # inches
+PANEL_WIDTH, WIDE_PANEL_WIDTH = 4.6, 6.4  # inches, as all sizes here
+LETTER, ROW, LEGEND_ROW = 0.088, 0.3, 0.18
 
 
 def page(comparison: Comparison) -> str:
@@ -89,24 +90,39 @@ def _scenario_facts(scenario: Scenario) -> Iterator[tuple[str, str]]:
 
 
 def _first_panel(summary: Summary) -> str:
-    height = 1.1 + 0.34 * len(summary["policies"])
-    return _image(partial(draw_difference, summary=summary), "Difference to the best rule", WIDE_PANEL_WIDTH, height)
+    draw = partial(draw_difference, summary=summary)
+    size = (WIDE_PANEL_WIDTH, 0.95 + ROW * len(summary["policies"]))
+    return _image(draw, "Difference to the best rule", size, (_names_width(summary), 1.75, 0.55, 0.4))
 
 
 def _metric_panels(summary: Summary) -> Iterator[str]:
-    height = 1.0 + 0.3 * len(summary["policies"])
+    size = (PANEL_WIDTH, 0.95 + ROW * len(summary["policies"]))
     for name in CHARTED:
         metric = BY_NAME[name]
-        yield _image(partial(draw_metric, summary=summary, metric=metric), metric.label, PANEL_WIDTH, height)
+        yield _image(
+            partial(draw_metric, summary=summary, metric=metric),
+            metric.label,
+            size,
+            (_names_width(summary), 0.2, 0.55, 0.4),
+        )
 
 
 def _first_token_panels(comparison: Comparison) -> Iterator[str]:
-    height = 3.0 + 0.18 * -(-len(comparison.summary["policies"]) // 3)
+    legend = LEGEND_ROW * -(-len(comparison.summary["policies"]) // 3)
     for index, service in enumerate(comparison.services):
         draw = partial(draw_first_tokens, comparison=comparison, service=index)
-        yield _image(draw, f"Time to first token of {service.name}", PANEL_WIDTH, height)
+        yield _image(
+            draw, f"Time to first token of {service.name}", (PANEL_WIDTH, 3.0 + legend), (0.5, 0.15, 0.7 + legend, 0.35)
+        )
 
 
-def _image(draw: Callable[[Axes], None], what: str, width: float, height: float) -> str:
-    data = base64.b64encode(panel(draw, width, height)).decode("ascii")
+def _names_width(summary: Summary) -> float:
+    """Room for the names beside a panel."""
+    return 0.2 + LETTER * max(map(len, summary["policies"]))
+
+
+def _image(
+    draw: Callable[[Axes], None], what: str, size: tuple[float, float], margins: tuple[float, float, float, float]
+) -> str:
+    data = base64.b64encode(panel(draw, size, margins)).decode("ascii")
     return f'<img alt="{escape(what)}, by policy" src="data:image/svg+xml;base64,{data}">\n'
