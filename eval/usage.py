@@ -37,6 +37,9 @@ NOTE = (
 )
 
 
+ALL_HEADS = ("free\n%", "frozen\n%", "frozen\nreward/job", "lost with\nthe best")
+
+
 class Value(TypedDict):
     """One value of a column: its share of the decisions; when the column is frozen to it, its share and the reward."""
 
@@ -209,26 +212,43 @@ def _rewards(episodes: Episodes) -> dict[int, float]:
 
 def show(result: Usage, out: Path, console: Console) -> None:
     """Print the table, a sentence on what is never used or worth nothing, and where usage.json is."""
-    console.print(usage_table(result))
+    console.print(usage_table(result, console.width))
     console.print()
     for sentence in findings(result):
         console.print(sentence, highlight=False, markup=False, emoji=False)
     console.print(f"\n{out / 'usage.json'}", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
-def usage_table(result: Usage) -> Table:
-    """One row a value: its share, its share and the reward when frozen to it; on the best constant, the reward lost."""
+def usage_table(result: Usage, width: int = 80) -> Table:
+    """One row a value: its share, its share and the reward when frozen to it; on the best constant, the reward lost.
+
+    width: columns of the terminal; where they do not suffice the share when frozen goes, then the interval, then the reward when frozen.
+    """
+    from eval.report.console import table_width  # imports matplotlib, which takes seconds: errors come before
+
+    heads = list(ALL_HEADS)
+    table = _table(result, heads, lines=2)
+    for dropped, lines in ((heads[1], 2), ("", 1), (heads[2], 1)):
+        if table_width(table) > width:
+            heads = [head for head in heads if head != dropped]
+            table = _table(result, heads, lines)
+    return table
+
+
+def _table(result: Usage, heads: Sequence[str], lines: int) -> Table:
+    """lines: 2 with the interval of the reward lost, 1 without."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     for head in ("column ", "value"):
         table.add_column(head, no_wrap=True)
-    for head in ("free\n%", "frozen\n%", "frozen\nreward/job", "reward lost with\nbest constant [95 %]"):
+    for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for name, column in result["columns"].items():
         for index, value in enumerate(column["values"]):
-            lost = _interval(column["reward_lost"]) if value["value"] == column["best_constant"] else ""
-            shown = name if index == 0 else ""
-            percents = (f"{100 * share:.1f}" for share in (value["share"], value["share_frozen"]))
-            table.add_row(shown, value["value"], *percents, _number(value["reward_frozen"]["iqm"]), lost)
+            is_best = value["value"] == column["best_constant"]
+            lost = "\n".join(_interval(column["reward_lost"]).split(" ", 1)[:lines]) if is_best else ""
+            shares = [f"{100 * share:.1f}" for share in (value["share"], value["share_frozen"])]
+            cells = dict(zip(ALL_HEADS, [*shares, _number(value["reward_frozen"]["iqm"]), lost], strict=True))
+            table.add_row(name if index == 0 else "", value["value"], *(cells[head] for head in heads))
         table.add_section()
     return table
 

@@ -13,7 +13,7 @@ from eval.metrics import BY_NAME
 from eval.report.numbers import REWARD, origins, value, value_and_interval
 from eval.statistics import Summary, by_reward
 
-__all__ = ["console_table", "origins"]
+__all__ = ["console_table", "origins", "table_width"]
 
 HEADS = {
     "slo_attainment": "SLO\n%",
@@ -36,7 +36,7 @@ def console_table(summary: Summary, width: int = 80) -> Table:
     table = _table(summary, columns, reward_lines=2, difference_lines=2)
     steps = [*((name, 2, 2) for name in LEAST_FIRST), ("", 1, 2), ("", 1, 1), ("", 1, 0)]
     for dropped, reward_lines, difference_lines in steps:
-        if _width(table) <= width:
+        if table_width(table) <= width:
             break
         columns = [name for name in columns if name != dropped]
         table = _table(summary, columns, reward_lines, difference_lines)
@@ -72,6 +72,6 @@ def _difference(summary: Summary, name: str) -> tuple[str, ...]:
     return ("",) if differences is None else value_and_interval(REWARD, differences["reward_per_job"], signed=True)
 
 
-def _width(table: Table) -> int:
+def table_width(table: Table) -> int:
     """Columns that a table takes if nothing is folded."""
     return Console(width=10_000, file=io.StringIO()).measure(table).maximum

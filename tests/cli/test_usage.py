@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from agents.policy import Observation, make_rule
 from edge6g_env.kernel.world import HOLD, LOCAL, REJECT
@@ -15,6 +17,7 @@ from edge6g_env.spaces import Layout
 from eval import usage
 from eval.decisions import columns_of, shares
 from eval.episodes import run_episodes
+from eval.statistics import Estimate
 
 SEEDS = [10_000_000, 10_000_001]
 
@@ -91,3 +94,22 @@ def test_usage_writes_its_figures_and_says_what_is_never_used(run, tmp_path: Pat
     assert {"command", "version", "commit", "date", "machine", "cores", "changes", "fingerprint"} <= set(record)
     assert load_scenario(out / "scenario.toml").fingerprint == record["fingerprint"]
     assert (record["policy"], record["finished"], found["played_on"]) == ("local", True, "tiny_v0")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_table_fits_the_terminal(width: int):
+    lost = Estimate(iqm=-0.1234, low=-0.2345, high=0.1234, mean=-0.1, n=9)
+    value = usage.Value(value="neighbour 1", share=0.5, share_frozen=1.0, reward_frozen=lost)
+    column = usage.ColumnUsage(values=[value], best_constant="neighbour 1", reward_lost=lost)
+    result = usage.Usage(
+        note="", scenario="tiny_v0", played_on="tiny_v0", policy="jsq", trained_on=None, seeds=[1], decisions=9, rejected_share=0.0,
+        reward=lost, columns={"device_split": column},
+    )  # fmt: skip
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(usage.usage_table(result, width))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for word in ("device_split", "neighbour 1", "50.0", "\N{MINUS SIGN}0.1234"):
+        assert word in text
+    assert ("[\N{MINUS SIGN}0.2345, 0.1234]" in text) == (width >= 60)
