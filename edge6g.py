@@ -48,7 +48,7 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. --set time.slot_s=0.01; may be repeated."),
 ]
-MoreWords = Annotated[list[str] | None, typer.Argument(hidden=True)]  # what stands without an option: said, not guessed
+TAKES_MORE = {"allow_extra_args": True}  # words that stand without an option: said what they mean, not guessed
 
 
 class CommandError(Exception):
@@ -101,8 +101,9 @@ def train(
         )
 
 
-@app.command()
+@app.command(context_settings=TAKES_MORE)
 def compare(
+    context: typer.Context,
     policies: Annotated[
         str,
         typer.Option(
@@ -115,11 +116,10 @@ def compare(
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
     settings: SetOption = None,
-    more: MoreWords = None,
 ) -> None:
     """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
     with _user_errors():
-        _check_commas("--policies", policies, more)
+        _check_commas("--policies", policies, context.args)
         loaded = _load(scenario, settings)
         from eval.compare import compare as run
         from eval.compare import show
@@ -127,8 +127,9 @@ def compare(
         _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite)
 
 
-@app.command()
+@app.command(context_settings=TAKES_MORE)
 def usage(
+    context: typer.Context,
     out: OutOption,
     scenario: ScenarioOption = "campus",
     policy: Annotated[str, typer.Option(help="A rule or the folder of a checkpoint.")] = "greedy",
@@ -136,12 +137,11 @@ def usage(
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
     settings: SetOption = None,
-    more: MoreWords = None,
 ) -> None:
     """Which decisions a policy takes, and the reward lost when a column of them is frozen to its best constant."""
     with _user_errors():
-        if more:
-            raise CommandError(f"--policy takes one policy, and {shlex.join(more)} stands behind it")
+        if context.args:
+            raise CommandError(f"--policy takes one policy, and {shlex.join(context.args)} stands behind it")
         loaded = _load(scenario, settings)
         from eval.usage import show
         from eval.usage import usage as run
@@ -273,7 +273,7 @@ def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, o
     show(result, out, Console())
 
 
-def _check_commas(option: str, given: str, more: list[str] | None) -> None:
+def _check_commas(option: str, given: str, more: list[str]) -> None:
     """Words after an option that takes one list are its values with blanks between, or what a shell made of a pattern."""
     if more:
         words = ",".join([given, *more]).replace(",,", ",")
