@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `scenarios`. Only this file imports all four packages.
+"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `list`, `scenarios`. Only this file imports all four packages.
 
 Imports stand inside the commands: torch, numba and matplotlib take seconds, and `edge6g --help` should not.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train")
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+UNWRITTEN, LEFT = 1, 141  # the output: could not be written, was closed by its reader (as a shell says of SIGPIPE)
 MOST_SEEDS, LARGEST_SEED = 1_000, 1_000_000
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. --set time.slot_s=0.01; may be repeated."),
 ]
+TAKES_MORE = {"allow_extra_args": True}  # words that stand without an option: said what they mean, not guessed
 
 
 class CommandError(Exception):
@@ -62,8 +64,6 @@ def _before_any_command(
 
         typer.echo(f"edge6g {__version__}")
         raise typer.Exit
-    with _user_errors():
-        _check_packages()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -112,9 +112,15 @@ def train(
             raise typer.Exit(TERMINATED) from None
 
 
-@app.command()
+@app.command(context_settings=TAKES_MORE)
 def compare(
-    policies: Annotated[str, typer.Option(help="Rules and folders of checkpoints, with commas between.")],
+    context: typer.Context,
+    policies: Annotated[
+        str,
+        typer.Option(
+            help="Rules and folders of checkpoints, with commas between; NAME=FOLDER names one, 'NAME=runs/x-*' makes one of several."
+        ),
+    ],
     out: OutOption,
     scenario: ScenarioOption = "campus",
     seeds: SeedsOption = 20,
@@ -122,8 +128,9 @@ def compare(
     overwrite: OverwriteOption = False,
     settings: SetOption = None,
 ) -> None:
-    """Play policies on the same unseen seeds: table, CSV, JSON, chart, report and TensorBoard."""
+    """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
     with _user_errors():
+        _check_commas("--policies", policies, context.args)
         loaded = _load(scenario, settings)
         from eval.compare import compare as run
         from eval.compare import show
@@ -131,8 +138,9 @@ def compare(
         _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite)
 
 
-@app.command()
+@app.command(context_settings=TAKES_MORE)
 def usage(
+    context: typer.Context,
     out: OutOption,
     scenario: ScenarioOption = "campus",
     policy: Annotated[str, typer.Option(help="A rule or the folder of a checkpoint.")] = "greedy",
@@ -143,6 +151,8 @@ def usage(
 ) -> None:
     """Which decisions a policy takes, and the reward lost when a column of them is frozen to its best constant."""
     with _user_errors():
+        if context.args:
+            raise CommandError(f"--policy takes one policy, and {shlex.join(context.args)} stands behind it")
         loaded = _load(scenario, settings)
         from eval.usage import show
         from eval.usage import usage as run
@@ -242,6 +252,15 @@ def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, o
     show(result, out, Console())
 
 
+def _check_commas(option: str, given: str, more: list[str]) -> None:
+    """Words after an option that takes one list are its values with blanks between, or what a shell made of a pattern."""
+    if more:
+        words = ",".join([given, *more]).replace(",,", ",")
+        raise CommandError(
+            f"{option} takes one list with commas between, not blanks: {option} {words} (a pattern goes in quotes)"
+        )
+
+
 def _words(text: str) -> list[str]:
     """What stands between commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
@@ -270,7 +289,8 @@ def _load_checkpoint(folder: Path, scenario: Scenario) -> Policy:
 
 
 def _command() -> str:
-    return shlex.join(["edge6g", *sys.argv[1:]])
+    """The command line; bytes of a file's name that are no text are shown as such, so that every file can hold it."""
+    return os.fsencode(shlex.join(["edge6g", *sys.argv[1:]])).decode("utf-8", "backslashreplace")
 
 
 @contextmanager
@@ -318,7 +338,26 @@ def _check_packages() -> None:
 
 
 def main() -> None:
-    """Run the command line; ends the process with status 2 for an error of the user, 130 after Ctrl-C."""
+    """Run the command line; ends the process with status 2 for an error of the user, 130 after Ctrl-C, 1 if the output is not all there."""
+    os.environ["MPLBACKEND"] = "agg"  # no command opens a window, and a notebook's backend may not be installed here
+    try:
+        _check_packages()
+    except CommandError as error:
+        typer.echo(f"edge6g: {error}", err=True)
+        sys.exit(USER_ERROR)
+    from eval.output import Streams
+
+    with Streams() as streams:
+        status = _status()
+        streams.flush()
+        if streams.failed:
+            typer.echo(f"edge6g: not all of the output could be written: {streams.failed.strerror}", err=True)
+            status = status or (LEFT if streams.was_left else UNWRITTEN)
+    sys.exit(status)
+
+
+def _status() -> int:
+    """Exit status of the command."""
     try:
         status = app(standalone_mode=False, prog_name="edge6g")
     except (KeyboardInterrupt, typer.Abort):
@@ -327,10 +366,10 @@ def main() -> None:
         if not hasattr(error, "format_message"):  # what Typer raises for a wrong option or number
             raise
         typer.echo(f"edge6g: {error.format_message()}", err=True)
-        sys.exit(USER_ERROR)
+        return USER_ERROR
     if status == INTERRUPTED:  # some versions of Typer raise at Ctrl-C, some return this
         typer.echo("edge6g: stopped", err=True)
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
 
 
 if __name__ == "__main__":
