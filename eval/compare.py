@@ -18,7 +18,7 @@ from eval import EVALUATION_SEED
 from eval.comparison import Comparison, by_service
 from eval.contenders import LoadCheckpoint, Row, find_rows
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
-from eval.files import write_csv_atomic, write_json_atomic, write_text_atomic
+from eval.files import only_owner, write_csv_atomic, write_json_atomic, write_text_atomic
 from eval.interrupted import abandon_run, begin_or_go_on, end_run
 from eval.jobs import JOBS_FILE, jobs_frame, write_jobs
 from eval.kept import FOLDER as PLAYED
@@ -56,14 +56,15 @@ def compare(
     numbers = evaluation_seeds(seeds, seed)
     made_by = provenance(command, scenario)
     record = {**made_by, "policies": [c.name for c in contenders], "seeds": numbers}
-    begin_or_go_on(out, "compare", MAKES, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
-    write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
-    kept = Kept(out, scenario, numbers, {c.name: c.identity for c in contenders})
-    played = play({c.name: c.make for c in contenders}, scenario, numbers, out, MAKES, kept, console)
-    comparison = _comparison(scenario, rows, played, made_by)
-    write_jobs(out, (jobs_frame(name, numbers, one.jobs, scenario) for name, one in played.items()))
-    _write(out, comparison, rows)
-    end_run(out, [PLAYED])
+    with only_owner(out):
+        begin_or_go_on(out, "compare", MAKES, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
+        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        kept = Kept(out, scenario, numbers, {c.name: c.identity for c in contenders})
+        played = play({c.name: c.make for c in contenders}, scenario, numbers, out, MAKES, kept, console)
+        comparison = _comparison(scenario, rows, played, made_by)
+        write_jobs(out, (jobs_frame(name, numbers, one.jobs, scenario) for name, one in played.items()))
+        _write(out, comparison, rows)
+        end_run(out, [PLAYED])
     return comparison.summary
 
 

@@ -59,9 +59,13 @@ def begin_run(
 
 @contextmanager
 def only_owner(folder: Path | str) -> Iterator[None]:
-    """Hold `folder`, which is made, for this process alone; RunFolderError if another one has it. A hold ends with its process."""
+    """Hold `folder` for this process alone; RunFolderError if another one has it. A hold ends with its process.
+
+    A folder that is not there is made, and removed again if nothing has come into it.
+    """
     path = Path(folder)
     _check_is_folder(path)
+    made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path / LOCK_FILE)
     try:
@@ -75,6 +79,8 @@ def only_owner(folder: Path | str) -> Iterator[None]:
     finally:
         (path / LOCK_FILE).unlink(missing_ok=True)  # while it is held: who has opened it meanwhile sees that it is gone
         lock.release()
+        if made and not any(path.iterdir()):
+            path.rmdir()
 
 
 def _check_is_folder(path: Path) -> None:

@@ -42,14 +42,12 @@ def end_run(folder: Path, leftovers: Sequence[str]) -> None:
 
 
 def abandon_run(folder: Path, makes: Sequence[str]) -> None:
-    """Take back a run that has nothing to show: its files go, and its folder if nothing else is in it."""
+    """Take back a run that has nothing to show: its files go."""
     for path in (folder / name for name in (*makes, RUN_FILE)):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _record(folder: Path) -> dict[str, object]:

@@ -20,7 +20,7 @@ from eval.compare import evaluation_seeds, play
 from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
 from eval.decisions import Column, columns_of, decided, shares
 from eval.episodes import Episodes
-from eval.files import write_json_atomic, write_text_atomic
+from eval.files import only_owner, write_json_atomic, write_text_atomic
 from eval.interrupted import begin_or_go_on, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
@@ -116,14 +116,15 @@ def usage(
     contender = _one_policy(policy, scenario, load_checkpoint)
     numbers, columns = evaluation_seeds(seeds, seed), columns_of(Layout(scenario))
     record = {**provenance(command, scenario), "policy": contender.name, "seeds": numbers}
-    begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
-    write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
-    makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
-    kept = Kept(out, scenario, numbers, dict.fromkeys(makers, contender.identity))
-    played = play(makers, scenario, numbers, out, MAKES, kept, console)
-    result = _summarise(scenario, contender, numbers, columns, played)
-    write_json_atomic(result, out / "usage.json")
-    end_run(out, [PLAYED])
+    with only_owner(out):
+        begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
+        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
+        kept = Kept(out, scenario, numbers, dict.fromkeys(makers, contender.identity))
+        played = play(makers, scenario, numbers, out, MAKES, kept, console)
+        result = _summarise(scenario, contender, numbers, columns, played)
+        write_json_atomic(result, out / "usage.json")
+        end_run(out, [PLAYED])
     return result
 
 

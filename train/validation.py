@@ -16,6 +16,7 @@ from edge6g_env.scenario import Scenario
 from eval.episodes import run_episodes
 from eval.files import write_json_atomic
 from eval.metrics import METRIC_NAMES
+from eval.report.numbers import difference_in_words
 from eval.statistics import Estimate, iqm, paired_difference
 
 CURVES = ("reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job")
@@ -83,8 +84,7 @@ def middle(values: Sequence[float | None]) -> float:
 
 def told(gain: float, rule: str) -> str:
     """A difference in reward per job in words: "0.068 below jsq"."""
-    size = f"{abs(gain):.3f}"
-    return f"level with {rule}" if float(size) == 0.0 else f"{size} {'above' if gain > 0.0 else 'below'} {rule}"
+    return difference_in_words(Estimate(iqm=gain, low=None, high=None, mean=gain, n=1), rule)
 
 
 def _by_seed(seeds: Sequence[int], values: Sequence[float | None]) -> dict[int, float]:

@@ -16,7 +16,7 @@ from agents.policy import Observation, make_rule, rule_names
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
-from eval.files import RunFolderError, begin_run
+from eval.files import RunFolderError, begin_run, only_owner
 
 FIXED_COLUMNS = [
     "policy", "seed", "reward_per_job", "slo_attainment", "goodput_jobs_per_s", "ttft_mean_s", "ttft_p95_s",
@@ -230,3 +230,12 @@ def test_a_link_is_removed_and_what_it_leads_to_stays(tmp_path: Path):
     assert json.loads((out / "run.json").read_text()) == {"kind": "compare", "command": "again"}
     assert not (out / "tensorboard").exists()
     assert (elsewhere / "keep").read_text() == "mine"
+
+
+def test_a_second_comparison_in_the_same_folder_is_refused_while_the_first_goes_on(run, tmp_path: Path):
+    out = tmp_path / "out"
+    with only_owner(out):
+        ended = compare(run, out, "local")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == f"edge6g: another process works in {out}: wait until it ends, or choose another --out\n"
+    assert not out.exists()

@@ -261,7 +261,7 @@ def test_ctrl_c_while_the_rules_are_played_leaves_a_run_that_goes_on(scenario, t
 
 
 @pytest.mark.parametrize(
-    ("gain", "words"), [(-0.0681, "0.068 below jsq"), (0.012, "0.012 above jsq"), (-0.0001, "level with jsq")]
+    ("gain", "words"), [(-0.0681, "0.068 below jsq"), (0.012, "0.012 above jsq"), (0.0, "as good as jsq")]
 )
 def test_a_gain_is_told_in_words(gain, words):
     assert told(gain, "jsq") == words
