@@ -1,15 +1,17 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `bench`, `scenarios`. Only this file and `bench` import all packages.
+"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `bench`, `list`, `scenarios`. Only this file and `bench` import all packages.
 
 Imports stand inside the commands: torch, numba and matplotlib take seconds, and `edge6g --help` should not.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
@@ -20,11 +22,10 @@ import typer
 if TYPE_CHECKING:
     from agents.policy import Policy
     from edge6g_env.scenario import Scenario
-    from edge6g_env.scenario_tables import Faults
-    from edge6g_env.spaces import Layout
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train", "bench")
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+UNWRITTEN, LEFT = 1, 141  # the output: could not be written, was closed by its reader (as a shell says of SIGPIPE)
 MOST_SEEDS, LARGEST_SEED = 1_000, 1_000_000
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. --set time.slot_s=0.01; may be repeated."),
 ]
+TAKES_MORE = {"allow_extra_args": True}  # words that stand without an option: said what they mean, not guessed
 
 
 class CommandError(Exception):
@@ -53,9 +55,15 @@ class CommandError(Exception):
 
 
 @app.callback()
-def _before_any_command(context: typer.Context) -> None:
-    with _user_errors():
-        _check_packages()
+def _before_any_command(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is, and end.")] = False,
+) -> None:
+    if version:
+        from edge6g_env import __version__
+
+        typer.echo(f"edge6g {__version__}")
+        raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -65,7 +73,9 @@ def train(
     out: OutOption,
     scenario: ScenarioOption = "campus",
     algo: Annotated[str, typer.Option(help="scorer or ppo.")] = "scorer",
-    minutes: Annotated[float, typer.Option(min=0.0, max=100_000.0, help="Time to train.")] = 5.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all.")
+    ] = 5.0,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,
@@ -75,34 +85,42 @@ def train(
 ) -> None:
     """Train a scheduler; learning curves go to TensorBoard, the checkpoint to --out. Ctrl-C keeps the checkpoint."""
     with _user_errors():
-        if algo not in ("scorer", "ppo"):
-            raise CommandError(f"no algorithm {algo!r}: there are scorer, ppo")
-        if not minutes > 0.0:
-            raise CommandError(f"--minutes must be above 0, it is {minutes:g}")
         if resume and overwrite:
             raise CommandError("--resume goes on with a run, --overwrite replaces it: give one of them")
         loaded = _load(scenario, settings)
         from rich.console import Console
 
         from train.run import train as run
+        from train.stopping import Terminated
 
-        run(
-            loaded,
-            algo,
-            minutes,
-            seed,
-            out,
-            resume=resume,
-            overwrite=overwrite,
-            num_worlds=num_worlds,
-            threads=threads,
-            console=Console(stderr=True),
-        )
+        try:
+            run(
+                loaded,
+                algo,
+                minutes,
+                seed,
+                out,
+                resume=resume,
+                overwrite=overwrite,
+                num_worlds=num_worlds,
+                threads=threads,
+                command=_command(),
+                console=Console(stderr=True),
+            )
+        except Terminated:
+            typer.echo("edge6g: stopped", err=True)
+            raise typer.Exit(TERMINATED) from None
 
 
-@app.command()
+@app.command(context_settings=TAKES_MORE)
 def compare(
-    policies: Annotated[str, typer.Option(help="Rules and folders of checkpoints, with commas between.")],
+    context: typer.Context,
+    policies: Annotated[
+        str,
+        typer.Option(
+            help="Rules and folders of checkpoints, with commas between; NAME=FOLDER names one, 'NAME=runs/x-*' makes one of several."
+        ),
+    ],
     out: OutOption,
     scenario: ScenarioOption = "campus",
     seeds: SeedsOption = 20,
@@ -110,8 +128,9 @@ def compare(
     overwrite: OverwriteOption = False,
     settings: SetOption = None,
 ) -> None:
-    """Play policies on the same unseen seeds: table, CSV, JSON, chart, report and TensorBoard."""
+    """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
     with _user_errors():
+        _check_commas("--policies", policies, context.args)
         loaded = _load(scenario, settings)
         from eval.compare import compare as run
         from eval.compare import show
@@ -119,8 +138,9 @@ def compare(
         _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite)
 
 
-@app.command()
+@app.command(context_settings=TAKES_MORE)
 def usage(
+    context: typer.Context,
     out: OutOption,
     scenario: ScenarioOption = "campus",
     policy: Annotated[str, typer.Option(help="A rule or the folder of a checkpoint.")] = "greedy",
@@ -131,6 +151,8 @@ def usage(
 ) -> None:
     """Which decisions a policy takes, and the reward lost when a column of them is frozen to its best constant."""
     with _user_errors():
+        if context.args:
+            raise CommandError(f"--policy takes one policy, and {shlex.join(context.args)} stands behind it")
         loaded = _load(scenario, settings)
         from eval.usage import show
         from eval.usage import usage as run
@@ -147,9 +169,13 @@ def profile(
     ] = "fp32,bf16,int8",
     fresh: Annotated[bool, typer.Option("--fresh", help="Time everything anew.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads; as torch chooses.")] = None,
-    usd_per_hour: Annotated[float | None, typer.Option(help="What it costs as a node; 0.038 if left out.")] = None,
-    idle_watts: Annotated[float | None, typer.Option(help="Power at rest; 5 if left out.")] = None,
-    full_watts: Annotated[float | None, typer.Option(help="Power at full load; 45 if left out.")] = None,
+    usd_per_hour: Annotated[
+        float | None, typer.Option(help="What it costs as a node, at least 0; 0.038 if left out.")
+    ] = None,
+    idle_watts: Annotated[float | None, typer.Option(help="Power at rest, at least 0; 5 if left out.")] = None,
+    full_watts: Annotated[
+        float | None, typer.Option(help="Power at full load, at least that at rest; 45 if left out.")
+    ] = None,
 ) -> None:
     """Time a model's layers on this machine and leave a device for scenarios. Ctrl-C keeps what was timed."""
     with _user_errors():
@@ -193,20 +219,20 @@ def bench(
             report.write_json(json_file, rows)
 
 
+@app.command("list")
+def list_choices(
+    what: Annotated[str, typer.Argument(help="rules, devices, models, traces, bands or scenarios.")],
+) -> None:
+    """What there is to choose from, with what tells one from another."""
+    with _user_errors():
+        _show_list(what)
+
+
 @scenarios_app.callback()
 def _list_scenarios(context: typer.Context) -> None:
-    if context.invoked_subcommand is not None:
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    from edge6g_env.scenario import load_scenario, scenarios
-
-    table = Table("scenario", "nodes", "jobs/s", "what", box=None, pad_edge=False)
-    for name in scenarios():
-        one = load_scenario(name)
-        table.add_row(name, str(one.nodes.count), f"{one.arrivals.rate_jobs_s:g}", one.summary)
-    Console().print(table)
+    if context.invoked_subcommand is None:
+        with _user_errors():
+            _show_list("scenarios")
 
 
 @scenarios_app.command("show")
@@ -214,63 +240,27 @@ def show_scenario(
     scenario: Annotated[str, typer.Argument(help="Name of a scenario, or path to a TOML file.")],
     settings: SetOption = None,
 ) -> None:
-    """Entities, services, actions and reward of one scenario."""
+    """Entities, services, actions and reward of one scenario, what its nodes hold and what they could compute."""
     with _user_errors():
-        _print_scenario(_load(scenario, settings))
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+
+        from edge6g_env.show import show_scenario as show
+
+        show(loaded, Console())
 
 
-def _print_scenario(scenario: Scenario) -> None:
+def _show_list(what: str) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    from edge6g_env.spaces import Layout
+    from agents.policy import rules
+    from edge6g_env.describe import LISTS, Facts
+    from edge6g_env.show import show_facts
 
-    console, layout = Console(), Layout(scenario)
-    console.print(f"{scenario.id}: {scenario.summary}", highlight=False)
-    facts = Table(box=None, pad_edge=False, show_header=False)
-    for name, text in _facts(scenario, layout):
-        facts.add_row(name, text)
-    console.print(facts)
-    heads = ("service", "model", "privacy", "share", "lengths", "TTFT", "TPOT", "expires")
-    services = Table(*heads, box=None, pad_edge=False)
-    for one in scenario.service:
-        times = f"{one.ttft_slo_s:g} s", f"{1e3 * one.tpot_slo_s:g} ms", f"{one.expire_s:g} s"
-        services.add_row(one.name, one.model, one.privacy, f"{one.share:.0%}", one.trace, *times)
-    console.print()
-    console.print(services)
-
-
-def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
-    nodes, ues, cloud, time, grid = scenario.nodes, scenario.ues, scenario.cloud, scenario.time, scenario.actions
-    yield "nodes", f"{nodes.count}, {', '.join(nodes.devices)} in turn, {scenario.neighbours} neighbours each"
-    yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.movement}"
-    yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
-    yield "radio", f"{scenario.radio.environment}, {', '.join(scenario.radio.presets)} in turn"
-    yield from _faults(scenario.faults)
-    yield "arrivals", f"{scenario.arrivals.kind}, {scenario.arrivals.rate_jobs_s:g} jobs/s"
-    yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
-    yield "actions", f"{layout.num_actions}: hold, reject, local, {scenario.neighbours} neighbours, cloud, times"
-    yield "", f"device split {_listed(grid.device_split)}; edge split {_listed(grid.edge_split)}"
-    yield "", f"precision {', '.join(grid.precision)} (default {grid.default_precision})"
-    yield "observation", f"{len(layout.observation)} entries, {len(layout.candidates)} of each candidate"
-    reward = scenario.reward
-    yield "reward", f"quality x timeliness - {reward.price_per_usd:g} / USD - {reward.energy_per_j:g} / J"
-    yield "", f"rejected -{reward.rejected_cost:g}, expired -{reward.expired_cost:g}, failed -{reward.failed_cost:g}"
-
-
-def _faults(faults: Faults) -> Iterator[tuple[str, str]]:
-    from edge6g_env.kernel.world import FAULT_KINDS
-
-    for kind in FAULT_KINDS:
-        mtbf_s, mttr_s = faults.mean_times_s(kind)
-        if mtbf_s > 0.0:
-            yield "faults", f"{kind}: up {mtbf_s:g} s, down {mttr_s:g} s on average"
-    for outage in faults.outage:
-        yield "outage", f"{outage.kind} {_listed(outage.nodes)}, {outage.start_s:g} to {outage.end_s:g} s"
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    lists = {"rules": lambda: Facts(("rule", "what it does"), rules()), **LISTS}
+    if what not in lists:
+        raise CommandError(f"no list {what!r}: there are {', '.join(lists)}")
+    show_facts(lists[what](), Console())
 
 
 def _load(scenario: str, settings: list[str] | None) -> Scenario:
@@ -287,6 +277,15 @@ def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, o
     show(result, out, Console())
 
 
+def _check_commas(option: str, given: str, more: list[str]) -> None:
+    """Words after an option that takes one list are its values with blanks between, or what a shell made of a pattern."""
+    if more:
+        words = ",".join([given, *more]).replace(",,", ",")
+        raise CommandError(
+            f"{option} takes one list with commas between, not blanks: {option} {words} (a pattern goes in quotes)"
+        )
+
+
 def _words(text: str) -> list[str]:
     """What stands between commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
@@ -300,9 +299,9 @@ def _setting(text: str) -> tuple[str, Any]:
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        if re.fullmatch(r"[A-Za-z][\w.-]*", value.strip()):
+        if re.fullmatch(r"[A-Za-z~./][\w.@/+~-]*", value.strip()):
             return key.strip(), value.strip()
-        raise CommandError(f"--set {text}: {value!r} is not a TOML value") from None
+        raise CommandError(f"--set {text}: {value!r} is not a TOML value, such as 0.5, true, word, [1, 2]") from None
 
 
 def _load_checkpoint(folder: Path, scenario: Scenario) -> Policy:
@@ -315,7 +314,8 @@ def _load_checkpoint(folder: Path, scenario: Scenario) -> Policy:
 
 
 def _command() -> str:
-    return shlex.join(["edge6g", *sys.argv[1:]])
+    """The command line; bytes of a file's name that are no text are shown as such, so that every file can hold it."""
+    return os.fsencode(shlex.join(["edge6g", *sys.argv[1:]])).decode("utf-8", "backslashreplace")
 
 
 @contextmanager
@@ -326,13 +326,24 @@ def _user_errors() -> Iterator[None]:
     except CommandError as error:
         _refuse(str(error))
     except OSError as error:
-        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        if not _is_of_users_files(error):
+            raise
+        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
     except ValueError as error:
         from edge6g_env.errors import UserError
 
         if not isinstance(error, UserError):
             raise
         _refuse(str(error))
+
+
+def _is_of_users_files(error: OSError) -> bool:
+    """Whether the user can mend it: a file that is not of the installation, or a full disk, which names none."""
+    if error.filename is None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+    here = Path(__file__).resolve().parent
+    installed = [*(here / name for name in PACKAGES), Path(sys.prefix), Path(sys.base_prefix)]
+    return not any(Path(os.fsdecode(error.filename)).absolute().is_relative_to(folder) for folder in installed)
 
 
 def _refuse(message: str) -> NoReturn:
@@ -352,7 +363,26 @@ def _check_packages() -> None:
 
 
 def main() -> None:
-    """Run the command line; ends the process with status 2 for an error of the user, 130 after Ctrl-C."""
+    """Run the command line; ends the process with status 2 for an error of the user, 130 after Ctrl-C, 1 if the output is not all there."""
+    os.environ["MPLBACKEND"] = "agg"  # no command opens a window, and a notebook's backend may not be installed here
+    try:
+        _check_packages()
+    except CommandError as error:
+        typer.echo(f"edge6g: {error}", err=True)
+        sys.exit(USER_ERROR)
+    from eval.output import Streams
+
+    with Streams() as streams:
+        status = _status()
+        streams.flush()
+        if streams.failed:
+            typer.echo(f"edge6g: not all of the output could be written: {streams.failed.strerror}", err=True)
+            status = status or (LEFT if streams.was_left else UNWRITTEN)
+    sys.exit(status)
+
+
+def _status() -> int:
+    """Exit status of the command."""
     try:
         status = app(standalone_mode=False, prog_name="edge6g")
     except (KeyboardInterrupt, typer.Abort):
@@ -361,10 +391,10 @@ def main() -> None:
         if not hasattr(error, "format_message"):  # what Typer raises for a wrong option or number
             raise
         typer.echo(f"edge6g: {error.format_message()}", err=True)
-        sys.exit(USER_ERROR)
+        return USER_ERROR
     if status == INTERRUPTED:  # some versions of Typer raise at Ctrl-C, some return this
         typer.echo("edge6g: stopped", err=True)
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
 
 
 if __name__ == "__main__":

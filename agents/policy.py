@@ -60,6 +60,18 @@ def rule_names() -> list[str]:
     return sorted(_rules)
 
 
+def rules() -> list[tuple[str, ...]]:
+    """(name, first sentence of its docstring) of all rules, sorted."""
+    return [(name, _first_sentence(_rules[name].__doc__ or "")) for name in rule_names()]
+
+
+def _first_sentence(text: str) -> str:
+    """As far as a full stop before a space or the end; one line."""
+    line = " ".join(text.split("\n\n")[0].split())
+    end = line.find(". ")
+    return line if end < 0 else line[: end + 1]
+
+
 def make_rule(name: str, layout: Layout) -> Policy:
     """A new instance of the rule `name` for worlds of this layout; UnknownPolicyError if there is none."""
     check_rule(name)

@@ -1,8 +1,8 @@
 """Errors of the cost model on every shared measurement, and of a device known from its data sheet alone.
 
 `held out` derives the defaults again without the device: its own measurements play no part in them. For the cloud boards this is
-the mean of the default of COSTS 3.3b and the layers of the other board; the other defaults use no layers of the cards shown. For prefill
-attention it is the default of the two other measured cards; decode attention of a card without measurements is the A100's.
+the mean of the default of COSTS 3.3b and the layers of the other board; the other defaults use no layers of the cards shown. For
+attention it is the default of the other measured cards.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.costs import efficiency, parts, profiles, tables
-from edge6g_env.costs.efficiency import PrefillAttention
+from edge6g_env.costs.efficiency import DecodeAttention, PrefillAttention
 from edge6g_env.costs.fit import device_name, mean_error_percent
 from edge6g_env.costs.records import Row
 
 PHASES = ("decode", "prefill")
 CLOUD = ("a100-80g", "h100-80g")
+SHORT_CHUNK_TOKENS = 64
 HEADER = f"{'device':20} {'model':16} {'tp':>3} {'fitted':>8} {'sheet':>8} {'held out':>9}"
 
 
@@ -90,26 +91,45 @@ def attention_files() -> dict[str, list[Row]]:
     }
 
 
-def without(name: str) -> PrefillAttention:
-    """The default of prefill attention derived again from the other measured cards."""
+def geometric_mean(values: list[float]) -> float:
+    """Of positive numbers."""
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def decode_without(name: str | None) -> DecodeAttention:
+    """The default of decode attention derived again from the other measured cards."""
+    known = [f.decode_attention["fp16"] for n, f in profiles.fits().items() if n != name and f.decode_attention]
+    return DecodeAttention(float(np.mean([fit.eb for fit in known])), geometric_mean([fit.o_s for fit in known]), 1.0)
+
+
+def prefill_without(name: str | None, sheet: costs.DeviceSpec) -> PrefillAttention:
+    """The default of prefill attention on a card with this data sheet derived again from the other measured cards."""
     known = {n: f.prefill_attention["fp16"] for n, f in profiles.fits().items() if n != name and f.prefill_attention}
-    sheet = costs.device(name)
-    ramps = [fit.n0 / costs.device(n).fp16_tflops for n, fit in known.items()]
-    alike = [fit.ec for n, fit in known.items() if costs.device(n).halves_fp16 == sheet.halves_fp16]
-    ec = float(np.mean(alike or [fit.ec for fit in known.values()]))
-    return PrefillAttention(ec, float(np.exp(np.mean(np.log(ramps)))) * sheet.fp16_tflops, efficiency.PREFILL_O_S)
+    ramp = geometric_mean([fit.n0 / costs.device(n).fp16_tflops ** 0.5 for n, fit in known.items()])
+    alike = [fit for n, fit in known.items() if costs.device(n).halves_fp16 == sheet.halves_fp16] or [*known.values()]
+    ec, p = float(np.mean([fit.ec for fit in alike])), float(np.median([fit.p for fit in alike]))
+    return PrefillAttention(ec, ramp * sheet.fp16_tflops**0.5, efficiency.PREFILL_O_S, p=p)
+
+
+def blind(name: str) -> costs.DeviceSpec:
+    """The device as known from its data sheet and the attention of the other cards."""
+    decode, prefill = {"fp16": decode_without(name)}, {"fp16": prefill_without(name, costs.device(name))}
+    fit = costs.DeviceFit(decode_attention=decode, prefill_attention=prefill)
+    return replace(costs.device(name), name="unseen", fit=fit)
 
 
 def attention_lines() -> Iterator[str]:
-    """A line for each device and phase with measured attention."""
+    """A line for each device and phase with measured attention, and for its prompt chunks of at most 64 tokens."""
     for name, rows in attention_files().items():
-        sheet = replace(costs.device(name), name="unseen")
-        blind = replace(sheet, fit=costs.DeviceFit(prefill_attention={"fp16": without(name)}))
-        for phase, specs in zip(PHASES, ((name, sheet), (name, sheet, blind)), strict=True):
-            own = [row for row in rows if row["phase"] == phase]
+        specs = (name, replace(costs.device(name), name="unseen"), blind(name))
+        kinds = {f"{phase} attention": [row for row in rows if row["phase"] == phase] for phase in PHASES}
+        short = [row for row in kinds["prefill attention"] if int(row["new_tokens"]) <= SHORT_CHUNK_TOKENS]
+        for kind, own in {**kinds, "short chunks": short}.items():
+            if not own:
+                continue
             measured = np.array([float(row["attn_ms"]) for row in own])
-            errors = (mean_error_percent(attention_ms(own, spec), measured) for spec in specs)
-            yield f"{name:20} {phase + ' attention':16} {'':3}" + "".join(f" {error:8.1f}" for error in errors)
+            errors = [mean_error_percent(attention_ms(own, spec), measured) for spec in specs]
+            yield f"{name:20} {kind:17} {'':2} {errors[0]:8.1f} {errors[1]:8.1f} {errors[2]:9.1f}"
 
 
 def attention_ms(rows: list[Row], device: str | costs.DeviceSpec) -> np.ndarray:
@@ -132,8 +152,8 @@ def expert_lines() -> Iterator[str]:
     for row in tables.read_rows("measured/moe_layers.csv"):
         groups[tuple(row[c] for c in columns)].append(row)
     for (name, hidden, experts, active, width, routing), rows in groups.items():
-        row = {"hidden": hidden, "experts": experts, "experts_active": active, "expert_ffn": width}
-        spec = costs.model_of_row({"name": "experts", "layers": 1, "heads": 16, "vocab": 1, **row})
+        shape = {"hidden": hidden, "experts": experts, "experts_active": active, "expert_ffn": width}
+        spec = costs.model_of_row({"name": "experts", "layers": 1, "heads": 16, "vocab": 1, **shape})
         tokens, us = (np.array([float(row[c]) for row in rows]) for c in ("tokens", "moe_us"))
         predicted = 1e6 * costs.experts_time_s(spec, name, tokens)
         ranges = [(tokens >= low) & (tokens <= high) for low, high in ((1, 4), (8, 16), (32, 4096))]

@@ -76,7 +76,7 @@ def count_iterations(options: argparse.Namespace, requests: Requests) -> int:
     """Iterations of the engine in that call."""
     setup = (options.model, options.device, options.precision)
     engine = new_engine(requests, MAX_BATCH, kv_blocks(*setup, None))
-    run(engine, node_cost(*setup, TOKEN_BUDGET), TOKEN_BUDGET)
+    run(engine, node_cost(*setup, TOKEN_BUDGET), TOKEN_BUDGET, True)
     return int(engine.state["iteration"][0])
 
 

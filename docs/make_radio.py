@@ -1,20 +1,21 @@
-"""Writes the pictures and the table of docs/radio.md: `python docs/make_radio.py`.
+"""Writes the pictures of docs/radio.md and what the page says about them: `python docs/make_radio.py`.
 
 Coverage maps, distributions of SINR and rate over the scenarios that ship, and one UE's trace, all from the kernel's own worlds with a
-fixed seed. --check works out the table anew and compares it with the page, and looks whether every picture is there, is on the page and
-was drawn with the scenarios as they are now.
+fixed seed. Every figure that depends on such a run stands between two marks of the page, `<!-- NAME -->` and `<!-- /NAME -->`, and in the
+picture's own data. --check plays the worlds anew and compares all three.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import radio_plots
 import radio_samples
+import radio_text
 from matplotlib.figure import Figure
 from PIL import Image
 from radio_samples import Sample
@@ -25,21 +26,37 @@ PAGE = Path(__file__).resolve().parent / "radio.md"
 PICTURES = PAGE.parent / "radio"
 MAPPED = ("campus", "dense-urban")
 TRACED = "dense-urban"
-_TABLE = re.compile(r"<!-- figures -->\n.*?<!-- /figures -->", flags=re.DOTALL)
+SHOWN = {  # picture -> scenarios that it shows
+    "trace": [TRACED],
+    **{f"coverage-{name}": [name] for name in MAPPED},
+    "distributions": scenarios(),
+}
 _DPI = 100
 
 
-def coverage_picture(name: str, num_worlds: int = 256, ues: int = 512, pixel_m: float = 10.0) -> Figure:
-    """Coverage of a scenario by that many UEs a world that stand still."""
+@dataclass(frozen=True)
+class Content:
+    """A picture, and what the page says about it between the marks of its name."""
+
+    name: str
+    text: str
+    draw: Callable[[], Figure]
+
+
+def coverage(name: str, num_worlds: int = 256, ues: int = 512, pixel_m: float = 10.0) -> Content:
+    """Coverage of a scenario by that many UEs a world that do not move."""
     scenario = load_scenario(name)
     points = radio_samples.coverage(name, num_worlds, max(1, ues // scenario.nodes.count))
-    return radio_plots.draw_coverage(scenario, points, pixel_m)
+    text = radio_text.coverage_text(scenario, points, pixel_m)
+    return Content(f"coverage-{name}", text, lambda: radio_plots.draw_coverage(scenario, points, pixel_m))
 
 
-def trace_picture(name: str = TRACED, seconds: float = 60.0, window_s: float = 12.0) -> Figure:
+def trace(name: str = TRACED, seconds: float = 60.0, window_s: float = 12.0) -> Content:
     """One UE through a handover and a blockage."""
     rows = radio_samples.record(name, seconds)
-    return radio_plots.draw_trace(name, rows, *radio_samples.tell_tale(rows, window_s))
+    u, window = radio_samples.tell_tale(rows, window_s)
+    one = radio_samples.one_ue(rows, u, window)
+    return Content("trace", radio_text.trace_text(name, u, one), lambda: radio_plots.draw_trace(name, one))
 
 
 def all_samples(num_worlds: int = 16, seconds: float = 30.0, every_s: float = 1.0) -> list[Sample]:
@@ -51,79 +68,78 @@ def all_samples(num_worlds: int = 16, seconds: float = 30.0, every_s: float = 1.
     ]
 
 
-def table(samples: Sequence[Sample]) -> str:
-    """The figures of the distributions, between the marks of the page."""
-    return "\n".join(["<!-- figures -->", *_rows(samples), "<!-- /figures -->"])
+def distributions() -> Content:
+    """SINR and rates of every scenario."""
+    samples = all_samples()
+    text = radio_text.table(samples)
+    return Content("distributions", text, lambda: radio_plots.draw_distributions(samples))
 
 
-def _rows(samples: Sequence[Sample]) -> Iterator[str]:
-    yield (
-        "| | time | in sight | blocked | uplink SINR (dB) | downlink SINR (dB) | uplink rate (Mbit/s) | downlink rate (Mbit/s) | "
-        "handovers a UE and minute | of them ping-pongs |"
-    )
-    yield "|---" * 10 + "|"
-    for sample in samples:
-        level = sample.levels
-        shares = f"{sample.share:.0%} | {level['los'].mean():.0%} | {level['blocked'].mean():.1%}"
-        sinrs = f"{_spread(level['uplink_sinr_db'], 1.0)} | {_spread(level['downlink_sinr_db'], 1.0)}"
-        rates = f"{_spread(level['uplink_bit_s'], 1e6)} | {_spread(level['downlink_bit_s'], 1e6)}"
-        handovers = f"{sample.handovers_per_ue_min:.1f} | {sample.ping_pong_share:.0%}"
-        yield f"| {sample.label} | {shares} | {sinrs} | {rates} | {handovers} |"
+def contents() -> list[Content]:
+    """Everything, worked out anew, in the order of SHOWN."""
+    return [trace(), *(coverage(name) for name in MAPPED), distributions()]
 
 
-def _spread(values: np.ndarray, unit: float) -> str:
-    """5 %, 50 % and 95 % of the values; for rates, whose unit is not 1, the share of zeros too."""
-    text = " / ".join(f"{value:.0f}" for value in np.percentile(values, (5, 50, 95)) / unit)
-    return text if unit == 1.0 else f"{text}; none {np.mean(values == 0.0):.0%}"
+def said(page: str, name: str) -> str | None:
+    """What the page says between the marks of a name; None without them."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, flags=re.DOTALL)
+    return found[1] if found else None
 
 
-def _pictures(samples: list[Sample]) -> dict[str, tuple[Callable[[], Figure], Sequence[str]]]:
-    """Name of each file, how it is drawn, the scenarios that it shows."""
-    maps = {f"coverage-{name}.png": (lambda name=name: coverage_picture(name), (name,)) for name in MAPPED}
-    return {
-        **maps,
-        "distributions.png": (lambda: radio_plots.draw_distributions(samples), scenarios()),
-        "trace.png": (trace_picture, (TRACED,)),
-    }
+def with_text(page: str, content: Content) -> str:
+    """The page with the text of a content between its marks."""
+    marks = re.compile(rf"(<!-- {content.name} -->\n).*?(\n<!-- /{content.name} -->)", flags=re.DOTALL)
+    return marks.sub(lambda found: found[1] + content.text + found[2], page)
 
 
-def _seen(names: Sequence[str]) -> str:
+def seen(picture: str) -> str:
     """What a picture carries about the scenarios it was drawn from."""
-    return ", ".join(f"{name} {radio_samples.radio_fingerprint(load_scenario(name))}" for name in names)
+    return ", ".join(f"{name} {radio_samples.radio_fingerprint(load_scenario(name))}" for name in SHOWN[picture])
 
 
-def problems() -> list[str]:
-    """What is wrong with the pictures, as far as it can be told without drawing them."""
+def kept_problems() -> list[str]:
+    """Where page, pictures and scenarios differ, as far as it can be told without playing anything."""
     page, found = PAGE.read_text(encoding="utf-8"), []
-    for file, (_, names) in _pictures([]).items():
-        path = PICTURES / file
-        if f"](radio/{file})" not in page:
-            found.append(f"{PAGE.name} does not show radio/{file}")
+    for name in SHOWN:
+        path = PICTURES / f"{name}.png"
+        if f"](radio/{name}.png)" not in page:
+            found.append(f"{PAGE.name} does not show radio/{name}.png")
         if not path.is_file():
-            found.append(f"radio/{file} is missing")
-        elif Image.open(path).info.get("Scenarios") != _seen(names):
-            found.append(f"radio/{file} was drawn from other scenarios than those that ship now")
+            found.append(f"radio/{name}.png is missing")
+            continue
+        info = Image.open(path).info
+        if info.get("Scenarios") != seen(name):
+            found.append(f"radio/{name}.png was drawn from other scenarios than those that ship now")
+        if info.get("Description") != said(page, name):
+            found.append(f"radio/{name}.png shows another run than {PAGE.name} describes")
     return found
 
 
+def problems(fresh: Sequence[Content]) -> list[str]:
+    """The same, and where the page says something else than what was worked out anew."""
+    page = PAGE.read_text(encoding="utf-8")
+    outdated = [one.name for one in fresh if said(page, one.name) != one.text]
+    return kept_problems() + [f"what {PAGE.name} says of radio/{name}.png is out of date" for name in outdated]
+
+
 def main() -> None:
-    """Write the pictures and the table, or check them."""
+    """Write the pictures and what the page says about them, or check both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if something is out of date")
     options = parser.parse_args()
-    samples = all_samples()
-    page = PAGE.read_text(encoding="utf-8")
-    text = _TABLE.sub(lambda _: table(samples), page)
+    fresh = contents()
     if options.check:
-        found = problems() + ([] if text == page else [f"the table of {PAGE.name} is out of date"])
-        if found:
+        if found := problems(fresh):
             raise SystemExit("\n".join([*found, "python docs/make_radio.py"]))
         return
     PICTURES.mkdir(exist_ok=True)
-    for file, (draw, names) in _pictures(samples).items():
-        draw().savefig(PICTURES / file, dpi=_DPI, metadata={"Scenarios": _seen(names)})
-        print((PICTURES / file).relative_to(PAGE.parents[1]))
-    PAGE.write_text(text, encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    for one in fresh:
+        metadata = {"Scenarios": seen(one.name), "Description": one.text}
+        one.draw().savefig(PICTURES / f"{one.name}.png", dpi=_DPI, metadata=metadata)
+        page = with_text(page, one)
+        print((PICTURES / f"{one.name}.png").relative_to(PAGE.parents[1]))
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

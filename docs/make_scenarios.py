@@ -18,31 +18,22 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-import matplotlib
-import numpy as np
-
-matplotlib.use("Agg")
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
+from PIL import Image
+from scenario_map import SEED, Picture
 
 from edge6g_env import radio
-from edge6g_env.batch import BatchEnv
-from edge6g_env.build import neighbours_of, node_positions_m, read_trace
-from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
+from edge6g_env.build import bands_of
 from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
-from edge6g_env.scenario_tables import Faults, StreetGridUes
+from edge6g_env.scenario_tables import Faults
 from edge6g_env.spaces import Layout
+from edge6g_env.trace_files import read_trace
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
 
 PAGES = Path(__file__).resolve().parent / "scenarios"
 POLICIES = "random,local,cloud,round-robin,jsq,greedy"
 SHOWN = ("reward_per_job", "slo_attainment", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
-MAP_SEED = 0
-COLOURS = ("#2f6db3", "#c2571a", "#3b8754", "#7a5aa6", "#8a6d1f", "#b0397a", "#2a8c93", "#5b5b5b")
-SHAPES = ("s", "D", "^", "o")
 
 HARD = {
     "tiny": "Three accelerators of very different speed serve two models, and neither service may send a raw prompt to the cloud: the node "
@@ -85,26 +76,28 @@ def main() -> None:
         scenario, page = load_scenario(name), PAGES / f"{name}.md"
         folders = [] if options.check else [*map(Path, options.results), Path("runs") / name]
         figures = _figures(scenario, folders) or _kept_figures(page) or _no_figures(name)
-        text = "\n".join(_page(scenario, figures)) + "\n"
+        picture, image = Picture(scenario), page.with_suffix(".png")
+        text = "\n".join(_page(picture, figures)) + "\n"
         if options.check:
             if not page.is_file() or page.read_text(encoding="utf-8") != text:
                 raise SystemExit(f"{page.name} is out of date: python docs/make_scenarios.py {name}")
+            if not image.is_file() or Image.open(image).info.get("Drawn") != picture.digest:
+                raise SystemExit(f"{image.name} shows another world: python docs/make_scenarios.py {name}")
             continue
-        draw_map(scenario).savefig(PAGES / f"{name}.png", dpi=110)
+        picture.draw().savefig(image, dpi=110, metadata={"Drawn": picture.digest})
         page.write_text(text, encoding="utf-8")
         print(page.relative_to(PAGES.parents[1]))
 
 
-def _page(scenario: Scenario, figures: str) -> Iterator[str]:
+def _page(picture: Picture, figures: str) -> Iterator[str]:
     """Lines of a page: the outline is the same for every scenario."""
+    scenario = picture.scenario
     name, layout = scenario.name, Layout(scenario)
     yield f"# {name}\n"
     yield "<!-- Written by docs/make_scenarios.py: edit that file or the TOML. -->"
     yield f"{scenario.summary} `edge6g scenarios show {name}`\n"
     yield f"![Map of {name}]({name}.png)\n"
-    shapes = "" if len(scenario.radio.presets) == 1 else " (one shape a band)"
-    yield f"Seed {MAP_SEED} at its start: nodes{shapes}, their Xn links, UEs in the colour of the node that serves them with the way to the"
-    yield "end of their leg, hotspots, and the backhaul of each node. `python docs/make_scenarios.py`\n"
+    yield f"{_caption(picture)} `python docs/make_scenarios.py`\n"
     yield f"## What is hard here\n\n{HARD[name]}\n"
     yield "## Entities and rates\n"
     yield from _entities(scenario)
@@ -121,9 +114,19 @@ def _page(scenario: Scenario, figures: str) -> Iterator[str]:
     yield f"\n## Rules and bounds\n\n{figures}\n"
     yield "Bounds (a planner that knows the future, one that rolls the world out) are not there yet.\n"
     yield "## Versions\n\n| version | what |\n|---|---|"
-    yield f"| `{scenario.id}` | the present one; behaviour never changes under a version, see CHANGELOG.md |"
+    yield f"| `{scenario.id}` | the present one; it may still move until 0.1.0 is released, CHANGELOG.md says when; from then on never |"
     yield "\n## Sources and judgement\n"
     yield from _sources(name)
+
+
+def _caption(picture: Picture) -> str:
+    text = f"Seed {SEED} as an episode starts."
+    if not picture.parts:
+        return text
+    return (
+        f"{text} What is down is that of the same episode at {picture.shown_s:g} s, the dashed line below: planned outages come in every "
+        "episode, those by chance with the seed."
+    )
 
 
 def _entities(scenario: Scenario) -> Iterator[str]:
@@ -152,7 +155,8 @@ def _radio(scenario: Scenario) -> Iterator[str]:
     offsets_db = options.cell_offset_db or [0.0] * len(options.presets)
     for n, (name, offset_db) in enumerate(zip(options.presets, offsets_db, strict=True)):
         band = radio.preset(name)
-        cells = "all cells" if len(options.presets) == 1 else f"nodes {n}, {n + len(options.presets)}, .."
+        nodes = [str(i) for i in range(scenario.nodes.count) if bands_of(scenario)[i] == n]
+        cells = "all cells" if len(options.presets) == 1 else f"nodes {', '.join(nodes)}"
         offset = f", compared {offset_db:+g} dB" if offset_db else ""
         yield f"| band `{name}` | {cells}: {band.carrier_ghz:g} GHz, {band.bandwidth_hz / 1e6:g} MHz{offset} |"
     rain = f", {options.rain_mm_per_h:g} mm/h of rain" if options.rain_mm_per_h else ""
@@ -291,86 +295,6 @@ def _kept_figures(page: Path) -> str | None:
 
 def _rate(bit_s: float) -> str:
     return f"{bit_s / 1e9:g} Gbit/s"
-
-
-def draw_map(scenario: Scenario) -> Figure:
-    """Nodes, Xn links, streets, UEs with the end of their leg, hotspots and the cloud, to scale in metres but for the cloud."""
-    env = BatchEnv(scenario, num_worlds=1)
-    env.reset(seed=MAP_SEED)
-    setup, ue = env.world.setup[0], env.world.ue[0]
-    nodes = node_positions_m(scenario)
-    margin = 0.17 * float(setup.height_m)
-    width, height = setup.width_m + 2 * margin, setup.height_m + 3.4 * margin
-    figure = Figure(figsize=(9.0, 9.0 * height / width), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set(xlim=(-margin, setup.width_m + margin), ylim=(-margin, setup.height_m + 2.4 * margin), aspect="equal")
-    axes.set(xlabel="m", ylabel="m", yticks=np.arange(0, setup.height_m + 1, scenario.nodes.spacing_m))
-    axes.add_patch(matplotlib.patches.Rectangle((0, 0), setup.width_m, setup.height_m, fill=False, ec="#bbbbbb"))
-    cloud = setup.width_m / 2, setup.height_m + 1.7 * margin
-    for i, peers in enumerate(neighbours_of(scenario)):
-        axes.plot(*zip(nodes[i], cloud, strict=True), ":", color="#999999", lw=0.8, zorder=1)
-        for peer in peers:
-            axes.plot(*zip(nodes[i], nodes[peer], strict=True), color="#777777", lw=1.2, zorder=1)
-    for centre in _hotspots_m(env):
-        axes.add_patch(matplotlib.patches.Circle(centre, setup.hotspot_radius_m, color="#f0b429", alpha=0.25, lw=0))
-    _draw_streets(axes, scenario)
-    colours = [COLOURS[(i + 3 * (i // len(COLOURS))) % len(COLOURS)] for i in range(scenario.nodes.count)]
-    served = [colours[i] for i in ue["node"]]
-    for x, y, to_x, to_y, colour in zip(ue["x_m"], ue["y_m"], ue["to_x_m"], ue["to_y_m"], served, strict=True):
-        axes.plot([x, to_x], [y, to_y], color=colour, lw=0.5, alpha=0.25, zorder=2)
-    axes.scatter(ue["x_m"], ue["y_m"], s=16, c=served, zorder=3)
-    _draw_nodes(axes, scenario, nodes, colours)
-    text = f"cloud: {scenario.cloud.device}, {scenario.cloud.concurrency} places"
-    axes.text(
-        *cloud, text, ha="center", va="center", fontsize=9, bbox={"boxstyle": "round", "fc": "white", "ec": "#555555"}
-    )
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return figure
-
-
-def _draw_streets(axes: Axes, scenario: Scenario) -> None:
-    """The streets, as kernel/mobility.py lays them: as many as fit, equal margins."""
-    ues, (width_m, height_m) = scenario.ues, scenario.area_m
-    if not isinstance(ues, StreetGridUes):
-        return
-    across, along = _streets_m(width_m, ues.street_spacing_m), _streets_m(height_m, ues.street_spacing_m)
-    axes.vlines(across, 0.0, height_m, "#e6e6e6", linewidths=7.0, zorder=0)
-    axes.hlines(along, 0.0, width_m, "#e6e6e6", linewidths=7.0, zorder=0)
-
-
-def _streets_m(side_m: float, spacing_m: float) -> np.ndarray:
-    blocks = int(side_m / spacing_m + 1e-6)
-    return 0.5 * (side_m - blocks * spacing_m) + spacing_m * np.arange(blocks + 1)
-
-
-def _draw_nodes(axes: Axes, scenario: Scenario, nodes: np.ndarray, colours: list[str]) -> None:
-    """One shape a band; names with a white rim, so that UEs behind them stay visible."""
-    bands, size = scenario.radio.presets, 7.5 if scenario.nodes.count <= 16 else 6.0
-    for z, name in enumerate(bands):
-        here = slice(z, None, len(bands))
-        shape = SHAPES[z % len(SHAPES)]
-        axes.scatter(nodes[here, 0], nodes[here, 1], s=110, marker=shape, c=colours[here], edgecolors="black", zorder=4)
-        axes.plot([], [], shape, color="#dddddd", mec="black", ms=9, label=name)
-    if len(bands) > 1:
-        axes.legend(loc="upper left", fontsize=8, frameon=False)
-    for i, (x, y) in enumerate(nodes):
-        device = scenario.nodes.devices[i % len(scenario.nodes.devices)]
-        axes.annotate(f"node_{i}\n{device}", (x, y), (0, -9), textcoords="offset points", ha="center", va="top",
-                      fontsize=size, path_effects=[withStroke(linewidth=2.2, foreground="white")], zorder=5)  # fmt: skip
-
-
-def _hotspots_m(env: BatchEnv) -> list[tuple[float, float]]:
-    """Centres of the hotspots, by the same random numbers as in kernel/mobility.py."""
-    setup, key = env.world.setup[0], env.world.episode[0].key
-    with np.errstate(over="ignore"):
-        return [
-            (
-                uniform(key, FOR_HOTSPOT, spot, 0) * float(setup.width_m),
-                uniform(key, FOR_HOTSPOT, spot, 1) * float(setup.height_m),
-            )
-            for spot in range(int(setup.hotspots))
-        ]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from radio_samples import Sample
 
 from edge6g_env import radio
-from edge6g_env.build import node_positions_m
+from edge6g_env.build import bands_of, node_positions_m
 from edge6g_env.scenario import Scenario, load_scenario
 
 # Okabe, Ito: Color Universal Design, 2008
@@ -52,8 +52,7 @@ def draw_coverage(scenario: Scenario, points: dict[str, np.ndarray], pixel_m: fl
     one.set_ylabel("m")
     server.set(xlabel="m", ylabel="m")
     rate.set_xlabel("m")
-    if len(scenario.radio.presets) > 1:
-        figure.legend(*one.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(*one.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
@@ -103,11 +102,10 @@ def _draw_servers(
 
 
 def _draw_nodes(axes: Axes, scenario: Scenario) -> None:
-    nodes, bands = node_positions_m(scenario), scenario.radio.presets
-    for z, name in enumerate(bands):
-        here, marker = slice(z, None, len(bands)), MARKERS[z % len(MARKERS)]
+    nodes, bands = node_positions_m(scenario), bands_of(scenario)
+    for z, name in enumerate(scenario.radio.presets):
         label = f"{radio.preset(name).band} cell, {radio.preset(name).carrier_ghz:g} GHz"
-        axes.plot(nodes[here, 0], nodes[here, 1], marker, color="white", mec="black", ms=6.5, label=label, zorder=3)
+        axes.plot(*nodes[bands == z].T, MARKERS[z], color="white", mec="black", ms=6.5, label=label, zorder=3)
 
 
 # --- distributions -------------------------------------------------------------------------------------------------------------------
@@ -146,9 +144,8 @@ def _thinned(values: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndar
 # --- the trace of one UE ---------------------------------------------------------------------------------------------------------------
 
 
-def draw_trace(name: str, rows: dict[str, np.ndarray], u: int, window: slice) -> Figure:
-    """Powers that decide about the cell, SINR, what agents see of it, and rates, of one UE over time."""
-    one = {key: (values[window] if values.ndim == 1 else values[window, u]) for key, values in rows.items()}
+def draw_trace(name: str, one: dict[str, np.ndarray]) -> Figure:
+    """Powers that decide about the cell, SINR, what agents see of it, and rates, of one UE (T,) over time."""
     figure = Figure(figsize=(11.0, 8.6), layout="constrained")
     power, sinr, rate = figure.subplots(3, 1, sharex=True, height_ratios=[1.25, 1.0, 1.0])
     _draw_powers(power, one)
@@ -205,29 +202,24 @@ def _draw_rates(axes: Axes, one: dict[str, np.ndarray]) -> None:
 
 def _shade(axes: Axes, one: dict[str, np.ndarray]) -> None:
     time_s = one["time_s"]
-    for start_s, end_s in _spans(time_s, one["los"] == 0):
+    for start_s, end_s in _times(time_s, one["los"] == 0):
         axes.axvspan(start_s, end_s, color="#bbbbbb", alpha=0.35, lw=0, zorder=0)
-    for start_s, end_s in _spans(time_s, one["blocked"] == 1):
+    for start_s, end_s in _times(time_s, one["blocked"] == 1):
         axes.axvspan(start_s, end_s, color=ORANGE, alpha=0.35, lw=0, zorder=0)
-    for n in _handovers(one):
+    for n in radio_samples.handovers_of(one):
         axes.axvspan(time_s[n], one["silent_until_s"][n], color=VERMILION, alpha=0.8, lw=0, zorder=0)
 
 
-def _handovers(one: dict[str, np.ndarray]) -> np.ndarray:
-    return np.flatnonzero(np.diff(one["node"], prepend=one["node"][0]))
-
-
-def _spans(time_s: np.ndarray, true: np.ndarray) -> list[tuple[float, float]]:
+def _times(time_s: np.ndarray, true: np.ndarray) -> list[tuple[float, float]]:
     """(first, last time) of each run of True."""
-    edges = np.flatnonzero(np.diff(true.astype(int), prepend=0, append=0))
     last = len(time_s) - 1
-    return [(time_s[first], time_s[min(end, last)]) for first, end in zip(edges[::2], edges[1::2], strict=True)]
+    return [(time_s[first], time_s[min(end, last)]) for first, end in radio_samples.spans_of(true)]
 
 
 def _name_cells(axes: Axes, name: str, one: dict[str, np.ndarray]) -> None:
     """The serving cell and its band above each stretch."""
     presets = load_scenario(name).radio.presets
-    edges = [0, *_handovers(one), len(one["time_s"]) - 1]
+    edges = [0, *radio_samples.handovers_of(one), len(one["time_s"]) - 1]
     for first, end in pairwise(edges):
         middle_s = 0.5 * (one["time_s"][first] + one["time_s"][end])
         text = f"node {one['node'][first]}\n{radio.preset(presets[one['band'][first]]).band}"

@@ -237,3 +237,19 @@ def tell_tale(rows: dict[str, np.ndarray], window_s: float) -> tuple[int, slice]
     if best is None:
         raise ValueError(f"no UE has a handover and a blockage within {window_s:g} s: record more seconds")
     return best[1], best[2]
+
+
+def one_ue(rows: dict[str, np.ndarray], u: int, window: slice) -> dict[str, np.ndarray]:
+    """What `record` gave of UE u in a window: (T,) each."""
+    return {name: (values[window] if values.ndim == 1 else values[window, u]) for name, values in rows.items()}
+
+
+def handovers_of(one: dict[str, np.ndarray]) -> np.ndarray:
+    """Rows (T,) of one UE at which another cell serves it than in the row before."""
+    return np.flatnonzero(np.diff(one["node"], prepend=one["node"][0]))
+
+
+def spans_of(true: np.ndarray) -> list[tuple[int, int]]:
+    """(first row, row after the last) of each run of True."""
+    edges = np.flatnonzero(np.diff(true.astype(int), prepend=0, append=0)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from gymnasium.envs.registration import register
 
+from edge6g_env._files import read_text
+
 if TYPE_CHECKING:
     from edge6g_env import costs, radio
     from edge6g_env.aec import env
@@ -85,19 +87,38 @@ def _scenario_module(scenario: str, name: str) -> ModuleType:
     """PettingZoo's convention, a module a versioned environment, without a file for each."""
     module = ModuleType(f"{__name__}.{name}", f"The scenario {scenario!r} of edge6g in PettingZoo's form.")
 
+    def make(door: str, maker: str, options: dict[str, Any]) -> Any:
+        given = options.pop("scenario", scenario)
+        if not isinstance(given, str) or given != scenario:
+            from edge6g_env.errors import UserError
+
+            raise UserError(
+                f"this is the scenario {scenario!r}, and scenario={given!r} was given: take the id or module of that one, or "
+                f"edge6g_env.{door}.{maker}(scenario=...), which takes any"
+            )
+        return getattr(import_module(f"{__name__}.{door}"), maker)(scenario=scenario, **options)
+
     def parallel_env(**options: Any) -> Any:
         """PettingZoo `ParallelEnv` of this scenario; options and overrides as in BatchEnv."""
-        return import_module(f"{__name__}.parallel").parallel_env(scenario, **options)
+        return make("parallel", "parallel_env", options)
 
     def env(**options: Any) -> Any:
         """PettingZoo `AECEnv` of this scenario; options and overrides as in BatchEnv."""
-        return import_module(f"{__name__}.aec").env(scenario, **options)
+        return make("aec", "env", options)
 
     def raw_env(**options: Any) -> Any:
         """The same without PettingZoo's order check."""
-        return import_module(f"{__name__}.aec").raw_env(scenario, **options)
+        return make("aec", "raw_env", options)
 
-    for function in (parallel_env, env, raw_env):
+    def gym_env(**options: Any) -> Any:
+        """What `gymnasium.make` calls."""
+        return make("gym", "Edge6gEnv", options)
+
+    def gym_vector_env(**options: Any) -> Any:
+        """What `gymnasium.make_vec` calls."""
+        return make("gym", "Edge6gVectorEnv", options)
+
+    for function in (parallel_env, env, raw_env, gym_env, gym_vector_env):
         function.__module__, function.__qualname__ = module.__name__, function.__name__
         setattr(module, function.__name__, function)
     module.__spec__ = ModuleSpec(module.__name__, loader=None)
@@ -112,17 +133,20 @@ def _register_scenarios() -> None:
         scenario, suffix, _ = path.name.partition(".toml")
         if not suffix:
             continue
-        head = tomllib.loads(path.read_text(encoding="utf-8"))
-        words, version = head["name"].replace("_", "-").split("-"), head["version"]
+        try:
+            head = tomllib.loads(read_text(path))
+            words, version = head["name"].replace("_", "-").split("-"), head["version"]
+        except (OSError, ValueError, KeyError, AttributeError):
+            continue  # a file that somebody is writing: load_scenario says what is wrong with it
+        module = _scenario_module(scenario, f"{'_'.join(words)}_v{version}")
         register(
             id=f"edge6g/{''.join(word.capitalize() for word in words)}-v{version}",
-            entry_point="edge6g_env.gym:Edge6gEnv",
-            vector_entry_point="edge6g_env.gym:Edge6gVectorEnv",
+            entry_point=f"{module.__name__}:gym_env",
+            vector_entry_point=f"{module.__name__}:gym_vector_env",
             order_enforce=False,
             disable_env_checker=True,
             kwargs={"scenario": scenario},
         )
-        module = _scenario_module(scenario, f"{'_'.join(words)}_v{version}")
         sys.modules[module.__name__] = module
         globals()[module.__name__.rpartition(".")[2]] = module
 

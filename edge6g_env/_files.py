@@ -1,10 +1,55 @@
-"""Writers that leave either the old file or the whole new one, never a part of it."""
+"""Text as people's editors save it, read or refused by name; writers that leave the old file or the whole new one, never a part."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from edge6g_env.errors import UserError
+
+_ENCODINGS = (  # longer marks first: that of UTF-16 is the beginning of one of UTF-32
+    (BOM_UTF8, "utf-8"),
+    (BOM_UTF32_LE, "utf-32-le"),
+    (BOM_UTF32_BE, "utf-32-be"),
+    (BOM_UTF16_LE, "utf-16-le"),
+    (BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class TextError(UserError):
+    """A text file whose content cannot be taken; the message names file, line and what would be right."""
+
+
+def read_text(path: Path | Traversable) -> str:
+    """The text of a file, with lines that end in \\n: UTF-8, or what its byte order mark says; any line ends.
+
+    Raises TextError for other bytes (latin-1, NUL), OSError if it cannot be read.
+    """
+    content = path.read_bytes()
+    mark, encoding = next((known for known in _ENCODINGS if content.startswith(known[0])), (b"", "utf-8"))
+    try:
+        text = content[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        before = content[len(mark) :][: error.start].decode(encoding, errors="ignore")
+        raise TextError(
+            f"{path}: {_line(before)}: this is no {encoding.upper()} text: save the file as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise TextError(f"{path}: {_line(text.partition(chr(0))[0])}: there is a NUL: save the file as text in UTF-8")
+    return _with_newlines(text)
+
+
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _line(before: str) -> str:
+    """Place of what comes after a text: "line 3"."""
+    return f"line {_with_newlines(before).count(chr(10)) + 1}"
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:
@@ -14,9 +59,12 @@ def write_bytes_atomic(path: Path | str, data: bytes) -> None:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")  # containers share ids
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name without the content
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)  # gone already unless something failed

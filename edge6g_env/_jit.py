@@ -1,26 +1,32 @@
-"""`njit` for the kernel: cached in the user's cache folder under a hash of every kernel source.
+"""`njit` for the kernel: compiled code is kept in the user's cache folder under a hash of every kernel source.
 
 Numba's own cache looks only at the file of the cached function: an edit in another module returns the old result, silently.
-A folder named by the hash of all sources that are compiled makes that impossible, and a read-only installation works too.
+A folder named by the hash of all sources that are compiled makes that impossible, and a read-only installation works too; another
+clone or virtual environment with the same sources finds the code that is there.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
-import os
+import platform
+import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite
 import numba
 import numpy
 from numba.core import config
 
+from edge6g_env._cache import cache_root, say_once
+from edge6g_env._code_store import CodeStore
 from edge6g_env._inner import EntryCompiler, InnerCompiler, forget_literals
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,32 +34,50 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PACKAGE = Path(__file__).resolve().parent
 _COMPILED_FOLDERS = ("kernel", "radio", "costs")
 _KEPT_VERSIONS = 3
+_NUMBA_SETTINGS = (
+    "OPT",
+    "BOUNDSCHECK",
+    "DEBUGINFO_DEFAULT",
+    "LOOP_VECTORIZE",
+    "SLP_VECTORIZE",
+    "USING_SVML",
+    "LLVM_REFPRUNE_PASS",
+)
 _called: set[str] = set()  # functions that `compiling` has seen in this process
-
-
-def cache_root() -> Path:
-    """Folder of everything that edge6g caches: `EDGE6G_CACHE_DIR`, else `edge6g` in the user's cache folder."""
-    if chosen := os.environ.get("EDGE6G_CACHE_DIR"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "edge6g"
+_stores: dict[str, CodeStore] = {}  # of every function that Python calls, by `module.function`
 
 
 def _source_hash() -> str:
-    digest = hashlib.sha256(f"{numba.__version__} {numpy.__version__}".encode())
-    for name in ("_jit.py", "_inner.py"):
-        digest.update((_PACKAGE / name).read_bytes())
+    """Hash of all that decides machine code but the processor: sources, versions, numba's settings from the environment."""
+    files = [_PACKAGE / name for name in ("_jit.py", "_inner.py")]
     for folder in _COMPILED_FOLDERS:
-        for path in sorted((_PACKAGE / folder).rglob("*.py")):
-            digest.update(path.relative_to(_PACKAGE).as_posix().encode())
-            digest.update(path.read_bytes())
+        files += sorted((_PACKAGE / folder).rglob("*.py"))
+    settings = " ".join(f"{name}={getattr(config, name, None)}" for name in _NUMBA_SETTINGS)
+    return _hash_of(settings, tuple((path, *_stamp(path)) for path in files))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=4)
+def _hash_of(settings: str, files: tuple[tuple[Path, int, int], ...]) -> str:
+    versions = (platform.python_implementation(), sys.version_info[:2], sys.platform)
+    digest = hashlib.sha256(
+        f"{versions} {numba.__version__} {llvmlite.__version__} {numpy.__version__} {settings}".encode()
+    )
+    for path, _, _ in files:
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def _drop_old_versions(folder: Path) -> None:
     """Remove compiled code of sources that are gone, except the newest few and whatever was used within a day."""
     try:
-        others = sorted((p for p in folder.parent.iterdir() if p != folder), key=lambda p: p.stat().st_mtime)
+        ours = (path for path in folder.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name) and path != folder)
+        others = sorted(ours, key=lambda path: path.stat().st_mtime)
         for path in others[: max(0, len(others) - _KEPT_VERSIONS + 1)]:
             if time.time() - path.stat().st_mtime > 86_400:
                 shutil.rmtree(path, ignore_errors=True)
@@ -61,17 +85,11 @@ def _drop_old_versions(folder: Path) -> None:
         pass  # a cache that cannot be tidied is still a cache
 
 
-JIT_CACHE_DIR = cache_root() / "numba" / _source_hash()
-_drop_old_versions(JIT_CACHE_DIR)
+VERSION = _source_hash()
 
 
 def _compile(function: F, **options: Any) -> F:
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(JIT_CACHE_DIR)
-    try:
-        compiled = numba.njit(error_model="numpy", nogil=True, **options)(function)
-    finally:
-        config.CACHE_DIR = before
+    compiled = numba.njit(error_model="numpy", nogil=True, **options)(function)
     if not config.DISABLE_JIT:
         forget_literals(compiled)
     return compiled
@@ -84,7 +102,11 @@ def _with(compiler: Any) -> dict[str, Any]:
 
 def njit(function: F) -> F:
     """`numba.njit` with edge6g's cache; IEEE division, no fast-math, releases the GIL."""
-    return _compile(function, cache=True, no_cfunc_wrapper=True, **_with(EntryCompiler))
+    compiled = _compile(function, no_cfunc_wrapper=True, **_with(EntryCompiler))
+    if hasattr(compiled, "_cache"):  # numba's dispatcher; the function itself with NUMBA_DISABLE_JIT
+        store = CodeStore(function, VERSION, _source_hash)
+        compiled._cache = _stores[store.name] = store
+    return compiled
 
 
 def njit_inner(function: F) -> F:
@@ -97,8 +119,8 @@ def njit_inner(function: F) -> F:
 
 
 def is_cached(name: str) -> bool:
-    """Whether compiled code of the function `module.function` is in the cache already."""
-    return any(JIT_CACHE_DIR.rglob(f"{name}-*.nbi"))
+    """Whether compiled code of the function `module.function` is in the cache already, whole and for this machine."""
+    return name in _stores and _stores[name].is_filled()
 
 
 @contextmanager
@@ -112,7 +134,8 @@ def compiling(name: str) -> Iterator[None]:
     if not first or config.DISABLE_JIT or is_cached(name):
         yield
         return
-    print("edge6g: compiling the simulator, once for this version (about a minute) ...", file=sys.stderr, flush=True)
+    _drop_old_versions(cache_root() / "numba" / VERSION)
+    say_once(name, "compiling the simulator, once for this version (about a minute) ...")
     collects = gc.isenabled()
     gc.disable()
     try:

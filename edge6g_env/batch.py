@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from edge6g_env import _jit
+from edge6g_env import _arguments, _jit
+from edge6g_env._threads import Threads
 from edge6g_env.build import make_world
+from edge6g_env.errors import UserError
 from edge6g_env.kernel import fields, mobility
 from edge6g_env.kernel import step as kernel
 from edge6g_env.kernel import world as k
@@ -21,9 +21,15 @@ from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
+_MANY_WORLDS = 1024  # from here on it is looked whether they fit into memory
+_BY_KIND = (
+    "observation",
+    "action_mask",
+    "candidates",
+)  # arrays (2, B, ...); in all others of a world's state B comes first
 _CONNECTIONS = (
     "_handle",
-    "_pool",
+    "_threads",
     "_episode",
     "_node",
     "_outcome_words",
@@ -62,26 +68,28 @@ class BatchEnv:
     ) -> None:
         """scenario: a name, a path to a TOML file or a Scenario; overrides: see load_scenario.
 
-        threads: worlds are spread over that many; observe: "plain" or "candidates"; skip_idle: a step runs on to the next slot in
-        which some agent of the world has a job to decide, rewards summed; debug: check the invariants in every slot (slow).
-        Raises ScenarioError for a scenario that is not accepted, ValueError for other arguments.
+        threads: worlds are spread over that many, at most one a world; observe: "plain" or "candidates"; skip_idle: a step
+        runs on to the next slot in which some agent of the world has a job to decide, rewards summed; debug: check the invariants
+        in every slot (slow).
+        Raises ScenarioError for a scenario that is not accepted, UserError (a ValueError) for other arguments.
         """
-        if not isinstance(num_worlds, int | np.integer) or num_worlds < 1:
-            raise ValueError(f"num_worlds must be an integer of at least 1, it is {num_worlds!r}")
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, it is {threads}")
-        if observe not in ("plain", "candidates"):
-            raise ValueError(f'observe must be "plain" or "candidates", it is {observe!r}')
+        _arguments.refuse_foreign(overrides, worlds="num_worlds is the number of worlds of batch_env and sb3_vec_env")
+        self.num_worlds, self.threads = _arguments.count("num_worlds", num_worlds), _arguments.count("threads", threads)
+        self.observe = _arguments.choice("observe", observe, ("plain", "candidates"))
+        self.skip_idle, self.debug = _arguments.flag("skip_idle", skip_idle), _arguments.flag("debug", debug)
         self.scenario = load_scenario(scenario, **overrides)
-        self.layout = Layout(self.scenario)
-        self.num_worlds, self.num_agents = num_worlds, self.scenario.nodes.count
-        self.threads, self.skip_idle, self.debug = threads, skip_idle, debug
-        self.observe = observe
-        self.world = make_world(self.scenario, num_worlds, candidates=observe == "candidates", debug=debug)
-        self._started = False
+        self.layout, self.num_agents = Layout(self.scenario), self.scenario.nodes.count
+        self.world, self._started, self._closed = self._make_world(), False, False
         space = self.layout.state_space
         self._state_low, self._state_high = space.low, space.high
         self._connect()
+
+    def _make_world(self) -> k.World:
+        options = {"candidates": self.observe == "candidates", "debug": self.debug}
+        if self.num_worlds >= _MANY_WORLDS:
+            one = make_world(self.scenario, 1, **options)
+            _arguments.fits_memory(sum(getattr(one, name).nbytes for name in k.STATE_ARRAYS), self.num_worlds)
+        return make_world(self.scenario, self.num_worlds, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what points into this object's memory: copies and pickles are independent, in the same state."""
@@ -92,9 +100,9 @@ class BatchEnv:
         self._connect()
 
     def _connect(self) -> None:
-        """Make what the kernel takes, the threads, and views that are read five times faster than record arrays."""
+        """Make what the kernel takes, the threads (started when first needed), and views, read five times faster than record arrays."""
         self._handle = handle_of(self.world)
-        self._pool = ThreadPoolExecutor(self.threads - 1, "edge6g") if self.threads > 1 else None
+        self._threads = Threads(1 if self._closed else self.threads, self.num_worlds)
         self._episode, self._node = self.world.episode.view(np.ndarray), self.world.node.view(np.ndarray)
         rows = self.world.outcome.view(np.ndarray)  # as words of 8 bytes: numpy copies records field by field
         self._outcome_words = rows.view(np.float64).reshape(*rows.shape, -1)
@@ -131,24 +139,23 @@ class BatchEnv:
 
     def reset(self, seed: int | Sequence[int] | None = None) -> Observation:
         """Start a new episode in every world: world b has seed `seed + b`, or `seed[b]`; None goes on with the next episode."""
-        episode = self.world.episode
-        if seed is not None:
-            episode["seed"][...] = self._seeds(seed)
-            episode["episode"][...] = 0
-        elif not self._started:
-            entropy = int(np.random.SeedSequence().generate_state(1)[0])
-            episode["seed"][...] = entropy + np.arange(self.num_worlds)
-        else:
-            episode["episode"] += 1
-        self.reset_worlds(np.ones(self.num_worlds, np.int8))
+        nobody = np.zeros(self.num_worlds, bool)
+        self.restart(~nobody, _arguments.seeds_of_worlds(seed, self.num_worlds), nobody)
         return self.observations()
 
-    def _seeds(self, seed: int | Sequence[int]) -> np.ndarray:
-        given = np.asarray(seed)
-        fits = given.shape in ((), (self.num_worlds,)) and given.dtype.kind in "iu"
-        if not fits or (given < 0).any() or (given >= 2**62).any():
-            raise ValueError(f"seed must be one integer in 0..2**62 or {self.num_worlds} of them, it is {seed!r}")
-        return given.astype(np.int64) if given.shape else int(given) + np.arange(self.num_worlds)
+    def restart(self, chosen: np.ndarray, seeds: np.ndarray, at_start: np.ndarray) -> None:
+        """Start an episode in the worlds of `chosen`, bool (B,): the first of seeds[b], int64 (B,), or where that is -1 the next.
+
+        at_start: bool (B,), worlds whose next episode the kernel has begun already, in the step that ended the one before.
+        """
+        if not self._started:
+            entropy = int(np.random.SeedSequence().generate_state(1)[0])
+            seeds = np.where(seeds < 0, entropy + np.arange(self.num_worlds), seeds)
+        seeded = chosen & (seeds >= 0)
+        self._episode["seed"][seeded] = seeds[seeded]
+        self._episode["episode"][seeded] = 0
+        self._episode["episode"][chosen & ~seeded & ~at_start] += 1
+        self.reset_worlds(chosen)
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """Start the episode (seed, number) that stands in world.episode in the worlds with chosen[b] == 1."""
@@ -162,13 +169,29 @@ class BatchEnv:
 
         Returns observations, rewards float64 (B, N), terminated bool (B,), truncated bool (B,) and info: `decision` int8 (B, N),
         `action_effect` int64 (B, N), `reward_terms` float32 (B, N, terms), `costs` float32 (B, N, costs), `slots` int64 (B,),
-        `time_s` float64 (B,), `outcomes` (rows, OUTCOME), `final_obs`. Raises ValueError for actions of another form or outside
+        `time_s` float64 (B,), `outcomes` (rows, OUTCOME), `final_obs`. Raises UserError for actions of another form or outside
         the table, and leaves the worlds as they were.
         """
         if not self._started:
             raise RuntimeError("call reset before step")
         self.world.actions[...] = self._checked(actions)
         self._run()
+        return self._results()
+
+    def step_but(self, actions: np.ndarray, skipped: np.ndarray) -> tuple[Any, ...]:
+        """As `step`, but the worlds of `skipped`, bool (B,), are put at the start of the episode that stands in them, reward 0,
+        and their actions are not looked at."""
+        array = np.array(actions)
+        if array.shape == (self.num_worlds, self.num_agents):
+            array[skipped] = 0
+        self.world.actions[...] = self._checked(array)
+        self.reset_worlds(skipped)
+        with np.errstate(over="ignore"):
+            for b in np.flatnonzero(~skipped).tolist():
+                kernel.run(self._handle, b, b + 1, False, self.skip_idle)
+        return self._results()
+
+    def _results(self) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         w = self.world
         if self.debug and self._episode["error"].any():
             b = int(np.flatnonzero(self._episode["error"])[0])
@@ -181,28 +204,21 @@ class BatchEnv:
     def _run(self) -> None:
         """Step the kernel; worlds are independent, so threads that take a share each give the same numbers."""
         with np.errstate(over="ignore"):
-            if self._pool is None:
+            if self.threads == 1:
                 kernel.run(self._handle, 0, self.num_worlds, False, self.skip_idle)
-                return
-            edges = np.linspace(0, self.num_worlds, self.threads + 1).astype(int).tolist()
-            shares = [
-                self._pool.submit(kernel.run, self._handle, first, end, False, self.skip_idle)
-                for first, end in pairwise(edges[1:])
-            ]
-            kernel.run(self._handle, 0, edges[1], False, self.skip_idle)
-            for share in shares:
-                share.result()
+            else:
+                self._threads.run(lambda first, end: kernel.run(self._handle, first, end, False, self.skip_idle))
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         array = np.asarray(actions)
         if array.shape != (self.num_worlds, self.num_agents) or array.dtype.kind not in "iu":
-            raise ValueError(
+            raise UserError(
                 f"actions must be integers of shape {(self.num_worlds, self.num_agents)}, "
                 f"they are {array.dtype} of shape {array.shape}"
             )
         if array.size and (array.min() < 0 or array.max() >= self.layout.num_actions):
             b, i = np.argwhere((array < 0) | (array >= self.layout.num_actions))[0]
-            raise ValueError(
+            raise UserError(
                 f"action of world {b}, node_{i} is {array[b, i]}: it must be in 0..{self.layout.num_actions - 1}"
             )
         return np.ascontiguousarray(array, dtype=np.int64)
@@ -226,18 +242,21 @@ class BatchEnv:
             "outcomes": self.outcomes(),
         }
         if truncated.any():
-            info["final_obs"] = self._final_observations()
+            info["final_obs"] = self.final_observations()
         return info
 
-    def _final_observations(self) -> Observation:
+    def final_observations(self) -> Observation:
+        """The last observations of the worlds that ended in the last step, the environment's own buffers; others hold older ones."""
         obs = {"observation": self.world.observation[1], "action_mask": self.world.action_mask[1]}
         if self.observe == "candidates":
             obs["candidates"] = self.world.candidates[1]
         return obs
 
-    def outcomes(self) -> np.ndarray:
-        """Jobs that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
+    def outcomes(self, world: int | None = None) -> np.ndarray:
+        """Jobs that ended in the last step, of one world or of all: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
         counts = self._episode["n_outcomes"]
+        if world is not None:
+            return np.array(self.world.outcome[world, : counts[world]])
         if not counts.any():
             return np.zeros(0, fields.OUTCOME_DTYPE)
         words = np.concatenate([self._outcome_words[b, : counts[b]] for b in np.flatnonzero(counts).tolist()])
@@ -247,17 +266,17 @@ class BatchEnv:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
         return Counters(*(np.array(self.world.counters[name]) for name in Counters._fields))
 
-    def state(self) -> np.ndarray:
+    def state(self, worlds: slice = slice(None)) -> np.ndarray:
         """float32 (B, S): the whole world for a centralised critic, see state_names: what all agents observe, and what none does."""
         mobility.stand_ues(self._handle)
-        w, b = self.world, self.num_worlds
-        episode, node, ue = self._episode, self._node, w.ue.view(np.ndarray)
+        observation, ue = self.world.observation[0, worlds], self.world.ue.view(np.ndarray)[worlds]
+        episode, node, b = self._episode[worlds], self._node[worlds], len(observation)
         in_flight = episode["n_active"] + node["n_queue"].sum(axis=1)
         share = episode["now_s"] / self.scenario.time.episode_s
         memory = (node["kv_bytes"] + node["weight_bytes"]) / node["usable_bytes"]
         of_nodes = [node[name] for name in ("n_queue", "n_inbox", "n_admitted", "backlog_s", "cycle_s")]
         parts = [
-            w.observation[0].reshape(b, -1),
+            observation.reshape(b, -1),
             np.stack(
                 [share, in_flight, *(episode[name] for name in ("cloud_running", "n_cloud_wait", "cloud_up"))], axis=1
             ),
@@ -266,24 +285,37 @@ class BatchEnv:
         ]
         return np.clip(np.concatenate(parts, axis=1), self._state_low, self._state_high).astype(np.float32)
 
-    def save_state(self) -> dict[str, np.ndarray]:
-        """An exact copy of all worlds: a dict of arrays that np.savez takes without pickling."""
-        state = {name: np.array(getattr(self.world, name)) for name in k.STATE_ARRAYS}
+    def save_state(self, world: int | None = None) -> dict[str, np.ndarray]:
+        """An exact copy of all worlds, or of one as of a batch of one: a dict of arrays that np.savez takes without pickling."""
+        state = {name: np.array(array) for name, array in self._state_arrays(world)}
         state["started"] = np.array(self._started)
         state["fingerprint"] = np.array(self.scenario.fingerprint)
         return state
 
-    def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Put the worlds back to a saved state; ValueError, and nothing changed, if it is of another scenario or batch size."""
+    def load_state(self, state: dict[str, np.ndarray], world: int | None = None) -> None:
+        """Put the worlds, or one of them, back to a saved state; UserError, and nothing changed, if it is of another scenario or
+        batch size."""
         if str(state.get("fingerprint")) != self.scenario.fingerprint:
-            raise ValueError("the saved state does not fit: it is not of this scenario with these settings")
-        for name in (*k.STATE_ARRAYS, "started"):
-            mine = np.array(self._started) if name == "started" else getattr(self.world, name)
+            raise UserError("the saved state does not fit: it is not of this scenario with these settings")
+        arrays = [*self._state_arrays(world), ("started", np.array(self._started))]
+        for name, mine in arrays:
             if name not in state or state[name].shape != mine.shape or state[name].dtype != mine.dtype:
-                raise ValueError(f"the saved state does not fit: {name} differs in shape or type")
-        for name in k.STATE_ARRAYS:
-            getattr(self.world, name)[...] = state[name]
+                raise UserError(f"the saved state does not fit: {name} differs in shape or type")
+        if world is not None and not (self._started and state["started"]):
+            raise UserError(
+                "the state of one world is loaded after the first reset of all, and it must have been started, too"
+            )
+        for name, mine in arrays[:-1]:
+            mine[...] = state[name]
         self._started = bool(state["started"])
+
+    def _state_arrays(self, world: int | None) -> list[tuple[str, np.ndarray]]:
+        """(name, array) of what makes the state; of one world views with B = 1."""
+        arrays = [(name, getattr(self.world, name)) for name in k.STATE_ARRAYS]
+        if world is None:
+            return arrays
+        one = slice(world, world + 1)
+        return [(name, array[:, one] if name in _BY_KIND else array[one]) for name, array in arrays]
 
     @property
     def started(self) -> bool:
@@ -291,10 +323,9 @@ class BatchEnv:
         return self._started
 
     def close(self) -> None:
-        """Let the threads go; the environment cannot be stepped by several threads afterwards."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        """End the threads. Stepping goes on to work, with the same numbers, in the caller's thread alone; closing twice is fine."""
+        self._closed = True
+        self._threads.close()
 
 
 def batch_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 64, **options: Any) -> BatchEnv:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -27,6 +24,7 @@ from edge6g_env.spaces import (
     neighbour_features,
     observation_features,
 )
+from edge6g_env.trace_files import read_trace
 
 _QUEUE_PLACES = 64
 _KEPT_CHUNKS = 32  # of a prompt, whose layer times all candidates share; later chunks are worked out for each
@@ -99,6 +97,7 @@ def _models(scenario: Scenario, tables: costs.CostTables, variants: Sequence[tup
         fields.MODEL_DTYPE,
         layers=tables.layers,
         layer_bytes=tables.layer_bytes,
+        weight_bits=8.0 * tables.layer_bytes / tables.params_per_layer,
         embedding_bytes=tables.embedding_bytes,
         head_bytes=np.where(tied, tables.embedding_bytes, tables.head_bytes),
         both_bytes=tables.embedding_bytes + tables.head_bytes,
@@ -261,17 +260,7 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
     }
 
 
-@cache
-def read_trace(name: str) -> np.ndarray:
-    """float64 (rows, 3) of a shipped trace: arrival in s, prompt tokens, output tokens."""
-    with (resources.files("edge6g_env") / "traces" / f"{name}.csv").open(encoding="utf-8") as file:
-        rows = [
-            (float(r["t_s"]), float(r["context_tokens"]), float(r["generated_tokens"])) for r in csv.DictReader(file)
-        ]
-    return np.array(rows)
-
-
-def _lengths(service: Service) -> np.ndarray:
+def lengths_of(service: Service) -> np.ndarray:
     """float64 (rows, 3): arrival in s, prompt and output tokens of a service; one row if its lengths are fixed."""
     if service.trace is not None:
         return read_trace(service.trace)
@@ -291,7 +280,7 @@ def _adapter(scenario: Scenario, service: Service) -> dict[str, float]:
 
 
 def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
-    parts = [_lengths(service) for service in scenario.service]
+    parts = [lengths_of(service) for service in scenario.service]
     first = np.cumsum([0, *(len(part) for part in parts)]).tolist()
     services = np.zeros(len(scenario.service), fields.SERVICE_DTYPE)
     for row, service, rows, start in zip(services, scenario.service, parts, first, strict=False):
@@ -311,7 +300,7 @@ def _services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
                 "mean_output_tokens": rows[:, 2].mean(),
                 "trace_first": start,
                 "trace_rows": len(rows),
-                # The last gap closes the circle when a replay runs over the end of the trace.
+                # A replay runs round: from the last row to the first is a gap as long as the others are on average.
                 "trace_span_s": np.ptp(rows[:, 0]) * len(rows) / max(len(rows) - 1, 1),
                 "usd_per_input_token": price.in_usd,
                 "usd_per_output_token": price.out_usd,
@@ -365,6 +354,12 @@ def node_positions_m(scenario: Scenario) -> np.ndarray:
     return (cell + 0.5) * scenario.nodes.spacing_m
 
 
+def bands_of(scenario: Scenario) -> np.ndarray:
+    """int64 (N,): index of each node's band in `radio.presets`, in turn along rows and columns: two bands make a chessboard."""
+    row, column = np.divmod(np.arange(scenario.nodes.count), scenario.nodes.columns)
+    return (column + row) % len(scenario.radio.presets)
+
+
 def neighbours_of(scenario: Scenario) -> np.ndarray:
     """int64 (N, K): the nearest other nodes, nearest first, ties by index."""
     position = node_positions_m(scenario)
@@ -377,8 +372,7 @@ def _place_nodes(scenario: Scenario, world: k.World, devices: list[str]) -> None
     own = [devices.index(scenario.nodes.devices[i % len(scenario.nodes.devices)]) for i in range(scenario.nodes.count)]
     position = node_positions_m(scenario)
     world.node["accelerator"][...] = own
-    column, row = np.divmod(np.arange(scenario.nodes.count), scenario.nodes.columns)[::-1]
-    world.node["band"][...] = (column + row) % len(scenario.radio.presets)
+    world.node["band"][...] = bands_of(scenario)
     world.node["x_m"][...], world.node["y_m"][...] = position[:, 0], position[:, 1]
     world.node["usable_bytes"][...] = world.device["usable_bytes"][own]
     world.link["peer"][...] = neighbours_of(scenario)

@@ -6,3 +6,7 @@ class UserError(ValueError):
 
     Everything else that is raised is a bug of ours, a `ValueError` of a library too, and shows its traceback.
     """
+
+
+class ArgumentError(UserError, TypeError):
+    """A keyword argument that a call does not take: a `TypeError` too, since makers of other libraries try again without it."""

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge6g_env.errors import UserError
 from edge6g_env.kernel import fields
 from edge6g_env.kernel import world as k
-from edge6g_env.scenario import Scenario, ScenarioError
+from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Outage
 
 
 def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.ndarray:
     """FAULT (P,): every part that fails by chance or is named by a planned outage. neighbours: int64 (N, K).
 
-    A Xn link is one part, whichever of its ends lists the other as a neighbour. Raises ScenarioError for an outage of links
+    A Xn link is one part, whichever of its ends lists the other as a neighbour. Raises UserError for an outage of links
     among nodes that none joins.
     """
     faults = scenario.faults
     every = _all_parts(scenario.nodes.count, neighbours)
     for n, outage in enumerate(faults.outage):
         if not any(_is_meant(outage, *part[:3]) for part in every):
-            raise ScenarioError(f"{scenario.name}: faults.outage[{n}].nodes: no Xn link joins two of {outage.nodes}")
+            raise UserError(f"faults.outage[{n}].nodes: no Xn link joins two of {outage.nodes}")
     rows = []
     for kind, node, peer, owner in every:
         mtbf_s, mttr_s = faults.mean_times_s(k.FAULT_KINDS[kind])

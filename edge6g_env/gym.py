@@ -13,10 +13,13 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from edge6g_env import _arguments
 from edge6g_env.batch import BatchEnv, Counters, Observation
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.single import SingleWorld
 from edge6g_env.spaces import Layout
+from edge6g_env.views import Named, WorldView
 
 _INFO_KEYS = ("decision", "action_effect", "reward_terms", "costs", "slots", "time_s")
 
@@ -46,8 +49,9 @@ class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start the first episode of `seed`, or the next one; `options` has no meaning here, the info is empty."""
-        gymnasium.Env.reset(self, seed=seed)
-        return self._restart(seed), {}
+        obs = self._restart(seed)
+        gymnasium.Env.reset(self, seed=None if seed is None else int(seed))
+        return obs, {}
 
     def step(self, action: np.ndarray | Sequence[int]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """One step; action int (N,), rows of action_table. ValueError, and nothing changed, for another."""
@@ -58,14 +62,14 @@ class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
 
     def action_masks(self) -> np.ndarray:
         """bool (N * C,): legal actions, node after node, as sb3-contrib wants them for MultiDiscrete."""
-        ended = self.batch.started and not self._running
-        return self.batch.world.action_mask[int(ended), 0].astype(bool).ravel()
+        return self.batch.world.action_mask[int(self._has_ended), 0].astype(bool).ravel()
 
 
-class Edge6gVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
-    """B worlds stepped together by the kernel, each as in Edge6gEnv; a world that ends is reset in the same step.
+class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
+    """B worlds stepped together by the kernel, each as in Edge6gEnv; ends are met as `autoreset_mode` says, see Gymnasium.
 
-    Infos have the keys of Edge6gEnv with a first axis B; where a world ended also `final_obs` and `final_info`.
+    Infos have the keys of Edge6gEnv with a first axis B, the same in every step. `_key` says in which worlds a key is about the
+    episode of the observation; in SAME_STEP `final_obs` and `final_info` are about the one that ended.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # read from the class
@@ -75,55 +79,140 @@ class Edge6gVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         num_envs: int = 1,
         scenario: str | Path | Scenario = "campus",
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **options: Any,
     ) -> None:
-        """num_envs: B; options (threads, observe, skip_idle, debug), overrides: as in BatchEnv; render_mode: None."""
-        if render_mode is not None:
-            raise ValueError(f"render_mode must be None, it is {render_mode!r}")
-        self.batch = BatchEnv(scenario, num_envs, **options)
-        self.num_envs = num_envs
+        """num_envs: B; autoreset_mode: "SameStep" (a world that ends is reset in the same step), "NextStep" (in the step after
+        it, which ignores its action) or "Disabled" (by `reset` with a `reset_mask`), or a gymnasium.vector.AutoresetMode;
+        options (threads, observe, skip_idle, debug), overrides: as in BatchEnv; render_mode: None."""
+        _arguments.refuse_pictures(render_mode)
+        _arguments.refuse_foreign(options, worlds="num_envs is the number of worlds of gymnasium.make_vec")
+        self.num_envs, self.autoreset_mode = _arguments.count("num_envs", num_envs), _autoreset_mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.batch = BatchEnv(scenario, self.num_envs, **options)
         self.single_observation_space, self.single_action_space = _controller_spaces(
             self.batch.layout, self.batch.num_agents, self.batch.observe == "candidates"
         )
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._ended = np.zeros(self.num_envs, bool)  # not in SAME_STEP: worlds that show their last observation
+        both = self.single_observation_space, self.single_action_space
+        self._views = [WorldView(self.batch, b, *both, self._ended) for b in range(self.num_envs)]
 
     def reset(
-        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode in every world: world b has seed `seed + b` or `seed[b]`; without one the next episode."""
-        super().reset(seed=seed if isinstance(seed, int) else None)
-        return _copied(self.batch.reset(seed)), {}
+        """Start an episode in every world, or in those of `options={"reset_mask": bool (B,)}`: world b has seed `seed + b` or
+        `seed[b]`; without one the next episode. Other options have no meaning here, the info is empty."""
+        chosen = self._chosen(options)
+        seeds = _arguments.seeds_of_worlds(seed, self.num_envs)
+        if not (self.batch.started or chosen.all()):
+            raise ResetNeeded("no episode was started: the first reset must be of all worlds, without a reset_mask")
+        self.batch.restart(chosen, seeds, self._ended)
+        self._ended[chosen] = False
+        for b in np.flatnonzero(chosen & (seeds >= 0)).tolist():
+            self._views[b].seed_np_random(int(seeds[b]))
+        if chosen[0] and seeds[0] >= 0:
+            super().reset(seed=int(seeds[0]))
+        return self._shown(), {}
+
+    def _chosen(self, options: dict[str, Any] | None) -> np.ndarray:
+        """bool (B,) from the reset_mask, by the rules of gymnasium's SyncVectorEnv."""
+        if options is None or "reset_mask" not in options:
+            return np.ones(self.num_envs, bool)
+        mask = options["reset_mask"]
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+            raise TypeError(f"options['reset_mask'] must be a numpy array of bool, it is {mask!r}")
+        if mask.shape != (self.num_envs,) or not mask.any():
+            raise UserError(f"options['reset_mask'] must have shape ({self.num_envs},) and a True, it is {mask}")
+        return mask
 
     def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of all worlds; actions int (B, N). Rewards float64 (B,), terminations and truncations bool (B,)."""
+        if self._ended.any():
+            return self._step_after_ends(actions)
         obs, rewards, terminated, truncated, info = self.batch.step(actions)
-        return _copied(obs), rewards.mean(axis=1), terminated, truncated, self._infos(info, truncated)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            infos = self._infos(info, ~truncated)
+            if truncated.any():
+                infos.update(self._finals(info, truncated))
+            return _copied(obs), rewards.mean(axis=1), terminated, truncated, infos
+        self._ended[:] = truncated
+        return (
+            self._shown(),
+            rewards.mean(axis=1),
+            terminated,
+            truncated,
+            self._infos(info, np.ones(self.num_envs, bool)),
+        )
 
-    def _infos(self, info: dict[str, Any], ended: np.ndarray) -> dict[str, Any]:
+    def _step_after_ends(self, actions: np.ndarray) -> tuple[Any, ...]:
+        """The step after some worlds ended: they start their next episode, or, if nothing does that by itself, ResetNeeded."""
+        ended = self._ended.copy()
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            worlds = ", ".join(map(str, np.flatnonzero(ended).tolist()))
+            raise ResetNeeded(
+                f"the episode has ended in world {worlds}: with autoreset_mode Disabled they are reset first, by "
+                'reset(options={"reset_mask": mask}), mask a bool array with True there'
+            )
+        _, rewards, terminated, truncated, info = self.batch.step_but(actions, ended)
+        self._ended[:] = truncated
+        return self._shown(), rewards.mean(axis=1), terminated, truncated, self._infos(info, ~ended)
+
+    def _shown(self) -> Observation:
+        """Fresh arrays (B, ...): the present observations, or the last ones of worlds that have ended and wait for their reset."""
+        shown = _copied(self.batch.observations())
+        if self._ended.any():
+            for name, last in self.batch.final_observations().items():
+                shown[name][self._ended] = last[self._ended]
+        return shown
+
+    def _infos(self, info: dict[str, Any], present: np.ndarray) -> dict[str, Any]:
         """Gymnasium's form: under `_key` stands which worlds have a `key`."""
         step = {key: info[key] for key in _INFO_KEYS}
-        infos = {**step, **{f"_{key}": np.ones(self.num_envs, bool) for key in step}}
-        if ended.any():
-            final_obs = np.full(self.num_envs, None, dtype=object)
-            for b in np.flatnonzero(ended):
-                final_obs[b] = {name: array[b].copy() for name, array in info["final_obs"].items()}
-            final_info = {key: values.copy() for key, values in step.items()}
-            infos["final_obs"], infos["_final_obs"] = final_obs, ended.copy()
-            infos["final_info"] = {**final_info, **{f"_{key}": ended.copy() for key in step}}
-            infos["_final_info"] = ended.copy()
-        return infos
+        return {**step, **{f"_{key}": present.copy() for key in step}}
+
+    def _finals(self, info: dict[str, Any], ended: np.ndarray) -> dict[str, Any]:
+        """Last observation and info of the worlds that ended in this step."""
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        final_info = {key: np.zeros_like(info[key]) for key in _INFO_KEYS}
+        for b in np.flatnonzero(ended):
+            final_obs[b] = {name: array[b].copy() for name, array in info["final_obs"].items()}
+        for key, values in final_info.items():
+            values[ended] = info[key][ended]
+        masks = {f"_{key}": ended.copy() for key in _INFO_KEYS}
+        finals = {"final_obs": final_obs, "final_info": {**final_info, **masks}}
+        return {**finals, "_final_obs": ended.copy(), "_final_info": ended.copy()}
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """An attribute of each world, or what a method of it returns, as gymnasium's SyncVectorEnv: see WorldView."""
+        found = [getattr(view, name) for view in self._views]
+        return tuple(one(*args, **kwargs) if callable(one) else one for one in found)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of each world."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of each world; a list or tuple has one value a world."""
+        each = values if isinstance(values, list | tuple) else [values] * self.num_envs
+        if len(each) != self.num_envs:
+            raise UserError(f"values must be one, or a list of {self.num_envs}: there are {len(each)}")
+        for view, value in zip(self._views, each, strict=True):
+            setattr(view, name, value)
 
     def action_masks(self) -> np.ndarray:
         """bool (B, N * C): legal actions of every world, node after node."""
-        return self.batch.world.action_mask[0].astype(bool).reshape(self.num_envs, -1)
+        masks = self.batch.world.action_mask[0].astype(bool)
+        masks[self._ended] = self.batch.world.action_mask[1, self._ended]
+        return masks.reshape(self.num_envs, -1)
 
     def state(self) -> np.ndarray:
-        """float32 (B, N * D): the observations of all nodes of a world side by side."""
-        return self.batch.state()
+        """float32 (B, S): every world as in Edge6gEnv, see state_names."""
+        return np.stack(self.call("state")) if self._ended.any() else self.batch.state()
 
     def outcomes(self) -> np.ndarray:
-        """Jobs that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
+        """Jobs that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS, world by world; `call` gives them apart."""
         return self.batch.outcomes()
 
     def counters(self) -> Counters:
@@ -132,11 +221,25 @@ class Edge6gVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
 
     def save_state(self) -> dict[str, np.ndarray]:
         """An exact copy of all worlds."""
-        return self.batch.save_state()
+        return {**self.batch.save_state(), "ended": self._ended.copy()}
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Put the worlds back to a saved state; ValueError, and nothing changed, if it does not fit."""
+        """Put the worlds back to a saved state, of any door to as many; UserError, and nothing changed, if it does not fit."""
         self.batch.load_state(state)
+        shows_ends = self.autoreset_mode is not AutoresetMode.SAME_STEP and "ended" in state
+        self._ended[:] = state["ended"] if shows_ends else False
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the threads; the worlds go on to work."""
+        self.batch.close()
+
+
+def _autoreset_mode(value: AutoresetMode | str) -> AutoresetMode:
+    try:
+        return AutoresetMode(value)
+    except ValueError:
+        words = ", ".join(f'"{mode.value}"' for mode in AutoresetMode)
+        raise UserError(f"autoreset_mode must be one of {words} or an AutoresetMode, it is {value!r}") from None
 
 
 def _copied(obs: Observation) -> Observation:

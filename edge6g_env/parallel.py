@@ -14,11 +14,12 @@ from pettingzoo import ParallelEnv
 from edge6g_env.batch import Observation
 from edge6g_env.scenario import Scenario
 from edge6g_env.single import SingleWorld
+from edge6g_env.views import Seeded
 
 AgentObservation = dict[str, np.ndarray]
 
 
-class Edge6gParallelEnv(SingleWorld, ParallelEnv):
+class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
     """Every node an agent, `node_0`, `node_1` and so on; all act in every step and live to the end of the episode.
 
     An agent observes a dict of `observation` float32 (D,), `action_mask` int8 (C,) and, with observe="candidates",
@@ -29,17 +30,17 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):
         super().__init__(scenario, **options)
         self.metadata = {"name": self.scenario.id, "render_modes": [], "is_parallelizable": True}
         self.agents: list[str] = []
-        space = self.layout.agent_space(self.batch.observe == "candidates")
-        self.observation_spaces = dict.fromkeys(self.possible_agents, space)
+        with_candidates = self.batch.observe == "candidates"
+        self.observation_spaces = {agent: self.layout.agent_space(with_candidates) for agent in self.possible_agents}
         self.action_spaces = {agent: spaces.Discrete(self.layout.num_actions) for agent in self.possible_agents}
         self.state_space = self.layout.state_space
 
     def observation_space(self, agent: str) -> spaces.Dict:
-        """Space of an agent's observation; the same object for all agents."""
+        """Space of an agent's observation: an object of its own, the same in each call."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Discrete:
-        """Space of an agent's action: Discrete(C)."""
+        """Space of an agent's action, Discrete(C): an object of its own, the same in each call."""
         return self.action_spaces[agent]
 
     def reset(
@@ -47,6 +48,8 @@ class Edge6gParallelEnv(SingleWorld, ParallelEnv):
     ) -> tuple[dict[str, AgentObservation], dict[str, dict[str, Any]]]:
         """Start the first episode of `seed`, or the next one; `options` has no meaning here, the infos are empty."""
         obs = self._restart(seed)
+        if seed is not None:
+            self.seed_np_random(int(seed))
         self.agents = self.possible_agents[:]
         return self._by_agent(obs), {agent: {} for agent in self.agents}
 

@@ -10,27 +10,37 @@ import numpy as np
 from gymnasium import Wrapper, spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from edge6g_env import _arguments
 from edge6g_env.batch import BatchEnv, Observation
 from edge6g_env.scenario import Scenario
+from edge6g_env.views import Named, WorldView
 
 Indices = int | Iterable[int] | None
 
 
-class AgentHandle:
-    """One of the environments of an AgentVecEnv: what `get_attr` and `env_method` reach."""
+class AgentHandle(WorldView):
+    """One of the environments of an AgentVecEnv: what `get_attr` and `env_method` reach. Its state and counters are its world's."""
 
-    render_mode = None
-
-    def __init__(self, vec_env: AgentVecEnv, place: int) -> None:
-        self._vec_env, self._place = vec_env, place
-        self.world, self.agent = divmod(place, vec_env.batch.num_agents)
+    def __init__(self, place: int, batch: BatchEnv, *spaces_and_ends: Any) -> None:
+        world, self.agent = divmod(place, batch.num_agents)
+        super().__init__(batch, world, *spaces_and_ends)
 
     def action_masks(self) -> np.ndarray:
         """bool (C,): legal actions of this agent."""
-        return self._vec_env.action_masks()[self._place]
+        return self.batch.world.action_mask[0, self.world, self.agent].astype(bool)
+
+    def outcomes(self) -> np.ndarray:
+        """Jobs that this agent decided last and that ended in the last step."""
+        rows = super().outcomes()
+        return rows[rows["agent"] == self.agent]
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Put the world of this agent, all of its agents, back to a saved state; UserError, and nothing changed, if it does not fit."""
+        super().load_state(state)
+        self._ended[self.world] = False  # worlds are reset in the step in which they end
 
 
-class AgentVecEnv(VecEnv):
+class AgentVecEnv(Named, VecEnv):
     """B worlds with N agents as B * N environments, world by world; parameters are shared because the policy is one.
 
     Infos hold `decision`, `action_effect`, `slots` as int, `reward_terms` and `costs` float32, `TimeLimit.truncated`,
@@ -40,14 +50,15 @@ class AgentVecEnv(VecEnv):
     def __init__(self, batch: BatchEnv) -> None:
         self.batch = batch
         num_envs = batch.num_worlds * batch.num_agents
-        self._agents = [AgentHandle(self, place) for place in range(num_envs)]
         self._actions = np.zeros((batch.num_worlds, batch.num_agents), np.int64)
-        space = batch.layout.agent_space(batch.observe == "candidates")
-        super().__init__(num_envs, space, spaces.Discrete(batch.layout.num_actions))
+        own = batch.layout.agent_space(batch.observe == "candidates"), spaces.Discrete(batch.layout.num_actions)
+        never = np.zeros(batch.num_worlds, bool)
+        self._agents = [AgentHandle(place, batch, *own, never) for place in range(num_envs)]
+        super().__init__(num_envs, *own)
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         """Seeds for the next reset: the agents of world b have `seed + b`."""
-        first = super().seed(seed)[0]
+        first = super().seed(None if seed is None else _arguments.one_seed(seed))[0]
         assert first is not None
         self._seeds = [first + agent.world for agent in self._agents]
         return self._seeds
@@ -56,6 +67,9 @@ class AgentVecEnv(VecEnv):
         """Start an episode in every world, with the seeds given before or else the next one; arrays (B * N, ...)."""
         seeds = [seed for seed in self._seeds[:: self.batch.num_agents] if seed is not None]
         obs = self.batch.reset(seeds or None)
+        for agent, seed in zip(self._agents, self._seeds, strict=True):
+            if seed is not None:
+                agent.seed_np_random(seed)
         self._reset_seeds()
         self._reset_options()
         return self._flat(obs)
@@ -107,7 +121,8 @@ class AgentVecEnv(VecEnv):
         self.batch.load_state(state)
 
     def close(self) -> None:
-        """Nothing to release; there because environments have it."""
+        """End the threads; stepping goes on to work without them, and closing twice is fine."""
+        self.batch.close()
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
         """An attribute of each chosen agent's handle."""

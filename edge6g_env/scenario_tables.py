@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge6g_env import radio
+from edge6g_env.errors import UserError
 from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 
@@ -26,18 +27,18 @@ _RMA_MAX_GHZ = 30.0  # TR 38.901 7.4.1
 
 
 def check_known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
-    """Raise ValueError that names `key` and the nearest name, unless every value is one of `names`."""
+    """Raise UserError that names `key` and the nearest name, unless every value is one of `names`."""
     for value in values:
         if value not in names:
             close = difflib.get_close_matches(value, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
-            raise ValueError(f"{key}: no {value!r}{hint}")
+            raise UserError(f"{key}: no {value!r}{hint}")
 
 
 class Table(BaseModel):
-    """A table of a scenario: unknown keys are refused, nothing changes once it is read."""
+    """A table of a scenario: unknown keys and values of another kind are refused, nothing changes once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Time(Table):
@@ -54,9 +55,9 @@ class Time(Table):
     def _measures_something(self) -> Time:
         slots = self.episode_s / self.slot_s
         if slots < 1.0 or abs(slots - round(slots)) > 1e-6:
-            raise ValueError("episode_s must be a whole number of slot_s")
+            raise UserError("episode_s must be a whole number of slot_s")
         if self.warmup_s + self.drain_s >= self.episode_s:
-            raise ValueError("warmup_s + drain_s must be less than episode_s")
+            raise UserError("warmup_s + drain_s must be less than episode_s")
         return self
 
 
@@ -101,12 +102,12 @@ class Radio(Table):
         check_known("presets", self.presets, radio.presets())
         check_known("environment", [self.environment], list(ENVIRONMENT_NAMES))
         if self.cell_offset_db is not None and len(self.cell_offset_db) != len(self.presets):
-            raise ValueError(f"cell_offset_db must have one value a preset, {len(self.presets)}")
+            raise UserError(f"cell_offset_db must have one value a preset, {len(self.presets)}")
         for name in self.presets:
             carrier_ghz = radio.preset(name).carrier_ghz
             radio.environment(self.environment, carrier_ghz)
             if self.environment == "RMa" and carrier_ghz > _RMA_MAX_GHZ:
-                raise ValueError(f"presets: {name} has {carrier_ghz:g} GHz, RMa is valid up to {_RMA_MAX_GHZ:g} GHz")
+                raise UserError(f"presets: {name} has {carrier_ghz:g} GHz, RMa is valid up to {_RMA_MAX_GHZ:g} GHz")
         return self
 
 
@@ -133,7 +134,7 @@ class _WalkingUes(Ues):
     @model_validator(mode="after")
     def _speeds_in_order(self) -> _WalkingUes:
         if self.speed_max_m_s < self.speed_min_m_s:
-            raise ValueError("speed_max_m_s must be at least speed_min_m_s")
+            raise UserError("speed_max_m_s must be at least speed_min_m_s")
         return self
 
     @property
@@ -166,7 +167,7 @@ class WaypointUes(_WalkingUes, _PlacedUes):
     def _has_somewhere_to_go(self) -> WaypointUes:
         one_point = self.hotspots > 0 and self.hotspot_share > 0.99 and self.hotspot_radius_m < 1.0
         if one_point and self.pause_s < 1e-3:
-            raise ValueError(
+            raise UserError(
                 "hotspot_radius_m must be at least 1 when nearly all waypoints lie in hotspots and pause_s is 0"
             )
         return self
@@ -256,11 +257,11 @@ class Outage(Table):
     @model_validator(mode="after")
     def _means_something(self) -> Outage:
         if self.end_s <= self.start_s:
-            raise ValueError("end_s must be more than start_s")
+            raise UserError("end_s must be more than start_s")
         fewest = {"node": 1, "xn": 2, "backhaul": 1, "cloud": 0}[self.kind]
         if len(set(self.nodes)) < max(fewest, len(self.nodes)) or (self.kind == "cloud" and self.nodes):
             wanted = f"at least {fewest} different nodes" if fewest else "no nodes"
-            raise ValueError(f"an outage of kind {self.kind} takes {wanted}")
+            raise UserError(f"an outage of kind {self.kind} takes {wanted}")
         return self
 
 
@@ -291,9 +292,9 @@ class Faults(Table):
         for kind in FAULT_KINDS:
             mtbf_s, mttr_s = self.mean_times_s(kind)
             if (mtbf_s > 0.0) != (mttr_s > 0.0):
-                raise ValueError(f"{kind}_mtbf_s and {kind}_mttr_s go together: both above 0, or neither")
+                raise UserError(f"{kind}_mtbf_s and {kind}_mttr_s go together: both above 0, or neither")
             if 0.0 < min(mtbf_s, mttr_s) < _SHORTEST_FAULT_S:
-                raise ValueError(f"{kind}_mtbf_s and {kind}_mttr_s must be 0 or at least {_SHORTEST_FAULT_S:g} s")
+                raise UserError(f"{kind}_mtbf_s and {kind}_mttr_s must be 0 or at least {_SHORTEST_FAULT_S:g} s")
         return self
 
 
@@ -323,9 +324,9 @@ class Service(Table):
     def _has_lengths(self) -> Service:
         fixed = (self.prompt_tokens is not None, self.output_tokens is not None)
         if any(fixed) if self.trace is not None else not all(fixed):
-            raise ValueError("name either a trace or both prompt_tokens and output_tokens")
+            raise UserError("name either a trace or both prompt_tokens and output_tokens")
         if self.own_weights and self.lora_rank is not None:
-            raise ValueError("lora_rank: a service with own_weights shares no base to adapt")
+            raise UserError("lora_rank: a service with own_weights shares no base to adapt")
         return self
 
     @property
@@ -354,11 +355,11 @@ class Actions(Table):
         for name in ("device_split", "edge_split"):
             grid = getattr(self, name)
             if grid[0] != 0.0 or any(b <= a for a, b in pairwise(grid)):
-                raise ValueError(f"{name} must start at 0 and rise")
+                raise UserError(f"{name} must start at 0 and rise")
         if len(set(self.precision)) < len(self.precision):
-            raise ValueError("precision names a precision twice")
+            raise UserError("precision names a precision twice")
         if self.default_precision not in self.precision:
-            raise ValueError(f"default_precision must be one of {', '.join(self.precision)}")
+            raise UserError(f"default_precision must be one of {', '.join(self.precision)}")
         return self
 
 

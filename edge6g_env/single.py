@@ -7,11 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from edge6g_env import _arguments
 from edge6g_env.batch import BatchEnv, Counters, Observation
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
+from edge6g_env.views import Named
+
+_NOBODY = np.zeros(1, bool)
+_ONE_WORLD = (
+    "this environment has one world; batch_env, sb3_vec_env (num_worlds) and gymnasium.make_vec (num_envs) have several"
+)
 
 
-class SingleWorld:
+class SingleWorld(Named):
     """One world of a scenario: its names, state, counters and outcomes, for the adapters to inherit."""
 
     def __init__(
@@ -24,30 +32,19 @@ class SingleWorld:
         render_mode: str | None = None,
         **overrides: Any,
     ) -> None:
-        """Options, overrides: those of BatchEnv; render_mode is there for makers that pass it, and must be None."""
-        if render_mode is not None:
-            raise ValueError(f"render_mode must be None, it is {render_mode!r}")
-        if "num_worlds" in overrides:
-            raise ValueError("num_worlds is of batch_env and sb3_vec_env: this environment has one world")
+        """Options, overrides: those of BatchEnv; render_mode is there for makers that pass it, and must be None: ArgumentError."""
+        _arguments.refuse_pictures(render_mode)
+        _arguments.refuse_foreign(overrides, worlds=_ONE_WORLD)
         self.render_mode: str | None = None
         self.batch = BatchEnv(scenario, 1, observe=observe, skip_idle=skip_idle, debug=debug, **overrides)
-        self.scenario, self.layout = self.batch.scenario, self.batch.layout
         self.possible_agents = [f"node_{i}" for i in range(self.batch.num_agents)]
-        self.action_table, self.action_names = self.batch.action_table, self.batch.action_names
-        self.state_names = self.batch.state_names
-        self.observation_names, self.candidate_names = self.batch.observation_names, self.batch.candidate_names
-        self.action_effects, self.phases = self.batch.action_effects, self.batch.phases
-        self.reward_terms, self.cost_names = self.batch.reward_terms, self.batch.cost_names
         self._index = {agent: i for i, agent in enumerate(self.possible_agents)}
         self._running = False  # between a reset and the end of its episode
 
     def _restart(self, seed: int | None) -> Observation:
         """Start an episode: the first of `seed`, or the next one. Fresh arrays (N, ...)."""
-        ended = self.batch.started and not self._running
-        if seed is None and ended:  # the kernel has gone on to the next episode already; start just that one
-            self.batch.reset_worlds(np.ones(1, np.int8))
-        else:
-            self.batch.reset(seed)
+        seeds = np.array([-1 if seed is None else _arguments.one_seed(seed)])
+        self.batch.restart(~_NOBODY, seeds, at_start=np.array([self._has_ended]))
         self._running = True
         return _first_world(self.batch.observations())
 
@@ -58,11 +55,16 @@ class SingleWorld:
         self._running = not ended
         return _first_world(info["final_obs"] if ended else obs), rewards[0], ended, info
 
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the last observation is shown; the kernel has gone on to the next episode already."""
+        return self.batch.started and not self._running
+
     def state(self) -> np.ndarray:
         """float32 (S,): the whole world, see state_names; after the end of an episode the observations in it are its last ones and
         the rest is of the episode to come."""
         state = self.batch.state()[0]
-        if self.batch.started and not self._running:
+        if self._has_ended:
             last = self.batch.world.observation[1, 0].flatten()
             state[: len(last)] = last
         return state
@@ -83,16 +85,17 @@ class SingleWorld:
     def load_state(self, state: dict[str, Any]) -> None:
         """Put the world back to a saved state; ValueError, and nothing changed, if it does not fit."""
         if "running" not in state:
-            raise ValueError("the saved state does not fit: it is not of one world")
+            raise UserError("the saved state does not fit: it is not of one world")
         self.batch.load_state(state)
         self._running = bool(state["running"])
 
     def close(self) -> None:
-        """Nothing to release; there because environments have it."""
+        """End the threads, if there were any; the environment goes on to work, and closing twice is fine."""
+        self.batch.close()
 
     def _agent_index(self, agent: str) -> int:
         if agent not in self._index:
-            raise ValueError(f"no agent {agent!r}: there are {self.possible_agents[0]} to {self.possible_agents[-1]}")
+            raise UserError(f"no agent {agent!r}: there are {self.possible_agents[0]} to {self.possible_agents[-1]}")
         return self._index[agent]
 
 

@@ -47,7 +47,7 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     Feature("device_share", "1", 0.0, 1.0),
     Feature("ingress_share", "1", 0.0, 1.0),
     Feature("target_share", "1", 0.0, 1.0),
-    Feature("precision", "index", 0.0, 8.0),
+    Feature("weight_bits", "bit", 0.0, 32.0),
     _time("ttft_s", 120.0),
     _time("tpot_s", 10.0),
     _time("load_s", 120.0),

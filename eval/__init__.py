@@ -1,13 +1,20 @@
 """Evaluation: what a policy's episodes mean, with what certainty, and how to look at it.
 
 episodes    plays a policy, one episode a seed
+contenders  what stands in a list of policies: rules, checkpoints, patterns, names
 compare     `edge6g compare`: several policies on the same seeds
 usage       `edge6g usage`: which decisions a policy takes, and what each column of them is worth
+kept        episodes that an interrupted run has played; `interrupted`: how it goes on
 metrics     the one definition of every metric, and the figures of one episode
+jobs        the record of every measured job
+decisions   columns of the action table, and how often each value is taken
+comparison  all that a report shows: figures by service, first tokens, decisions
 statistics  interquartile means, bootstrap intervals, paired differences, the summary of a comparison
+report      page, charts, tables for terminal, spreadsheet and LaTeX
+tensorboard the comparison and hyperparameters for TensorBoard
 files       atomic writers, and the folder of a run
-tensorboard scalars and hyperparameters for TensorBoard
-report      PNG, HTML page and terminal table
+provenance  what a run was made by
+output      standard output and error that never stop a command
 """
 
 EVALUATION_SEED = 10_000_000  # seeds of evaluations are this and up, those of training below

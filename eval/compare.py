@@ -1,45 +1,36 @@
-"""`edge6g compare`: several policies on the same seeds, as CSV, JSON, chart, page and TensorBoard runs."""
+"""`edge6g compare`: several policies on the same seeds, as CSV, JSON, tables, charts, page and TensorBoard runs."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 from rich.console import Console
 
-from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_names
-from edge6g_env.errors import UserError
+from agents.policy import MakePolicy
 from edge6g_env.scenario import Scenario
-from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
-from eval.episodes import run_policies
-from eval.files import begin_run, write_csv_atomic, write_json_atomic
+from eval.comparison import Comparison, by_service
+from eval.contenders import LoadCheckpoint, Row, find_rows
+from eval.episodes import Episodes, NothingMeasuredError, run_policies
+from eval.files import only_owner, write_csv_atomic, write_json_atomic, write_text_atomic
+from eval.interrupted import abandon_run, begin_or_go_on, end_run
+from eval.jobs import JOBS_FILE, jobs_frame, write_jobs
+from eval.kept import FOLDER as PLAYED
+from eval.kept import Kept
 from eval.metrics import episodes_frame
+from eval.provenance import SCENARIO_FILE, Provenance, provenance
 from eval.statistics import Summary, summarise
 
-MAKES = ("episodes.csv", "summary.json", "comparison.png", "report.html", "tensorboard")
-
-LoadCheckpoint = Callable[[Path, Scenario], Policy]
-"""Loads the policy of a checkpoint folder for a scenario; ValueError if it is of another one or cannot be read."""
-
-
-class PolicyListError(UserError):
-    """A list of policies that cannot be compared."""
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A policy by its name in the results: a rule's name, or the folder of a checkpoint as it was given."""
-
-    name: str
-    learned: bool
-    make: MakePolicy
+MAKES = (
+    SCENARIO_FILE, PLAYED, "episodes.csv", JOBS_FILE, "summary.json", "table.csv", "table.tex", "comparison.png", "comparison.svg",
+    "report.html", "tensorboard",
+)  # fmt: skip
 
 
 def compare(
@@ -56,27 +47,70 @@ def compare(
 ) -> Summary:
     """Play `policies` on the evaluation seeds EVALUATION_SEED + seed + 0..seeds-1 and write what came out to `out`.
 
-    policies: names of rules, and folders of checkpoints for `load_checkpoint`; command: the line that makes the
-    comparison again; console: for the progress bars. Raises UnknownPolicyError, PolicyListError, RunFolderError and
-    what `load_checkpoint` raises, all before anything is played.
+    policies: see contenders.find_rows; command: the line that makes the comparison again; console: for the progress bars. One that
+    was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, RunFolderError and what `load_checkpoint`
+    raises, all before anything is played, and NothingMeasuredError after the first policy, with nothing left behind.
     """
-    contenders = find_policies(policies, scenario, load_checkpoint)
+    rows = find_rows(policies, scenario, load_checkpoint)
+    contenders = [member for row in rows for member in row.members]
     numbers = evaluation_seeds(seeds, seed)
-    record = {
-        "command": command,
-        "scenario": scenario.id,
-        "fingerprint": scenario.fingerprint,
-        "policies": [c.name for c in contenders],
-        "seeds": numbers,
-    }
-    begin_run(out, "compare", MAKES, record, overwrite=overwrite)
-    played = run_policies({c.name: c.make for c in contenders}, scenario, numbers, console or Console(stderr=True))
+    made_by = provenance(command, scenario)
+    record = {**made_by, "policies": [c.name for c in contenders], "seeds": numbers}
+    with only_owner(out):
+        begin_or_go_on(out, "compare", MAKES, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
+        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        kept = Kept(out, scenario, numbers, {c.name: c.identity for c in contenders})
+        played = play({c.name: c.make for c in contenders}, scenario, numbers, out, MAKES, kept, console)
+        comparison = _comparison(scenario, rows, played, made_by)
+        write_jobs(out, (jobs_frame(name, numbers, one.jobs, scenario) for name, one in played.items()))
+        _write(out, comparison, rows)
+        end_run(out, [PLAYED])
+    return comparison.summary
+
+
+def play(
+    makers: Mapping[str, MakePolicy],
+    scenario: Scenario,
+    seeds: Sequence[int],
+    out: Path,
+    makes: Sequence[str],
+    kept: Kept,
+    console: Console | None,
+) -> dict[str, Episodes]:
+    """Play what is not kept yet. Where nothing is measured, `out` is left as it was found; after Ctrl-C it says that it can go on."""
+    console = console or Console(stderr=True)
+    try:
+        return run_policies(makers, scenario, seeds, console, kept)
+    except NothingMeasuredError:
+        abandon_run(out, makes)
+        raise
+    except KeyboardInterrupt:
+        if any(out.glob(f"{PLAYED}/*")):
+            console.print("what was played is kept: the same command goes on with the rest", highlight=False)
+        raise
+
+
+def _comparison(
+    scenario: Scenario, rows: Sequence[Row], played: Mapping[str, Episodes], made_by: Provenance
+) -> Comparison:
+    """Statistics of what was played, by row; rows of several checkpoints have the jobs of all."""
     episodes = episodes_frame(row for one in played.values() for row in one.rows)
-    summary = summarise(
-        episodes, [c.name for c in contenders if not c.learned], [c.name for c in contenders if c.learned]
-    )
-    _write(out, episodes, summary, scenario, contenders, command)
-    return summary
+    rules, single, groups = _kinds(rows)
+    summary = summarise(episodes, rules, single, groups)
+    jobs = {row.name: np.concatenate([played[member.name].jobs for member in row.members]) for row in rows}
+    for row in rows:
+        policy = summary["policies"][row.name]
+        policy["trained_on"] = row.trained_on
+        policy["services"] = by_service(jobs[row.name], scenario, len(summary["seeds"]) * len(row.members))
+    return Comparison(scenario, episodes, jobs, summary, made_by)
+
+
+def _kinds(rows: Sequence[Row]) -> tuple[list[str], list[str], dict[str, list[str]]]:
+    """Names of the rules and of the single checkpoints, and the members of the groups."""
+    rules = [row.name for row in rows if not row.learned]
+    single = [row.name for row in rows if row.learned and len(row.members) == 1]
+    groups = {row.name: [member.name for member in row.members] for row in rows if len(row.members) > 1}
+    return rules, single, groups
 
 
 def evaluation_seeds(seeds: int, seed: int = 0) -> list[int]:
@@ -84,83 +118,38 @@ def evaluation_seeds(seeds: int, seed: int = 0) -> list[int]:
     return [EVALUATION_SEED + seed + index for index in range(seeds)]
 
 
-def find_policies(names: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint) -> list[Contender]:
-    """Each name as a rule or, if it is no rule's, as the folder of a checkpoint, which is loaded at once.
-
-    Raises UnknownPolicyError for what is neither, PolicyListError for an empty list or one with the same policy twice.
-    """
-    plain = [name.rstrip("/") if len(name) > 1 else name for name in names]
-    if not plain:
-        raise PolicyListError(f"no policies to compare: the rules are {', '.join(rule_names())}")
-    twice = sorted({name for name in plain if plain.count(name) > 1})
-    if twice:
-        raise PolicyListError(f"policy {twice[0]} is named twice")
-    contenders = [_find(name, scenario, load_checkpoint) for name in plain]
-    _check_folders(contenders)
-    return contenders
-
-
-def _find(name: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
-    is_path = os.sep in name or Path(name).exists()
-    if is_path and name not in rule_names():
-        if not Path(name).is_dir():
-            raise UnknownPolicyError(f"no policy {name!r}: there is no such folder with a checkpoint")
-        policy = load_checkpoint(Path(name), scenario)
-        return Contender(name, True, lambda layout: policy)
-    check_rule(name)
-    return Contender(name, False, partial(make_rule, name))
-
-
-def _check_folders(contenders: Sequence[Contender]) -> None:
-    """Policies of different names may not share a TensorBoard folder; rules never do."""
-    if not any(contender.learned for contender in contenders):
-        return
-    from eval.tensorboard import run_folder  # imports torch
-
-    folders = [run_folder("", contender.name) for contender in contenders]
-    for contender, folder in zip(contenders, folders, strict=True):
-        if folders.count(folder) > 1:
-            raise PolicyListError(f"policy {contender.name} and another would both be {folder.name} in TensorBoard")
-
-
-def _write(
-    out: Path,
-    episodes: pd.DataFrame,
-    summary: Summary,
-    scenario: Scenario,
-    contenders: Sequence[Contender],
-    command: str,
-) -> None:
+def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
+    """Figures first, pictures after them."""
     from eval.report import write_report  # matplotlib and torch take seconds to import: errors come before
     from eval.tensorboard import write_comparison
 
-    write_csv_atomic(episodes, out / "episodes.csv")
-    write_json_atomic(summary, out / "summary.json")
-    write_report(out, episodes, summary, scenario.name, command)
-    layout = Layout(scenario)
-    hparams = {c.name: {"scenario": scenario.id, **_hparams(c, layout)} for c in contenders}
-    write_comparison(out, episodes, summary, hparams)
-
-
-def _hparams(contender: Contender, layout: Layout) -> Mapping[str, bool | str | float | int]:
-    """What a learned policy says of itself in its `hparams`, if it has any."""
-    return getattr(contender.make(layout), "hparams", {}) if contender.learned else {}
+    write_csv_atomic(comparison.episodes, out / "episodes.csv")
+    record = {**comparison.made_by, "played_on": comparison.scenario.label, **comparison.summary}
+    write_json_atomic(record, out / "summary.json")
+    write_report(out, comparison)
+    write_comparison(out, comparison, {row.name: row.members[0].hparams or {} for row in rows if row.learned})
 
 
 def show(summary: Summary, out: Path, console: Console) -> None:
-    """Print the table of a comparison, and where the rest of it is."""
-    from eval.report import console_table
+    """Print the table of a comparison, what its checkpoints were trained on, and where the rest of it is."""
+    from eval.report.console import console_table, origins
 
-    console.print(console_table(summary))
+    console.print(console_table(summary, console.width))
     console.print()
-    places = {
-        "Report": str(out / "report.html"),
-        "Episodes": str(out / "episodes.csv"),
-        "Summary": str(out / "summary.json"),
-        "TensorBoard": tensorboard_command(out),
-    }
-    for what, place in places.items():
-        console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False)
+    record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    for sentence in origins(summary, record["played_on"]):
+        console.print(sentence, highlight=False, markup=False, emoji=False)
+    for what, place in _places(out):
+        console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def _places(out: Path) -> Iterator[tuple[str, str]]:
+    yield "Report", str(out / "report.html")
+    yield "Table", f"{out / 'table.csv'}, table.tex, comparison.svg"
+    yield "Episodes", str(out / "episodes.csv")
+    yield "Jobs", str(out / JOBS_FILE)
+    yield "Summary", str(out / "summary.json")
+    yield "TensorBoard", tensorboard_command(out)
 
 
 def tensorboard_command(out: Path) -> str:

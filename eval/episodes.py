@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from agents.policy import MakePolicy, Policy, start
 from edge6g_env.batch import BatchEnv
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.metrics import episode_metrics
 
 WORLDS_AT_A_TIME = 32
 STEPS_PER_REPORT = 20
+WIDEST_BAR = 40
+BESIDE_BAR = 14  # columns that percentage, time and the blanks between take
 
 Share = Callable[[float], None]
 
@@ -33,6 +37,22 @@ class Episodes(NamedTuple):
 
     rows: list[dict[str, object]]
     jobs: np.ndarray
+
+
+class NothingMeasuredError(UserError):
+    """Episodes in which no job is measured: there is nothing to compare."""
+
+
+class Store(Protocol):
+    """Where episodes are kept, see eval.kept."""
+
+    def get(self, name: str) -> Episodes | None:
+        """The episodes of a policy, None if it has to be played."""
+        ...
+
+    def put(self, name: str, episodes: Episodes) -> None:
+        """Keep the episodes of a policy."""
+        ...
 
 
 def run_episodes(
@@ -58,7 +78,7 @@ def run_episodes(
         for index, seed in enumerate(chunk):
             mine = played[played["world"] == index]
             rows.append(
-                {"policy": policy_name, "seed": seed, **episode_metrics(mine, _measured_s(scenario), decision_us)}
+                {"policy": policy_name, "seed": seed, **episode_metrics(mine, measured_s(scenario), decision_us)}
             )
         played["world"] += first
         jobs.append(played)
@@ -66,16 +86,37 @@ def run_episodes(
 
 
 def run_policies(
-    policies: Mapping[str, MakePolicy], scenario: Scenario, seeds: Sequence[int], console: Console
+    policies: Mapping[str, MakePolicy],
+    scenario: Scenario,
+    seeds: Sequence[int],
+    console: Console,
+    store: Store | None = None,
 ) -> dict[str, Episodes]:
-    """Episodes of several policies on the same seeds, with a bar for each on `console`."""
-    with _bars(console) as bars:
+    """Episodes of several policies on the same seeds, with a bar for each on `console`; what `store` has is not played again.
+
+    Raises NothingMeasuredError after the first policy if no job was measured: all policies meet the same jobs.
+    """
+    with _bars(console, policies) as bars:
         tasks = {name: bars.add_task(name, total=1.0, start=False) for name in policies}
         episodes = {}
         for name, make_policy in policies.items():
             bars.start_task(tasks[name])
-            episodes[name] = run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]))
+            kept = store.get(name) if store else None
+            episodes[name] = kept or run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]))
+            if not len(episodes[name].jobs):
+                raise NothingMeasuredError(_nothing_measured(scenario, seeds))
+            bars.update(tasks[name], completed=1.0)
+            if store and not kept:
+                store.put(name, episodes[name])
     return episodes
+
+
+def _nothing_measured(scenario: Scenario, seeds: Sequence[int]) -> str:
+    time = scenario.time
+    return (
+        f"no job arrives in {time.warmup_s:g} to {time.episode_s - time.drain_s:g} s, where jobs are measured, in any of {len(seeds)} "
+        f"episodes: raise time.episode_s or arrivals.rate_jobs_s, or play more --seeds"
+    )
 
 
 def _bar(bars: Progress, task: TaskID) -> Share:
@@ -83,13 +124,20 @@ def _bar(bars: Progress, task: TaskID) -> Share:
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+def _bars(console: Console, names: Iterable[str]) -> Iterator[Progress]:
+    """Bars that fit a narrow terminal: names take half of it at most, what is left is the bar's."""
+    name_width = min(max(map(len, names), default=1), max(8, console.width // 2))
+    bar_width = max(3, min(WIDEST_BAR, console.width - name_width - BESIDE_BAR))
+    name = TextColumn(
+        "{task.description}", markup=False, table_column=Column(width=name_width, no_wrap=True, overflow="ellipsis")
+    )
+    columns = (name, BarColumn(bar_width), TaskProgressColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console) as bars:
         yield bars
 
 
-def _measured_s(scenario: Scenario) -> float:
+def measured_s(scenario: Scenario) -> float:
+    """Length of the window of an episode in which arriving jobs are measured, s."""
     return scenario.time.episode_s - scenario.time.warmup_s - scenario.time.drain_s
 
 

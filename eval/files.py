@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
-from edge6g_env._files import write_bytes_atomic, write_json_atomic, write_text_atomic
+from edge6g_env._files import read_text, write_bytes_atomic, write_json_atomic, write_text_atomic
 from edge6g_env.errors import UserError
 
 __all__ = [
     "RunFolderError",
     "begin_run",
+    "kind_of_run",
+    "only_owner",
     "write_bytes_atomic",
     "write_csv_atomic",
     "write_json_atomic",
@@ -28,6 +32,7 @@ def write_csv_atomic(frame: pd.DataFrame, path: Path | str) -> None:
 
 
 RUN_FILE = "run.json"
+LOCK_FILE = ".lock"
 
 
 class RunFolderError(UserError):
@@ -41,20 +46,50 @@ def begin_run(
 
     kind: "compare", say; makes: names of what a run of this kind puts into its folder. With overwrite these are removed
     from the folder of an earlier run of the same kind; nothing else is ever removed. Raises RunFolderError for a folder
-    that holds anything else, or, without overwrite, an earlier run.
+    that holds anything else (hidden files apart), or, without overwrite, an earlier run.
     """
     path = Path(folder)
-    if path.exists() and not path.is_dir():
-        raise RunFolderError(f"{folder} is a file: --out needs a folder")
-    if path.is_dir() and any(path.iterdir()):
+    _check_is_folder(path)
+    if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
         _check_earlier_run(path, kind, overwrite)
         for name in makes:
             _remove(path / name)
     write_json_atomic({"kind": kind, **record}, path / RUN_FILE)
 
 
+@contextmanager
+def only_owner(folder: Path | str) -> Iterator[None]:
+    """Hold `folder` for this process alone; RunFolderError if another one has it. A hold ends with its process.
+
+    A folder that is not there is made, and removed again if nothing has come into it.
+    """
+    path = Path(folder)
+    _check_is_folder(path)
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / LOCK_FILE)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RunFolderError(
+            f"another process works in {folder}: wait until it ends, or choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        (path / LOCK_FILE).unlink(missing_ok=True)  # while it is held: who has opened it meanwhile sees that it is gone
+        lock.release()
+        if made and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _check_is_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"{path} is a file: --out needs a folder")
+
+
 def _check_earlier_run(folder: Path, kind: str, overwrite: bool) -> None:
-    found = _kind_of_run(folder)
+    found = kind_of_run(folder)
     if found is None:
         raise RunFolderError(f"{folder} holds files that are not of a run: choose another --out")
     if found != kind:
@@ -63,9 +98,10 @@ def _check_earlier_run(folder: Path, kind: str, overwrite: bool) -> None:
         raise RunFolderError(f"{folder} holds another run: choose another --out, or replace it with --overwrite")
 
 
-def _kind_of_run(folder: Path) -> str | None:
+def kind_of_run(folder: Path) -> str | None:
+    """The command whose run a folder holds, by its run.json; None if it holds none."""
     try:
-        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        record = json.loads(read_text(folder / RUN_FILE))
     except (OSError, ValueError):
         return None
     kind = record.get("kind") if isinstance(record, dict) else None

@@ -44,6 +44,8 @@ class Metric:
     label: str
     shown_unit: str = ""
     shown_scale: float = 1.0
+    measured_once: bool = False
+    """One measurement for all episodes of a policy, not one each: no interval, no verdict."""
 
     @property
     def display_unit(self) -> str:
@@ -82,7 +84,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("rejected_share", "share", "lower", "jobs that were turned away",
            "count(rejected) / jobs", "Rejected", "%", 100.0),
     Metric("decision_us_mean", "us", "lower", "time the policy takes for one decision, measured on this machine",
-           "time in act / decisions", "Decision time"),
+           "time in act / decisions", "Decision time", measured_once=True),
     Metric("jobs", "jobs", "higher", "measured jobs that ended",
            "finished + rejected + expired + failed", "Measured jobs"),
     # further columns

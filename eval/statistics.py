@@ -1,12 +1,14 @@
 """Interquartile means, bootstrap intervals, paired differences, and the summary of a comparison.
 
 One point of a sample is one seed. All policies of a comparison meet the same seeds, that is the same arrivals, lengths
-and paths, so differences are taken seed by seed: what makes a seed hard for all cancels.
+and paths, so differences are taken seed by seed: what makes a seed hard for all cancels. A group of checkpoints is a table, a row a
+checkpoint and a column a seed, and is resampled by both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -14,25 +16,33 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from eval.metrics import METRIC_NAMES
+from eval.metrics import BY_NAME, METRIC_NAMES
 
 TRIMMED_SHARE = 0.25  # cut from each end: the mean of the middle half
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 FEWEST_FOR_INTERVAL = 3
+MOST_AT_A_TIME = 4_000_000  # values of a group's resamples in memory
 
 NOTE = (
-    "Intervals are 95 % percentile-bootstrap intervals over the evaluation seeds. A learned policy is one checkpoint: "
-    "its interval speaks of that checkpoint only, not of the algorithm, which would take several training seeds. The "
-    "best rule is chosen on the same seeds, which favours the rule. Intervals are not corrected for the number of "
-    "metrics and policies."
+    "Intervals are 95 % percentile-bootstrap intervals over the evaluation seeds. The best rule is chosen on the same seeds, which favours "
+    "the rule. Intervals are not corrected for the number of metrics and policies. The time of a decision is one measurement on one "
+    "machine, without an interval."
+)
+OF_ONE = (
+    " A learned policy that is one checkpoint has an interval that speaks of that checkpoint only, not of the algorithm, which would take "
+    "several training seeds."
+)
+OF_GROUPS = (
+    " The interval of {groups} is over training and evaluation seeds: checkpoints and seeds are both drawn again, so it speaks of the "
+    "algorithm as trained. With fewer than ten checkpoints it is rather too narrow."
 )
 
 Interval = tuple[float, float]
 
 
 class Estimate(TypedDict):
-    """A sample of n seeds: interquartile mean, its interval, plain mean; None where there is none."""
+    """A sample of n values: interquartile mean, its interval, plain mean; None where there is none."""
 
     iqm: float | None
     low: float | None
@@ -42,15 +52,22 @@ class Estimate(TypedDict):
 
 
 class PolicySummary(TypedDict):
-    """One policy: the estimate of each metric, and of its paired difference to the best rule (None for that rule)."""
+    """One policy: the estimate of each metric, and of its paired difference to the best rule (None for that rule).
+
+    checkpoints: how many it is made of, 0 for a rule; trained_on: label of the scenario that they were trained in, if it is known;
+    services: by name of the service, each metric over all measured jobs of it (`eval.comparison`).
+    """
 
     kind: Literal["rule", "learned"]
+    checkpoints: int
+    trained_on: str | None
     metrics: dict[str, Estimate]
     difference_to_best_rule: dict[str, Estimate] | None
+    services: dict[str, dict[str, float | None]]
 
 
 class Summary(TypedDict):
-    """summary.json."""
+    """What summary.json has, besides the provenance of the run."""
 
     note: str
     confidence: float
@@ -80,16 +97,41 @@ def bootstrap_interval(
         return None
     if np.ptp(values) == 0.0:
         return float(values[0]), float(values[0])
-    result = stats.bootstrap(
-        (values,),
-        _trimmed_mean,
-        confidence_level=confidence,
-        n_resamples=resamples,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    return _percentiles(_trimmed_mean(values[_draws(len(values), resamples, seed)]), confidence)
+
+
+def group_interval(
+    table: ArrayLike, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval | None:
+    """Interval for the IQM of all values of a table (checkpoints, seeds); None below three of either. No NaN.
+
+    Two-way percentile bootstrap: each resample draws checkpoints and, independently, seeds, and takes the values where they cross (Owen
+    2007, The pigeonhole bootstrap). What a seed does to all checkpoints, and a checkpoint to all seeds, stays together, so both kinds of
+    chance are in the interval. docs/metrics.md has its coverage.
+    """
+    values = np.asarray(table, np.float64)
+    if min(values.shape) < FEWEST_FOR_INTERVAL:
+        return None
+    rows = _draws(values.shape[0], resamples, seed)
+    columns = _draws(values.shape[1], resamples, seed + 1)
+    step = max(1, MOST_AT_A_TIME // values.size)
+    means = [
+        _trimmed_mean(values[rows[n : n + step, :, None], columns[n : n + step, None, :]].reshape(-1, values.size))
+        for n in range(0, resamples, step)
+    ]
+    return _percentiles(np.concatenate(means), confidence)
+
+
+@lru_cache(maxsize=2)
+def _draws(n: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """Indices of resamples, int64 (resamples, n), the draws of scipy.stats.bootstrap; many samples of a comparison share them."""
+    return np.random.default_rng(seed).integers(0, n, (resamples, n))
+
+
+def _percentiles(values: NDArray[np.float64], confidence: float) -> Interval:
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(values, [tail, 100.0 - tail])
+    return float(low), float(high)
 
 
 def estimate(x: ArrayLike) -> Estimate:
@@ -99,6 +141,16 @@ def estimate(x: ArrayLike) -> Estimate:
         return Estimate(iqm=None, low=None, high=None, mean=None, n=0)
     low, high = bootstrap_interval(values) or (None, None)
     return Estimate(iqm=iqm(values), low=low, high=high, mean=float(values.mean()), n=len(values))
+
+
+def estimate_group(table: ArrayLike) -> Estimate:
+    """Estimate over checkpoints and seeds, (checkpoints, seeds); seeds in which one has NaN are left out."""
+    values = np.atleast_2d(np.asarray(table, np.float64))
+    values = values[:, np.isfinite(values).all(axis=0)]
+    if not values.size:
+        return Estimate(iqm=None, low=None, high=None, mean=None, n=0)
+    low, high = group_interval(values) or (None, None)
+    return Estimate(iqm=iqm(values.ravel()), low=low, high=high, mean=float(values.mean()), n=values.size)
 
 
 def paired_difference(a_by_seed: Mapping[int, float], b_by_seed: Mapping[int, float]) -> Estimate:
@@ -113,30 +165,47 @@ def clear_of_zero(difference: Estimate) -> bool:
     return low is not None and high is not None and (low > 0.0 or high < 0.0)
 
 
-def summarise(episodes: pd.DataFrame, rules: Sequence[str], learned: Sequence[str]) -> Summary:
+def summarise(
+    episodes: pd.DataFrame,
+    rules: Sequence[str],
+    learned: Sequence[str],
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> Summary:
     """Estimates per policy and metric, and of the paired differences to the best rule.
 
-    episodes: one row a policy and seed (`metrics.episodes_frame`). The best rule has the highest IQM of reward_per_job
-    among `rules`. Raises ValueError if `rules` and `learned` are not the policies of `episodes`, each once.
+    episodes: one row a policy and seed (`metrics.episodes_frame`); groups: name -> the policies of `episodes`, checkpoints, that are taken
+    as one learned policy. The best rule has the highest IQM of reward_per_job among `rules`. Raises ValueError if `rules`, `learned` and
+    the members of `groups` are not the policies of `episodes`, each once.
     """
-    _check_policies(episodes, rules, learned)
-    samples = {str(name): group.set_index("seed") for name, group in episodes.groupby("policy", sort=False)}
-    best = _best_rule(samples, rules)
+    grouped = {name: list(of) for name, of in (groups or {}).items()}
+    _check_policies(episodes, [*rules, *learned, *(name for of in grouped.values() for name in of)])
+    members = {**{name: [name] for name in (*rules, *learned)}, **grouped}
+    tables = {name: _tables(episodes, of) for name, of in members.items()}
+    best = _best_rule(tables, rules)
     return Summary(
-        note=NOTE,
+        note=_note(learned, groups or {}),
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
         best_rule=best,
         seeds=sorted(int(seed) for seed in episodes["seed"].unique()),
         policies={
             name: PolicySummary(
-                kind="learned" if name in learned else "rule",
-                metrics={metric: estimate(sample[metric]) for metric in METRIC_NAMES},
-                difference_to_best_rule=None if best in (None, name) else _differences(sample, samples[str(best)]),
+                kind="rule" if name in rules else "learned",
+                checkpoints=0 if name in rules else len(members[name]),
+                trained_on=None,
+                metrics={metric: _estimate(metric, table) for metric, table in tables[name].items()},
+                difference_to_best_rule=None if best in (None, name) else _differences(tables[name], tables[str(best)]),
+                services={},
             )
-            for name, sample in samples.items()
+            for name in members
         },
     )
+
+
+def _note(learned: Sequence[str], groups: Mapping[str, Sequence[str]]) -> str:
+    several = [name for name, of in groups.items() if len(of) > 1]
+    alone = len(several) < len(groups) or bool(learned)
+    return NOTE + (OF_ONE if alone else "") + (OF_GROUPS.format(groups=", ".join(several)) if several else "")
 
 
 def by_reward(summary: Summary) -> list[str]:
@@ -149,26 +218,39 @@ def by_reward(summary: Summary) -> list[str]:
     return sorted(summary["policies"], key=key)
 
 
-def _check_policies(episodes: pd.DataFrame, rules: Sequence[str], learned: Sequence[str]) -> None:
-    named, present = [*rules, *learned], set(episodes["policy"])
+def _check_policies(episodes: pd.DataFrame, named: Sequence[str]) -> None:
+    present = set(episodes["policy"])
     if len(named) != len(set(named)):
         raise ValueError("a policy is named twice")
     if set(named) != present:
         raise ValueError(f"policies without episodes, or episodes without a policy: {sorted(set(named) ^ present)}")
 
 
-def _best_rule(samples: Mapping[str, pd.DataFrame], rules: Sequence[str]) -> str | None:
-    rewards = {rule: iqm(samples[rule]["reward_per_job"]) for rule in rules}
+def _tables(episodes: pd.DataFrame, members: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Metric -> its values, a row a member and a column a seed."""
+    mine = episodes[episodes["policy"].isin(members)]
+    return {name: mine.pivot(index="policy", columns="seed", values=name).loc[list(members)] for name in METRIC_NAMES}
+
+
+def _best_rule(tables: Mapping[str, Mapping[str, pd.DataFrame]], rules: Sequence[str]) -> str | None:
+    rewards = {rule: iqm(tables[rule]["reward_per_job"].to_numpy().ravel()) for rule in rules}
     known = {rule: value for rule, value in rewards.items() if not np.isnan(value)}
     return max(known, key=known.__getitem__) if known else None
 
 
-def _differences(sample: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Estimate]:
-    return {name: paired_difference(_by_seed(sample[name]), _by_seed(reference[name])) for name in METRIC_NAMES}
+def _differences(mine: Mapping[str, pd.DataFrame], reference: Mapping[str, pd.DataFrame]) -> dict[str, Estimate]:
+    """Policy less reference, seed by seed; the reference is one policy."""
+    return {name: _estimate(name, table - reference[name].iloc[0]) for name, table in mine.items()}
 
 
-def _by_seed(values: pd.Series) -> dict[int, float]:
-    return dict(zip(values.index.tolist(), values.tolist(), strict=True))
+def _estimate(metric: str, table: pd.DataFrame) -> Estimate:
+    """Of a sample of seeds, or of checkpoints and seeds; of what was measured once, the mean without an interval."""
+    values = table.to_numpy(np.float64)
+    if BY_NAME[metric].measured_once:
+        known = _finite(values.ravel())
+        mean = float(known.mean()) if len(known) else None
+        return Estimate(iqm=mean, low=None, high=None, mean=mean, n=min(1, len(known)))
+    return estimate(values[0]) if len(values) == 1 else estimate_group(values)
 
 
 def _trimmed_mean(x: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:

@@ -1,23 +1,27 @@
-"""TensorBoard files: one run a policy, so that all policies stand in one chart a metric."""
+"""TensorBoard files of a comparison: images and a table, and the hyperparameters of what was learned."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 
-import pandas as pd
+from matplotlib.figure import Figure
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
-from eval.metrics import METRIC_NAMES
-from eval.statistics import Summary
+from eval.comparison import Comparison
+from eval.contenders import HParam
+from eval.metrics import BY_NAME
+from eval.report.charts import draw_difference, figure_bytes, plain_style
+from eval.report.numbers import REWARD, headline, origins, value_and_interval
+from eval.statistics import by_reward
 
 FOLDER = "tensorboard"
 HPARAM_METRICS = ("reward_per_job", "slo_attainment", "ttft_p95_s", "price_per_job")
-
-HParam = bool | str | float | int
+SHOWN = ("slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
 
 
 def run_folder(out_dir: Path | str, policy: str) -> Path:
@@ -25,79 +29,87 @@ def run_folder(out_dir: Path | str, policy: str) -> Path:
     return Path(out_dir) / FOLDER / (re.sub(r"[^\w.+=-]+", "-", policy).strip("-.") or "policy")
 
 
-def write_comparison(
-    out_dir: Path | str, episodes: pd.DataFrame, summary: Summary, hparams: Mapping[str, Mapping[str, HParam]]
-) -> None:
-    """Write one run a policy under `out_dir`/tensorboard.
+def write_comparison(out_dir: Path | str, comparison: Comparison, hparams: Mapping[str, Mapping[str, HParam]]) -> None:
+    """Write the comparison under `out_dir`/tensorboard: a run of its own, and one a learned policy beneath it.
 
-    Tags: `episode/<metric>`, step = index of the seed; `compare/<metric>_iqm`, drawn as a line over the same steps;
-    hyperparameters beside the IQM of HPARAM_METRICS. hparams: policy -> name -> value; what a policy leaves out stays
-    empty. NaN is skipped. Raises ValueError if two policies would share a folder.
+    The comparison: the difference to the best rule and the whole chart as images, the table as text, all under the tag `comparison`.
+    A learned policy: hyperparameters, that is `hparams` and what was changed in the scenario played, beside HPARAM_METRICS, which are
+    single values under `values/` (a group that TensorBoard sorts behind the curves of training).
     """
-    step_of = {seed: step for step, seed in enumerate(summary["seeds"])}
-    folders = {name: run_folder(out_dir, name) for name in summary["policies"]}
-    if len(set(folders.values())) < len(folders):
-        raise ValueError(f"policies share a run folder: {sorted(folders)}")
-    for name, folder in folders.items():
-        with SummaryWriter(log_dir=str(folder)) as writer:
-            _write_episodes(writer, episodes[episodes["policy"] == name], step_of)
-            _write_iqms(writer, summary, name, last_step=len(step_of) - 1)
-            _write_hparams(writer, summary, name, hparams.get(name, {}))
+    with SummaryWriter(log_dir=str(Path(out_dir) / FOLDER)) as writer:
+        for tag, png in _images(Path(out_dir), comparison):
+            writer._get_file_writer().add_summary(_image_record(tag, png))
+        writer.add_text("comparison", markdown_table(comparison))
+    for name, run in _runs(out_dir, hparams).items():
+        with SummaryWriter(log_dir=str(run)) as writer:
+            _write_hparams(writer, comparison, name, hparams[name])
 
 
-class FlatLines:
-    """Rules beside a learning curve: each writes its constant value under the learner's own tags, as its own run.
-
-    >>> with FlatLines("runs/x", {"greedy": {"eval/reward_per_job": 0.71}}) as lines:
-    ...     lines.write(step=10_000)
-    """
-
-    def __init__(self, run_dir: Path | str, values: Mapping[str, Mapping[str, float]]) -> None:
-        """run_dir: the training run's folder; values: rule -> tag -> value."""
-        self._values = values
-        self._writers = {rule: SummaryWriter(log_dir=str(run_folder(run_dir, rule))) for rule in values}
-
-    def write(self, step: int) -> None:
-        """Put a point of every line at `step`; call it at each evaluation of the learner."""
-        for rule, writer in self._writers.items():
-            for tag, value in self._values[rule].items():
-                writer.add_scalar(tag, value, step)
-            writer.flush()
-
-    def close(self) -> None:
-        """Close the files; may be called twice."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers = {}
-
-    def __enter__(self) -> FlatLines:
-        """Nothing to do: the files are open."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
-        self.close()
+def markdown_table(comparison: Comparison) -> str:
+    """The table of a comparison, headline metrics only, as Markdown."""
+    summary, heads = comparison.summary, [f"{BY_NAME[name].label}, {BY_NAME[name].display_unit}" for name in SHOWN]
+    lines = [
+        f"**{headline(summary)}**",
+        "",
+        *(f"{line}  " for line in origins(summary, comparison.scenario.label)),
+        "",
+        f"| policy | reward per job | less {summary['best_rule'] or 'best rule'} | {' | '.join(heads)} |",
+        f"|---{'|---:' * (len(SHOWN) + 2)}|",
+    ]
+    for name in by_reward(summary):
+        policy = summary["policies"][name]
+        differences = policy["difference_to_best_rule"]
+        reward = " ".join(value_and_interval(REWARD, policy["metrics"]["reward_per_job"]))
+        against = (
+            " ".join(value_and_interval(REWARD, differences["reward_per_job"], signed=True)) if differences else ""
+        )
+        cells = [value_and_interval(BY_NAME[metric], policy["metrics"][metric])[0] for metric in SHOWN]
+        lines.append("| " + " | ".join([name, reward, against, *cells]) + " |")
+    return "\n".join(lines)
 
 
-def _write_episodes(writer: SummaryWriter, episodes: pd.DataFrame, step_of: Mapping[int, int]) -> None:
-    for row in episodes.sort_values("seed").to_dict("records"):
-        for metric in METRIC_NAMES:
-            if pd.notna(row[metric]):
-                writer.add_scalar(f"episode/{metric}", row[metric], step_of[row["seed"]])
+def _images(out_dir: Path, comparison: Comparison) -> Iterator[tuple[str, bytes]]:
+    """Tag and PNG of each image; the whole chart is the file that the report wrote."""
+    summary = comparison.summary
+    if any(policy["difference_to_best_rule"] for policy in summary["policies"].values()):
+        with plain_style():
+            figure = Figure(figsize=(5.2, 1.1 + 0.3 * len(summary["policies"])), layout="constrained")
+            draw_difference(figure.subplots(), summary)
+            yield "comparison/1 difference to the best rule", figure_bytes(figure, "png")
+    yield "comparison/2 all metrics", (out_dir / "comparison.png").read_bytes()
 
 
-def _write_iqms(writer: SummaryWriter, summary: Summary, policy: str, last_step: int) -> None:
-    for metric, estimate in summary["policies"][policy]["metrics"].items():
-        if estimate["iqm"] is not None:
-            for step in sorted({0, last_step}):  # two points make a line, which can be seen; one is a dot
-                writer.add_scalar(f"compare/{metric}_iqm", estimate["iqm"], step)
+def _image_record(tag: str, png: bytes) -> Summary:
+    """What SummaryWriter.add_image makes of pixels, of a PNG file as it is."""
+    width, height = struct.unpack(">II", png[16:24])
+    image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+    return Summary(value=[Summary.Value(tag=tag, image=image)])
 
 
-def _write_hparams(writer: SummaryWriter, summary: Summary, policy: str, values: Mapping[str, HParam]) -> None:
+def _runs(out_dir: Path | str, names: Iterable[str]) -> dict[str, Path]:
+    """A folder for each policy; names that would share one are told apart by a number."""
+    runs: dict[str, Path] = {}
+    for name in names:
+        run, count = run_folder(out_dir, name), 1
+        while run in runs.values():
+            count += 1
+            run = run_folder(out_dir, f"{name}-{count}")
+        runs[name] = run
+    return runs
+
+
+def _write_hparams(writer: SummaryWriter, comparison: Comparison, policy: str, values: Mapping[str, HParam]) -> None:
     """As SummaryWriter.add_hparams, but into the run itself: that method adds a sub-run named by the time."""
-    shown = {"policy": policy, "kind": summary["policies"][policy]["kind"], **values}
-    metrics = {f"compare/{name}_iqm": 0.0 for name in HPARAM_METRICS}  # names only: the values are the scalars above
-    for record in hparams_summaries(shown, metrics):
+    mine = comparison.summary["policies"][policy]
+    changes = {
+        key: x if isinstance(x, bool | str | float | int) else str(x) for key, x in comparison.scenario.changes.items()
+    }
+    origin = {"trained_on": mine["trained_on"] or "unknown", "played_on": comparison.scenario.label}
+    gain = (mine["difference_to_best_rule"] or {}).get("reward_per_job")
+    figures = {f"values/{name}": mine["metrics"][name]["iqm"] for name in HPARAM_METRICS}
+    figures["values/gain_over_best_rule"] = gain["iqm"] if gain else None
+    known = {tag: x for tag, x in figures.items() if x is not None}
+    for record in hparams_summaries({**values, **changes, **origin, "policy": policy}, dict(known)):
         writer._get_file_writer().add_summary(record)
+    for tag, x in known.items():
+        writer.add_scalar(tag, x, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from rich import box
@@ -13,15 +13,21 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.policy import MakePolicy, Observation, Policy, start
-from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
+from edge6g_env.kernel.world import HOLD, REJECT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
-from eval.compare import LoadCheckpoint, evaluation_seeds, find_policies
-from eval.episodes import Episodes, run_policies
-from eval.files import begin_run, write_json_atomic
+from eval.compare import evaluation_seeds, play
+from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
+from eval.decisions import Column, columns_of, decided, shares
+from eval.episodes import Episodes
+from eval.files import only_owner, write_json_atomic, write_text_atomic
+from eval.interrupted import begin_or_go_on, end_run
+from eval.kept import FOLDER as PLAYED
+from eval.kept import Kept
+from eval.provenance import SCENARIO_FILE, provenance
 from eval.statistics import Estimate, clear_of_zero, estimate, paired_difference
 
-MAKES = ("usage.json",)
+MAKES = (SCENARIO_FILE, PLAYED, "usage.json")
 NOTE = (
     "Shares are of the measured jobs that were decided; a split or precision is counted where the action has one. "
     "Frozen: only the legal actions with the value nearest to it, and those in which the column means nothing (reject; "
@@ -29,6 +35,9 @@ NOTE = (
     "all columns free less the best constant, interquartile mean of the paired differences with its 95 % interval. The "
     "best constant is chosen on the same seeds, which favours it."
 )
+
+
+ALL_HEADS = ("free\n%", "frozen\n%", "frozen\nreward/job", "lost with\nthe best")
 
 
 class Value(TypedDict):
@@ -53,21 +62,14 @@ class Usage(TypedDict):
 
     note: str
     scenario: str
+    played_on: str
     policy: str
+    trained_on: str | None
     seeds: list[int]
     decisions: int
     rejected_share: float
     reward: Estimate
     columns: dict[str, ColumnUsage]
-
-
-class Column(NamedTuple):
-    """A column of the action table: names of its values, its number in each action, and where it has a meaning."""
-
-    name: str
-    values: list[str]
-    numbers: np.ndarray  # int64 (C,)
-    means: np.ndarray  # bool (C,)
 
 
 class Restricted:
@@ -95,20 +97,6 @@ class Restricted:
         return self._policy.act({**obs, "action_mask": mask * (~serves | (distance == nearest))}, rng)
 
 
-def columns_of(layout: Layout) -> list[Column]:
-    """The four columns of the action table."""
-    grid, table = layout.scenario.actions, layout.action_table
-    route, device_split, edge_split, precision = table.T
-    peers = [f"neighbour {n + 1}" for n in range(layout.scenario.neighbours)]
-    runs, goes = route >= LOCAL, route >= NEIGHBOUR
-    return [
-        Column("route", ["local", *peers, "cloud"], route - LOCAL, runs),
-        Column("device_split", [f"{share:g}" for share in grid.device_split], device_split, runs),
-        Column("edge_split", [f"{share:g}" for share in grid.edge_split], edge_split, goes),
-        Column("precision", [str(name) for name in grid.precision], precision, runs),
-    ]
-
-
 def usage(
     scenario: Scenario,
     policy: str,
@@ -125,15 +113,27 @@ def usage(
 
     Arguments and errors are those of `eval.compare.compare`.
     """
-    (contender,) = find_policies([policy], scenario, load_checkpoint)
+    contender = _one_policy(policy, scenario, load_checkpoint)
     numbers, columns = evaluation_seeds(seeds, seed), columns_of(Layout(scenario))
-    record = {"command": command, "scenario": scenario.id, "policy": contender.name, "seeds": numbers}
-    begin_run(out, "usage", MAKES, record, overwrite=overwrite)
-    makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
-    played = run_policies(makers, scenario, numbers, console or Console(stderr=True))
-    result = _summarise(scenario, contender.name, numbers, columns, played)
-    write_json_atomic(result, out / "usage.json")
+    record = {**provenance(command, scenario), "policy": contender.name, "seeds": numbers}
+    with only_owner(out):
+        begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
+        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
+        kept = Kept(out, scenario, numbers, dict.fromkeys(makers, contender.identity))
+        played = play(makers, scenario, numbers, out, MAKES, kept, console)
+        result = _summarise(scenario, contender, numbers, columns, played)
+        write_json_atomic(result, out / "usage.json")
+        end_run(out, [PLAYED])
     return result
+
+
+def _one_policy(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
+    """The one policy that a word names."""
+    rows = find_rows([word], scenario, load_checkpoint)
+    if len(rows) > 1 or len(rows[0].members) > 1:
+        raise PolicyListError(f"{word} names several policies: usage looks at one")
+    return rows[0].members[0]
 
 
 def _frozen(make: MakePolicy, columns: Sequence[Column]) -> dict[str, MakePolicy]:
@@ -159,15 +159,17 @@ def _run_name(column: Column, value: str) -> str:
 
 
 def _summarise(
-    scenario: Scenario, policy: str, seeds: list[int], columns: Sequence[Column], played: Mapping[str, Episodes]
+    scenario: Scenario, policy: Contender, seeds: list[int], columns: Sequence[Column], played: Mapping[str, Episodes]
 ) -> Usage:
-    free = _rewards(played[policy])
-    actions = _decided(played[policy])
+    free = _rewards(played[policy.name])
+    actions = decided(played[policy.name].jobs)
     rejected = float(np.mean(Layout(scenario).action_table[actions, 0] == REJECT)) if len(actions) else 0.0
     return Usage(
         note=NOTE,
         scenario=scenario.id,
-        policy=policy,
+        played_on=scenario.label,
+        policy=policy.name,
+        trained_on=policy.trained_on,
         seeds=seeds,
         decisions=len(actions),
         rejected_share=rejected,
@@ -182,13 +184,13 @@ def _column(
     frozen = {value: _rewards(played[_run_name(column, value)]) for value in column.values}
     rewards = {value: estimate(list(rewards.values())) for value, rewards in frozen.items()}
     best = max(column.values, key=lambda value: _known(rewards[value]["iqm"]))
-    shares = _shares(column, actions)
+    free_shares = shares(column, actions)
     return ColumnUsage(
         values=[
             Value(
                 value=value,
-                share=shares[number],
-                share_frozen=_shares(column, _decided(played[_run_name(column, value)]))[number],
+                share=free_shares[number],
+                share_frozen=shares(column, decided(played[_run_name(column, value)].jobs))[number],
                 reward_frozen=rewards[value],
             )
             for number, value in enumerate(column.values)
@@ -202,19 +204,6 @@ def _known(value: float | None) -> float:
     return -np.inf if value is None else value
 
 
-def _decided(episodes: Episodes) -> np.ndarray:
-    """Actions of the measured jobs that were decided, int64."""
-    actions = episodes.jobs["action"]
-    return actions[actions >= 0]
-
-
-def _shares(column: Column, actions: np.ndarray) -> list[float]:
-    """Share of each value among the actions in which the column means something."""
-    meant = actions[column.means[actions]]
-    counts = np.bincount(column.numbers[meant], minlength=len(column.values))
-    return (counts / max(1, len(meant))).tolist()
-
-
 def _rewards(episodes: Episodes) -> dict[int, float]:
     return {int(str(row["seed"])): float(str(row["reward_per_job"])) for row in episodes.rows}
 
@@ -224,26 +213,43 @@ def _rewards(episodes: Episodes) -> dict[int, float]:
 
 def show(result: Usage, out: Path, console: Console) -> None:
     """Print the table, a sentence on what is never used or worth nothing, and where usage.json is."""
-    console.print(usage_table(result))
+    console.print(usage_table(result, console.width))
     console.print()
     for sentence in findings(result):
-        console.print(sentence, highlight=False)
-    console.print(f"\n{out / 'usage.json'}", soft_wrap=True, highlight=False)
+        console.print(sentence, highlight=False, markup=False, emoji=False)
+    console.print(f"\n{out / 'usage.json'}", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
-def usage_table(result: Usage) -> Table:
-    """One row a value: its share, its share and the reward when frozen to it; on the best constant, the reward lost."""
+def usage_table(result: Usage, width: int = 80) -> Table:
+    """One row a value: its share, its share and the reward when frozen to it; on the best constant, the reward lost.
+
+    width: columns of the terminal; where they do not suffice the share when frozen goes, then the interval, then the reward when frozen.
+    """
+    from eval.report.console import table_width  # imports matplotlib, which takes seconds: errors come before
+
+    heads = list(ALL_HEADS)
+    table = _table(result, heads, lines=2)
+    for dropped, lines in ((heads[1], 2), ("", 1), (heads[2], 1)):
+        if table_width(table) > width:
+            heads = [head for head in heads if head != dropped]
+            table = _table(result, heads, lines)
+    return table
+
+
+def _table(result: Usage, heads: Sequence[str], lines: int) -> Table:
+    """lines: 2 with the interval of the reward lost, 1 without."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     for head in ("column ", "value"):
         table.add_column(head, no_wrap=True)
-    for head in ("free\n%", "frozen\n%", "frozen\nreward/job", "reward lost with\nbest constant [95 %]"):
+    for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for name, column in result["columns"].items():
         for index, value in enumerate(column["values"]):
-            lost = _interval(column["reward_lost"]) if value["value"] == column["best_constant"] else ""
-            shown = name if index == 0 else ""
-            shares = (f"{100 * share:.1f}" for share in (value["share"], value["share_frozen"]))
-            table.add_row(shown, value["value"], *shares, _number(value["reward_frozen"]["iqm"]), lost)
+            is_best = value["value"] == column["best_constant"]
+            lost = "\n".join(_interval(column["reward_lost"]).split(" ", 1)[:lines]) if is_best else ""
+            shares = [f"{100 * share:.1f}" for share in (value["share"], value["share_frozen"])]
+            cells = dict(zip(ALL_HEADS, [*shares, _number(value["reward_frozen"]["iqm"]), lost], strict=True))
+            table.add_row(name if index == 0 else "", value["value"], *(cells[head] for head in heads))
         table.add_section()
     return table
 

@@ -1,12 +1,19 @@
 """Training of the learned schedulers.
 
-run         `edge6g train`: folder, progress, learning curves, Ctrl-C, resume
-scorer      the candidate scorer: clipped policy gradient on the outcomes of decisions
-ppo         maskable PPO of sb3-contrib with shared parameters
-callbacks   time budget, validation against the rules, progress
-checkpoint  safetensors and JSON, and the policies that they hold
-"""
+run            `edge6g train`: folder, progress, Ctrl-C and SIGTERM, resume
+scorer         the candidate scorer: clipped policy gradient on the outcomes of decisions
+ppo            maskable PPO of sb3-contrib with shared parameters
+learner        a model between its checkpoints: made, loaded, saved
+bars           progress on a terminal
+callbacks      time budget, validation against the rules
+checkpoint     safetensors and JSON, and the policies that they hold
+curves         the learning curve as TensorBoard runs
+learning_curve the same as a table and a picture in the run's folder
+stopping       SIGTERM as an orderly end
+validation     policy and rules on the validation seeds
+seeds          which worlds are trained on
 
-# Seeds: training below, validation (learning curves, choice of the checkpoint) from here, evaluation from eval.EVALUATION_SEED.
-VALIDATION_SEED = 5_000_000
-TRAINING_SEEDS = 1_000  # worlds of training seed s are s * TRAINING_SEEDS and up
+No world is met twice: seeds of training have bit 61 set and hold training seed, run (the first, a resumed one, ...) and world, each in
+bits of its own (`seeds.world_seed`); those of validation (`seeds.VALIDATION_SEED` and up) and of evaluation (`eval.EVALUATION_SEED` and
+up) lie far below.
+"""

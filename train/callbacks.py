@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
 from rich.progress import Progress, TaskID
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.policy import Policy
-from edge6g_env.errors import UserError
-from edge6g_env.scenario import Scenario
-from eval.episodes import run_episodes
-from eval.metrics import METRIC_NAMES
-from eval.tensorboard import FlatLines
+from train.checkpoint import hparams
+from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
+from train.learner import Learner
+from train.learning_curve import LearningCurve, Point
+from train.validation import CURVES, Figures, Validation, middle, told
 
-CURVES = ("reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job")
-assert set(CURVES) <= set(METRIC_NAMES)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean of the episodes that have the metric; NaN, which TensorBoard leaves out, if none has."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-class NothingMeasuredError(UserError):
-    """Validation episodes without a measured job."""
+EARLY_S, EARLY_PERIOD_S, PERIOD_S = 300.0, 15.0, 40.0  # in the first minutes one waits for the curve to move
 
 
 class TimeBudget(BaseCallback):
@@ -36,17 +24,17 @@ class TimeBudget(BaseCallback):
 
     def __init__(self, seconds: float, spent_s: float, bars: Progress, task: TaskID) -> None:
         super().__init__()
-        self._seconds, self._spent_s, self._bars, self._task = seconds, spent_s, bars, task
+        self._seconds, self._earlier_s, self._bars, self._task = seconds, spent_s, bars, task
         self._shown_s = 0.0
         self._begin_s = time.monotonic()
 
     def _on_training_start(self) -> None:
-        self._begin_s = time.monotonic()
+        self._begin_s = time.monotonic()  # the kernel is compiled
 
     @property
     def spent_s(self) -> float:
         """Seconds trained, those before a resume included."""
-        return self._spent_s + time.monotonic() - self._begin_s
+        return self._earlier_s + time.monotonic() - self._begin_s
 
     def _on_step(self) -> bool:
         if self.spent_s - self._shown_s > 0.5:
@@ -56,63 +44,66 @@ class TimeBudget(BaseCallback):
         return self.spent_s < self._seconds
 
 
-class Validation(BaseCallback):
-    """Plays the policy and, once, the rules on seeds that training never sees: the learning curve, with the rules as flat lines.
-
-    keep: called with the mean paired gain over the best rule whenever the policy was validated; it writes the checkpoint.
-    """
+class Watch(BaseCallback):
+    """Validates the learner now and then: a point of its curve, and its checkpoint."""
 
     def __init__(
         self,
-        scenario: Scenario,
-        seeds: list[int],
-        rules: Mapping[str, Callable],
-        act: Callable[[], Policy],
-        keep: Callable[[float, float], None],
-        run_dir: str,
-        period_s: float,
+        learner: Learner,
+        validation: Validation,
+        folder: Path,
+        budget: TimeBudget,
+        curve: LearningCurve,
+        board: TensorBoardCurves,
+        say: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self._scenario, self._seeds, self._rules, self._act, self._keep = scenario, seeds, rules, act, keep
-        self._run_dir, self._period_s = run_dir, period_s
-        self._lines: FlatLines | None = None
-
-    def _play(self, name: str, make: Callable) -> dict[str, np.ndarray]:
-        rows = run_episodes(name, make, self._scenario, self._seeds).rows
-        return {metric: np.array([row[metric] for row in rows], float) for metric in CURVES}
+        self._learner, self._validation, self._folder, self._budget = learner, validation, folder, budget
+        self._curve, self._board, self._say = curve, board, say
+        self._last_s = 0.0
 
     def _on_training_start(self) -> None:
-        played = {name: self._play(name, make) for name, make in self._rules.items()}
-        rewards = [curves["reward_per_job"] for curves in played.values()]
-        if np.isnan(rewards).all(axis=1).any():
-            raise NothingMeasuredError(
-                "no job is measured in the validation episodes: the scenario has too few arrivals"
-            )
-        self._best = max(rewards, key=_mean)
-        values = {name: {f"validation/{m}": _mean(curves[m]) for m in CURVES} for name, curves in played.items()}
-        self._lines = FlatLines(self._run_dir, values)
-        self.validate()
+        self._validation.play_rules(self._folder)
+        if not self._curve.points:
+            self._board.describe(hparams(self._learner.facts), self._validation.table())
+        if self._curve.last_decisions != self._learner.model.num_timesteps:
+            self.validate()
 
     def validate(self) -> None:
-        """Play the policy once and write a point of its curve."""
-        curves = self._play("learned", lambda _: self._act())
-        for metric in CURVES:
-            self.logger.record(f"validation/{metric}", _mean(curves[metric]))
-        self.logger.dump(self.model.num_timesteps)
-        if self._lines is not None:
-            self._lines.write(self.model.num_timesteps)
-        self._keep(_mean(curves["reward_per_job"]), _mean(curves["reward_per_job"] - self._best))
-        self._last_s = time.monotonic()
+        """Play the policy once: first its checkpoint, then what shows it."""
+        figures, rule = self._validation.play("learned", lambda _: self._learner.policy()), self._validation.best_rule
+        gain = self._validation.gain(figures, rule)
+        value, low, high = (math.nan if x is None else x for x in (gain["iqm"], gain["low"], gain["high"]))
+        spent_s, steps = self._budget.spent_s, self._learner.model.num_timesteps
+        better = value > (-math.inf if self._learner.best is None else self._learner.best)
+        if better:
+            self._learner.best = value
+        self._learner.save(self._folder, spent_s, policy=better)
+        reward = middle(figures["reward_per_job"])
+        self._curve.add(Point(steps, spent_s / 60.0, reward, value, low, high, rule))
+        self._show(figures, {GAIN: value, GAIN_LOW: low, GAIN_HIGH: high}, steps)
+        self._curve.draw()
+        self._say(f"{reward:.3f} reward per job, {told(value, rule)}")
+        self._last_s = self._budget.spent_s
+
+    def _show(self, figures: Figures, gains: dict[str, float], steps: int) -> None:
+        """TensorBoard's points: gains, each metric, and the gain over every rule."""
+        rule, rules = self._validation.best_rule, self._validation.rules
+        over = {f"validation_gain_over/{name}": self._validation.gain(figures, name)["iqm"] for name in rules}
+        known = {tag: x for tag, x in over.items() if x is not None}
+        metrics, best = ({f"validation/{m}": middle(of[m]) for m in CURVES} for of in (figures, rules[rule]))
+        self._board.validated({**gains, **metrics, **known}, {**dict.fromkeys([*gains, *known], 0.0), **best}, steps)
+        self._board.flush()
 
     def _on_rollout_end(self) -> None:
         # Between collecting and updating, so that a point belongs to one set of weights.
-        if time.monotonic() - self._last_s > self._period_s:
+        spent_s = self._budget.spent_s
+        if spent_s - self._last_s > (EARLY_PERIOD_S if spent_s < EARLY_S else PERIOD_S):
             self.validate()
 
     def _on_step(self) -> bool:
         return True
 
     def _on_training_end(self) -> None:
-        self.validate()
-        with self._lines or nullcontext():
-            pass
+        if self._curve.last_decisions != self._learner.model.num_timesteps:
+            self.validate()

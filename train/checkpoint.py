@@ -1,29 +1,41 @@
-"""Checkpoints without pickles: `checkpoint.json`, `policy.safetensors` for acting, `trainer.safetensors` for going on."""
+"""Checkpoints without pickles: `checkpoint.json`, `policy.safetensors` for acting, `trainer.safetensors` for going on.
+
+Each file appears whole or not at all, and none has to match another of the same moment: the trainer's tensors carry the progress that they
+belong to in their own header, the policy's the gain that it had. What acting needs of `checkpoint.json` is the same all through a run;
+its progress is a copy of the trainer's, for people. So a run that is killed between any two writes goes on from a state that was one.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 
+from agents.learned.reading import LayoutError, Reads
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy
-from agents.policy import Policy
+from edge6g_env._files import read_text
 from edge6g_env.errors import UserError
-from edge6g_env.scenario import Scenario
+from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval.files import write_bytes_atomic, write_json_atomic
+from eval.provenance import SCENARIO_FILE
 from train.ppo import PpoPolicy, make_ppo_policy
 
-FORMAT = 1
+FORMAT = 2
 KEYS = (
     "algo",
+    "trained_on",
     "scenario",
     "fingerprint",
+    "changes",
     "seed",
     "decisions",
     "minutes",
@@ -31,24 +43,56 @@ KEYS = (
     "validation_gain",
     "settings",
     "config",
+    "layout",
 )
 RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safetensors"
 
+Policy = ScorerPolicy | PpoPolicy
 Tensors = Mapping[str, torch.Tensor]
+HParam = bool | int | float | str
 
 
 class CheckpointError(UserError):
     """A checkpoint that cannot be read, or that does not fit; the message says what would."""
 
 
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Write checkpoint.json; `record` names algo, scenario and fingerprint at least."""
-    write_json_atomic({"format": FORMAT, **record}, folder / RECORD)
+@dataclass(frozen=True)
+class Progress:
+    """How far a training run is."""
+
+    decisions: int = 0
+    minutes: float = 0.0
+    """Time spent, validation included."""
+    runs: int = 1
+    """The first run and each resume."""
+    validation_gain: float | None = None
+    """Of the policy that is kept: reward per job over the best rule; None before the first validation."""
+
+    @property
+    def best(self) -> float:
+        """validation_gain, or minus infinity."""
+        return -math.inf if self.validation_gain is None else self.validation_gain
 
 
-def write_tensors(path: Path, tensors: Tensors) -> None:
-    """Write tensors to a safetensors file, atomically."""
-    write_bytes_atomic(path, save({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}))
+def scenario_record(scenario: Scenario) -> dict[str, Any]:
+    """What checkpoint.json says of the scenario; all of it is in `scenario.toml` beside it."""
+    return {
+        "trained_on": scenario.label,
+        "scenario": scenario.id,
+        "fingerprint": scenario.fingerprint,
+        "changes": scenario.changes,
+    }
+
+
+def write_record(folder: Path, record: Mapping[str, Any], progress: Progress) -> None:
+    """Write checkpoint.json; `record` has all of KEYS that `progress` has not."""
+    write_json_atomic({"format": FORMAT, **record, **asdict(progress)}, folder / RECORD)
+
+
+def write_tensors(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> None:
+    """Write tensors to a safetensors file, atomically, with `about` in its header."""
+    plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    write_bytes_atomic(path, save(plain, metadata={"about": json.dumps(about)}))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -57,11 +101,13 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no checkpoint: there is no {RECORD} in it")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of format {FORMAT}")
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
+        other = "not a checkpoint" if found is None else f"a checkpoint of format {found}"
+        raise CheckpointError(f"{path} is {other}, this version of edge6g reads format {FORMAT}: train it anew")
     missing = [key for key in KEYS if key not in record]
     if missing:
         raise CheckpointError(f"{path} is damaged: it has no {', '.join(missing)}")
@@ -76,44 +122,76 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"cannot read {path}: {error}") from None
 
 
-def check_scenario(folder: Path, record: dict[str, Any], scenario: Scenario) -> None:
-    """CheckpointError if the checkpoint was trained on another scenario."""
+def read_about(path: Path) -> dict[str, Any]:
+    """What write_tensors put into the header of a safetensors file; CheckpointError if it is not there."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["about"])
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read {path}: {error}") from None
+    except (KeyError, ValueError):
+        raise CheckpointError(f"{path} does not fit: its header does not say what it belongs to") from None
+    return dict(about)
+
+
+def read_progress(folder: Path) -> Progress:
+    """Progress of the trainer's state; a policy that was written just before a kill keeps its place as the best."""
+    path = folder / TRAINER
+    try:
+        progress = Progress(**read_about(path))
+    except TypeError:
+        raise CheckpointError(f"{path} does not fit: its header is not that of a trainer's state") from None
+    gain = read_about(folder / POLICY).get("validation_gain")
+    if gain is not None and gain > progress.best:
+        progress = Progress(**{**asdict(progress), "validation_gain": gain})
+    return progress
+
+
+def check_same_scenario(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> None:
+    """CheckpointError if the run was of any other scenario; to act, `load_policy` asks for less."""
     if record["fingerprint"] != scenario.fingerprint:
-        theirs, mine = record["scenario"], scenario.id
+        theirs, mine = record["trained_on"], scenario.label
         if theirs == mine:
-            theirs, mine = f"{theirs} with other settings", f"{mine} as given here"
-        raise CheckpointError(f"{folder} was trained on {theirs}: it cannot act on {mine}")
+            theirs, mine = f"{theirs} with other values (see {SCENARIO_FILE} there)", f"{mine} as it is now"
+        raise CheckpointError(f"{folder} holds a run on {theirs}: --resume cannot go on with {mine}")
 
 
-def load_policy(folder: Path, scenario: Scenario) -> Policy:
-    """The policy of a checkpoint folder, for worlds of the scenario that it was trained on; CheckpointError otherwise.
+def load_policy(folder: str | os.PathLike[str], scenario: str | Path | Scenario | None = None) -> Policy:
+    """The policy of a checkpoint folder, for worlds of a scenario; None: of the one that it was trained on.
 
-    The policy's `hparams` are what it was trained with, for TensorBoard.
+    A `scorer` acts in every scenario, a `ppo` where observation and action table have the same entries; CheckpointError, which names the
+    first entry that differs, otherwise. The policy says what it is: `algo`, `trained_on` (a scenario's label) and `hparams`.
     """
+    folder = Path(folder)
     record = read_record(folder)
-    check_scenario(folder, record, scenario)
-    policy = _policy(folder, record, scenario)
-    policy.hparams = hparams(record)
+    policy = _policy(folder, record, load_scenario(folder / SCENARIO_FILE if scenario is None else scenario))
+    policy.trained_on, policy.hparams = record["trained_on"], hparams(record)
     return policy
 
 
-def hparams(record: dict[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of a checkpoint's record, by name."""
-    told = {key: record[key] for key in ("algo", "seed", "decisions", "minutes")}
-    return {**told, **record["settings"], **record["config"]}
+def hparams(record: Mapping[str, Any]) -> dict[str, HParam]:
+    """What a policy was trained with, by name: algorithm, settings, network, and what `--set` changed in the scenario."""
+    told = {key: record[key] for key in ("algo", "seed", "decisions", "minutes") if key in record}
+    values = {**told, **record["settings"], **record["config"], **record["changes"]}
+    return {name: value if isinstance(value, HParam) else json.dumps(value) for name, value in values.items()}
 
 
-def _policy(folder: Path, record: dict[str, Any], scenario: Scenario) -> ScorerPolicy | PpoPolicy:
+def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Policy:
     layout, tensors = Layout(scenario), read_tensors(folder / POLICY)
     try:
+        reads = Reads.from_dict(record["layout"])
         if record["algo"] == "scorer":
-            net = Scorer(layout, ScorerConfig(**record["config"]))
+            net = Scorer(layout, ScorerConfig(**record["config"]), reads)
             net.load_state_dict(tensors)
             return ScorerPolicy(layout, net.eval())
         if record["algo"] == "ppo":
-            policy = make_ppo_policy(layout)
+            policy = make_ppo_policy(layout, reads)
             policy.load_state_dict(tensors)
             return PpoPolicy(policy)
+    except LayoutError as error:
+        raise CheckpointError(
+            f"{folder} was trained on {record['trained_on']} and cannot act on {scenario.label}: {error}"
+        ) from None
     except (RuntimeError, TypeError, KeyError) as error:
         raise CheckpointError(f"the tensors in {folder} do not fit its {RECORD}: {error}") from None
     raise CheckpointError(f"{folder} holds a checkpoint of {record['algo']!r}, which this version does not know")

@@ -9,6 +9,8 @@ import torch
 
 from edge6g_env.kernel.world import CUT
 
+FIRST_PLACES = 1024
+
 
 class DecisionBatch(NamedTuple):
     """n decisions with their outcomes."""
@@ -23,18 +25,21 @@ class DecisionBatch(NamedTuple):
 
 
 class Decisions:
-    """A fixed number of places: a decision takes one when it is taken and gives it back after the update that used it.
+    """A decision takes a place when it is taken and gives it back after the update that used it; there are as many as are needed.
 
     A job's worth is credited to every decision that was taken about it, by (world, job), however much later it ends: one, and one more
     each time that a fault put it back.
     """
 
-    def __init__(self, places: int, entries: int, top: int, features: int) -> None:
-        self.context = np.zeros((places, entries), np.float32)
-        self.candidates = np.zeros((places, top, features), np.float32)
-        self.legal = np.zeros((places, top), bool)
-        self.choice = np.zeros(places, np.int64)
-        self.log_prob, self.value, self.worth = (np.zeros(places, np.float32) for _ in range(3))
+    def __init__(self, entries: int, top: int, features: int, places: int = FIRST_PLACES) -> None:
+        """entries, features: of an observation and a candidate; places: at first, doubled whenever they are full."""
+        self._arrays = (
+            np.zeros((places, entries), np.float32),
+            np.zeros((places, top, features), np.float32),
+            np.zeros((places, top), bool),
+            np.zeros(places, np.int64),
+            *(np.zeros(places, np.float32) for _ in range(3)),
+        )  # in the order of DecisionBatch
         self._free = list(range(places))
         self._open: dict[tuple[int, int], list[int]] = {}
         self._done: list[int] = []
@@ -53,29 +58,35 @@ class Decisions:
         log_prob: np.ndarray,
         value: np.ndarray,
     ) -> None:
-        """Keep n decisions; keys int (n, 2): world, running number of the job. RuntimeError if there is no place left."""
-        if len(keys) > len(self._free):
-            raise RuntimeError("more decisions wait for their outcome than there are places")
+        """Keep n decisions; keys int (n, 2): world, running number of the job."""
+        while len(keys) > len(self._free):
+            self._grow()
         rows = [self._free.pop() for _ in range(len(keys))]
-        self.context[rows], self.candidates[rows], self.legal[rows] = context, candidates, legal
-        self.choice[rows], self.log_prob[rows], self.value[rows] = choice, log_prob, value
+        for array, values in zip(self._arrays, (context, candidates, legal, choice, log_prob, value), strict=False):
+            array[rows] = values
         for (world, job), row in zip(keys.tolist(), rows, strict=True):
             self._open.setdefault((world, job), []).append(row)
 
+    def _grow(self) -> None:
+        """Twice the places."""
+        places = len(self._arrays[0])
+        self._arrays = tuple(np.concatenate([array, np.zeros_like(array)]) for array in self._arrays)
+        self._free += range(places, 2 * places)
+
     def credit(self, outcomes: np.ndarray) -> None:
         """Give decisions the worth of their jobs. A job that was cut at the end of an episode has none: it is dropped."""
+        worths = self._arrays[-1]
         keys = zip(outcomes["world"].tolist(), outcomes["job"].tolist(), strict=True)
         for key, phase, worth in zip(keys, outcomes["phase"].tolist(), outcomes["worth"].tolist(), strict=True):
             rows = self._open.pop(key, [])
             if phase == CUT:
                 self._free += rows
             else:
-                self.worth[rows] = worth
+                worths[rows] = worth
                 self._done += rows
 
     def take(self) -> DecisionBatch:
         """All decisions with an outcome; their places are free again."""
         rows, self._done = self._done, []
         self._free.extend(rows)
-        arrays = (self.context, self.candidates, self.legal, self.choice, self.log_prob, self.value, self.worth)
-        return DecisionBatch(*(torch.from_numpy(array[rows]) for array in arrays))
+        return DecisionBatch(*(torch.from_numpy(array[rows]) for array in self._arrays))

@@ -12,6 +12,7 @@ from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
+from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
 from agents.policy import Observation
 from edge6g_env.sb3 import AgentVecEnv
@@ -32,30 +33,32 @@ SETTINGS: dict[str, Any] = {
 class ScaledObservation(BaseFeaturesExtractor):
     """The `observation` of the dict, scaled by the ranges of its entries."""
 
-    def __init__(self, observation_space: spaces.Dict, layout: Layout) -> None:
-        super().__init__(observation_space, len(layout.observation))
-        self.scale = Scaler(layout.observation)
+    def __init__(self, observation_space: spaces.Dict, reads: Reads) -> None:
+        super().__init__(observation_space, len(reads.observation))
+        self.scale = Scaler(reads.observation)
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
         """(n, D) scaled."""
         return self.scale(observations["observation"])
 
 
-def _policy_settings(layout: Layout) -> dict[str, Any]:
+def _policy_settings(reads: Reads) -> dict[str, Any]:
     return {
         "features_extractor_class": ScaledObservation,
-        "features_extractor_kwargs": {"layout": layout},
+        "features_extractor_kwargs": {"reads": reads},
         "net_arch": [128, 128],
     }
 
 
-def make_ppo_policy(layout: Layout) -> MaskableMultiInputActorCriticPolicy:
-    """An untrained policy network for this layout."""
+def make_ppo_policy(layout: Layout, reads: Reads | None = None) -> MaskableMultiInputActorCriticPolicy:
+    """An untrained policy network for worlds of this layout; reads: of those that it was trained in, LayoutError if they differ."""
+    reads = reads or Reads.whole(layout)
+    reads.check_whole(layout)
     return MaskableMultiInputActorCriticPolicy(
         layout.agent_space(candidates=False),
         spaces.Discrete(layout.num_actions),
         lambda _: SETTINGS["learning_rate"],
-        **_policy_settings(layout),
+        **_policy_settings(reads),
     )
 
 
@@ -64,7 +67,7 @@ def make_ppo(env: AgentVecEnv, seed: int) -> MaskablePPO:
     return MaskablePPO(
         MaskableMultiInputActorCriticPolicy,
         env,
-        policy_kwargs=_policy_settings(env.batch.layout),
+        policy_kwargs=_policy_settings(Reads.whole(env.batch.layout)),
         seed=seed,
         device="cpu",
         **SETTINGS,
@@ -76,6 +79,8 @@ class PpoPolicy:
 
     privileged = False
     needs_candidates = False
+    algo = "ppo"
+    trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
 
     def __init__(self, policy: MaskableMultiInputActorCriticPolicy) -> None:

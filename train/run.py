@@ -1,41 +1,45 @@
-"""One training run: its folder, its algorithm, its callbacks; Ctrl-C keeps the checkpoint, `resume` goes on from it."""
+"""One training run: its folder, its learner, its end. Whatever ends it, the folder holds a checkpoint that `resume` goes on from."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from sb3_contrib import MaskablePPO
-from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger
 
-from agents.learned.scorer import ScorerPolicy
-from agents.policy import Policy, make_rule
 from edge6g_env.errors import UserError
-from edge6g_env.sb3 import sb3_vec_env
 from edge6g_env.scenario import Scenario
-from edge6g_env.spaces import Layout
-from eval.files import begin_run
-from eval.tensorboard import run_folder
-from train import TRAINING_SEEDS, VALIDATION_SEED, checkpoint
-from train.callbacks import TimeBudget, Validation
-from train.ppo import SETTINGS as PPO_SETTINGS
-from train.ppo import PpoPolicy, make_ppo
-from train.scorer import SETTINGS as SCORER_SETTINGS
-from train.scorer import ScorerAlgorithm
+from eval.files import RUN_FILE, begin_run, kind_of_run, only_owner, write_json_atomic, write_text_atomic
+from eval.provenance import SCENARIO_FILE, provenance
+from train import checkpoint, learning_curve
+from train.bars import Bars, Notes
+from train.callbacks import TimeBudget, Watch
+from train.curves import BEST_RULE, TensorBoardCurves
+from train.learner import Learner
+from train.learning_curve import LearningCurve
+from train.seeds import VALIDATION_SEED
+from train.stopping import sigterm_ends_in_order
+from train.validation import RULES_FILE, Validation, told
 
 ALGORITHMS = ("scorer", "ppo")
 DEFAULT_WORLDS = {"scorer": 32, "ppo": 16}
 SHOWN_RULES = ("greedy", "jsq", "local", "cloud", "random")
 VALIDATION_EPISODES = 8
-VALIDATION_PERIOD_S = 40.0
-MAKES = (checkpoint.RECORD, checkpoint.POLICY, checkpoint.TRAINER, "tensorboard")
+KIND = "train"
+MAKES = (
+    checkpoint.RECORD,  # first: without it the rest is no checkpoint
+    checkpoint.POLICY,
+    checkpoint.TRAINER,
+    SCENARIO_FILE,
+    RULES_FILE,
+    learning_curve.TABLE,
+    learning_curve.PICTURE,
+    BEST_RULE,
+)
 
 
 class TrainingError(UserError):
@@ -53,178 +57,113 @@ def train(
     overwrite: bool = False,
     num_worlds: int | None = None,
     threads: int = 1,
+    command: str = "",
     console: Console | None = None,
 ) -> None:
     """Train `algo` for so many minutes and leave the checkpoint that did best on the validation seeds in `out`.
 
-    resume: go on with the run in `out` until it has had `minutes` in all. Raises TrainingError, CheckpointError or RunFolderError.
+    resume: go on with the run in `out`, its seed included, until it has had `minutes` in all; command: the line that does this again.
+    Raises TrainingError, CheckpointError, RunFolderError, SeedError, or what the environment raises for num_worlds and threads, and
+    leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint kept.
     """
-    _check(algo, minutes, seed, num_worlds)
     out, console = Path(out), console or Console(stderr=True)
+    _check(algo, minutes, out, resume)
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
-    record = _resumed(out, scenario, algo) if resume else None
-    if record is None:
-        begin_run(out, "train", MAKES, {"scenario": scenario.id, "algo": algo, "seed": seed}, overwrite=overwrite)
-    seed = record["seed"] if record else seed
-    run = _Run(scenario, algo, seed, out, num_worlds or DEFAULT_WORLDS[algo], threads, record)
-    run.learn(60.0 * minutes, console)
+    worlds = num_worlds if num_worlds is not None else DEFAULT_WORLDS[algo]
+    asked = {"minutes": minutes, "num_worlds": worlds, "threads": threads}
+    record: dict[str, Any] = {**provenance(command, scenario), "algo": algo, "seed": seed, **asked}
+    with sigterm_ends_in_order(), only_owner(out):
+        goes_on = resume and _begun(out)
+        seed = _resumed_seed(out, scenario, algo, minutes) if goes_on else seed
+        learner = Learner(scenario, algo, seed, worlds, threads)
+        if goes_on:
+            learner.load(out)
+            _note_resume(out, record)
+        else:
+            begin_run(out, KIND, [*MAKES, *_earlier_curves(out)], record, overwrite=overwrite or resume)
+            write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        _remove_leavings(out)
+        _learn(learner, out, 60.0 * minutes, console)
 
 
-def _check(algo: str, minutes: float, seed: int, num_worlds: int | None) -> None:
+def _check(algo: str, minutes: float, out: Path, resume: bool) -> None:
     if algo not in ALGORITHMS:
         raise TrainingError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}")
-    if not 0.0 < minutes <= 10_000.0:
-        raise TrainingError(f"minutes must be above 0 and at most 10000, they are {minutes:g}")
-    if not 0 <= seed < VALIDATION_SEED // TRAINING_SEEDS:
-        raise TrainingError(f"seed must be in 0..{VALIDATION_SEED // TRAINING_SEEDS - 1}, it is {seed}")
-    if num_worlds is not None and not 1 <= num_worlds <= TRAINING_SEEDS:
-        raise TrainingError(f"num_worlds must be in 1..{TRAINING_SEEDS}, it is {num_worlds}")
+    if not minutes > 0.0:
+        raise TrainingError(f"minutes must be above 0, they are {minutes:g}")
+    if resume and not out.is_dir():
+        raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 
 
-def _resumed(out: Path, scenario: Scenario, algo: str) -> dict[str, Any]:
+def _begun(out: Path) -> bool:
+    """Whether a resume finds a checkpoint; a run that was killed before its first one begins anew."""
+    return (out / checkpoint.RECORD).exists() or kind_of_run(out) != KIND
+
+
+def _resumed_seed(out: Path, scenario: Scenario, algo: str, minutes: float) -> int:
+    """The seed of the run in `out`, if it can go on; CheckpointError or TrainingError if not."""
     record = checkpoint.read_record(out)
-    checkpoint.check_scenario(out, record, scenario)
+    checkpoint.check_same_scenario(out, record, scenario)
     if record["algo"] != algo:
         raise TrainingError(f"{out} holds a run of {record['algo']}: --algo {algo} cannot go on with it")
-    return record
-
-
-class _Notes:
-    """Shows a note beside the bar, or as a line where there is no terminal to draw a bar on."""
-
-    def __init__(self, console: Console, bars: Progress, task: TaskID) -> None:
-        self._console, self._bars, self._task = console, bars, task
-
-    def __call__(self, note: str) -> None:
-        self._bars.update(self._task, note=note)
-        if not self._console.is_terminal:
-            self._console.print(note)
-
-
-class _Run:
-    """A model with what it has to remember between its checkpoints."""
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        algo: str,
-        seed: int,
-        out: Path,
-        num_worlds: int,
-        threads: int,
-        record: dict[str, Any] | None,
-    ) -> None:
-        self.scenario, self.algo, self.seed, self.out = scenario, algo, seed, out
-        observe = "candidates" if algo == "scorer" else "plain"
-        env = sb3_vec_env(scenario, num_worlds, threads=threads, observe=observe, skip_idle=True)
-        # A resumed run goes on with worlds that it has not seen.
-        used = num_worlds * record["runs"] % TRAINING_SEEDS if record else 0
-        self.model: ScorerAlgorithm | MaskablePPO = (
-            ScorerAlgorithm(env, seed) if algo == "scorer" else make_ppo(env, seed)
+    spent = checkpoint.read_progress(out).minutes
+    if spent >= minutes:
+        raise TrainingError(
+            f"nothing left to do: {out} has been trained for {spent:.2f} minutes, --minutes {minutes:g} is the time in all"
         )
-        env.seed(seed * TRAINING_SEEDS + used)  # after the model, which seeds its environment by its own seed
-        self.best = float("-inf")
-        self.spent_s, self.runs = 0.0, 1
-        if record:
-            self._load(record)
-        self.budget: TimeBudget | None = None
+    return int(record["seed"])
 
-    @property
-    def _network(self) -> torch.nn.Module:
-        return self.model.policy.net if isinstance(self.model, ScorerAlgorithm) else self.model.policy
 
-    def policy(self) -> Policy:
-        """The policy as it is now, for evaluation."""
-        if isinstance(self.model, ScorerAlgorithm):
-            return ScorerPolicy(Layout(self.scenario), self.model.policy.net)
-        assert isinstance(self.model.policy, MaskableMultiInputActorCriticPolicy)
-        return PpoPolicy(self.model.policy)
+def _note_resume(out: Path, record: dict[str, Any]) -> None:
+    """Add this command to the run's run.json."""
+    run = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
+    write_json_atomic({**run, "resumed": [*run.get("resumed", []), record]}, out / RUN_FILE)
 
-    def _load(self, record: dict[str, Any]) -> None:
-        tensors = checkpoint.read_tensors(self.out / checkpoint.TRAINER)
-        network = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network.")}
+
+def _earlier_curves(out: Path) -> list[str]:
+    """TensorBoard folders of an earlier run, whatever its algorithm and seed were."""
+    return [path.name for algo in ALGORITHMS for path in out.glob(f"{algo}-s*") if any(path.glob("events.*"))]
+
+
+def _remove_leavings(out: Path) -> None:
+    """Remove the temporary files of writes that were killed."""
+    for path in out.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _learn(learner: Learner, out: Path, seconds: float, console: Console) -> None:
+    """Learn until `seconds` are spent in all, and say what came out."""
+    board = TensorBoardCurves(out, learner.algo, learner.seed)
+    learner.model.set_logger(Logger(None, [board]))
+    seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES)]
+    validation = Validation(learner.scenario, seeds, SHOWN_RULES)
+    try:
+        _keep_learning(learner, validation, board, out, seconds, console)
+    finally:
+        board.close()
+        learner.close()
+    best = "" if learner.best is None else f"; best on the validation seeds: {told(learner.best, validation.best_rule)}"
+    decisions = f"{learner.model.num_timesteps:,} decisions"
+    console.print(f"{decisions}{best}; checkpoint in {out}", soft_wrap=True, highlight=False)
+
+
+def _keep_learning(
+    learner: Learner, validation: Validation, board: TensorBoardCurves, out: Path, seconds: float, console: Console
+) -> None:
+    """Learn with a bar; an interrupt ends it early, with the checkpoint kept."""
+    earlier = learner.progress_at_begin
+    curve = LearningCurve(out, f"{learner.algo} on {learner.scenario.label}", earlier.decisions)
+    with Bars(console) as bars:
+        task = bars.add_task(f"train {learner.algo}", total=seconds, rate="", note="the rules first")
+        budget = TimeBudget(seconds, 60.0 * earlier.minutes, bars, task)
+        watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
+        learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:
-            self._network.load_state_dict(network)
-            checkpoint.load_optimizer(self.model.policy.optimizer, tensors)
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise checkpoint.CheckpointError(f"{self.out / checkpoint.TRAINER} does not fit: {error}") from None
-        self.model.num_timesteps = record["decisions"]
-        gain = record["validation_gain"]
-        self.best = float("-inf") if gain is None else gain
-        self.spent_s, self.runs = record["minutes"] * 60.0, record["runs"] + 1
-
-    def keep(self, reward: float, gain: float) -> None:
-        """Write the trainer's state; and the policy, if it did better on the validation seeds than any before."""
-        self.save_trainer()
-        if gain > self.best:
-            self.best = gain
-            self.save_policy()
-
-    def save_policy(self) -> None:
-        """Write the policy as it is now, with its record."""
-        checkpoint.write_tensors(self.out / checkpoint.POLICY, self._network.state_dict())
-        self.save_record()
-
-    def save_trainer(self) -> None:
-        """Write what a resume needs."""
-        network = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
-        state = {**network, **checkpoint.optimizer_tensors(self.model.policy.optimizer)}
-        checkpoint.write_tensors(self.out / checkpoint.TRAINER, state)
-
-    def save_record(self) -> None:
-        """Write checkpoint.json."""
-        scorer = isinstance(self.model, ScorerAlgorithm)
-        record = {
-            "algo": self.algo,
-            "scenario": self.scenario.id,
-            "fingerprint": self.scenario.fingerprint,
-            "seed": self.seed,
-            "decisions": self.model.num_timesteps,
-            "minutes": (self.budget.spent_s if self.budget else self.spent_s) / 60.0,
-            "runs": self.runs,
-            "validation_gain": self.best if math.isfinite(self.best) else None,
-            "settings": SCORER_SETTINGS if scorer else PPO_SETTINGS,
-            "config": self.model.config.to_dict() if isinstance(self.model, ScorerAlgorithm) else {},
-        }
-        checkpoint.write_record(self.out, record)
-
-    def learn(self, seconds: float, console: Console) -> None:
-        """Learn until `seconds` are spent in all; a keyboard interrupt ends it early, with the checkpoint kept."""
-        self.model.set_logger(Logger(None, [TensorBoardOutputFormat(str(run_folder(self.out, self.algo)))]))
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console) as bars:
-            task = bars.add_task(f"train {self.algo}", total=seconds, rate="", note="the rules first")
-            self.budget = TimeBudget(seconds, self.spent_s, bars, task)
-            validation = self._validation(str(self.out), _Notes(console, bars, task))
-            try:
-                self.model.learn(10**12, callback=CallbackList([self.budget, validation]), reset_num_timesteps=False)
-            except KeyboardInterrupt:
-                self.save_trainer()
-                if math.isfinite(self.best):
-                    self.save_record()
-                else:  # not validated yet
-                    self.save_policy()
-                console.print(f"stopped: the checkpoint is in {self.out}, --resume goes on with it")
-                raise
-        self.save_record()
-        console.print(
-            f"{self.model.num_timesteps:,} decisions; best on the validation seeds: "
-            f"{self.best:+.4f} reward per job over the best rule; checkpoint in {self.out}"
-        )
-
-    def _validation(self, run_dir: str, say: Callable[[str], None]) -> Validation:
-        def keep(reward: float, gain: float) -> None:
-            self.keep(reward, gain)
-            say(f"reward/job {reward:.3f}, best rule {reward - gain:.3f}")
-
-        seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES)]
-        rules = {name: lambda layout, name=name: make_rule(name, layout) for name in SHOWN_RULES}
-        return Validation(self.scenario, seeds, rules, self.policy, keep, run_dir, VALIDATION_PERIOD_S)
+            learner.model.learn(10**12, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
+        except KeyboardInterrupt:
+            learner.save(out, budget.spent_s, policy=learner.best is None)
+            board.flush()
+            console.print(f"stopped: the checkpoint is in {out}, --resume goes on with it", soft_wrap=True)
+            raise
+        learner.save(out, budget.spent_s, policy=False)

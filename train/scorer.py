@@ -20,7 +20,7 @@ from torch.nn import functional
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist
 from edge6g_env.kernel.world import DISPATCH
 from edge6g_env.sb3 import AgentVecEnv
-from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
+from edge6g_env.spaces import Layout
 from train.decisions import DecisionBatch, Decisions
 
 SETTINGS: dict[str, Any] = {
@@ -86,11 +86,7 @@ class ScorerAlgorithm(BaseAlgorithm):
         self.policy = ScorerActor(self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs)
         layout = self.batch.layout
         self._shortlist = Shortlist(layout, self.config.top)
-        decisions_a_job = 1 + self.batch.scenario.faults.retries
-        places = (
-            self.settings["batch_decisions"] + self.batch.world.job.shape[1] * self.batch.num_worlds * decisions_a_job
-        )
-        self._decisions = Decisions(places, len(layout.observation), self._shortlist.top, len(CANDIDATE_FEATURES))
+        self._decisions = Decisions(len(layout.observation), self._shortlist.top, len(layout.candidates))
         self._generator = torch.Generator().manual_seed(self.seed or 0)
 
     def learn(

@@ -1,7 +1,8 @@
 """The candidate scorer: logit = beta * (predicted utility + learned correction), one shared network for every candidate.
 
 The correction's last layer starts at zero, so the policy begins exactly at the greedy rule. It sees each candidate's predictions and
-the node's situation; candidates are scored one by one, so the network runs on any number of nodes and neighbours.
+the node's situation; candidates are scored one by one and entries are found by name, so the network runs on any number of nodes, neighbours
+and actions.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
 from agents.policy import Observation
 from edge6g_env.kernel.world import HOLD, REJECT
-from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
+from edge6g_env.spaces import Layout
 
-# What of an observation goes into every candidate's score: entries that every scenario has, so that one network fits all.
+# What goes into every candidate's score: entries that every scenario has and that mean the same in each, so that one network fits all.
 CONTEXT = (
     "job/age_s",
     "job/prompt_tokens",
@@ -42,6 +44,34 @@ CONTEXT = (
     "node/loading",
     "node/cloud_wait_s",
 )
+CANDIDATE = (
+    "is_hold",
+    "is_reject",
+    "is_local",
+    "is_neighbour",
+    "is_cloud",
+    "device_share",
+    "ingress_share",
+    "target_share",
+    "weight_bits",
+    "ttft_s",
+    "tpot_s",
+    "load_s",
+    "wait_s",
+    "upload_s",
+    "accelerator_s",
+    "energy_j",
+    "price_musd",
+    "quality",
+    "timeliness",
+    "air_mb",
+    "backhaul_mb",
+    "exposure",
+    "sequences",
+    "cycle_s",
+    "report_age_s",
+    "utility",
+)
 
 
 @dataclass(frozen=True)
@@ -63,17 +93,21 @@ class ScorerConfig:
 class Scorer(nn.Module):
     """Scores candidates and values the situation, both as corrections to what the cost model predicts."""
 
-    context_index: torch.Tensor
+    context_columns: torch.Tensor
+    candidate_columns: torch.Tensor
 
-    def __init__(self, layout: Layout, config: ScorerConfig) -> None:
+    def __init__(self, layout: Layout, config: ScorerConfig, reads: Reads | None = None) -> None:
+        """layout: of the worlds that it acts in; reads: of the worlds that it was trained in, if these are others.
+
+        Raises LayoutError if the layout lacks an entry that the network reads.
+        """
         super().__init__()
-        self.config = config
-        context = [f for f in layout.observation if f.name in CONTEXT]
-        index = [layout.observation_index(f.name) for f in context]
-        self.register_buffer("context_index", torch.tensor(index), persistent=False)
+        self.config, self.reads = config, reads or Reads.of(layout, CONTEXT, CANDIDATE)
+        for name, columns in zip(("context", "candidate"), self.reads.columns(layout), strict=True):
+            self.register_buffer(f"{name}_columns", torch.tensor(columns), persistent=False)
         self.utility = layout.candidate_index("utility")
-        self.scale_context, self.scale_candidate = Scaler(context), Scaler(CANDIDATE_FEATURES)
-        width = len(context) + len(CANDIDATE_FEATURES) + 1
+        self.scale_context, self.scale_candidate = Scaler(self.reads.observation), Scaler(self.reads.candidates)
+        width = len(self.reads.observation) + len(self.reads.candidates) + 1
         self.first = nn.Linear(width, config.hidden)
         self.second = nn.Linear(config.hidden, config.hidden)
         self.correction = nn.Linear(config.hidden, 1)
@@ -97,8 +131,9 @@ class Scorer(nn.Module):
         """Scaled inputs (n, top, width) and predicted utilities (n, top); nothing learned, so once for all epochs."""
         utility = candidates[..., self.utility].masked_fill(~legal, -torch.inf)
         regret = torch.where(legal, utility - utility.max(dim=1, keepdim=True).values, torch.zeros_like(utility))
-        shared = self.scale_context(context[:, self.context_index]).unsqueeze(1).expand(-1, candidates.shape[1], -1)
-        return torch.cat([shared, self.scale_candidate(candidates), regret.unsqueeze(-1)], dim=-1), utility
+        shared = self.scale_context(context[:, self.context_columns]).unsqueeze(1).expand(-1, candidates.shape[1], -1)
+        own = self.scale_candidate(candidates[..., self.candidate_columns])
+        return torch.cat([shared, own, regret.unsqueeze(-1)], dim=-1), utility
 
     def score(
         self, inputs: torch.Tensor, utility: torch.Tensor, legal: torch.Tensor
@@ -138,6 +173,8 @@ class ScorerPolicy:
 
     privileged = False
     needs_candidates = True
+    algo = "scorer"
+    trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
 
     def __init__(self, layout: Layout, net: Scorer) -> None:

@@ -42,7 +42,7 @@ from edge6g_env.costs.quality import quality, relative_quality
 from edge6g_env.costs.replay import replay
 from edge6g_env.costs.shapes import attention_flops, linear_flops
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
-from edge6g_env.costs.tables import device, devices, model, models, profile_digest
+from edge6g_env.costs.tables import UnknownNameError, device, devices, model, models, profile_digest
 from edge6g_env.costs.times import (
     attention_time_s,
     decode_step_s,
@@ -69,6 +69,7 @@ __all__ = [
     "Residual",
     "Roofline",
     "TokenPrice",
+    "UnknownNameError",
     "accelerator_price_usd_per_s",
     "adapter_bytes",
     "adapter_params",

@@ -41,7 +41,7 @@ def _lines(name: str, fit: DeviceFit) -> Iterator[str]:
         yield _line(name, what, None, decode.eb, decode.o_s, decode.p, None, fit.errors.get(what))
     for precision, prefill in fit.prefill_attention.items():
         what = attention_kind("prefill", precision)
-        yield _line(name, what, prefill.ec, None, prefill.o_s, None, prefill.n0, fit.errors.get(what))
+        yield _line(name, what, prefill.ec, None, prefill.o_s, prefill.p, prefill.n0, fit.errors.get(what))
     if "decode step" in fit.errors:
         yield f"{name:20} {'decode step':18} {'':32} {fit.errors['decode step']:8.1f}"
 

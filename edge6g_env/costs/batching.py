@@ -5,7 +5,18 @@ The rules are those of vLLM's V1 scheduler (vllm/v1/core/sched/scheduler.py: fir
 - Running sequences first, oldest first: a decode computes one token, an unfinished prompt a chunk of what is left of the budget.
 - Then waiting ones, while budget, places and KV blocks last; one is admitted if the whole of its known tokens fits.
 - A sequence that finds no free block sends the youngest back to the head of the queue: it gives up its KV, and its prompt and
-  the tokens that it has produced are computed anew. What it gave up is less than it needs, so nobody is admitted in that iteration.
+  the tokens that it has produced are computed anew. Nobody is admitted in that iteration.
+
+With asynchronous scheduling (vLLM's default since 0.14: AsyncScheduler, a queue of two batches) an iteration is formed when the one
+before it starts, from what is known then:
+
+- Requests that have arrived by then. So one that comes later waits for the rest of the running iteration and the whole next one.
+- Tokens of the running iteration count as produced, since only their values are missing: its prompts that are completed decode in the
+  next one, and who reaches its output length in it is left out. Outputs end by length here; one that ends by a stop token, which nobody
+  can foresee, would run once more in vLLM.
+- Who ends holds its place and its KV until its last iteration is over, hence also while the next one is formed. Only as the youngest of
+  all does it give them up sooner, when a block is lacking.
+- With nothing to compute an iteration takes no time: the next is formed and starts at once, as on an idle engine.
 
 What every running decode adds to an iteration is kept in sums, so an iteration costs the same whether 2 or 200 sequences decode:
 in iteration k a decode has `offset + k` tokens of context with its new one, takes a new block when that is 1 modulo the block size,
@@ -39,7 +50,8 @@ SEQUENCE = np.dtype(
         ("end", "i8"),  # of a decode: the iteration that produces its last token
         ("older", "i8"),  # neighbours in the list of running sequences
         ("younger", "i8"),
-        ("due_before", "i8"),  # neighbours in the list of decodes that end in the same iteration
+        ("leaving_blocks", "i8"),  # of KV that it still holds after its end
+        ("due_before", "i8"),  # neighbours in the list of decodes that end in the same iteration, or have ended in it
         ("due_after", "i8"),
         ("ttft_s", "f8"),
         ("latency_s", "f8"),
@@ -49,6 +61,7 @@ SEQUENCE = np.dtype(
 STATE = np.dtype(
     [
         ("now_s", "f8"),
+        ("started_s", "f8"),  # of the iteration before
         ("iteration", "i8"),
         ("free_blocks", "i8"),
         ("running", "i8"),  # sequences
@@ -59,6 +72,7 @@ STATE = np.dtype(
         ("partial_tokens", "i8"),  # of its context, computed or cached
         ("arrived", "i8"),  # sequences, in the order of arrival
         ("admitted", "i8"),  # those that left the queue of arrivals
+        ("leaving", "i8"),  # the first of those that have ended and hold place and KV
         ("sent_back", "i8"),  # sequences that wait ahead of it: size of the stack
         ("preemptions", "i8"),
         ("finished", "i8"),
@@ -97,7 +111,7 @@ class NodeCost(NamedTuple):
     layers: float
     layer_s: np.ndarray  # (token_budget + 1,) s, one layer without attention, by tokens of the iteration
     attention_decode: np.ndarray  # (3,)
-    attention_prefill: np.ndarray  # (3,)
+    attention_prefill: np.ndarray  # (4,)
     head_s: np.ndarray  # (2,) s per iteration, s per sequence
     overhead_s: np.ndarray  # (2,) the same of the engine's CPU
 
@@ -109,7 +123,8 @@ def new_engine(requests: Requests, max_batch: int, kv_blocks: int) -> Engine:
     for name, values in requests._asdict().items():
         seq[name] = values
     state = np.zeros(1, STATE).view(np.recarray)
-    state["free_blocks"], state["youngest"], state["partial"] = kv_blocks, NONE, NONE
+    state["free_blocks"] = kv_blocks
+    state["youngest"], state["partial"], state["leaving"] = NONE, NONE, NONE
     due = np.full(int(requests.output_tokens.max(initial=0)) + 1, NONE)
     stack, completed = np.zeros((2, min(max_batch, count)), np.int64)
     return Engine(seq, state, due, np.zeros(BLOCK_TOKENS, np.int64), stack, completed)
@@ -183,11 +198,25 @@ def _stop_decode(e: Engine, r: int) -> None:
 
 
 @njit
+def _leave(e: Engine, r: int) -> None:
+    """r, which has ended, gives up its place and its KV."""
+    s, q = e.state[0], e.seq[r]
+    s.free_blocks += q.leaving_blocks
+    q.leaving_blocks = 0
+    _unlink(e, r)
+
+
+@njit
 def _preempt_youngest(e: Engine) -> None:
-    """Send the youngest running sequence, which has computed nothing in this iteration yet, back to the head of the queue."""
+    """Send the youngest running sequence, which has computed nothing in this iteration yet, back to the head of the queue; if it
+    has ended it is gone."""
     s = e.state[0]
     r = s.youngest
     q = e.seq[r]
+    s.preemptions += 1
+    if q.leaving_blocks > 0:
+        _leave(e, r)
+        return
     if r == s.partial:
         s.partial = NONE
         s.free_blocks += blocks_of(s.partial_tokens)
@@ -200,7 +229,6 @@ def _preempt_youngest(e: Engine) -> None:
     q.cached_tokens = 0
     e.stack[s.sent_back] = r
     s.sent_back += 1
-    s.preemptions += 1
 
 
 @njit
@@ -267,7 +295,9 @@ def _admit(e: Engine, cost: NodeCost, left: int) -> None:
 
 @njit
 def _iteration_s(s: np.record, cost: NodeCost) -> float:
-    """Time of the iteration that has been put together."""
+    """Time of the iteration that has been put together; without work none."""
+    if s.decodes + s.chunks == 0:
+        return 0.0
     layer_s = cost.layer_s[s.decodes + s.chunk_tokens]
     if s.decodes > 0:
         layer_s += attention_decode_s(cost.attention_decode, float(s.offset_sum + s.iteration * s.decodes))
@@ -279,12 +309,13 @@ def _iteration_s(s: np.record, cost: NodeCost) -> float:
 
 @njit
 def _finish(e: Engine, r: int, context: int) -> None:
-    """r has produced its last token: it leaves and frees the blocks of its context."""
+    """r, with the KV of `context` tokens, has produced its last token: it joins those that leave."""
     s, q = e.state[0], e.seq[r]
     q.latency_s = s.now_s - q.arrival_s
-    s.free_blocks += blocks_of(context)
+    q.leaving_blocks = blocks_of(context)
+    q.due_after = s.leaving
+    s.leaving = r
     s.finished += 1
-    _unlink(e, r)
 
 
 @njit
@@ -309,20 +340,47 @@ def _end_iteration(e: Engine) -> None:
 
 
 @njit
-def run(e: Engine, cost: NodeCost, token_budget: int) -> None:
+def _release(e: Engine) -> None:
+    """Those that have ended leave, but for those that had to go before."""
+    s = e.state[0]
+    while s.leaving != NONE:
+        r = s.leaving
+        s.leaving = e.seq[r].due_after
+        if e.seq[r].leaving_blocks > 0:
+            _leave(e, r)
+
+
+@njit
+def _form(e: Engine, cost: NodeCost, token_budget: int) -> None:
+    """Put together the next iteration: decodes, the unfinished prompt, and who is admitted."""
+    s = e.state[0]
+    s.iteration += 1
+    s.chunks, s.chunk_tokens, s.chunk_attention_s, s.completed = 0, 0, 0.0, 0
+    before = s.preemptions
+    _grow(e)
+    left = token_budget - s.decodes
+    if s.partial != NONE:
+        left = _continue_partial(e, cost, left)
+    if s.preemptions == before:
+        _admit(e, cost, left)
+
+
+@njit
+def run(e: Engine, cost: NodeCost, token_budget: int, async_scheduling: bool) -> None:
     """Serve all requests of `e`: fills ttft_s and latency_s of every row of e.seq. token_budget >= e.stack.size."""
     s = e.state[0]
     while s.finished < e.seq.size:
-        if s.running == 0 and s.sent_back == 0 and s.admitted == s.arrived:
+        if s.running == 0 and s.sent_back == 0 and s.admitted == s.arrived:  # idle: formed when it starts
             s.now_s = max(s.now_s, e.seq[s.arrived].arrival_s)
-        while s.arrived < e.seq.size and e.seq[s.arrived].arrival_s <= s.now_s:
+            s.started_s = s.now_s
+        formed_s = s.started_s if async_scheduling else s.now_s
+        while s.arrived < e.seq.size and e.seq[s.arrived].arrival_s <= formed_s:
             s.arrived += 1
-        s.iteration += 1
-        s.chunks, s.chunk_tokens, s.chunk_attention_s, s.completed = 0, 0, 0.0, 0
-        _grow(e)
-        left = token_budget - s.decodes
-        if s.partial != NONE:
-            left = _continue_partial(e, cost, left)
-        _admit(e, cost, left)
+        _form(e, cost, token_budget)
+        if async_scheduling:
+            _release(e)  # they ended in the iteration before
+        s.started_s = s.now_s
         s.now_s += _iteration_s(s, cost)
         _end_iteration(e)
+        if not async_scheduling:
+            _release(e)

@@ -16,7 +16,7 @@ def _acceptance() -> dict[tuple[str, str], float]:
     """(target, draft) -> acceptance; the first row of a pair measured on several tasks."""
     table: dict[tuple[str, str], float] = {}
     for row in read_rows("draft.csv"):
-        table.setdefault((row["target"], row["draft"]), float(row["acceptance"]))
+        table.setdefault((row["target"], row["draft"]), row.number("acceptance"))
     return table
 
 

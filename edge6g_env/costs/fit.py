@@ -157,16 +157,19 @@ def _fit_prefill_attention(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Prefi
         rows, "batch", "new_tokens", "kv_prior", "q_heads", "head_dim", "attn_ms"
     )
     pair_s = 4.0 * heads * head_dim / parts.attention_peak_flops(spec)
+    by_heads = [(n, heads == n) for n in np.unique(heads)]
 
     def predict(x: np.ndarray) -> np.ndarray:
         n0, n1 = (0.0, x[1]) if spec.is_profiled else (x[1], 0.0)
-        row = np.array([1.0, n0, 0.0])
-        work = latency.attention_prefill_times_s(row, new, prior, batch) + n1 * new * batch
+        work = n1 * new * batch
+        for n, own in by_heads:
+            row = np.array([1.0, eff.ramp_tokens(n0, n), 0.0, x[3]])
+            work[own] += latency.attention_prefill_times_s(row, new[own], prior[own], batch[own])
         return pair_s / x[0] * work + x[2]
 
-    x = _least_squares(predict, ms * 1e-3, (0.6, 300.0, 10e-6), (_bounds(spec)[0], (0.0, 3000.0), (0.0, 1e-3)))
-    ec, ramp, o_s = x.tolist()
-    found = PrefillAttention(ec, 0.0, o_s, ramp) if spec.is_profiled else PrefillAttention(ec, ramp, o_s)
+    bounds = (_bounds(spec)[0], (0.0, 3000.0), (0.0, 1e-3), P)
+    ec, ramp, o_s, p = x = _least_squares(predict, ms * 1e-3, (0.6, 300.0, 10e-6, 1.5), bounds).tolist()
+    found = PrefillAttention(ec, 0.0, o_s, ramp) if spec.is_profiled else PrefillAttention(ec, ramp, o_s, p=p)
     return found, mean_error_percent(predict(x), ms * 1e-3)
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edge6g_env._files import read_text
 from edge6g_env.costs.efficiency import HEADS, DeviceFit
 from edge6g_env.costs.specs import DeviceSpec
 from edge6g_env.errors import UserError
@@ -35,11 +36,16 @@ class Profile(NamedTuple):
 
 
 def folder() -> Path:
-    """Folder of the user's profiles: `EDGE6G_PROFILE_DIR`, else `edge6g/profiles` in the user's data folder."""
+    """Folder of the user's profiles: `EDGE6G_PROFILE_DIR`, else `edge6g/profiles` in the user's data folder; ProfileError without one."""
     if chosen := os.environ.get("EDGE6G_PROFILE_DIR"):
         return Path(chosen)
     base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "edge6g" / "profiles"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "edge6g" / "profiles"
+    except RuntimeError:  # no HOME, and nobody of this user id
+        raise ProfileError(
+            "there is no home folder for profiles: set EDGE6G_PROFILE_DIR, or name a profile by a path that ends in .json"
+        ) from None
 
 
 def is_path(name: object) -> bool:
@@ -69,7 +75,7 @@ def names() -> tuple[str, ...]:
     try:
         found = (p.name.removesuffix(".json") for p in folder().iterdir() if p.name.endswith(".json"))
         return tuple(sorted(name for name in found if NAME.fullmatch(name)))
-    except OSError:
+    except (OSError, ProfileError):
         return ()
 
 
@@ -77,10 +83,10 @@ def find(name: object) -> Profile | None:
     """The profile of a name or path, None if there is no such file; ProfileError for a file that is no profile."""
     if not isinstance(name, str) or not (is_path(name) or NAME.fullmatch(name)):
         return None
-    path = path_of(name)
     try:
+        path = path_of(name)
         stat = path.stat()
-    except OSError:
+    except (OSError, ProfileError):
         return None
     return _read(path.absolute(), stat.st_mtime_ns, stat.st_size)
 
@@ -89,7 +95,7 @@ def find(name: object) -> Profile | None:
 def _read(path: Path, _mtime_ns: int, _size: int) -> Profile:
     """The profile in a file; a file that has changed is read anew."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = json.loads(read_text(path), parse_constant=_refuse_constant)
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
         device = DeviceSpec(**{**content["device"], "name": path.stem}, fit=DeviceFit.from_dict(content["fit"]))

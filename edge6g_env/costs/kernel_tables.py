@@ -34,7 +34,9 @@ class CostTables(NamedTuple):
 
     layer_s: np.ndarray  # (D, V, G) s, one layer without attention (parts.table_times)
     attention_decode: np.ndarray  # (D, V, 3) row of attention_decode_s: s per context token, fixed s, sharpness
-    attention_prefill: np.ndarray  # (D, V, 3) row of attention_prefill_s: s per token pair, ramp tokens, fixed s
+    attention_prefill: (
+        np.ndarray
+    )  # (D, V, 4) row of attention_prefill_s: s per token pair, ramp tokens, fixed s, sharpness
     head_s: np.ndarray  # (D, V, 2) s per iteration, s per produced token
     overhead_s: np.ndarray  # (D, 2) s per iteration, s per sequence: the engine's CPU
     peak: np.ndarray  # (D, V, 2) achievable FLOP/s and byte/s
@@ -68,7 +70,7 @@ def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec
     out = {
         "layer_s": np.empty((d, v, TOKEN_GRID.size)),
         "attention_decode": np.empty((d, v, 3)),
-        "attention_prefill": np.empty((d, v, 3)),
+        "attention_prefill": np.empty((d, v, 4)),
         "head_s": np.empty((d, v, 2)),
         "peak": np.empty((d, v, 2)),
     }

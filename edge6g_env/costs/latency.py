@@ -89,8 +89,11 @@ def attention_decode_s(p: np.ndarray, sum_context_tokens: float) -> float:
 
 @njit
 def attention_prefill_s(p: np.ndarray, new_tokens: float, cached_tokens: float) -> float:
-    """Causal attention of one layer for new tokens after cached ones; p: (s per token pair, ramp tokens, fixed s)."""
-    return p[0] * (cached_tokens + 0.5 * new_tokens) * (new_tokens + p[1]) + p[2]
+    """Causal attention of one layer for new tokens after cached ones; p: (s per token pair, ramp tokens, fixed s, sharpness).
+
+    However few tokens are new, a kernel walks over the whole context once, in the time of `ramp` of them.
+    """
+    return p[0] * (cached_tokens + 0.5 * new_tokens) * smooth_max(new_tokens, p[1], p[3]) + p[2]
 
 
 @njit

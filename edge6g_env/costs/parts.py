@@ -38,7 +38,7 @@ class Parts(NamedTuple):
     o_s: float
     residual: Residual  # of the layer
     attention_decode: np.ndarray  # (3,)
-    attention_prefill: np.ndarray  # (3,)
+    attention_prefill: np.ndarray  # (4,)
     prefill_token_s: float  # of a prompt's attention, a new token
     head_s: np.ndarray  # (2,)
     overhead_s: np.ndarray  # (2,)
@@ -175,7 +175,10 @@ def attention_rows(
     prefill = prefill or eff.default_prefill_attention(peak_flops_s, spec.halves_fp16)
     token_s = 4.0 * shapes.kv_bytes_over_fp16(kv) * kv_heads * head_dim / (bandwidth(spec) * decode.eb)
     pair_s = 4.0 * heads * head_dim / (peak_flops_s * prefill.ec)
-    rows = np.array([token_s, decode.o_s, decode.p]), np.array([pair_s, prefill.n0, prefill.o_s])
+    rows = (
+        np.array([token_s, decode.o_s, decode.p]),
+        np.array([pair_s, eff.ramp_tokens(prefill.n0, heads), prefill.o_s, prefill.p]),
+    )
     return *rows, pair_s * prefill.n1
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
+from edge6g_env._files import TextError
 from edge6g_env.costs import hosts
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
-from edge6g_env.costs.tables import read_rows, shipped_devices, unknown
+from edge6g_env.costs.tables import UnknownNameError, read_rows, shipped_devices, unknown
 
 # Where a byte is carried -> row of prices.csv.
 NETWORK_ROWS = {
@@ -40,7 +41,7 @@ class TokenPrice(NamedTuple):
 def _prices() -> dict[str, list[Price]]:
     table: dict[str, list[Price]] = {}
     for row in read_rows("prices.csv"):
-        entry = Price(float(row["value"]), row["unit"], row["kind"], row["source"], row["status"])
+        entry = Price(row.number("value"), row["unit"], row["kind"], row["source"], row["status"])
         for name in row["name"].split(";"):
             table.setdefault(name, []).append(entry)
     return table
@@ -62,21 +63,24 @@ def price(name: str, kind: str | None = None) -> Price:
     raise unknown("kind", kind, (row.kind for row in rows))
 
 
-def _of_kinds(name: str, argument: str, kinds: tuple[str, ...]) -> Price:
-    """The first row of `name` of one of the kinds; ValueError naming what has such a row."""
+def _of_kinds(name: str, argument: str, kinds: tuple[str, ...], unit: str) -> Price:
+    """The first row of `name` of one of the kinds; UnknownNameError naming what has such a row, TextError for another unit."""
     known = [n for n, rows in _prices().items() if any(row.kind in kinds for row in rows)]
     if name not in known:
-        raise ValueError(
+        raise UnknownNameError(
             f"{argument} = {name!r} has no price of kind {' or '.join(kinds)}; known: {', '.join(sorted(known))}"
         )
-    return next(row for row in _prices()[name] if row.kind in kinds)
+    found = next(row for row in _prices()[name] if row.kind in kinds)
+    if found.unit != unit:
+        raise TextError(f"prices.csv: {name} is priced in {found.unit}: expected {unit}")
+    return found
 
 
 def token_price_usd(model: str | ModelSpec) -> TokenPrice:
     """USD per token in and out of a model served in a cloud; ValueError naming those with a price if it has none."""
     name = model.name if isinstance(model, ModelSpec) else model
-    rate_in = _of_kinds(name, "model", ("token_in_out", "token_in"))
-    rate_out = _of_kinds(name, "model", ("token_in_out", "token_out"))
+    rate_in = _of_kinds(name, "model", ("token_in_out", "token_in"), "USD/1M tokens")
+    rate_out = _of_kinds(name, "model", ("token_in_out", "token_out"), "USD/1M tokens")
     return TokenPrice(rate_in.value * 1e-6, rate_out.value * 1e-6)
 
 
@@ -96,7 +100,7 @@ def accelerator_price_usd_per_s(device: str | DeviceSpec) -> float:
     name = device.name if isinstance(device, DeviceSpec) else device
     if (own := _own_price_usd_per_hour(device)) is not None:
         return own / 3600.0
-    return _of_kinds(name, "device", ACCELERATOR_KINDS).value / 3600.0
+    return _of_kinds(name, "device", ACCELERATOR_KINDS, "USD/GPU-hour").value / 3600.0
 
 
 def network_price_usd_per_byte(part: str) -> float:

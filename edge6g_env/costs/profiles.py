@@ -17,8 +17,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from edge6g_env._cache import cache_root
 from edge6g_env._files import write_text_atomic
-from edge6g_env._jit import cache_root
 from edge6g_env.costs import tables
 from edge6g_env.costs.efficiency import DeviceFit
 from edge6g_env.costs.specs import DeviceSpec

@@ -20,12 +20,12 @@ class Score(NamedTuple):
 def scores() -> dict[str, Score]:
     """Primary score of each model in model_quality.csv."""
     rows = (row for row in read_rows("model_quality.csv") if row["primary"] == "1")
-    return {row["model"]: Score(row["metric"], float(row["score01"])) for row in rows}
+    return {row["model"]: Score(row["metric"], row.number("score01")) for row in rows}
 
 
 @cache
 def _relative() -> dict[tuple[str, str], float]:
-    return {(row["model"], row["precision"]): float(row["relative_quality"]) for row in read_rows("quality_map.csv")}
+    return {(row["model"], row["precision"]): row.number("relative_quality") for row in read_rows("quality_map.csv")}
 
 
 def _score(argument: str, name: str) -> Score:

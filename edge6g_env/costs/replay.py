@@ -25,6 +25,7 @@ def replay(
     cached_tokens: ArrayLike | None = None,
     *,
     kv_cache_tokens: int | None = None,
+    async_scheduling: bool = True,
 ) -> dict[str, Floats]:
     """Serve R requests on one device with continuous batching: `ttft_s`, `tpot_s`, `latency_s`, float64 (R,) each.
 
@@ -32,7 +33,8 @@ def replay(
     request, whole numbers >= 1, (R,) or one for all. cached_tokens: tokens of the prompt whose KV is there already, below
     context_tokens: held and read, not computed; none if left out. token_budget: tokens of an iteration. max_batch:
     running sequences, token_budget at most. kv_cache_tokens: size of the KV cache, in blocks of 16 tokens; if left out,
-    what the weights leave of the usable memory (COSTS 4).
+    what the weights leave of the usable memory (COSTS 4). async_scheduling: an iteration is formed when the one before it starts
+    (vLLM's default since 0.14), so that a request waits for the rest of the running one and the whole next; else when that ends.
 
     Results are in the order of the requests: ttft_s and latency_s from the arrival to the end of the iteration that
     produces the first and the last token, tpot_s = (latency_s - ttft_s) / (generated_tokens - 1), 0 where one token is
@@ -48,11 +50,12 @@ def replay(
     _check_cached(cached, prompt)
     blocks = kv_blocks(model, device, precision, kv_cache_tokens)
     _check_requests_fit(prompt, output, blocks)
+    formed_ahead = _flag(async_scheduling)
     budget = min(budget, int((prompt + output).sum()))  # no iteration has more
     order = np.argsort(arrival, kind="stable")
     requests = Requests(arrival[order], prompt[order], output[order], cached[order])
     engine = batching.new_engine(requests, min(batch, budget), blocks)
-    batching.run(engine, node_cost(model, device, precision, budget), budget)
+    batching.run(engine, node_cost(model, device, precision, budget), budget, formed_ahead)
     return _results(engine, order)
 
 
@@ -78,6 +81,13 @@ def _tokens(name: str, value: ArrayLike, low: int, requests: int) -> Ints:
 def _count(name: str, value: int) -> int:
     """One whole number of at least 1."""
     return int(_tokens(name, [value], 1, 1)[0])
+
+
+def _flag(async_scheduling: bool) -> bool:
+    """True or False; ValueError for what is only taken as such, as 1 or "no" would be."""
+    if not isinstance(async_scheduling, bool | np.bool_):
+        raise ValueError(f"async_scheduling = {async_scheduling!r} is not True or False")
+    return bool(async_scheduling)
 
 
 def _check_cached(cached: Ints, prompt: Ints) -> None:

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import TypeVar
 
+from edge6g_env._csv import Row, read_csv
+from edge6g_env._files import TextError
 from edge6g_env.costs import hosts
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
+from edge6g_env.errors import UserError
+
+Spec = TypeVar("Spec", ModelSpec, DeviceSpec)
 
 DATA: Traversable = resources.files("edge6g_env.costs") / "data"
 
 
-def read_rows(name: str) -> list[dict[str, str]]:
+class UnknownNameError(UserError):
+    """A name that is not in a table; the message says which names are close, or all of them."""
+
+
+def read_rows(name: str) -> list[Row]:
     """Rows of the shipped CSV file `name`, a path below the package's data folder."""
-    return list(csv.DictReader((DATA / name).read_text(encoding="utf-8").splitlines()))
+    return read_csv(DATA / name)
+
+
+def _specs(rows: Iterable[Row], spec_of: Callable[[Row], Spec]) -> dict[str, Spec]:
+    """Name -> what a row describes; TextError that names file and line of one that describes nothing."""
+    specs: dict[str, Spec] = {}
+    for row in rows:
+        try:
+            spec = spec_of(row)
+        except ValueError as error:
+            raise TextError(f"{row.place}: {error}") from None
+        if spec.name in specs:
+            raise TextError(f"{row.place}: there is a row {spec.name} already")
+        specs[spec.name] = spec
+    return specs
 
 
 @cache
 def _models() -> dict[str, ModelSpec]:
-    rounded = {"params_total": "", "params_active": ""}  # as published; the shape gives them to the last one
-    rows = [*read_rows("models.csv"), *({**row, **rounded} for row in read_rows("moe.csv"))]
-    return {row["name"]: model_of_row(row) for row in rows}
+    rows = read_rows("moe.csv")
+    for row in rows:
+        row.update(params_total="", params_active="")  # rounded as published; the shape gives them to the last one
+    return _specs([*read_rows("models.csv"), *rows], model_of_row)
 
 
 @cache
 def _devices() -> dict[str, DeviceSpec]:
-    return {row["name"]: device_of_row(row) for row in read_rows("devices.csv")}
+    return _specs(read_rows("devices.csv"), device_of_row)
 
 
 def models() -> tuple[str, ...]:
@@ -47,16 +71,16 @@ def devices() -> tuple[str, ...]:
     return (*_devices(), *(name for name in hosts.names() if name not in _devices()))
 
 
-def unknown(what: str, name: object, known: Iterable[str]) -> ValueError:
+def unknown(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that is not in a table: says which names are close, or all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
-    return ValueError(f"{what} = {name!r} is not in the table; {hint}")
+    return UnknownNameError(f"{what} = {name!r} is not in the table; {hint}")
 
 
 def model(name: str | ModelSpec) -> ModelSpec:
-    """The model `name` of models.csv or moe.csv (a ModelSpec passes through); ValueError with close names if there is none."""
+    """The model `name` of models.csv or moe.csv (a ModelSpec passes through); UnknownNameError with close names if there is none."""
     if isinstance(name, ModelSpec):
         return name
     try:
@@ -68,7 +92,7 @@ def model(name: str | ModelSpec) -> ModelSpec:
 def device(name: str | DeviceSpec) -> DeviceSpec:
     """The device `name`: a row of devices.csv, a profile of the user's, the path of a profile (it ends in .json), or a DeviceSpec.
 
-    ValueError with close names if there is none; ProfileError, one too, for a file that is missing or no profile.
+    UnknownNameError with close names if there is none; ProfileError for a file that is missing or no profile.
     """
     if isinstance(name, DeviceSpec):
         return name

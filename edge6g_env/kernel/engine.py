@@ -1,8 +1,9 @@
 """A node's accelerator: admission, prompt chunks, decode cycles.
 
 Continuous batching as in COSTS 10: each iteration holds all running decodes and at most one prompt chunk within the token budget. A
-chunk, once formed, keeps its size and its iteration time until that is over; decodes run at one token an iteration beside it. Several
-variants on one accelerator take turns: a cycle is one iteration of each.
+chunk, once formed, keeps its size and its iteration time until that is over; decodes run at one token an iteration beside it. Iterations
+are formed when the one before starts, so a prompt waits for the rest of the running one and the whole next. Several variants on one
+accelerator take turns: a cycle is one iteration of each.
 """
 
 from __future__ import annotations
@@ -121,8 +122,6 @@ def _admit_job(w, b, j):
         if not _make_room_for(w, b, i, job, need_bytes):
             return -1
     job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
-    if node.cycle_s > 0.0 and node.chunk_job < 0:
-        job.clock_s += 0.5 * node.cycle_s  # a prompt first waits for the running iteration
     memory.hold_kv(w, b, job, job.part, need_bytes)
     job.admitted, job.admit_s = 1, job.clock_s
     return 1
@@ -152,6 +151,20 @@ def _next_prompt(w, b, i, t1):
         if job.admitted == 1 and job.clock_s < t1:
             return w.places[b, i, INBOX, place]
     return -1
+
+
+@njit_inner
+def _chunk_start_s(w, b, i, job):
+    """When the first chunk that has not been formed yet without the job can start: an iteration is formed when the one before it
+    starts, of what is there then (COSTS 10)."""
+    node, variant = w.node[b, i], w.variant[b, i, job.variant]
+    free_s = node.prefill_free_s
+    if job.clock_s <= node.chunk_end_s - node.chunk_s:
+        return free_s  # there when the last chunk began
+    next_s = node.cycle_s * min(1.0, variant.tokens / variant.share) if variant.tokens > 0.0 else 0.0
+    if job.clock_s <= free_s:
+        return free_s + next_s
+    return job.clock_s + 0.5 * node.cycle_s + next_s  # decodes' iterations: of the running one half is left on average
 
 
 @njit_inner
@@ -209,7 +222,9 @@ def _work(w, b, i, t0, t1):
             j = _next_prompt(w, b, i, t1)
             if j < 0:
                 break
-            start_s = max(w.job[b, j].clock_s, node.prefill_free_s)
+            start_s = _chunk_start_s(w, b, i, w.job[b, j])
+            if start_s >= t1:
+                break
             if start_s > time_s:
                 if node.cycle_s > 0.0:
                     cycles += (start_s - time_s) / node.cycle_s

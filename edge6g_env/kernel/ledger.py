@@ -113,10 +113,13 @@ def end_job(w, b, j, phase, end_s):
     setup, job = w.setup[0], w.job[b, j]
     service = w.service[job.service]
     ttft_s, tpot_s, met = -1.0, -1.0, False
+    if (
+        phase == FINISHED or 0.0 <= job.first_token_s <= end_s
+    ):  # one that ended otherwise may have had its first token, too
+        ttft_s = job.first_token_s - job.arrival_s
     result = w.result[b, job.ingress]
     worth = 0.0
     if phase == FINISHED:
-        ttft_s = job.first_token_s - job.arrival_s
         late = 1.0
         if job.output_tokens > 1.0:
             tpot_s = (end_s - job.first_token_s) / (job.output_tokens - 1.0)

@@ -60,6 +60,7 @@ def empty_server(w, b, i, now_s):
     node.n_inbox, node.n_admitted, node.kv_bytes, node.weight_bytes = 0, 0, 0.0, 0.0
     node.load_variant, node.load_source, node.load_left_bytes, node.load_clock_s = -1, -1, 0.0, now_s
     node.load_end_s, node.chunk_job, node.prefill_free_s = now_s, -1, now_s
+    node.chunk_end_s, node.chunk_s = now_s, 0.0
     node.cycle_s, node.decode_rate, node.prefill_share, node.backlog_s, node.decodes = 0.0, 0.0, 0.0, 0.0, 0
     node.free_bytes = node.usable_bytes
     for v in range(w.variant.shape[2]):

@@ -146,6 +146,16 @@ def _load_s(w, b, place, v, low, high, missing_bytes):
 
 
 @njit_inner
+def _iteration_wait_s(place):
+    """Time until an iteration that is formed with the job in it: the rest of the running one and the whole next. Among the prompts of
+    others there is none to wait for but their own, and after the last of them the next."""
+    next_s = place.cycle_s * min(1.0, place.tokens)
+    if place.prompts == 0:
+        return 0.5 * place.cycle_s + next_s
+    return next_s if place.prompts == 1 else 0.0
+
+
+@njit_inner
 def _add_node_part(w, b, i, p, v, low, high, prompt, output, whole):
     """Add a part at place p, as node i knows it: load, wait, prefill, and its share of every token. whole: no cut, so tokens stay."""
     place, forecast = _node_place(w, b, i, p, v, prompt, output), w.forecast[b]
@@ -156,7 +166,7 @@ def _add_node_part(w, b, i, p, v, low, high, prompt, output, whole):
     load_s = _load_s(w, b, place, v, low, high, missing_bytes)
     kept_s = w.chunk_layer_s[b, p, v % w.setup[0].n_precisions]
     compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head, kept_s)
-    wait_s = place.backlog_s + place.prompts * place.cycle_s + 0.5 * place.cycle_s
+    wait_s = place.backlog_s + place.prompts * place.cycle_s + _iteration_wait_s(place)
     wait_s += place.sent_since * (compute_s + place.cycle_s)  # jobs on their way there are taken to be like this one
     wait_s += _memory_wait_s(w, place, v, high - low, prompt + output, missing_bytes, output)
     wait_s = min(wait_s, _MAX_WAIT_S)
@@ -324,7 +334,7 @@ def candidate(w, b, i, j, c, row):
     row[5] = layer_1 / total
     row[6] = (layer_2 - layer_1) / total
     row[7] = (total - layer_2) / total if target >= 0 else 0.0
-    row[8] = w.action[c].precision
+    row[8] = w.model[v].weight_bits
     row[9], row[10] = ttft_s, tpot_s
     row[11], row[12], row[13] = forecast.load_s, forecast.wait_s, forecast.upload_s
     row[14], row[15], row[16] = forecast.busy_s, forecast.energy_j, 1000.0 * forecast.price_usd

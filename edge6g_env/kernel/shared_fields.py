@@ -136,7 +136,7 @@ SERVICE_FIELDS = (
     ("mean_output_tokens", "f8", "token", "mean output, known to agents"),
     ("trace_first", "i8", "row", "first row of its trace"),
     ("trace_rows", "i8", "row", "rows of its trace"),
-    ("trace_span_s", "f8", "s", "time that its trace covers"),
+    ("trace_span_s", "f8", "s", "a round of its trace: from its first row to the last, and the mean gap"),
     ("usd_per_input_token", "f8", "USD", "cloud price of a prompt token"),
     ("usd_per_output_token", "f8", "USD", "cloud price of an output token"),
 )
@@ -161,6 +161,7 @@ DEVICE_FIELDS = (
 MODEL_FIELDS = (
     ("layers", "i8", "layer", "layers of the model"),
     ("layer_bytes", "f8", "B", "weights of a layer at this precision"),
+    ("weight_bits", "f8", "bit", "a weight as it is stored at this precision, scales included"),
     ("embedding_bytes", "f8", "B", "what a part that begins at layer 0 holds besides"),
     ("head_bytes", "f8", "B", "what a part that ends at the last layer holds besides"),
     ("both_bytes", "f8", "B", "what the whole model holds besides (a tied head is the embedding)"),

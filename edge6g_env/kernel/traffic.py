@@ -13,13 +13,10 @@ from edge6g_env.kernel.world import DISPATCH, QUEUED, REJECTED, SPARE
 
 @njit_inner
 def start_arrivals(w, b):
-    """Draw the first arrival of every UE, or the place where each trace starts."""
-    key = w.episode[b].key
+    """Draw the first arrival of every UE, or the time at which each trace is entered."""
     if w.setup[0].trace_replay == 1:
         for s in range(w.service.shape[0]):
-            w.replay[b, s].first_row = int(uniform(key, FOR_TRACE_START, s, 0) * w.service[s].trace_rows)
-            w.replay[b, s].next_row = 0
-            w.replay[b, s].next_s = _replay_gap_s(w, b, s, 0)
+            _enter_trace(w, b, s)
     else:
         for u in range(w.ue.shape[1]):
             w.ue[b, u].next_arrival_s = _poisson_gap_s(w, b, u, 0)
@@ -33,20 +30,44 @@ def _poisson_gap_s(w, b, u, count):
 
 
 @njit_inner
-def _replay_s(w, s, row):
-    """Instant of a row of service s counted on over the trace's end, in trace time."""
-    service = w.service[s]
-    rounds = row // service.trace_rows
-    return w.trace[service.trace_first + row % service.trace_rows, 0] + rounds * service.trace_span_s
+def _enter_trace(w, b, s):
+    """Start at a uniform time of the trace's round, between two rows as a rule: a row as the start would favour bursts."""
+    replay = w.replay[b, s]
+    replay.start_s = uniform(w.episode[b].key, FOR_TRACE_START, s, 0) * w.service[s].trace_span_s
+    replay.first_row = _first_row(w, s, replay.start_s)
+    replay.next_row = 0
+    replay.next_s = _replay_s(w, b, s)
 
 
 @njit_inner
-def _replay_gap_s(w, b, s, count):
-    """Time to the count-th replayed row since the one before, scaled to the service's rate."""
-    service, first = w.service[s], w.replay[b, s].first_row
+def _first_row(w, s, start_s):
+    """The first row of service s that is not before start_s; the number of rows, which is row 0 of the next round, if none is."""
+    low, high = 0, w.service[s].trace_rows
+    while low < high:
+        middle = (low + high) // 2
+        if _round_s(w, s, middle) < start_s:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit_inner
+def _round_s(w, s, row):
+    """Instant of a row of service s, counted on over the trace's end, since the trace's first row; in the trace's own time."""
+    service = w.service[s]
+    rounds, row_of_round = divmod(row, service.trace_rows)
+    first = service.trace_first
+    return w.trace[first + row_of_round, 0] - w.trace[first, 0] + rounds * service.trace_span_s
+
+
+@njit_inner
+def _replay_s(w, b, s):
+    """Arrival of the next row to be replayed: its distance from the start in the trace, scaled to the service's rate."""
+    service, replay = w.service[s], w.replay[b, s]
     trace_rate = service.trace_rows / service.trace_span_s
-    gap_s = _replay_s(w, s, first + count) - _replay_s(w, s, first + count - 1) if count > 0 else 0.0
-    return gap_s * trace_rate / (service.share * w.setup[0].rate_jobs_s)
+    since_start_s = _round_s(w, s, replay.first_row + replay.next_row) - replay.start_s
+    return since_start_s * trace_rate / (service.share * w.setup[0].rate_jobs_s)
 
 
 @njit_inner
@@ -123,7 +144,7 @@ def _arrive_replay(w, b, s):
     row = service.trace_first + (replay.first_row + replay.next_row) % service.trace_rows
     _arrive(w, b, u, s, row, replay.next_s)
     replay.next_row += 1
-    replay.next_s += _replay_gap_s(w, b, s, replay.next_row)
+    replay.next_s = _replay_s(w, b, s)
 
 
 @njit_inner

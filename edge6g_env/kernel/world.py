@@ -94,8 +94,8 @@ SLO_MISS, EXPOSED, JOULES = range(1 + len(REWARD_TERMS), 1 + len(REWARD_TERMS) +
 ACTIVE, SPARE, AT_CLOUD = range(3)
 DISPATCH, INBOX = range(2)
 
-# --- World.cost[d, v]: 3 of costs.attention_decode_s, 3 of costs.attention_prefill_s, 2 of the head, then layer times ------
-COST_PREFILL, COST_HEAD, COST_HEADER = 3, 6, 8  # first columns: decode attention before them, layers by tokens after
+# --- World.cost[d, v]: 3 of costs.attention_decode_s, 4 of costs.attention_prefill_s, 2 of the head, then layer times ------
+COST_PREFILL, COST_HEAD, COST_HEADER = 3, 7, 9  # first columns: decode attention before them, layers by tokens after
 
 
 class World(NamedTuple):

@@ -227,7 +227,8 @@ CELL_FIELDS = (
 
 REPLAY_FIELDS = (
     ("next_row", "i8", "row", "rows replayed, counted on over the end of the trace"),
-    ("first_row", "i8", "row", "where the episode starts in the trace"),
+    ("first_row", "i8", "row", "the trace's first row after start_s"),
+    ("start_s", "f8", "s", "when the episode starts in the trace's own time, since its first row"),
     ("next_s", "f8", "s", "time of the next arrival"),
 )
 

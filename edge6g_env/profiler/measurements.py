@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median_low
 
-from edge6g_env._jit import cache_root
+from edge6g_env._cache import cache_root
 
 PASSES, MOST_PASSES = 3, 6
 CONFIRMED = 0.03  # judgement: the middle pass lies as near to the quietest one

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -87,7 +86,7 @@ def _checked_models(models: Sequence[str | ModelSpec]) -> list[ModelSpec]:
 def _checked_model(name: str | ModelSpec) -> ModelSpec:
     try:
         spec = costs.model(name)
-    except ValueError as error:
+    except costs.UnknownNameError as error:
         raise ProfileError(str(error)) from None
     if spec.has_experts:
         raise ProfileError(f"model {spec.name} is a mixture of experts: only dense models can be profiled")
@@ -141,8 +140,10 @@ def _check_replaced(path: Path, here: Machine, *, damaged_too: bool) -> None:
 def _make_folder(folder: Path) -> None:
     """Make a folder; OSError at once, not after minutes of timing, if nothing can be written there."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, "nothing can be written there", str(folder))
+    try:
+        tempfile.TemporaryFile(dir=folder).close()  # what os.access says is not so for root, or on a full disk
+    except OSError as error:
+        raise OSError(error.errno, f"nothing can be written there: {error.strerror}", str(folder)) from None
 
 
 def _check_memory(specs: Sequence[ModelSpec], precisions: Sequence[str], here: Machine) -> None:

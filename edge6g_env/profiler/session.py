@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from edge6g_env._jit import cache_root
+from edge6g_env._cache import cache_root
 from edge6g_env.costs.efficiency import ACTIVATIONS, HEADS
 from edge6g_env.costs.hosts import ProfileError
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec

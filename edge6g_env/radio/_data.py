@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cache
 from importlib import resources
 
+from edge6g_env._csv import Row, read_csv
+from edge6g_env._files import TextError
 
-def rows(file_name: str) -> list[dict[str, str]]:
+
+def rows(file_name: str) -> list[Row]:
     """Rows of a table of the data folder, keyed by its header."""
     path = resources.files("edge6g_env.radio").joinpath("data", file_name)
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    return read_csv(path)
 
 
 @cache
-def _facts() -> dict[str, str]:
-    return {row["name"]: row["value"] for row in rows("facts.csv")}
+def _facts() -> dict[str, Row]:
+    return {row["name"]: row for row in rows("facts.csv")}
 
 
 def fact(name: str) -> float:
-    """Value of one row of facts.csv, in the unit given there."""
-    return float(_facts()[name])
+    """Value of one row of facts.csv, in the unit given there; TextError if there is none."""
+    if name not in _facts():
+        raise TextError(f"facts.csv: there is no row {name}")
+    return _facts()[name].number("value")

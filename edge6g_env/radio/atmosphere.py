@@ -48,7 +48,7 @@ class _Spline:
 
 @cache
 def _gas_spline() -> _Spline:
-    table = np.array([(float(r["frequency_ghz"]), float(r["gamma_db_per_km"])) for r in rows("gas_attenuation.csv")])
+    table = np.array([(r.number("frequency_ghz"), r.number("gamma_db_per_km")) for r in rows("gas_attenuation.csv")])
     return _Spline(np.log10(table[:, 0]), np.log10(table[:, 1]))
 
 
@@ -69,8 +69,8 @@ def gas_attenuation_db_per_km(frequency_ghz: FloatLike) -> FloatOrArray:
 def _rain_terms(quantity: str) -> tuple[Array, Array]:
     """(gauss rows as (n, 3), line row as (2,)) of one regression of P.838-3."""
     mine = [r for r in rows("rain_coefficients.csv") if r["quantity"] == quantity]
-    gauss = np.array([[float(r[c]) for c in "abc"] for r in mine if r["term"] == "gauss"])
-    line = np.array([[float(r["a"]), float(r["b"])] for r in mine if r["term"] == "line"])[0]
+    gauss = np.array([[r.number(c) for c in "abc"] for r in mine if r["term"] == "gauss"])
+    line = np.array([[r.number("a"), r.number("b")] for r in mine if r["term"] == "line"])[0]
     return gauss, line
 
 

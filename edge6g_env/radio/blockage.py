@@ -95,7 +95,7 @@ def blocked_share(
 def _screen_loss_table() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(log carrier in GHz, loss in dB) of the screen."""
     mine = [
-        (float(r["carrier_ghz"]), float(r["loss_db"]))
+        (r.number("carrier_ghz"), r.number("loss_db"))
         for r in rows("blockage_loss.csv")
         if (r["screen_width_m"], r["distance_from_ue_m"]) == (_SCREEN_WIDTH, _SCREEN_FROM_UE)
     ]

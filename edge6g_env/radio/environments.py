@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from edge6g_env.errors import UserError
 from edge6g_env.radio._arrays import require_positive
 from edge6g_env.radio._data import fact, rows
 
@@ -69,7 +70,7 @@ def environment_id(name: str) -> int:
     Raises ValueError with the list of names.
     """
     if not isinstance(name, str) or name not in NAMES:
-        raise ValueError(f"unknown environment {name!r}; one of {', '.join(NAMES)}")
+        raise UserError(f"unknown environment {name!r}; one of {', '.join(NAMES)}")
     return INH_MIXED if name == _INH_ANY else _IDS[name]
 
 
@@ -94,7 +95,7 @@ def environment(name: str, carrier_ghz: float = 3.5) -> Environment:
     if key == INF_HH:
         mine = mine[:1] * 2
     near, far, nlos = mine[0], mine[-2], mine[-1]
-    sigmas_db = tuple(float(row["shadow_std_db"]) for row in (near, far, nlos))
+    sigmas_db = tuple(row.number("shadow_std_db") for row in (near, far, nlos))
     if f_ghz > _CLOSE_IN_ABOVE_GHZ and key in _CLOSE_IN_NAMES:
         short = _CLOSE_IN_NAMES[key]
         los_db, nlos_db = fact(f"ci_140ghz_sigma_los_{short}"), fact(f"ci_140ghz_sigma_nlos_{short}")

@@ -85,8 +85,8 @@ def effective_sinr_db(powers: npt.NDArray[np.float64], mean_sinr_linear: float) 
 def _delay_spread_table(scenario: str, los: bool) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(log carrier in GHz, log median delay spread in s)."""
     mine = [r for r in rows("delay_spread.csv") if r["scenario"] == scenario and r["los"] == str(int(los))]
-    carrier_ghz = np.array([float(r["carrier_ghz"]) for r in mine])
-    spread_s = np.array([float(r["median_delay_spread_ns"]) for r in mine]) * 1e-9
+    carrier_ghz = np.array([r.number("carrier_ghz") for r in mine])
+    spread_s = np.array([r.number("median_delay_spread_ns") for r in mine]) * 1e-9
     return np.log10(carrier_ghz), np.log10(spread_s)
 
 

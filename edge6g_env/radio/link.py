@@ -31,7 +31,7 @@ def _mcs_steps(mcs_table: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
         raise ValueError(f"mcs_table = {mcs_table!r} is outside its range: 1 (64QAM) or 2 (256QAM)")
     columns = ("snr_at_10pct_bler_db", "spectral_efficiency", "probit_slope_per_db")
     mine = [r for r in rows("link_thresholds.csv") if r["table"] == str(int(mcs_table))]
-    table = np.array(sorted(tuple(float(r[c]) for c in columns) for r in mine))
+    table = np.array(sorted(tuple(r.number(c) for c in columns) for r in mine))
     best_before = np.maximum.accumulate(np.concatenate(([0.0], table[:-1, 1])))
     threshold_db, efficiency, slope = table[table[:, 1] > best_before].T.copy()
     for array in (threshold_db, efficiency, slope):

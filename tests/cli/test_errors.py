@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -28,11 +30,20 @@ CASES = {
     "seed": ((*COMPARE, "--policies", "local", "--seed", -1), "'--seed'", "0"),
     "range": ((*COMPARE, "--policies", "local", "--set", "time.slot_s=3"), "tiny.toml: time.slot_s", "0.05"),
     "key": ((*COMPARE, "--policies", "local", "--set", "time.slots=3"), "tiny.toml: time.slots", "mean slot_s"),
+    "service": (
+        (*COMPARE, "--policies", "local", "--set", "service.chatt.share=1"),
+        "service has no chatt",
+        "mean chat?",
+    ),
+    "prefix": ((*COMPARE, "--policies", "local", "--set", "arrivals.rate=3"), "arrivals.rate", "mean rate_jobs_s?"),
+    "table": ((*COMPARE, "--policies", "local", "--set", "slot_s=0.01"), "tiny.toml: slot_s", "mean time.slot_s?"),
+    "boolean": ((*COMPARE, "--policies", "local", "--set", "time.slot_s=true"), "time.slot_s = true", "a number"),
+    "model": (("profile", "--model", "gpt-5"), "model = 'gpt-5' is not in the table", "known: "),
     "form": ((*COMPARE, "--policies", "local", "--set", "time.slot_s"), "--set time.slot_s", "KEY=VALUE"),
     "value": ((*COMPARE, "--policies", "local", "--set", "time.slot_s=[1"), "--set time.slot_s=[1", "TOML"),
     "usage": (("usage", "--policy", "gredy", "--scenario", "tiny"), "no policy 'gredy'", "did you mean greedy?"),
     "algorithm": (("train", "--algo", "dqn"), "no algorithm 'dqn'", "scorer, ppo"),
-    "minutes": (("train", "--minutes", "0"), "--minutes must be above 0", "0"),
+    "minutes": (("train", "--minutes", "0"), "'--minutes'", "0.01"),
     "train range": (("train", "--threads", "0"), "'--threads'", "1"),
     "both": (("train", "--resume", "--overwrite"), "--resume", "--overwrite"),
     "option": (("train", "--learning-rate", "1"), "--learning-rate", ""),
@@ -110,6 +121,57 @@ def test_a_bug_is_not_taken_for_an_error_of_the_user(monkeypatch: pytest.MonkeyP
     )
     with pytest.raises(ValueError, match="shapes do not fit"):
         edge6g.main()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/data/runs/x"), "/data/runs/x: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device", "/data/x"), "/data/x: No space left on device"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "runs"), "runs: Is a directory"),
+        (OSError("could not get source code"), None),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), None),
+        (FileNotFoundError(errno.ENOENT, "No such file", str(ROOT / "edge6g_env/costs/data/gone.csv")), None),
+        (FileNotFoundError(errno.ENOENT, "No such file", str(Path(sys.prefix) / "lib/gone.so")), None),
+    ],
+)
+def test_of_errors_of_the_system_those_about_a_users_files_are_a_sentence(run, monkeypatch, tmp_path, error, said):
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(eval.compare, "run_policies", fail)
+    command = (*COMPARE, "--policies", "local", "--out", tmp_path / "out")
+    if said is not None:
+        assert run(*command) == (2, "", f"edge6g: {said}\n")
+        return
+    monkeypatch.setattr(sys, "argv", ["edge6g", *map(str, command)])
+    with pytest.raises(type(error)):
+        edge6g.main()
+
+
+def test_a_service_is_set_by_its_name(run):
+    ended = run(
+        "scenarios", "show", "tiny", "--set", "service.chat.ttft_slo_s=0.5", "--set", "service.chat.model=llama-3.2-3b"
+    )
+    assert ended.status == 0
+    (chat,) = [line for line in ended.out.splitlines() if line.startswith("chat ")]
+    assert "llama-3.2-3b" in chat
+    assert "0.5 s" in chat
+
+
+def test_without_a_home_there_are_no_profiles_and_their_folder_is_asked_for(run, monkeypatch):
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("EDGE6G_PROFILE_DIR", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert run("scenarios", "show", "tiny").status == 0
+    assert "did you mean l4?" in run("scenarios", "show", "tiny", "--set", 'nodes.devices=["l44"]').err
+    ended = run("profile", "--out", "mine", "--model", "qwen2.5-0.5b")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("edge6g: there is no home folder for profiles: set EDGE6G_PROFILE_DIR")
 
 
 def test_a_foreign_package_under_one_of_our_names_is_said(tmp_path: Path):

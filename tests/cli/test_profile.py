@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge6g_env.costs import hosts, tables
+from edge6g_env.costs.efficiency import ACTIVATIONS
 from edge6g_env.costs.specs import ModelSpec
 from edge6g_env.profiler import machine, plan, session
 
@@ -103,3 +104,24 @@ def test_a_folder_that_cannot_be_written_is_named(run, tmp_path: Path, monkeypat
     ended = run(*COMMAND)
     assert ended.status == 2
     assert str(tmp_path / "file") in ended.err
+
+
+def test_the_help_has_the_limits_and_values_that_hold(run):
+    parts = " ".join(run("profile", "--help").out.split()).split(" --")
+    options = {part.split()[0]: part for part in parts}
+    fixed = session.Costs()
+    named = {"usd-per-hour": fixed.usd_per_hour, "idle-watts": fixed.idle_w, "full-watts": fixed.full_w}
+    for name, value in named.items():
+        assert f"at least {'that' if name == 'full-watts' else '0'}" in options[name]
+        assert f"{value:g} if left out" in options[name]
+        assert run(*COMMAND, f"--{name}", -1.0).status == 2
+    for precision in ACTIVATIONS:
+        assert f" {precision}," in options["precision"]
+    assert "1<=x<=1024" in options["threads"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_timed(run):
+    ended = run(*COMMAND[:-1], "/proc/mine.json")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("edge6g: /proc: nothing can be written there")
+    assert ended.err.count("\n") == 1

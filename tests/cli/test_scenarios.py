@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edge6g_env import costs
+from edge6g_env.capacity import most_jobs_s
 from edge6g_env.scenario import load_scenario, scenarios
 from edge6g_env.spaces import Layout
-
-
-def test_all_scenarios_are_listed(run):
-    ended = run("scenarios")
-    assert ended.status == 0
-    assert [line.split()[0] for line in ended.out.splitlines() if not line.startswith(" ")][1:] == scenarios()
 
 
 @pytest.mark.parametrize("name", scenarios())
@@ -27,6 +23,44 @@ def test_settings_are_shown_as_overridden(run):
     ended = run("scenarios", "show", "tiny", "--set", "nodes.count=5", "--set", "ues.device=phone-snapdragon-8gen3")
     assert ended.status == 0
     assert "nodes        5, " in ended.out
+
+
+def test_lengths_that_are_always_the_same_are_shown(run):
+    (line,) = [line.split() for line in run("scenarios", "show", "robotics").out.splitlines() if "always these" in line]
+    (service,) = [one for one in load_scenario("robotics").service if one.trace is None]
+    assert line[0] == service.name
+    shown = [str(service.prompt_tokens), str(service.output_tokens), f"{service.payload_bytes / 1e3:g}"]
+    assert line[3:6] == shown
+
+
+def test_nodes_are_shown_with_what_they_hold_and_the_load_with_what_they_compute(run):
+    scenario, out = load_scenario("campus"), run("scenarios", "show", "campus").out
+    assert f"9 jobs/s offered, {9.0 / most_jobs_s(scenario):.0%} of the {most_jobs_s(scenario):.3g}" in " ".join(
+        out.split()
+    )
+    table = out.split("\ndevice ")[1].splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in table[1:] if line and not line.startswith(" ")}
+    for device in scenario.nodes.devices:
+        assert f"{costs.device(device).mem_gb:g}" in rows[device]
+    assert sum("llama-3.2-3b" in line for line in table) == len(set(scenario.nodes.devices))
+    assert "Warning" not in out
+
+
+def test_a_warm_up_that_is_too_short_is_said(run):
+    out = " ".join(run("scenarios", "show", "campus", "--set", "time.warmup_s=3").out.split())
+    assert "Warning: time.warmup_s = 3 is shorter than the longest load, 9.0 s (llama-3.1-8b at fp16" in out
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80])
+@pytest.mark.parametrize("name", ["tiny", "dense-urban", "blackout"])
+def test_a_narrow_terminal_loses_no_word(run, monkeypatch, name: str, columns: int):
+    """Nothing is wider than the terminal, and every word of the wide page is there, whole or wrapped between words."""
+    monkeypatch.setenv("COLUMNS", "400")
+    words = {word.strip(",;:()") for word in run("scenarios", "show", name).out.split()}
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = run("scenarios", "show", name).out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= columns
+    assert words - {word.strip(",;:()") for word in out.split()} == set()
 
 
 def test_without_a_command_the_help_is_shown(run):

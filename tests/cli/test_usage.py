@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from agents.policy import Observation, make_rule
 from edge6g_env.kernel.world import HOLD, LOCAL, REJECT
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
 from eval import usage
+from eval.decisions import columns_of, shares
 from eval.episodes import run_episodes
+from eval.statistics import Estimate
 
 SEEDS = [10_000_000, 10_000_001]
 
@@ -48,7 +52,7 @@ def test_the_mask_is_narrowed_to_the_nearest_legal_value(layout: Layout):
 
 
 def test_columns_mean_something_where_the_action_table_says(layout: Layout):
-    route, device_split, edge_split, precision = usage.columns_of(layout)
+    route, device_split, edge_split, precision = columns_of(layout)
     assert (route.means == (layout.action_table[:, 0] >= LOCAL)).all()
     assert (edge_split.means == (layout.action_table[:, 0] > LOCAL)).all()
     assert route.values == ["local", "neighbour 1", "neighbour 2", "cloud"]
@@ -58,11 +62,11 @@ def test_columns_mean_something_where_the_action_table_says(layout: Layout):
 
 @pytest.mark.parametrize(("name", "value"), [("route", "cloud"), ("precision", "fp16"), ("edge_split", "0.5")])
 def test_a_frozen_column_has_its_value_where_it_can(layout: Layout, name: str, value: str):
-    column = next(column for column in usage.columns_of(layout) if column.name == name)
+    column = next(column for column in columns_of(layout) if column.name == name)
     make = usage._frozen(lambda layout: make_rule("greedy", layout), [column])[f"{name} = {value}"]
     jobs = run_episodes("frozen", make, layout.scenario, SEEDS).jobs
     free = run_episodes("greedy", lambda layout: make_rule("greedy", layout), layout.scenario, SEEDS).jobs
-    taken, before = (usage._shares(column, rows["action"][rows["action"] >= 0]) for rows in (jobs, free))
+    taken, before = (shares(column, rows["action"][rows["action"] >= 0]) for rows in (jobs, free))
     number = column.values.index(value)
     assert taken[number] > max(before[number], 0.4)
     assert sum(taken) == pytest.approx(1.0)
@@ -86,3 +90,26 @@ def test_usage_writes_its_figures_and_says_what_is_never_used(run, tmp_path: Pat
     rewards = {v["value"]: v["reward_frozen"]["iqm"] for v in found["columns"]["precision"]["values"]}
     assert rewards[best["precision"]] == max(rewards.values())
     assert run("usage", "--scenario", "tiny", "--out", out).status == 2
+    record = json.loads((out / "run.json").read_text())
+    assert {"command", "version", "commit", "date", "machine", "cores", "changes", "fingerprint"} <= set(record)
+    assert load_scenario(out / "scenario.toml").fingerprint == record["fingerprint"]
+    assert (record["policy"], record["finished"], found["played_on"]) == ("local", True, "tiny_v0")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_table_fits_the_terminal(width: int):
+    lost = Estimate(iqm=-0.1234, low=-0.2345, high=0.1234, mean=-0.1, n=9)
+    value = usage.Value(value="neighbour 1", share=0.5, share_frozen=1.0, reward_frozen=lost)
+    column = usage.ColumnUsage(values=[value], best_constant="neighbour 1", reward_lost=lost)
+    result = usage.Usage(
+        note="", scenario="tiny_v0", played_on="tiny_v0", policy="jsq", trained_on=None, seeds=[1], decisions=9, rejected_share=0.0,
+        reward=lost, columns={"device_split": column},
+    )  # fmt: skip
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(usage.usage_table(result, width))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for word in ("device_split", "neighbour 1", "50.0", "\N{MINUS SIGN}0.1234"):
+        assert word in text
+    assert ("[\N{MINUS SIGN}0.2345, 0.1234]" in text) == (width >= 60)

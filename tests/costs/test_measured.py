@@ -1,4 +1,4 @@
-"""The cost model against measured times; bounds are those of COSTS 3 and DESIGN 9."""
+"""The cost model against measured times; bounds are those of COSTS 3."""
 
 from __future__ import annotations
 
@@ -146,9 +146,13 @@ def test_a_device_outside_the_table_is_fitted_from_its_rows(table, chat_error):
         ("a100-80g", "decode", 12),
         ("arc-b60", "decode", 12),
         ("rtx-4090", "decode", 12),
+        ("h100-80g", "decode", 6),
+        ("l40s", "decode", 6),
         ("a100-80g", "prefill", 7),
         ("arc-b60", "prefill", 15),
-        ("rtx-4090", "prefill", 16),
+        ("rtx-4090", "prefill", 10),
+        ("h100-80g", "prefill", 6),
+        ("l40s", "prefill", 9),
     ],
 )
 def test_attention(column, error_percent, device, phase, bound):
@@ -157,23 +161,61 @@ def test_attention(column, error_percent, device, phase, bound):
     assert error_percent(predicted_s, column(rows, "attn_ms") * 1e-3) <= bound
 
 
-@pytest.mark.parametrize(("device", "bound"), [("a100-80g", 15), ("arc-b60", 30), ("rtx-4090", 60)])
-def test_prefill_attention_of_a_card_without_measurements(column, error_percent, device, bound):
-    """Bounds are judgement: the default is derived from the two other measured cards; with the A100's ramp it is 28 and 161 % off."""
-    rows = [row for row in cost_errors.attention_files()[device] if row["phase"] == "prefill"]
-    fit = costs.DeviceFit(prefill_attention={"fp16": cost_errors.without(device)})
-    blind = replace(costs.device(device), name="unseen", fit=fit)
-    assert error_percent(cost_errors.attention_ms(rows, blind), column(rows, "attn_ms")) <= bound
+def test_short_chunks_after_a_cached_context(column):
+    """One walk over the context, whether 16 or 64 tokens are new: a ramp that adds up is 7 % off here and 40 % for 65 to 512."""
+    rows = [row for row in cost_errors.attention_files()["rtx-4090"] if row["phase"] == "prefill"]
+    new, cached = column(rows, "new_tokens"), column(rows, "kv_prior")
+    off = cost_errors.attention_ms(rows, "rtx-4090") / column(rows, "attn_ms") - 1.0
+    assert np.abs(off[new <= 64]).mean() <= 0.04
+    assert np.abs(off[(new > 64) & (new <= 512) & (cached >= 1024)]).mean() <= 0.12
 
 
-def test_the_default_of_prefill_attention_is_the_mean_of_the_measured_cards():
-    known = {name: fit.prefill_attention["fp16"] for name, fit in profiles.fits().items() if fit.prefill_attention}
-    ramps = [one.n0 / costs.device(name).fp16_tflops for name, one in known.items()]
-    assert len(known) == 3
-    assert np.exp(np.mean(np.log(ramps))) == pytest.approx(efficiency.RAMP_TOKENS_PER_TFLOPS, rel=0.01)
-    ec = [known[name].ec for name in ("a100-80g", "arc-b60")]
-    assert np.mean(ec) == pytest.approx(efficiency.PREFILL_EC, rel=0.01)
-    assert known["rtx-4090"].ec == pytest.approx(efficiency.HALVED_PREFILL_EC, rel=0.01)
+def test_short_chunks_after_longer_contexts_than_the_fit_saw(table, column, error_percent):
+    """Fitted on at most 1024 cached tokens, asked about up to 16384."""
+    rows = [row for row in table("measured/rtx-4090__attention.csv") if row["phase"] == "prefill"]
+    cached = column(rows, "kv_prior")
+    spec = costs.fit_device([row for row, c in zip(rows, cached, strict=True) if c <= 1024.0])
+    unseen = [row for row in rows if float(row["kv_prior"]) > 1024.0 and float(row["new_tokens"]) <= 64.0]
+    assert len(unseen) >= 12
+    assert error_percent(cost_errors.attention_ms(unseen, spec), column(unseen, "attn_ms")) <= 6.0
+
+
+# The default is derived from the four other measured cards; bounds are judgement.
+BLIND = {
+    "decode": {"a100-80g": 15, "arc-b60": 30, "h100-80g": 22, "l40s": 15, "rtx-4090": 20},
+    "prefill": {"a100-80g": 22, "arc-b60": 25, "h100-80g": 30, "l40s": 20, "rtx-4090": 60},
+}
+
+
+@pytest.mark.parametrize(("phase", "device"), [(phase, name) for phase, bounds in BLIND.items() for name in bounds])
+def test_attention_of_a_card_without_measurements(column, error_percent, phase, device):
+    rows = [row for row in cost_errors.attention_files()[device] if row["phase"] == phase]
+    predicted_ms = cost_errors.attention_ms(rows, cost_errors.blind(device))
+    assert error_percent(predicted_ms, column(rows, "attn_ms")) <= BLIND[phase][device]
+
+
+def test_the_defaults_of_attention_are_the_means_of_the_measured_cards():
+    assert {name for name, fit in profiles.fits().items() if fit.prefill_attention} == set(BLIND["prefill"])
+    decode, default = cost_errors.decode_without(None), efficiency.DEFAULT_DECODE_ATTENTION
+    assert (default.eb, default.o_s, default.p) == pytest.approx((decode.eb, decode.o_s, decode.p), rel=0.01)
+    for name in ("l4", "rtx-4090"):
+        sheet = costs.device(name)
+        mean = cost_errors.prefill_without(None, sheet)
+        default = efficiency.default_prefill_attention(sheet.fp16_tflops * 1e12, sheet.halves_fp16)
+        assert (default.ec, default.n0, default.p) == pytest.approx((mean.ec, mean.n0, mean.p), rel=0.01)
+    assert pytest.approx(9e-6) == efficiency.PREFILL_O_S
+
+
+@pytest.mark.parametrize("device", ["h100-80g", "l40s"])
+@pytest.mark.parametrize("held_out", ["8", "32"])
+def test_attention_of_heads_that_the_fit_never_saw(column, error_percent, device, held_out):
+    """Fitted on the rows of the other number of query heads alone, a factor of four away; the bound is judgement."""
+    rows = cost_errors.attention_files()[device]
+    spec = costs.fit_device([row for row in rows if row["q_heads"] != held_out])
+    for phase in ("decode", "prefill"):
+        own = [row for row in rows if row["q_heads"] == held_out and row["phase"] == phase]
+        error = error_percent(cost_errors.attention_ms(own, spec), column(own, "attn_ms"))
+        assert error <= 10.0, (phase, error)
 
 
 @pytest.mark.parametrize("device", ["a100-80g", "h100-80g", "l40s", "rtx-4090"])

@@ -81,6 +81,55 @@ def test_cached_tokens_take_room_in_the_kv_cache():
     assert times["ttft_s"][1] > times["latency_s"][0]
 
 
+# One request of 200 tokens decodes; another of 300 comes in the third step, at 0.4 of it. Instants by hand from the public functions.
+FIRST, SECOND, AT = 200, 300, 0.4
+
+
+def step_s(context: float) -> float:
+    return float(costs.decode_step_s(MODEL, DEVICE, context))
+
+
+def beside_s(context: float) -> float:
+    """The second one's prompt with one decode of this context aboard."""
+    tables = costs.kernel_tables([DEVICE], [(MODEL, "fp16")])
+    layer_s = costs.layer_time_s(MODEL, DEVICE, SECOND + 1) + costs.attention_time_s(MODEL, DEVICE, SECOND, 0)
+    layer_s += costs.attention_time_s(MODEL, DEVICE, 1, context)
+    once_s, each_s = tables.head_s[0, 0] + tables.overhead_s[0]
+    return float(tables.layers[0] * layer_s + once_s + 2.0 * each_s)
+
+
+@pytest.mark.parametrize(("ahead", "steps"), [(True, 1), (False, 0)])
+def test_a_request_waits_for_the_running_iteration_and_the_one_that_is_formed(ahead, steps):
+    second_s = float(costs.prefill_s(MODEL, DEVICE, FIRST)) + step_s(FIRST) + step_s(FIRST + 1) + AT * step_s(FIRST + 2)
+    times = costs.replay(
+        MODEL, DEVICE, [0.0, second_s], [FIRST, SECOND], [50, 1], async_scheduling=ahead, kv_cache_tokens=10_000
+    )
+    wait_s = (1.0 - AT) * step_s(FIRST + 2) + steps * step_s(FIRST + 3)
+    assert times["ttft_s"][1] == pytest.approx(wait_s + beside_s(FIRST + 3 + steps), rel=1e-6)
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_behind_a_request_that_ends_nobody_waits_for_an_iteration_without_work(ahead):
+    """One token each: what is formed beside the first pass is empty and takes no time, so the second pass follows the first."""
+    first_s = float(costs.prefill_s(MODEL, DEVICE, FIRST))
+    times = costs.replay(MODEL, DEVICE, [0.0, 0.5 * first_s], [FIRST, SECOND], 1, async_scheduling=ahead)
+    expected_s = 0.5 * first_s + float(costs.prefill_s(MODEL, DEVICE, SECOND))
+    assert times["ttft_s"][1] == pytest.approx(expected_s, rel=1e-6)
+
+
+@pytest.mark.parametrize(("room", "value"), [("max_batch", 2), ("kv_cache_tokens", 544)])
+def test_who_ends_holds_place_and_kv_for_the_iteration_formed_before(room, value):
+    """Two run, a third waits for what one of them has: it joins an iteration later than in an engine that forms at the end."""
+    starts = {}
+    for ahead in (True, False):
+        times = costs.replay(
+            MODEL, DEVICE, np.zeros(3), 200, [20, 100, 1], async_scheduling=ahead, **{"token_budget": 4096, room: value}
+        )
+        assert times["ttft_s"][2] > times["latency_s"][0]
+        starts[ahead] = times["ttft_s"][2] - times["latency_s"][0]
+    assert starts[True] - starts[False] == pytest.approx(step_s(200 + 20), rel=0.02)
+
+
 def test_one_place_is_a_queue_of_one_server():
     """max_batch = 1: each request waits exactly as Lindley's recursion says."""
     rng = np.random.default_rng(1)
@@ -213,6 +262,7 @@ REFUSED = [
     ({"cached_tokens": [3, 100]}, "cached_tokens = 100 of request 1 .*below its 100 context_tokens"),
     ({"token_budget": 0}, "token_budget = 0 .*at least 1"),
     ({"token_budget": 12.5}, "token_budget = 12.5 .*whole"),
+    ({"async_scheduling": 1}, "async_scheduling = 1 is not True or False"),
     ({"max_batch": 0}, "max_batch = 0 .*at least 1"),
     ({"kv_cache_tokens": 0}, "kv_cache_tokens = 0 .*at least 1"),
     ({"kv_cache_tokens": 112}, "request 1 needs KV for 149 tokens, the cache has room for 112"),

@@ -1,6 +1,6 @@
 """docs/make_radio.py: what it reads from the worlds is what the radio promises, and the page shows what it drew."""
 
-import importlib.util
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -19,10 +19,7 @@ def make_radio():
     """The module, with the folder of its neighbours on the path, as when it is run."""
     sys.path.insert(0, str(DOCS))
     try:
-        spec = importlib.util.spec_from_file_location("make_radio", DOCS / "make_radio.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+        yield importlib.import_module("make_radio")
     finally:
         sys.path.remove(str(DOCS))
 
@@ -93,9 +90,9 @@ def test_the_bands_share_the_time(samples, make_radio):
     ues = load_scenario("dense-urban").num_ues
     assert sum(line.share for line in lines) == pytest.approx(1.0)
     assert sum(len(line.levels["los"]) for line in lines) == 2 * ues
-    table = make_radio.table(lines).splitlines()
-    assert len(table) == 2 + 2 + len(lines)
-    assert len({row.count("|") for row in table[1:-1]}) == 1
+    table = make_radio.radio_text.table(lines).splitlines()
+    assert len(table) == 2 + len(lines)
+    assert len({row.count("|") for row in table}) == 1
 
 
 def test_nothing_is_sent_after_a_handover(rows):
@@ -134,10 +131,10 @@ def test_pictures_are_drawn(make_radio, samples, rows, tmp_path):
     plots = make_radio.radio_plots
     lines = samples.distribution(["tiny"], 1, 2.0, 1.0)
     figures = (
-        make_radio.coverage_picture("tiny", num_worlds=2, ues=60, pixel_m=50.0),
-        make_radio.coverage_picture("dense-urban", num_worlds=2, ues=64, pixel_m=50.0),
+        make_radio.coverage("tiny", num_worlds=2, ues=600, pixel_m=20.0).draw(),
+        make_radio.coverage("dense-urban", num_worlds=2, ues=640, pixel_m=20.0).draw(),
         plots.draw_distributions(lines),
-        plots.draw_trace("dense-urban", rows, *samples.tell_tale(rows, 3.0)),
+        plots.draw_trace("dense-urban", samples.one_ue(rows, *samples.tell_tale(rows, 3.0))),
     )
     for number, figure in enumerate(figures):
         figure.savefig(tmp_path / f"{number}.png", dpi=50)
@@ -149,19 +146,96 @@ def test_pictures_are_drawn(make_radio, samples, rows, tmp_path):
     ]
 
 
-def test_the_page_shows_the_pictures_of_the_present_scenarios(make_radio):
-    assert make_radio.problems() == []
+def test_the_page_tells_what_the_trace_shows(make_radio, samples, rows):
+    """Each row of its table against the rows of the window, looked up here by time."""
+    u, window = samples.tell_tale(rows, 3.0)
+    one = samples.one_ue(rows, u, window)
+    text = make_radio.radio_text.trace_text("dense-urban", u, one)
+    assert text.startswith(f"UE {u} of `dense-urban`, seed 0, {one['time_s'][0]:.1f} to {one['time_s'][-1]:.1f} s:")
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line][2:]
+    slot_s = load_scenario("dense-urban").time.slot_s
+    handovers = np.flatnonzero(np.diff(one["node"])) + 1
+    served = [row for row in cells if row[2].startswith("served by")]
+    assert [float(row[0]) for row in served[1:]] == pytest.approx(one["time_s"][handovers], abs=0.051)
+    for row in cells:
+        middle = np.searchsorted(one["time_s"], 0.5 * (float(row[0]) + float(row[1])))
+        if row[2].startswith("served by"):
+            node = int(re.match(r"served by node (\d+)", row[2])[1])
+            assert one["node"][middle] == node
+            assert ("sub-THz" in row[2]) == bool((node % 8 + node // 8) % 2)
+        else:
+            assert one["blocked" if row[2] == "blocked" else "los"][middle] == (row[2] == "blocked")
+    lost_s = sum(float(row[1]) - float(row[0]) for row in cells if row[2] == "out of sight")
+    assert lost_s == pytest.approx((one["los"] == 0).sum() * slot_s, abs=0.1 * len(cells))
+
+
+def test_the_page_tells_what_a_coverage_map_shows(make_radio, samples, points):
+    """Its medians from the UEs themselves: none of those near a node, or far from all, lies outside of theirs."""
+    text = make_radio.radio_text.coverage_text(load_scenario("dense-urban"), points, 20.0)
+    near_db, far_m, far_db = (
+        float(re.search(pattern, text)[1])
+        for pattern in (r"SINR of (-?\d+) dB", r"Mbit/s, (\d+) m and more", r"from all of them (-?\d+) dB")
+    )
+    x_m, y_m = np.meshgrid(np.arange(8) * 100.0 + 50.0, np.arange(4) * 100.0 + 50.0)
+    distance_m = np.hypot(
+        points["x_m"].ravel()[:, None] - x_m.ravel(), points["y_m"].ravel()[:, None] - y_m.ravel()
+    ).min(axis=1)
+    sinr_db = points["downlink_sinr_db"].ravel()
+    near, far = sinr_db[distance_m < 35.0], sinr_db[distance_m > far_m - 15.0]
+    assert near.min() <= near_db <= near.max()
+    assert far.min() <= far_db <= far.max()
+    assert far_m == pytest.approx(np.hypot(40.0, 40.0), abs=6.0)  # a tenth of the squares of 20 m
+
+
+def test_page_and_pictures_agree(make_radio):
+    assert make_radio.kept_problems() == []
     page = (DOCS / "radio.md").read_text(encoding="utf-8")
-    shown = re.findall(r"!\[[^\]]+\]\(radio/([\w-]+\.png)\)", page)
-    assert sorted(shown) == sorted(path.name for path in (DOCS / "radio").iterdir())
+    shown = re.findall(r"!\[[^\]]+\]\(radio/([\w-]+)\.png\)", page)
+    assert sorted(shown) == sorted(make_radio.SHOWN) == sorted(path.stem for path in (DOCS / "radio").iterdir())
     for name in shown:
-        assert (DOCS / "radio" / name).stat().st_size < MOST_BYTES
-    assert len(re.findall(r"<!-- figures -->\n\|", page)) == 1
+        assert (DOCS / "radio" / f"{name}.png").stat().st_size < MOST_BYTES
+        assert len(re.findall(rf"^<!-- /?{name} -->$", page, flags=re.MULTILINE)) == 2
+
+
+@pytest.fixture
+def copy(make_radio, monkeypatch, tmp_path):
+    """A page of its own, with the pictures that ship."""
+    page = tmp_path / "radio.md"
+    page.write_text((DOCS / "radio.md").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(make_radio, "PAGE", page)
+    return page
+
+
+def edit(page, name):
+    """One digit of what the page says of a picture is another."""
+    text = page.read_text(encoding="utf-8")
+    head, tail = text.split(f"<!-- {name} -->\n", 1)
+    changed = re.sub(r"\d(?=\D*<!-- /)", lambda found: str((int(found[0]) + 1) % 10), tail, count=1)
+    assert changed != tail
+    page.write_text(f"{head}<!-- {name} -->\n{changed}", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["trace", "coverage-campus", "coverage-dense-urban", "distributions"])
+def test_a_page_that_describes_another_run_is_found_out(make_radio, copy, name):
+    edit(copy, name)
+    assert make_radio.kept_problems() == [f"radio/{name}.png shows another run than radio.md describes"]
+
+
+def test_check_plays_anew_and_fails_where_the_page_differs(make_radio, copy, monkeypatch):
+    """What is worked out decides, even where page and picture agree."""
+    monkeypatch.setattr(sys, "argv", ["make_radio.py", "--check"])
+    page = copy.read_text(encoding="utf-8")
+    fresh = {name: make_radio.Content(name, make_radio.said(page, name), lambda: None) for name in make_radio.SHOWN}
+    monkeypatch.setattr(make_radio, "contents", lambda: list(fresh.values()))
+    make_radio.main()  # agrees, and says nothing
+    fresh["trace"] = make_radio.Content("trace", "UE 7 of another run", lambda: None)
+    with pytest.raises(SystemExit, match=r"what radio\.md says of radio/trace\.png is out of date"):
+        make_radio.main()
+    assert copy.read_text(encoding="utf-8") == page
 
 
 def test_a_picture_of_another_scenario_is_found_out(make_radio, monkeypatch):
     monkeypatch.setattr(make_radio.radio_samples, "radio_fingerprint", lambda scenario: "changed")
-    assert [line.split()[0] for line in make_radio.problems()] == [
-        f"radio/{name}"
-        for name in ("coverage-campus.png", "coverage-dense-urban.png", "distributions.png", "trace.png")
+    assert [line.split()[0] for line in make_radio.kept_problems()] == [
+        f"radio/{name}.png" for name in make_radio.SHOWN
     ]

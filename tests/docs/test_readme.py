@@ -19,13 +19,14 @@ CHECK = """
 import numpy as np
 import edge6g_env
 
-env = edge6g_env.parallel_env("clinic.toml", nodes={"devices": ["my-card"]})
+env = edge6g_env.parallel_env("clinic.toml", nodes={"devices": ["my-card"]}, **{"service.chat.model": "my-model"})
 names = [name for name, *_ in env.observation_names]
 observations, _ = env.reset(seed=0)
 row = observations["node_0"]["observation"]
 assert names.index("node/load_left_s") == names.index("node/cloud_wait_s") + 1
 assert len(row) == len(names) and env.observation_space("node_0")["observation"].contains(row)
 assert (env.batch.world.node["accelerator"] == 0).all() and env.batch.world.device["tdp_w"][0] == 150.0
+assert env.batch.world.model["layers"][env.batch.world.service["model"][0] * 3] == 24  # three precisions
 """
 
 
@@ -80,25 +81,28 @@ def copy(tmp_path):
 
 
 def test_the_list_of_extensions_works(copy):
-    rule, device, price, feature, line = _blocks_of_the_list()
+    rule, device, price, model, score, kept, model_price, feature, line = _blocks_of_the_list()
     tiny = (copy / "edge6g_env/scenarios/tiny.toml").read_text(encoding="utf-8")
     (copy / "clinic.toml").write_text(tiny.replace('name = "tiny"', 'name = "clinic"'), encoding="utf-8")
     (copy / "agents/rules/shortest_ttft.py").write_text(rule, encoding="utf-8")
-    _append(copy / "edge6g_env/costs/data/devices.csv", device)
-    _append(copy / "edge6g_env/costs/data/prices.csv", price)
+    tables = {"devices": [device], "prices": [price, model_price], "models": [model], "model_quality": [score]}
+    for name, rows in {**tables, "quality_map": [kept]}.items():
+        for row in rows:
+            _append(copy / f"edge6g_env/costs/data/{name}.csv", row)
     _insert_after(copy / "edge6g_env/spaces.py", "node/cloud_wait_s", feature)
     _insert_after(copy / "edge6g_env/kernel/observe.py", "node.cloud_seen_wait_s", line)
 
     _run(copy, "-c", CHECK)
     short = [f"--set=time.{key}" for key in ("episode_s=6.0", "warmup_s=0.0", "drain_s=2.0")]
     options = ["--scenario", "clinic.toml", "--policies", "local,shortest-ttft", "--seeds", "1", "--out", "runs/clinic"]
-    _run(copy, "-m", "edge6g", "compare", *options, *short, '--set=nodes.devices=["my-card"]')
+    ours = ('--set=nodes.devices=["my-card"]', "--set=service.chat.model=my-model")
+    _run(copy, "-m", "edge6g", "compare", *options, *short, *ours)
     rows = (copy / "runs/clinic/episodes.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["policy", "local", "shortest-ttft"]
 
 
 def _blocks_of_the_list():
-    """The indented blocks under "Extend": a rule, a device, its price, a feature, the kernel's line."""
+    """The indented blocks under "Extend": a rule, a device, its price, a model's four tables, a feature, the kernel's line."""
     part = TEXT[TEXT.index("\n## Extend") : TEXT.index("\n## Licence")]
     blocks = re.findall(r"^   ```\w+\n(.*?)^   ```", part, flags=re.DOTALL | re.MULTILINE)
     return [re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in blocks]

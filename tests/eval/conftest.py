@@ -6,11 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edge6g_env.kernel.fields import OUTCOME_DTYPE
+from edge6g_env.kernel.world import EXPIRED, FINISHED
+from edge6g_env.scenario import Scenario, load_scenario
+from edge6g_env.spaces import Layout
+from eval.comparison import Comparison, by_service
 from eval.metrics import METRIC_NAMES, episodes_frame
+from eval.provenance import Provenance
 from eval.statistics import Summary, summarise
 
 SEEDS = range(100, 106)
-ADVANTAGE = {"local": 0.0, "greedy": 0.30, "runs/scorer": 0.35}  # over `local`, the same in every seed
+ADVANTAGE = {"local": 0.0, "greedy": 0.30, "scorer:x": 0.35}  # over `local`, the same in every seed
+COMMAND = "edge6g compare --policies 'local,<greedy>' --seeds 6"
 
 
 @pytest.fixture
@@ -29,4 +36,47 @@ def episodes() -> pd.DataFrame:
 @pytest.fixture
 def summary(episodes: pd.DataFrame) -> Summary:
     """Its summary."""
-    return summarise(episodes, rules=["local", "greedy"], learned=["runs/scorer"])
+    return summarise(episodes, rules=["local", "greedy"], learned=["scorer:x"])
+
+
+@pytest.fixture(scope="session")
+def played_on() -> Scenario:
+    """`tiny` with one thing changed."""
+    return load_scenario("tiny", **{"arrivals.rate_jobs_s": 3.0})
+
+
+@pytest.fixture
+def comparison(episodes: pd.DataFrame, summary: Summary, played_on: Scenario) -> Comparison:
+    """With jobs: every policy serves chat locally at int4, and `local` lets every second one expire without a token."""
+    jobs = {name: jobs_by_hand(played_on, 2 if name == "local" else 1) for name in ADVANTAGE}
+    for name, policy in summary["policies"].items():
+        policy["services"] = by_service(jobs[name], played_on, len(SEEDS))
+    summary["policies"]["scorer:x"]["trained_on"] = "campus_v0"
+    return Comparison(played_on, episodes, jobs, summary, made_by(played_on))
+
+
+def jobs_by_hand(scenario: Scenario, every: int) -> np.ndarray:
+    """Ten chat jobs, first tokens at 0.1, 0.2, ... s; of each `every` jobs the first finishes and the others expire."""
+    jobs = np.zeros(10, OUTCOME_DTYPE)
+    ends = np.arange(10) % every == 0
+    jobs["phase"] = np.where(ends, FINISHED, EXPIRED)
+    jobs["ttft_s"] = np.where(ends, 0.1 * np.arange(1, 11), -1.0)
+    jobs["tpot_s"], jobs["output_tokens"], jobs["slo_met"] = 0.05, 20, ends
+    jobs["worth"] = np.where(ends, 0.8, -0.2)
+    jobs["action"] = Layout(scenario).action_names.index("local, int4")
+    return jobs
+
+
+def made_by(scenario: Scenario) -> Provenance:
+    """Provenance with known words."""
+    return Provenance(
+        command=COMMAND,
+        version="9.8.7",
+        commit="abc123",
+        date="2026-01-02T03:04:05+00:00",
+        machine="a machine",
+        cores=3,
+        scenario=scenario.id,
+        fingerprint=scenario.fingerprint,
+        changes=scenario.changes,
+    )

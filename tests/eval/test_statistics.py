@@ -17,6 +17,8 @@ from eval.statistics import (
     by_reward,
     clear_of_zero,
     estimate,
+    estimate_group,
+    group_interval,
     iqm,
     paired_difference,
     summarise,
@@ -104,9 +106,9 @@ def test_an_empty_sample_is_none_throughout():
 def test_summary_names_the_best_rule_and_the_differences_to_it(summary: Summary):
     assert summary["best_rule"] == "greedy"
     assert summary["seeds"] == list(range(100, 106))
-    assert by_reward(summary) == ["runs/scorer", "greedy", "local"]
+    assert by_reward(summary) == ["scorer:x", "greedy", "local"]
     assert summary["policies"]["greedy"]["difference_to_best_rule"] is None
-    learned, rule = (summary["policies"][name]["difference_to_best_rule"] for name in ("runs/scorer", "local"))
+    learned, rule = (summary["policies"][name]["difference_to_best_rule"] for name in ("scorer:x", "local"))
     assert learned["reward_per_job"]["iqm"] == pytest.approx(0.05)
     assert rule["reward_per_job"]["iqm"] == pytest.approx(-0.30)
     assert clear_of_zero(learned["reward_per_job"])
@@ -127,15 +129,80 @@ def test_summary_is_json_without_nan(summary: Summary):
 
 
 def test_a_learned_policy_is_never_the_best_rule(episodes: pd.DataFrame):
-    alone = summarise(episodes[episodes["policy"] == "runs/scorer"], rules=[], learned=["runs/scorer"])
+    alone = summarise(episodes[episodes["policy"] == "scorer:x"], rules=[], learned=["scorer:x"])
     assert alone["best_rule"] is None
-    assert alone["policies"]["runs/scorer"]["difference_to_best_rule"] is None
+    assert alone["policies"]["scorer:x"]["difference_to_best_rule"] is None
 
 
 def test_summary_refuses_names_that_do_not_fit_the_episodes(episodes: pd.DataFrame):
     with pytest.raises(ValueError, match="jsq"):
-        summarise(episodes, rules=["local", "greedy", "jsq"], learned=["runs/scorer"])
+        summarise(episodes, rules=["local", "greedy", "jsq"], learned=["scorer:x"])
     with pytest.raises(ValueError, match="scorer"):
         summarise(episodes, rules=["local", "greedy"], learned=[])
     with pytest.raises(ValueError, match="twice"):
-        summarise(episodes, rules=["local", "greedy", "greedy"], learned=["runs/scorer"])
+        summarise(episodes, rules=["local", "greedy", "greedy"], learned=["scorer:x"])
+
+
+def test_the_draws_are_those_of_scipy():
+    sample = np.random.default_rng(3).gamma(2.0, size=17)
+    theirs = stats.bootstrap(
+        (sample,), iqm_along, n_resamples=2_000, method="percentile", vectorized=True, rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert bootstrap_interval(sample, resamples=2_000) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+
+
+def iqm_along(x, axis=-1):
+    return stats.trim_mean(x, 0.25, axis=axis)
+
+
+def test_the_interval_of_a_group_covers_training_and_evaluation_seeds():
+    """Value = checkpoint + seed + rest, all unit normal, five checkpoints, 20 seeds: nominal 95 %, of 150 groups it covers 82 to 97 %.
+
+    Where checkpoints decide, the interval of a single one covers less than half as often.
+    """
+    rng = np.random.default_rng(8)
+    groups = rng.normal(size=(150, 5, 1)) + rng.normal(size=(150, 1, 20)) + rng.normal(size=(150, 5, 20))
+    covered = [low <= 0.0 <= high for low, high in (group_interval(group, resamples=300) for group in groups)]
+    assert 0.82 <= np.mean(covered) <= 0.97
+    wide = 3.0 * rng.normal(size=(150, 5, 1)) + rng.normal(size=(150, 1, 20))
+    alone = [low <= 0.0 <= high for low, high in (bootstrap_interval(group[0], resamples=300) for group in wide)]
+    assert np.mean(alone) < 0.5 * np.mean(
+        [low <= 0.0 <= high for low, high in (group_interval(g, resamples=300) for g in wide)]
+    )
+
+
+def test_the_interval_of_a_group_of_equal_checkpoints_is_that_of_the_seeds():
+    """Nothing between checkpoints: drawing them changes nothing. Each value comes as often as there are checkpoints, so trims are alike."""
+    sample = np.random.default_rng(4).normal(size=20)
+    low, high = group_interval(np.tile(sample, (4, 1)))
+    alone_low, alone_high = bootstrap_interval(sample, seed=1)  # the seeds of a group are drawn by the next number
+    assert (low, high) == pytest.approx((alone_low, alone_high), rel=1e-12)
+
+
+def test_a_group_needs_three_checkpoints_for_an_interval_and_leaves_out_seeds_without_a_value():
+    table = np.array([[1.0, 2.0, np.nan, 4.0], [2.0, 3.0, 9.0, 5.0]])
+    assert estimate_group(table) == {
+        "iqm": pytest.approx(2.75),
+        "low": None,
+        "high": None,
+        "mean": pytest.approx(17 / 6),
+        "n": 6,
+    }
+    assert estimate_group(np.full((3, 4), np.nan))["n"] == 0
+
+
+def test_a_group_is_one_policy_of_the_summary(episodes: pd.DataFrame):
+    both = summarise(episodes, rules=["greedy"], learned=[], groups={"mine": ["scorer:x", "local"]})
+    mine = both["policies"]["mine"]
+    assert (mine["kind"], mine["checkpoints"], mine["metrics"]["reward_per_job"]["n"]) == ("learned", 2, 12)
+    assert mine["difference_to_best_rule"]["reward_per_job"]["mean"] == pytest.approx((0.05 - 0.30) / 2)
+    assert "over training and evaluation seeds" in both["note"]
+    assert "that checkpoint only" not in both["note"]
+    alone = summarise(episodes, rules=["greedy", "local"], learned=[], groups={"mine": ["scorer:x"]})
+    assert "that checkpoint only" in alone["note"]
+
+
+def test_what_was_measured_once_has_no_interval(summary: Summary):
+    for policy in summary["policies"].values():
+        shown = policy["metrics"]["decision_us_mean"]
+        assert (shown["iqm"], shown["low"], shown["high"], shown["n"]) == (1.0, None, None, 1)

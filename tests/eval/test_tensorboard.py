@@ -2,74 +2,77 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
-import pandas as pd
+import matplotlib.image
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from eval.metrics import METRIC_NAMES
-from eval.statistics import Summary
-from eval.tensorboard import HPARAM_METRICS, FlatLines, run_folder, write_comparison
-
-WITHOUT_VALUE = {"tpot_mean_s", "tpot_p95_s"}  # in the fixture
+from eval.comparison import Comparison
+from eval.report import write_report
+from eval.tensorboard import HPARAM_METRICS, _runs, run_folder, write_comparison
 
 
 def load(folder: Path) -> EventAccumulator:
-    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0, "images": 0})
     accumulator.Reload()
     return accumulator
 
 
 @pytest.fixture
-def written(tmp_path: Path, episodes: pd.DataFrame, summary: Summary) -> Path:
-    write_comparison(tmp_path, episodes, summary, {"runs/scorer": {"algo": "scorer", "learning_rate": 3e-4}})
+def written(tmp_path: Path, comparison: Comparison) -> Path:
+    write_report(tmp_path, comparison)
+    write_comparison(tmp_path, comparison, {"scorer:x": {"algo": "scorer", "learning_rate": 3e-4}})
     return tmp_path
 
 
-def test_one_run_a_policy_and_the_same_tags_in_each(written: Path):
-    runs = sorted(path.parent.name for path in (written / "tensorboard").rglob("events.*"))
-    assert runs == ["greedy", "local", "runs-scorer"]
-    shown = [name for name in METRIC_NAMES if name not in WITHOUT_VALUE]
-    expected = {f"episode/{name}" for name in shown} | {f"compare/{name}_iqm" for name in shown}
-    for run in runs:
-        assert set(load(written / "tensorboard" / run).Tags()["scalars"]) == expected
+def test_the_comparison_is_images_and_a_table_and_no_line(written: Path, comparison: Comparison):
+    events = load(written / "tensorboard")
+    tags = events.Tags()
+    assert tags["scalars"] == []
+    assert tags["images"] == ["comparison/1 difference to the best rule", "comparison/2 all metrics"]
+    for tag in tags["images"]:
+        (image,) = events.Images(tag)
+        pixels = matplotlib.image.imread(io.BytesIO(image.encoded_image_string))
+        assert pixels.shape[:2] == (image.height, image.width)
+    text = events.Tensors("comparison/text_summary")[0].tensor_proto.string_val[0].decode()
+    reward = comparison.summary["policies"]["scorer:x"]["metrics"]["reward_per_job"]
+    interval = f"[{reward['low']:.3f}, {reward['high']:.3f}]"
+    assert f"| scorer:x | {reward['iqm']:.3f} {interval} | +0.050 [+0.050, +0.050] | 100 |" in text
+    assert "trained on campus_v0; played on tiny_v0, arrivals.rate_jobs_s = 3.0" in text
 
 
-def test_scalars_carry_the_value_of_each_seed_in_order(written: Path, episodes: pd.DataFrame):
-    points = load(run_folder(written, "greedy")).Scalars("episode/reward_per_job")
-    sample = episodes[episodes["policy"] == "greedy"].sort_values("seed")["reward_per_job"].tolist()
-    assert [point.step for point in points] == list(range(6))
-    assert [point.value for point in points] == pytest.approx(sample)
+def test_only_learned_policies_have_runs_of_their_own(written: Path):
+    assert {path.name for path in (written / "tensorboard").iterdir() if path.is_dir()} == {"scorer-x"}
 
 
-def test_the_iqm_is_a_line_over_the_seeds(written: Path, summary: Summary):
-    points = load(run_folder(written, "greedy")).Scalars("compare/reward_per_job_iqm")
-    iqm = summary["policies"]["greedy"]["metrics"]["reward_per_job"]["iqm"]
-    assert [(point.step, point.value) for point in points] == [(0, pytest.approx(iqm)), (5, pytest.approx(iqm))]
-
-
-def test_hparams_stand_in_the_run_itself_and_name_tags_that_exist(written: Path):
-    accumulator = load(run_folder(written, "runs/scorer"))
+def test_hparams_stand_beside_headline_metrics_that_exist(written: Path, comparison: Comparison):
+    accumulator = load(run_folder(written, "scorer:x"))
     content = accumulator.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     values = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
     assert {name: value.string_value or value.number_value for name, value in values.items()} == {
-        "policy": "runs/scorer",
-        "kind": "learned",
+        "policy": "scorer:x",
+        "trained_on": "campus_v0",
+        "played_on": "tiny_v0, arrivals.rate_jobs_s = 3.0",
+        "arrivals.rate_jobs_s": 3.0,
         "algo": "scorer",
         "learning_rate": pytest.approx(3e-4),
     }
     content = accumulator.summary_metadata["_hparams_/experiment"].plugin_data.content
     tags = [info.name.tag for info in plugin_data_pb2.HParamsPluginData.FromString(content).experiment.metric_infos]
-    assert tags == [f"compare/{name}_iqm" for name in HPARAM_METRICS]
-    assert set(tags) <= set(accumulator.Tags()["scalars"])
+    assert tags == [*(f"values/{name}" for name in HPARAM_METRICS), "values/gain_over_best_rule"]
+    metrics = comparison.summary["policies"]["scorer:x"]["metrics"]
+    for name in HPARAM_METRICS:
+        (point,) = accumulator.Scalars(f"values/{name}")
+        assert point.value == pytest.approx(metrics[name]["iqm"])
+    assert accumulator.Scalars("values/gain_over_best_rule")[0].value == pytest.approx(0.05)
 
 
-def test_policies_that_would_share_a_folder_are_refused(tmp_path: Path, episodes: pd.DataFrame, summary: Summary):
-    summary["policies"]["runs-scorer"] = summary["policies"]["runs/scorer"]
-    with pytest.raises(ValueError, match="share a run folder"):
-        write_comparison(tmp_path, episodes, summary, {})
+def test_policies_whose_names_look_alike_have_folders_of_their_own(tmp_path: Path):
+    runs = _runs(tmp_path, ["a b", "a:b", "a/b"])
+    assert len(set(runs.values())) == 3
 
 
 @pytest.mark.parametrize(
@@ -77,25 +80,3 @@ def test_policies_that_would_share_a_folder_are_refused(tmp_path: Path, episodes
 )
 def test_a_run_folder_never_leaves_the_output(tmp_path: Path, policy: str, folder: str):
     assert run_folder(tmp_path, policy) == tmp_path / "tensorboard" / folder
-
-
-def test_flat_lines_repeat_their_value_at_every_evaluation(tmp_path: Path):
-    values = {
-        "greedy": {"eval/reward_per_job": 0.5, "eval/slo_attainment": 0.75},
-        "local": {"eval/reward_per_job": 0.25},
-    }
-    with FlatLines(tmp_path, values) as lines:
-        lines.write(step=0)
-        lines.write(step=4_096)
-    greedy, local = (load(run_folder(tmp_path, rule)) for rule in values)
-    assert [(p.step, p.value) for p in greedy.Scalars("eval/slo_attainment")] == [(0, 0.75), (4_096, 0.75)]
-    assert [(p.step, p.value) for p in local.Scalars("eval/reward_per_job")] == [(0, 0.25), (4_096, 0.25)]
-    assert local.Tags()["scalars"] == ["eval/reward_per_job"]
-
-
-def test_flat_lines_can_be_read_while_training_goes_on(tmp_path: Path):
-    lines = FlatLines(tmp_path, {"greedy": {"eval/reward_per_job": 0.5}})
-    lines.write(step=10)
-    assert [p.step for p in load(run_folder(tmp_path, "greedy")).Scalars("eval/reward_per_job")] == [10]
-    lines.close()
-    lines.close()

@@ -137,7 +137,7 @@ def test_wrong_options_are_refused():
         parallel_env("tiny", render_mode="human")
     with pytest.raises(ValueError, match="observe"):
         parallel_env("tiny", observe="everything")
-    with pytest.raises(ValueError, match="num_worlds is of batch_env"):
+    with pytest.raises(ValueError, match="this environment has one world"):
         parallel_env("tiny", num_worlds=2)
     with pytest.raises(edge6g_env.ScenarioError, match="unknown key"):
         parallel_env("tiny", observes="candidates")

@@ -201,5 +201,5 @@ def test_episodes_of_a_seed_differ(scenario, busy):
 def test_seeds_may_be_given_one_by_one(assert_same):
     batch, listed = batch_env("tiny", 3), batch_env("tiny", 3)
     assert_same(batch.reset(5), listed.reset([5, 6, 7]))
-    with pytest.raises(ValueError, match=r"seed must be one integer .* or 3"):
+    with pytest.raises(ValueError, match=r"seed must be an integer .* or a list of 3"):
         listed.reset([1, 2])

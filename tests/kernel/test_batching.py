@@ -97,6 +97,66 @@ def test_a_prompt_chunk_slows_the_decodes_to_the_time_of_its_iterations(crowd):
     assert beside_s.min() > 2.0 * alone_s
 
 
+def next_job(bench, name, prompt, u=20):
+    """A job of one more UE beside those that run, decided by `name`: its outcome, and its candidate when it was decided."""
+    bench.lengths(prompt, 2.0)
+    bench.send({u: bench.now_s + 0.001})
+    bench.step()
+    candidate = bench.obs["candidates"][0, 0, bench.action(name)].copy()
+    (job,) = bench.run(name, 1)
+    return job, candidate
+
+
+def on_an_idle_node_s(bench, name):
+    """Time to first token of a prompt that meets nobody, the weights being there: slots and air, then its pass."""
+    bench.reset(1)
+    next_job(bench, name, PROMPT)
+    return float(next_job(bench, name, PROMPT)[0]["ttft_s"])
+
+
+@pytest.mark.parametrize("running", [2, 8])
+def test_a_prompt_waits_for_the_rest_of_the_running_iteration_and_the_whole_next(crowd, running):
+    """Half an iteration on average and one more, then its pass with the decodes aboard; its candidate says so beforehand."""
+    idle_s = on_an_idle_node_s(crowd, "local, fp16")
+    decoding(crowd, running)
+    context, cycle_s = PROMPT + 10.0, float(crowd.world.node["cycle_s"][0, 0])
+    job, seen = next_job(crowd, "local, fp16", PROMPT)
+    beside_s = chunk_time_s(running, context, PROMPT, 0.0) - chunk_time_s(0.0, 0.0, PROMPT, 0.0)
+    wait_s = job["ttft_s"] - idle_s - beside_s
+    assert wait_s == pytest.approx(1.5 * cycle_s, rel=0.03)
+    assert seen[crowd.batch.layout.candidate_index("wait_s")] == pytest.approx(wait_s, rel=0.03)
+
+
+def test_an_idle_engine_waits_for_its_turn_only(crowd):
+    """Decodes of another variant have an engine of their own: what that one has formed is no iteration of this one."""
+    decoding(crowd, 1, "local, int8")
+    next_job(crowd, "local, fp16", PROMPT)  # the weights are there
+    crowd.step()
+    cycle_s = float(crowd.world.node["cycle_s"][0, 0])
+    job, seen = next_job(crowd, "local, fp16", PROMPT, u=21)
+    idle_s = on_an_idle_node_s(crowd, "local, fp16")
+    assert job["ttft_s"] - idle_s == pytest.approx(
+        0.5 * cycle_s + cycle_s, rel=0.05
+    )  # the pass itself takes a turn, too
+    assert seen[crowd.batch.layout.candidate_index("wait_s")] == pytest.approx(0.5 * cycle_s, rel=0.03)
+
+
+@pytest.mark.parametrize(("slots", "iterations"), [(1, 0), (3, 1)], ids=["before it began", "while it runs"])
+def test_a_prompt_behind_another(crowd, slots, iterations):
+    """It follows at once if it was there when the other's pass began; else an iteration comes between that had been formed without it."""
+    running, prompt = 8, 480.0
+    decoding(crowd, running)
+    context = PROMPT + 10.0
+    crowd.lengths(prompt, 500.0)
+    crowd.send({20: crowd.now_s + 0.001, 21: crowd.now_s + 0.001 + slots * crowd.slot_s})
+    for _ in range(60):
+        crowd.step("local, fp16")
+    jobs = crowd.world.job[0][crowd.live()]
+    first, second = (jobs["first_token_s"][jobs["ue"] == u][0] for u in (20, 21))
+    between_s = iterations * float(costs.decode_step_s(MODEL, DEVICE, context, running + 1.0))
+    assert second - first == pytest.approx(between_s + chunk_time_s(running + 1, context, prompt, 0.0), rel=0.05)
+
+
 def test_without_a_waiting_prompt_nothing_is_left_of_it(crowd):
     """After the prompt, decodes run at their own pace again, one more in the batch."""
     rows = decoding(crowd, 4)

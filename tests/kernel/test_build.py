@@ -78,7 +78,7 @@ def test_another_process_finds_the_kernel_in_the_cache(python):
     ("edited", "renews"), [("kernel/rng.py", True), ("costs/latency.py", True), ("batch.py", False)]
 )
 def test_an_edit_of_any_compiled_source_is_another_cache(python, tmp_path, edited, renews):
-    code = "from edge6g_env import _jit; print(_jit.JIT_CACHE_DIR)"
+    code = "from edge6g_env.kernel import step; print(step.run.stats.cache_path)"
     package = tmp_path / "edge6g_env"
     shutil.copytree(edge6g_env.__path__[0], package, ignore=shutil.ignore_patterns("__pycache__"))
     before = python(code, root=tmp_path, EDGE6G_CACHE_DIR=str(tmp_path / "cache"))

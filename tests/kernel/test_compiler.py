@@ -26,6 +26,10 @@ def _twig(x: float, n: int) -> float:
     return _leaf(x, n) - 0.1 * _leaf(0.5 * x, n)
 
 
+def _plain(x):
+    return x + 1.0
+
+
 def _entry(x, out):
     for i in range(out.size):
         out[i] = _twig(x[i], i) + _leaf(x[i], 3)
@@ -76,10 +80,13 @@ def test_garbage_is_collected_again_after_a_compile_that_fails():
 def test_what_is_in_the_cache_is_not_announced(
     monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(_jit, "JIT_CACHE_DIR", tmp_path)
-    (tmp_path / "kernel_1").mkdir()
-    (tmp_path / "kernel_1" / "far.run-12.py311.nbi").touch()
-    assert [_jit.is_cached(name) for name in ("far.run", "run", "far.ru")] == [True, False, False]
-    with _jit.compiling("far.run"):
+    monkeypatch.setenv("EDGE6G_CACHE_DIR", str(tmp_path))
+    assert _jit.njit(_plain)(1.0) == 2.0
+    assert [_jit.is_cached(name) for name in ("test_compiler._plain", "_plain", "test_compiler._pla")] == [
+        True,
+        False,
+        False,
+    ]
+    with _jit.compiling("test_compiler._plain"):
         assert gc.isenabled()
     assert capsys.readouterr().err == ""

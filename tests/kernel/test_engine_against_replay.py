@@ -37,7 +37,8 @@ def network_s(bench, jobs=20):
 
 @pytest.mark.parametrize("rate_s", [2.0, 3.5, 5.0])
 def test_mean_times_at_moderate_load(node, rate_s):
-    """Poisson arrivals; 4 to 12 requests decode at a time. The fluid engine computes one prompt at a time, replay packs several."""
+    """Poisson arrivals; 4 to 12 requests decode at a time. The fluid engine computes one prompt at a time, replay packs several. An
+    engine that forms its iterations when the one before ends is 15 % sooner with the first token."""
     wait_s = network_s(node)
     start(node)
     rng, trace = np.random.default_rng(6), node.world.trace
@@ -49,5 +50,5 @@ def test_mean_times_at_moderate_load(node, rate_s):
     assert (jobs["phase"] == FINISHED).all()
     arrival_s = jobs["arrival_s"] + wait_s
     exact = costs.replay(MODEL, DEVICE, arrival_s, jobs["prompt_tokens"], jobs["output_tokens"], **SERVING)
-    assert jobs["tpot_s"].mean() == pytest.approx(exact["tpot_s"].mean(), rel=0.03)
-    assert jobs["ttft_s"].mean() - wait_s == pytest.approx(exact["ttft_s"].mean(), rel=0.08)
+    assert jobs["tpot_s"].mean() == pytest.approx(exact["tpot_s"].mean(), rel=0.02)
+    assert jobs["ttft_s"].mean() - wait_s == pytest.approx(exact["ttft_s"].mean(), rel=0.05)

@@ -5,6 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env
+from edge6g_env.costs import shapes
 from edge6g_env.kernel import world as k
 
 BUSY = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": 30.0}
@@ -225,7 +226,7 @@ def test_a_candidate_describes_its_action(busy):
             first = grid.device_split[d]
             second = 1.0 - first if route == k.LOCAL else (1.0 - first) * grid.edge_split[e]
             assert shares[:2] == pytest.approx([first, second], abs=1.0 / total)
-            assert row[at["precision"]] == p
+            assert row[at["weight_bits"]] == pytest.approx(shapes.STORED_BITS[grid.precision[p]])
             assert row[at["exposure"]] == (first == 0.0)
             checked += 1
     assert checked > 50

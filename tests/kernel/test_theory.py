@@ -8,6 +8,7 @@ from agents.policy import make_rule
 from benchmarks.queueing import LENGTHS, processor_sharing_s, responses
 from edge6g_env import batch_env, costs
 from edge6g_env.kernel.world import FINISHED, FREE
+from edge6g_env.trace_files import read_trace
 
 MODEL, NODE, NEIGHBOUR, PHONE, CLOUD = "llama-3.2-3b", "l40s", "l4", "phone-snapdragon-8gen3", "h100-80g"
 PROMPT, OUTPUT = 400.0, 40.0
@@ -27,7 +28,7 @@ def test_two_jobs_share_the_reference_queue():
 def test_the_reference_queue_has_the_mean_response_of_theory(load, lengths):
     """E[S] / (1 - load), with 200,000 jobs: three standard errors are 2 to 3 % at the higher load."""
     rng = np.random.default_rng(5)
-    sample = LENGTHS[lengths](edge6g_env.build.read_trace("azure_conv_2023")[:, 2])
+    sample = LENGTHS[lengths](read_trace("azure_conv_2023")[:, 2])
     work_s = rng.choice(sample, 200_000) / sample.mean()
     took_s = processor_sharing_s(np.cumsum(rng.exponential(1.0 / load, work_s.size)), work_s)
     assert took_s.mean() == pytest.approx(work_s.mean() / (1.0 - load), rel=0.04)

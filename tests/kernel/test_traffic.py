@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.world import QUEUED
+from edge6g_env.kernel import traffic
+from edge6g_env.kernel.world import DISPATCH, QUEUED, SPARE
 
 RATE = 50.0
 SECONDS = 20.0
@@ -102,41 +103,112 @@ def replay():
     return batch, arrivals_of(batch, 30.0)
 
 
+def replayed(name, start_s, rate_jobs_s, seconds):
+    """(arrival, prompt, output) of a trace that runs round and is entered at start_s, in numpy: the slow way."""
+    rows = trace_rows(name)
+    since_first_s = rows[:, 0] - rows[0, 0]
+    round_s = since_first_s[-1] * len(rows) / (len(rows) - 1)  # the gap over the end is the mean one
+    since_start_s = (since_first_s - start_s) % round_s
+    order = np.argsort(since_start_s, kind="stable")
+    scaled_round_s = len(rows) / rate_jobs_s
+    rounds = int(seconds / scaled_round_s) + 1
+    arrivals = [since_start_s[order] / round_s * scaled_round_s + n * scaled_round_s for n in range(rounds)]
+    return np.column_stack([np.concatenate(arrivals), np.tile(rows[order, 1:], (rounds, 1))]), round_s
+
+
+def check_replay(jobs, start_s, service, rate_jobs_s, seconds):
+    """Every row of the trace from start_s on, in order, none missing, at its scaled instant."""
+    expected, _ = replayed(service.trace, start_s, service.share * rate_jobs_s, seconds)
+    expected = expected[expected[:, 0] < seconds]
+    assert len(jobs) == len(expected) > 0
+    assert jobs["arrival_s"] == pytest.approx(expected[:, 0], abs=1e-6)
+    assert np.array_equal(jobs["prompt_tokens"], expected[:, 1])
+    assert np.array_equal(jobs["output_tokens"], expected[:, 2])
+    assert np.diff(jobs["arrival_s"]) == pytest.approx(np.diff(expected[:, 0]), abs=1e-6)
+
+
 def test_replay_is_the_traces_own_sequence(replay):
-    """From its starting row on, in order, with gaps scaled so that the mean rate is the service's share of the scenario's."""
     batch, jobs = replay
     starts = set()
     for b in range(batch.num_worlds):
         for s, service in enumerate(batch.scenario.service):
-            rows = trace_rows(service.trace)
-            mine = np.sort(jobs[(jobs["world"] == b) & (jobs["service"] == s)], order="arrival_s")
-            first = int(batch.world.replay["first_row"][b, s])
-            starts.add((s, first))
-            expected = rows[(first + np.arange(len(mine))) % len(rows)]
-            assert np.array_equal(mine["prompt_tokens"], expected[:, 1])
-            assert np.array_equal(mine["output_tokens"], expected[:, 2])
-            span_s = (rows[-1, 0] - rows[0, 0]) * len(rows) / (len(rows) - 1)  # the last row's gap is the mean one
-            scale = (len(rows) / span_s) / (service.share * 40.0)
-            gaps = np.diff(expected[:, 0])
-            gaps = np.where(gaps < 0.0, gaps + span_s, gaps)
-            assert np.diff(mine["arrival_s"]) == pytest.approx(gaps * scale, abs=1e-6)
-            assert len(mine) > 100
+            mine = np.sort(jobs[(jobs["world"] == b) & (jobs["service"] == s)], order="number")
+            starts.add(float(batch.world.replay["start_s"][b, s]))
+            check_replay(mine, batch.world.replay["start_s"][b, s], service, 40.0, batch.world.episode["now_s"][b])
+            assert len(mine) > 50
     assert len(starts) == batch.num_worlds * len(batch.scenario.service)
 
 
-def test_replay_runs_on_over_the_end_of_the_trace():
-    batch = batch_env("azure", 1, **{"arrivals.rate_jobs_s": 40.0, "time.episode_s": 100.0})
+@pytest.fixture(scope="module")
+def draw(compiled, handle):
+    """Arrivals of the worlds alone, without radio and service: (counts (B, S), jobs of the first world)."""
+
+    @compiled
+    def until(w, end_s, counts, first):
+        for b in range(counts.shape[0]):
+            episode = w.episode[b]
+            while episode.next_arrival_s < end_s:
+                traffic.arrive(w, b, np.nextafter(episode.next_arrival_s, np.inf))
+                for i in range(w.node.shape[1]):
+                    for place in range(w.node[b, i].n_queue):
+                        job = w.job[b, w.places[b, i, DISPATCH, place]]
+                        if b == 0:
+                            first[job.number, 0], first[job.number, 1] = job.service, job.arrival_s
+                            first[job.number, 2], first[job.number, 3] = job.prompt_tokens, job.output_tokens
+                        counts[b, job.service] += 1
+                        w.rows[b, SPARE, episode.n_free] = job.row
+                        episode.n_free += 1
+                    w.node[b, i].n_queue = 0
+
+    def run(batch, seconds):
+        counts = np.zeros((batch.num_worlds, len(batch.scenario.service)), np.int64)
+        first = np.zeros((int(3 * batch.scenario.arrivals.rate_jobs_s * seconds) + 100, 4))
+        until(handle(batch.world), float(seconds), counts, first)
+        names = ["service", "arrival_s", "prompt_tokens", "output_tokens"]
+        jobs = np.array([*map(tuple, first[: counts[0].sum()])], dtype=[(name, float) for name in names])
+        return counts, jobs
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    return batch_env("azure", 512)
+
+
+ROUND_S = 5353 / 2.88  # of the code trace, scaled
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5.0, 60.0, 300.0, ROUND_S, 1.3 * ROUND_S, 2.5 * ROUND_S])
+def test_replay_offers_its_share_of_the_rate(worlds, draw, seconds):
+    """Whatever the length of an episode, with its first seconds alone and longer than the trace. Mean and spread over
+    512 seeds; a whole number of rounds has no spread, so half a job is allowed."""
+    worlds.reset(1000)
+    counts, _ = draw(worlds, seconds)
+    for s, service in enumerate(worlds.scenario.service):
+        offered, error = counts[:, s].mean(), counts[:, s].std(ddof=1) / np.sqrt(len(counts))
+        expected = service.share * worlds.scenario.arrivals.rate_jobs_s * seconds
+        assert abs(offered - expected) < 3.0 * error + (0.5 if error == 0.0 else 0.0), service.name
+
+
+def test_replay_runs_round(draw):
+    """Over the trace's end and once more, with no row left out nor twice."""
+    batch, seconds = batch_env("azure", 1), 2.2 * ROUND_S
     batch.reset(3)
-    name = batch.scenario.service[0].trace
-    rows = trace_rows(name)
-    batch.world.replay["first_row"][0, 0] = len(rows) - 5
-    batch.world.replay["next_row"][0, 0] = 0
-    jobs = arrivals_of(batch, 3.0)
-    mine = np.sort(jobs[jobs["service"] == 0], order="arrival_s")
-    expected = rows[(len(rows) - 5 + np.arange(len(mine))) % len(rows)]
-    assert len(mine) > 10
-    assert np.array_equal(mine["prompt_tokens"], expected[:, 1])
-    assert (np.diff(mine["arrival_s"]) >= 0.0).all()
+    start_s = batch.world.replay["start_s"][0].copy()
+    _, jobs = draw(batch, seconds)
+    assert (np.diff(jobs["arrival_s"]) >= 0.0).all()
+    for s, service in enumerate(batch.scenario.service):
+        check_replay(jobs[jobs["service"] == s], start_s[s], service, batch.scenario.arrivals.rate_jobs_s, seconds)
+
+
+def test_replay_starts_at_any_time_of_the_trace(worlds):
+    worlds.reset(1)
+    for s, service in enumerate(worlds.scenario.service):
+        _, round_s = replayed(service.trace, 0.0, 1.0, 1.0)
+        assert stats.kstest(worlds.world.replay["start_s"][:, s] / round_s, "uniform").pvalue > 1e-3
+    one, other = (worlds.world.replay["start_s"][:, s] for s in range(2))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 4.0 / np.sqrt(worlds.num_worlds)
 
 
 def test_replay_gives_its_jobs_to_ues_at_random(replay):

@@ -37,7 +37,7 @@ def outcomes(*rows):
 
 @pytest.fixture
 def decisions():
-    return Decisions(6, ENTRIES, TOP, FEATURES)
+    return Decisions(ENTRIES, TOP, FEATURES, places=6)
 
 
 def test_late_outcomes_find_their_decision(decisions):
@@ -81,10 +81,19 @@ def test_places_are_reused_and_a_batch_keeps_its_numbers(decisions):
     assert [batch.context[0, 0].item() for batch in batches] == [float(n % 3 * 100 + n) for n in range(50)]
 
 
-def test_no_place_left_is_said(decisions):
-    taken(decisions, [(0, n) for n in range(6)])
-    with pytest.raises(RuntimeError, match="places"):
-        taken(decisions, [(0, 6)])
+def test_places_grow_as_they_are_needed(decisions):
+    """Ten times as many open decisions as places, some done and some open when they run out: all keep their numbers."""
+    tags = taken(decisions, [(0, n) for n in range(4)])
+    decisions.credit(outcomes((0, 1, 0.1, FINISHED)))
+    more = np.concatenate([taken(decisions, [(1, n + 7 * k) for n in range(7)]) for k in range(8)])
+    every = np.concatenate([tags, more])
+    keys = [(0, 0), (0, 2), (0, 3), *((1, n) for n in range(56))]
+    decisions.credit(outcomes(*((w, j, w + j / 64.0, FINISHED) for w, j in keys)))
+    batch = decisions.take()
+    assert sorted(batch.context[:, 0].tolist()) == sorted(every.tolist())
+    assert torch.equal(batch.context[:, 0], -batch.log_prob)
+    expected = {100.0 * w + j: w + j / 64.0 for w, j in keys} | {1.0: np.float32(0.1)}
+    assert batch.worth.tolist() == pytest.approx([expected[tag] for tag in batch.context[:, 0].tolist()])
 
 
 def test_outcomes_of_others_are_left_alone(decisions):

@@ -1,8 +1,9 @@
-"""Whole training runs of seconds: folder, files, resume, Ctrl-C, refusals."""
+"""Whole training runs of seconds: folder, files, resume, refusals."""
 
 import io
 import json
 import shutil
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import eval
 import train.run
 from edge6g_env import load_scenario
-from eval.files import RunFolderError
-from train import TRAINING_SEEDS, VALIDATION_SEED, checkpoint
-from train.callbacks import TimeBudget
-from train.checkpoint import CheckpointError, load_policy, read_record, read_tensors
+from edge6g_env.errors import UserError
+from eval.files import RunFolderError, only_owner
+from train import checkpoint
+from train.checkpoint import CheckpointError, hparams, load_policy, read_about, read_progress, read_record, read_tensors
 from train.run import TrainingError
+from train.seeds import world_seed
+from train.validation import NothingMeasuredError, Validation, told
 
 SECONDS = 3.0
 
@@ -30,27 +32,19 @@ class Ended:
     said: str
 
 
-def run(scenario, out, algo, seconds=SECONDS, **options):
+def run(scenario, out, algo="scorer", seconds=SECONDS, seed=3, num_worlds=8, **options):
     console = Console(file=io.StringIO(), width=200)
-    train.run.train(scenario, algo, seconds / 60.0, 3, out, num_worlds=8, console=console, **options)
+    train.run.train(scenario, algo, seconds / 60.0, seed, out, num_worlds=num_worlds, console=console, **options)
     return Ended(out, console.file.getvalue())
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Two validation episodes and one rule, so that a run is mostly training."""
-    monkeypatch.setattr(train.run, "VALIDATION_EPISODES", 2, raising=False)
-    monkeypatch.setattr(train.run, "SHOWN_RULES", ("greedy",), raising=False)
-
-
 @pytest.fixture(scope="module", params=["scorer", "ppo"])
-def trained(request, scenario, tmp_path_factory):
+def trained(request, scenario, quick, tmp_path_factory):
     """A run of some seconds, by algorithm."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.run, "VALIDATION_EPISODES", 2, raising=False)
-        patch.setattr(train.run, "SHOWN_RULES", ("greedy",), raising=False)
-        patch.setitem(train.run.SCORER_SETTINGS, "batch_decisions", 256)
-        return request.param, run(scenario, tmp_path_factory.mktemp("runs") / request.param, request.param)
+        patch.setitem(train.learner.SCORER_SETTINGS, "batch_decisions", 256)
+        out = tmp_path_factory.mktemp("runs") / request.param
+        return request.param, run(scenario, out, request.param, command="edge6g train --algo x")
 
 
 def steps_of(out):
@@ -63,11 +57,12 @@ def test_a_run_learns_and_says_so(trained, scenario):
     record = read_record(ended.out)
     assert record["algo"] == algo
     assert (record["scenario"], record["fingerprint"]) == (scenario.id, scenario.fingerprint)
+    assert (record["trained_on"], record["changes"]) == (scenario.label, scenario.changes)
     assert record["decisions"] > 100
     assert record["minutes"] * 60.0 >= SECONDS
     assert record["runs"] == 1
     assert steps_of(ended.out) > 0
-    assert "decisions" in ended.said
+    assert f"best on the validation seeds: {told(record['validation_gain'], 'greedy')}" in ended.said
     tensors = read_tensors(ended.out / checkpoint.TRAINER)
     moved = [t for name, t in tensors.items() if name.startswith("network.") and "correction" in name]
     assert all(bool((t != 0.0).any()) for t in moved)  # zero at the start
@@ -77,22 +72,38 @@ def test_a_run_learns_and_says_so(trained, scenario):
 def test_the_policy_of_a_run_acts(trained, scenario, observations):
     _, ended = trained
     policy, rng = load_policy(ended.out, scenario), np.random.default_rng(0)
+    assert policy.hparams == hparams(read_record(ended.out))
+    assert {"algo", "seed", "learning_rate", "arrivals.rate_jobs_s"} <= set(policy.hparams)
     for obs in observations(scenario, 40):
         actions = policy.act(obs, rng)
         assert np.take_along_axis(obs["action_mask"], actions[..., None], -1).all()
         assert ((actions > 0) <= (obs["action_mask"].sum(-1) > 1)).all()
 
 
-def test_a_run_leaves_no_pickle(trained):
-    """JSON, safetensors (a JSON header after eight bytes of length) and event files; nothing else."""
-    _, ended = trained
+def test_a_run_says_how_it_was_made(trained, scenario):
+    algo, ended = trained
+    made = json.loads((ended.out / "run.json").read_text())
+    assert (made["kind"], made["command"], made["algo"], made["seed"]) == ("train", "edge6g train --algo x", algo, 3)
+    assert (made["changes"], made["num_worlds"]) == (scenario.changes, 8)
+    assert load_scenario(ended.out / "scenario.toml") == scenario
+    assert tomllib.loads((ended.out / "scenario.toml").read_text())["arrivals"]["rate_jobs_s"] == 8.0
+
+
+def test_a_run_leaves_no_pickle_no_lock_and_nothing_half_written(trained):
+    """JSON, safetensors (a JSON header after eight bytes of length), TOML, a table, a picture and event files; nothing else."""
+    algo, ended = trained
     files = sorted(path for path in ended.out.rglob("*") if path.is_file())
-    assert {path.name for path in files if "tensorboard" not in path.parts} == {
+    assert {path.name for path in files if path.parent == ended.out} == {
         "run.json",
+        "scenario.toml",
+        "validation.json",
         "checkpoint.json",
         "policy.safetensors",
         "trainer.safetensors",
+        "learning_curve.csv",
+        "learning_curve.png",
     }
+    assert {path.parent.name for path in files if path.parent != ended.out} == {f"{algo}-s3", "best-rule"}
     for path in files:
         data = path.read_bytes()
         if path.suffix == ".json":
@@ -100,61 +111,84 @@ def test_a_run_leaves_no_pickle(trained):
         elif path.suffix == ".safetensors":
             length = int.from_bytes(data[:8], "little")
             assert isinstance(json.loads(data[8 : 8 + length]), dict)
-        else:
-            assert path.name.startswith("events.out.tfevents.")
+        elif path.suffix == ".png":
+            assert data.startswith(b"\x89PNG")
         assert not data.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"))
 
 
 def test_resume_goes_on(trained, scenario, tmp_path):
-    """On a copy: more decisions, more updates, the time before counted, and a second run in the record."""
+    """On a copy: more decisions, more updates, the time before counted, a second run in the record, the rules not played again."""
     algo, ended = trained
     out = shutil.copytree(ended.out, tmp_path / "again")
-    before, updates = read_record(out), steps_of(out)
-    run(scenario, out, algo, seconds=SECONDS + 3.0, resume=True)
+    before, updates, rules = read_record(out), steps_of(out), (out / "validation.json").stat().st_mtime_ns
+    run(scenario, out, algo, seconds=before["minutes"] * 60.0 + 3.0, resume=True, command="edge6g train --resume")
     after = read_record(out)
     assert after["runs"] == before["runs"] + 1
     assert after["decisions"] > before["decisions"]
-    assert after["minutes"] > before["minutes"]
-    assert after["minutes"] * 60.0 >= SECONDS + 3.0 - 1e-6
+    assert after["minutes"] > before["minutes"] + 3.0 / 60.0 - 1e-6
     assert steps_of(out) >= updates
     assert after["validation_gain"] >= before["validation_gain"]
+    assert (out / "validation.json").stat().st_mtime_ns == rules
+    made = json.loads((out / "run.json").read_text())
+    assert made["command"] == "edge6g train --algo x"
+    assert [one["command"] for one in made["resumed"]] == ["edge6g train --resume"]
 
 
-def test_a_resume_of_something_else_is_refused(trained, scenario, tmp_path):
+def test_the_trainers_state_knows_its_progress(trained):
+    """The pair cannot come apart: decisions and minutes stand in the file of the weights that they belong to."""
+    _, ended = trained
+    record, about = read_record(ended.out), read_about(ended.out / checkpoint.TRAINER)
+    assert about == {name: record[name] for name in ("decisions", "minutes", "runs", "validation_gain")}
+    assert read_about(ended.out / checkpoint.POLICY)["validation_gain"] == record["validation_gain"]
+
+
+def test_what_cannot_go_on_is_refused_and_stays_as_it_was(trained, scenario, tmp_path):
     algo, ended = trained
     other = {"scorer": "ppo", "ppo": "scorer"}[algo]
+    before = {path: path.read_bytes() for path in ended.out.rglob("*") if path.is_file()}
     with pytest.raises(TrainingError, match=f"holds a run of {algo}: --algo {other}"):
         run(scenario, ended.out, other, resume=True)
-    with pytest.raises(CheckpointError, match="it cannot act on campus_v0"):
+    with pytest.raises(CheckpointError, match=r"holds a run on tiny_v0, .*: --resume cannot go on with campus_v0"):
         run(load_scenario("campus"), ended.out, algo, resume=True)
-    with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        run(scenario, tmp_path / "none", algo, resume=True)
+    with pytest.raises(CheckpointError, match=r"cannot go on with tiny_v0, .*reward.price_per_usd = 50"):
+        run(load_scenario(scenario, **{"reward.price_per_usd": 50.0}), ended.out, algo, resume=True)
+    with pytest.raises(TrainingError, match=r"nothing left to do: .* trained for 0\.\d\d minutes, --minutes 0\.01 is"):
+        run(scenario, ended.out, algo, seconds=0.6, resume=True)
     with pytest.raises(RunFolderError, match="holds another run"):
         run(scenario, ended.out, algo)
+    with only_owner(ended.out):
+        for options in ({"resume": True}, {"overwrite": True}, {}):
+            with pytest.raises(RunFolderError, match="another process works in"):
+                run(scenario, ended.out, algo, seconds=600.0, **options)
+    assert {path: path.read_bytes() for path in ended.out.rglob("*") if path.is_file()} == before
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        run(scenario, tmp_path / "none", algo, resume=True)
+    assert not (tmp_path / "none").exists()
 
 
-def test_ctrl_c_keeps_the_checkpoint(scenario, tmp_path, monkeypatch):
-    """Interrupted from a callback: the interrupt goes on to the caller, the run can be resumed."""
-    steps = 0
+def test_foreign_tensors_are_refused(trained, scenario, tmp_path):
+    algo, ended = trained
+    out = shutil.copytree(ended.out, tmp_path / "again")
+    shutil.copy(out / checkpoint.POLICY, out / checkpoint.TRAINER)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        run(scenario, out, algo, seconds=600.0, resume=True)
 
-    def interrupt(self):
-        nonlocal steps
-        steps += 1
-        if steps > 300:
-            raise KeyboardInterrupt
-        return True
 
-    with monkeypatch.context() as patch:
-        patch.setattr(TimeBudget, "_on_step", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            run(scenario, tmp_path / "cut", "scorer", seconds=600.0)
-    record = read_record(tmp_path / "cut")
-    assert record["decisions"] > 0
-    assert load_policy(tmp_path / "cut", scenario) is not None
-    run(scenario, tmp_path / "cut", "scorer", seconds=record["minutes"] * 60.0 + 2.0, resume=True)
-    after = read_record(tmp_path / "cut")
-    assert after["runs"] == 2
-    assert after["decisions"] > record["decisions"]
+def test_an_overwritten_run_leaves_nothing_of_itself(scenario, tmp_path, quick):
+    run(scenario, tmp_path / "run", "ppo", seed=5, seconds=1.0)
+    run(scenario, tmp_path / "run", "scorer", seed=6, seconds=1.0, overwrite=True)
+    assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} == {"scorer-s6", "best-rule"}
+    assert read_record(tmp_path / "run")["algo"] == "scorer"
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(scenario, tmp_path, quick):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "run.json").write_text('{"kind": "train"}')
+    (out / ".checkpoint.json.123.tmp").write_text("{")
+    run(scenario, out, seconds=1.0, resume=True)
+    assert read_record(out)["runs"] == 1
+    assert not list(out.glob(".*"))
 
 
 @pytest.mark.parametrize(
@@ -163,19 +197,71 @@ def test_ctrl_c_keeps_the_checkpoint(scenario, tmp_path, monkeypatch):
         ({"algo": "dqn"}, "no algorithm 'dqn': there are scorer, ppo"),
         ({"minutes": 0.0}, "minutes must be above 0"),
         ({"minutes": float("nan")}, "minutes must be above 0"),
-        ({"seed": -1}, "seed must be in 0..4999, it is -1"),
-        ({"seed": 5000}, "seed must be in 0..4999, it is 5000"),
-        ({"num_worlds": 0}, "num_worlds must be in 1..1000, it is 0"),
+        ({"seed": -1}, "seed must be in 0.."),
+        ({"num_worlds": 2**17}, "world must be in 0.."),
     ],
 )
 def test_what_cannot_start_is_refused_and_leaves_nothing(scenario, tmp_path, changes, message):
     arguments = {"algo": "scorer", "minutes": 1.0, "seed": 0, "num_worlds": None, **changes}
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises(UserError, match=message):
         train.run.train(scenario, out=tmp_path / "out", **arguments)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
-def test_training_validation_and_evaluation_seeds_never_meet():
-    last_training = (VALIDATION_SEED // TRAINING_SEEDS - 1) * TRAINING_SEEDS + TRAINING_SEEDS - 1
-    assert last_training < VALIDATION_SEED
-    assert VALIDATION_SEED + 1000 < eval.EVALUATION_SEED
+def test_a_folder_of_something_else_stays_as_it_was(scenario, tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(RunFolderError, match="not of a run"):
+        run(scenario, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(RunFolderError, match="is a file"):
+        run(scenario, tmp_path / "thesis.tex")
+
+
+def test_a_scenario_without_jobs_to_measure_is_refused(tmp_path, quick):
+    with pytest.raises(NothingMeasuredError, match="no job is measured"):
+        run(load_scenario("tiny", **{"arrivals.rate_jobs_s": 1e-6}), tmp_path / "run")
+
+
+@pytest.fixture
+def worlds(monkeypatch):
+    """Seeds of the worlds of every training environment, as its first reset finds them."""
+    seen = []
+
+    def watched(self):
+        self._learner.model.env.reset()
+        seen.append(np.array(self._learner.model.env.batch.world.episode["seed"]).tolist())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.callbacks.Watch, "_on_training_start", watched)
+    return seen
+
+
+@pytest.mark.parametrize("algo", ["scorer", "ppo"])
+def test_every_run_of_every_seed_meets_worlds_of_its_own(algo, scenario, tmp_path, worlds):
+    """Other numbers of worlds after a resume, too."""
+    for out, seed, num_worlds, resume in (("a", 0, 4, False), ("b", 1, 4, False), ("a", 0, 2, True), ("a", 0, 6, True)):
+        with pytest.raises(KeyboardInterrupt):
+            run(scenario, tmp_path / out, algo, 60.0, seed, num_worlds, resume=resume)
+    expected = [(0, 0, 4), (1, 0, 4), (0, 1, 2), (0, 2, 6)]
+    assert worlds == [[world_seed(s, r, w) for w in range(n)] for s, r, n in expected]
+
+
+def test_ctrl_c_while_the_rules_are_played_leaves_a_run_that_goes_on(scenario, tmp_path, quick, monkeypatch):
+    def interrupted(self, folder):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Validation, "play_rules", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(scenario, tmp_path / "run")
+    assert read_progress(tmp_path / "run").validation_gain is None
+    load_policy(tmp_path / "run", scenario)
+    run(scenario, tmp_path / "run", seconds=2.0, resume=True)
+    assert read_progress(tmp_path / "run").validation_gain is not None
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"), [(-0.0681, "0.068 below jsq"), (0.012, "0.012 above jsq"), (0.0, "as good as jsq")]
+)
+def test_a_gain_is_told_in_words(gain, words):
+    assert told(gain, "jsq") == words

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from edge6g_env.errors import UserError
 from edge6g_env.radio._data import fact
 from edge6g_env.radio.fading import coherence_bandwidth_hz
 
@@ -123,7 +124,7 @@ def presets() -> list[str]:
 def preset(name: str) -> RadioPreset:
     """The preset of that name; ValueError lists the names."""
     if name not in _NAMES:
-        raise ValueError(f"unknown radio preset {name!r}; one of {', '.join(_NAMES)}")
+        raise UserError(f"unknown radio preset {name!r}; one of {', '.join(_NAMES)}")
     band = _BANDS[name.split("_")[0]]
     slot_s = 1e-3 / 2**band.mu
     return RadioPreset(

@@ -1,0 +1,79 @@
+"""Where edge6g keeps what can be made again: a folder of the user's, else a temporary one, and what is said about it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+_INHERITED = "_EDGE6G_TEMPORARY_CACHE"  # the temporary folder of the process that started this one, which has said so
+_NOWHERE = Path(os.devnull) / "edge6g"  # nothing can be read or written there
+_said: set[str] = {"place"} if _INHERITED in os.environ else set()
+
+
+def say_once(topic: str, sentence: str) -> None:
+    """One line on stderr, unless something was said on that topic; a stderr that is closed or full stops nothing."""
+    if topic in _said:
+        return
+    _said.add(topic)
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"edge6g: {sentence}\n")
+        sys.stderr.flush()
+
+
+def say_temporary(reason: str) -> None:
+    """Say, once in all processes that share it, that the temporary folder is used."""
+    say_once("place", f"{reason}: what is compiled is kept in a temporary folder, until this process ends")
+
+
+def cache_root() -> Path:
+    """Folder of everything that edge6g caches: `EDGE6G_CACHE_DIR`, else `edge6g` in the user's cache folder.
+
+    A user without a home has the temporary folder. It need not exist, and it may be one that cannot be read or written.
+    """
+    if chosen := os.environ.get("EDGE6G_CACHE_DIR"):
+        return Path(os.path.expanduser(chosen)).absolute()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(base):
+        return Path(base) / "edge6g"
+    try:
+        return Path.home() / ".cache" / "edge6g"
+    except RuntimeError:  # no HOME, and nobody of this user id
+        say_temporary("there is no home folder, and EDGE6G_CACHE_DIR names no other")
+        return temporary_root()
+
+
+def temporary_root() -> Path:
+    """A folder that lasts as long as this process, shared with those that it starts."""
+    try:
+        folder = _temporary_folder()
+    except OSError:
+        return _NOWHERE
+    os.environ[_INHERITED] = str(folder)
+    return folder
+
+
+def roots() -> tuple[Path, ...]:
+    """Where something may have been kept, the best place first."""
+    return (cache_root(), Path(os.environ[_INHERITED])) if _INHERITED in os.environ else (cache_root(),)
+
+
+@cache
+def _temporary_folder() -> Path:
+    inherited = os.environ.get(_INHERITED)
+    if inherited and Path(inherited).is_dir():
+        return Path(inherited)
+    folder = Path(tempfile.mkdtemp(prefix="edge6g-"))
+    atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """Remove the folder at the end of the process that made it; a fork of that process leaves it alone."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

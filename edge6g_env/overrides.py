@@ -1,0 +1,78 @@
+"""Values that replace those of a scenario's file: nested tables or dotted keys, tables of a list by name or number."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from edge6g_env.errors import UserError
+
+
+def plain(value: Any) -> Any:
+    """The value as TOML has it: numbers of numpy, tuples, paths and tables become int, float, list, str and dict."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def dotted(tables: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every value in nested tables."""
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def override(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in nested tables; the tables of a list are addressed by name or number: service.chat.share, service.0.share.
+
+    Raises UserError for a key that leads through something that is no table, or to a table that its list does not have. Tables and
+    keys that nobody knows are set: whoever checks the scenario says so.
+    """
+    parts = re.sub(r"\[(\d+)\]", r".\1", key).split(".")
+    table: Any = data
+    for depth, part in enumerate(parts[:-1]):
+        table = _inner(table, part, ".".join(parts[:depth]), key)
+    if isinstance(table, list):
+        member, example = _member(table, parts[-1], ".".join(parts[:-1]), key), ".".join([*parts, "share"])
+        raise UserError(f"{key} is a table with {', '.join(member)}: name one of its keys, as {example}")
+    table[parts[-1]] = value
+
+
+def _inner(table: dict[str, Any] | list[Any], part: str, above: str, key: str) -> Any:
+    """The table or list of tables that a part of a key leads to; a table that is missing is made."""
+    if isinstance(table, list):
+        return _member(table, part, above, key)
+    inner = table.setdefault(part, {})
+    if isinstance(inner, dict) or (isinstance(inner, list) and all(isinstance(one, dict) for one in inner)):
+        return inner
+    raise UserError(f"override {key}: {'.'.join(filter(None, [above, part]))} is not a table")
+
+
+def _member(tables: list[Any], part: str, above: str, key: str) -> Any:
+    """The table of that name or number."""
+    names = [str(table["name"]) for table in tables if "name" in table]
+    if part in names:
+        return next(table for table in tables if table.get("name") == part)
+    if part.isdecimal() and int(part) < len(tables):
+        return tables[int(part)]
+    known = ", ".join(names) if names else f"numbers 0 to {len(tables) - 1}" if tables else "none"
+    if names and any(part in table for table in tables):
+        raise UserError(f"{key}: {above} is a list of tables, {known}: say which, as {above}.{names[0]}.{part}")
+    close = difflib.get_close_matches(part, names, n=1)
+    raise UserError(
+        f"{key}: {above} has no {part}" + (f"; did you mean {close[0]}?" if close else f"; there are {known}")
+    )

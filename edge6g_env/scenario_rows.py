@@ -1,0 +1,74 @@
+"""What a scenario uses must be in the tables of costs and traces: looked up when it is loaded, with table and columns in the error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from edge6g_env import costs
+from edge6g_env.errors import UserError
+from edge6g_env.scenario_tables import Service, check_known
+from edge6g_env.trace_files import read_trace, traces
+
+
+def check_devices(key: str, names: Sequence[str], precisions: Sequence[str]) -> None:
+    """Each device exists, as a row or a profile, and has times at every precision of the scenario; UserError otherwise."""
+    for name in names:
+        if costs.is_profile_path(name) and not Path(name).is_file():
+            raise UserError(f"{key}: no file {name!r}")
+        if not costs.is_profile_path(name):
+            check_known(key, [name], costs.devices())
+        has = costs.device(name).precisions
+        if missing := [p for p in precisions if p not in has]:
+            raise UserError(
+                f"{key}: {name} has no times at {', '.join(missing)}, only at {', '.join(has)}: name some of these in actions.precision"
+                + (", or add the others with `edge6g profile`" if costs.device(name).is_profiled else "")
+            )
+
+
+def check_accelerator_prices(key: str, names: Iterable[str]) -> None:
+    """Each device has a price as a node; UserError that names the table otherwise."""
+    for name in names:
+        try:
+            costs.accelerator_price_usd_per_s(name)
+        except costs.UnknownNameError as error:
+            needed = "it needs a row of kind gpu_rent or gpu_amortised in prices.csv (name, value, unit, kind)"
+            raise UserError(f"{key}: {error}; {needed}") from None
+
+
+def check_models(key: str, models: Sequence[str], precisions: Sequence[str]) -> None:
+    """Each model has its shape, a score, its quality at every precision and a price; UserError that names all rows it lacks."""
+    check_known(key, models, costs.models())
+    for model in models:
+        if missing := list(_missing_rows(model, precisions)):
+            raise UserError(f"{key}: {model} needs {' and '.join(missing)}")
+
+
+def _missing_rows(model: str, precisions: Sequence[str]) -> Iterator[str]:
+    if not _has_row(costs.relative_quality, model, "bf16"):
+        yield "a row with primary = 1 in model_quality.csv (model, metric, value, score01, primary)"
+    elif unknown := [p for p in precisions if not _has_row(costs.relative_quality, model, p)]:
+        yield f"a row for each of {', '.join(unknown)} in quality_map.csv (model, precision, relative_quality)"
+    if not _has_row(costs.token_price_usd, model):
+        yield "a row of kind token_in_out in prices.csv (name, value, unit, kind)"
+
+
+def _has_row(look_up: object, *names: str) -> bool:
+    try:
+        look_up(*names)  # type: ignore[operator]
+    except costs.UnknownNameError:
+        return False
+    return True
+
+
+def check_services(services: Sequence[Service]) -> None:
+    """Each trace has rows, and each model the matrices that an adapter names; UserError otherwise."""
+    for n, service in enumerate(services):
+        if service.trace is not None:
+            check_known(f"service[{n}].trace", [service.trace], traces())
+            read_trace(service.trace)
+        if service.lora_rank is not None:
+            try:
+                costs.adapter_bytes(service.model, service.lora_rank, service.lora_targets)
+            except costs.UnknownNameError as error:
+                raise UserError(f"service[{n}].lora_targets: {error}") from None

@@ -1,0 +1,199 @@
+"""What stands in a list of policies: rules, folders of checkpoints, patterns of them, and names for these."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_names
+from edge6g_env.errors import UserError
+from edge6g_env.scenario import Scenario
+
+HParam = bool | str | float | int
+
+LoadCheckpoint = Callable[[Path, Scenario], Policy]
+"""Loads the policy of a checkpoint folder for a scenario; a UserError if it does not fit or cannot be read. What the policy says of itself,
+if it does, are `algo`, `trained_on` (a scenario's label) and `hparams`."""
+
+LONGEST_PART = 14  # characters of a folder's name in that of its policy: a table of 80 columns has room for them
+_NAME = re.compile(r"[\w.+:/ -]*\w[\w.+:/ -]*")
+_PATTERN = re.compile(r"[*?\[]")
+
+
+class PolicyListError(UserError):
+    """A list of policies that cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A policy that plays: its name in the results, how it is made, and what decides its actions."""
+
+    name: str
+    make: MakePolicy
+    identity: str
+    """A rule's name, or a hash of a checkpoint's files: of two with the same identity one need not be played."""
+    folder: Path | None = None
+    """Of a checkpoint; None for a rule."""
+    algo: str = ""
+    trained_on: str | None = None
+    hparams: Mapping[str, HParam] | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is a checkpoint."""
+        return self.folder is not None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a comparison: one policy, or several checkpoints that are taken as one."""
+
+    name: str
+    members: tuple[Contender, ...]
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is made of checkpoints."""
+        return self.members[0].learned
+
+    @property
+    def trained_on(self) -> str | None:
+        """Label of the scenario that it was trained in, of several if its members differ; None for a rule and where it is unknown."""
+        labels = dict.fromkeys(member.trained_on for member in self.members if member.trained_on)
+        return "; ".join(labels) or None
+
+
+def find_rows(words: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint) -> list[Row]:
+    """The rows that a list of policies asks for, every checkpoint loaded.
+
+    A word is a rule's name, the folder of a checkpoint, a pattern of folders (`runs/scorer-*`: a row a folder), or one of these after
+    `name=`; a pattern with a name is one row of all its folders. A checkpoint without a name is called by its algorithm and the last
+    parts of its folder. Raises UnknownPolicyError for what is none of these, PolicyListError for an empty list, a bad name, or two
+    rows of one name, and what `load_checkpoint` raises.
+    """
+    if not words:
+        raise PolicyListError(f"no policies to compare: the rules are {', '.join(rule_names())}")
+    rows = [row for word in words for row in _rows(word, scenario, load_checkpoint)]
+    rows = _named_by_folder(rows)
+    names = [row.name for row in rows]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PolicyListError(f"policy {twice[0]} is named twice")
+    return rows
+
+
+def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Iterator[Row]:
+    """The rows of one word; a checkpoint without a name has none yet."""
+    name, places = _name_and_places(word)
+    if name is not None and not _NAME.fullmatch(name):
+        raise PolicyListError(f"{name!r} cannot name a policy: letters, digits, blanks and . + - _ : / can")
+    if isinstance(places, str):
+        check_rule(places)
+        shown = name or places
+        yield Row(shown, (Contender(shown, partial(make_rule, places), f"rule {places}"),))
+        return
+    loaded = [_load(place, scenario, load_checkpoint) for place in places]
+    if name is None or len(loaded) == 1:
+        for one in loaded:
+            yield Row(name or "", (replace(one, name=name or ""),))
+    else:
+        parts = _shortest_parts([str(one.folder) for one in loaded])
+        yield Row(name, tuple(replace(one, name=f"{name}/{part}") for one, part in zip(loaded, parts, strict=True)))
+
+
+def _name_and_places(word: str) -> tuple[str | None, str | list[Path]]:
+    """(name, rule) or (name, folders): an equals sign ends a name, unless the whole is a folder or pattern that exists."""
+    if word in rule_names():
+        return None, word
+    if found := _folders(word):
+        return None, found
+    name, equals, place = word.partition("=")
+    if equals and place in rule_names():
+        return name.strip(), place
+    if equals and (found := _folders(place)):
+        return name.strip(), found
+    place = place if equals else word
+    if not place:
+        raise PolicyListError(
+            f"{word} names nothing: a rule, a folder or a pattern of folders comes after the equals sign"
+        )
+    if _PATTERN.search(place):
+        raise UnknownPolicyError(f"no policy {place!r}: no folder is called so")
+    if os.sep in place or Path(place).exists():
+        raise UnknownPolicyError(f"no policy {place!r}: there is no such folder with a checkpoint")
+    return name.strip() if equals else None, place  # a rule's name, misspelt
+
+
+def _folders(place: str) -> list[Path]:
+    """The folder of this name, or those that a pattern matches, in the order of their numbers; none if there is none."""
+    if not place:
+        return []
+    if Path(place).is_dir():
+        return [Path(place)]
+    return sorted((Path(found) for found in glob.glob(place) if Path(found).is_dir()), key=_by_number)
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    """`scorer-2` before `scorer-10`."""
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in re.split(r"(\d+)", str(path))]
+
+
+def _load(folder: Path, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
+    identity = f"checkpoint {_digest(folder)}"
+    policy = load_checkpoint(folder, scenario)
+    hparams = getattr(policy, "hparams", None) or {}
+    return Contender(
+        "",
+        lambda layout: policy,
+        identity,
+        folder,
+        str(getattr(policy, "algo", None) or hparams.get("algo", "learned")),
+        getattr(policy, "trained_on", None),
+        hparams,
+    )
+
+
+def _digest(folder: Path) -> str:
+    """Hash of the files that make a checkpoint: records and tensors."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".safetensors") and path.is_file():
+            digest.update(path.name.encode("utf-8", "surrogateescape"))
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _named_by_folder(rows: list[Row]) -> list[Row]:
+    """Rows whose checkpoints have no name yet, with one: `ppo:campus-3`, or `scorer-3` where the folder says the algorithm."""
+    unnamed = [row.members[0] for row in rows if not row.name]
+    parts = iter(_shortest_parts([str(one.folder) for one in unnamed]))
+    return [row if row.name else _called(row.members[0], next(parts)) for row in rows]
+
+
+def _called(contender: Contender, part: str) -> Row:
+    name = part if part.startswith(contender.algo) else f"{contender.algo}:{part}"
+    return Row(name, (replace(contender, name=name),))
+
+
+def _shortest_parts(folders: Sequence[str]) -> list[str]:
+    """The fewest last parts of each path that tell it from the others; long ones cut in the middle while they still do."""
+    paths = [tuple(_plain(part) for part in Path(os.path.abspath(folder)).parts) for folder in folders]
+    whole = ["/".join(path[-_parts_needed(path, paths) :]) for path in paths]
+    short = [part if len(part) <= LONGEST_PART else f"{part[:4]}..{part[6 - LONGEST_PART :]}" for part in whole]
+    return [cut if short.count(cut) == 1 else part for cut, part in zip(short, whole, strict=True)]
+
+
+def _parts_needed(path: tuple[str, ...], paths: Sequence[tuple[str, ...]]) -> int:
+    """How many last parts only this path has; all of them, if it is there twice."""
+    alike = (sum(other[-count:] == path[-count:] for other in paths) for count in range(1, len(path)))
+    return next((count for count, number in enumerate(alike, 1) if number == 1), len(path))
+
+
+def _plain(part: str) -> str:
+    """A folder's name in characters that every table, page and file can show."""
+    return re.sub(r"[^\w.+-]", "-", part) or "-"

@@ -1,0 +1,172 @@
+"""HTML tables of the page: differences, metrics, services, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import escape
+from typing import TypeVar
+
+from edge6g_env.spaces import Layout
+from eval.comparison import PER_SERVICE, Comparison, decision_shares
+from eval.metrics import BY_NAME, METRICS, Metric
+from eval.report.numbers import DASH, bounds, plain_value, value_and_interval
+from eval.statistics import Estimate, Summary, by_reward, clear_of_zero
+
+T = TypeVar("T")
+
+
+def metric_tables(summary: Summary) -> str:
+    """All metrics of all policies; those in which no policy differs from another are folded."""
+    names = by_reward(summary)
+
+    def cells(metric: Metric) -> Iterator[str]:
+        for name in names:
+            yield _cell(value_and_interval(metric, summary["policies"][name]["metrics"][metric.name]))
+
+    def same(metric: Metric) -> bool:
+        return len({bounds(summary["policies"][name]["metrics"][metric.name]) for name in names}) == 1
+
+    return _tables(names, summary, cells, same if len(names) > 1 else lambda metric: False)
+
+
+def difference_tables(summary: Summary) -> str:
+    """Paired differences to the best rule; those in which no policy differs from it are folded."""
+    names = rivals(summary)
+
+    def difference(name: str, metric: Metric) -> Estimate:
+        return (summary["policies"][name]["difference_to_best_rule"] or {})[metric.name]
+
+    def cells(metric: Metric) -> Iterator[str]:
+        for name in names:
+            one = difference(name, metric)
+            yield _cell(value_and_interval(metric, one, signed=True), _verdict(metric, one))
+
+    def same(metric: Metric) -> bool:
+        return all(x in (None, 0.0) for name in names for x in bounds(difference(name, metric)))
+
+    return _tables(names, summary, cells, same)
+
+
+def rivals(summary: Summary) -> list[str]:
+    """The policies that have a difference to the best rule, best first."""
+    return [name for name in by_reward(summary) if summary["policies"][name]["difference_to_best_rule"] is not None]
+
+
+def service_tables(comparison: Comparison) -> str:
+    """A table a service: jobs, SLO, TTFT median and p95, TPOT, reward, a row a policy."""
+    summary, heads = comparison.summary, [_metric_name(BY_NAME[name]) for name in PER_SERVICE]
+    tables = []
+    for service in comparison.services:
+        rows = []
+        for name in by_reward(summary):
+            figures = summary["policies"][name]["services"][service.name]
+            cells = "".join(_cell((plain_value(BY_NAME[column], figures[column]),)) for column in PER_SERVICE)
+            rows.append(f"<tr>{_policy_head(summary, name)}{cells}</tr>\n")
+        tables.append(_titled(_about(comparison, service.name), _table(["", *heads], rows)))
+    return "".join(tables)
+
+
+def decision_tables(comparison: Comparison) -> str:
+    """A heat map a service: how often each policy takes each value of each column of the action table, in %."""
+    layout = Layout(comparison.scenario)
+    return "".join(
+        _titled(escape(service.name), _heat_map(comparison, index, layout))
+        for index, service in enumerate(comparison.services)
+    )
+
+
+def _heat_map(comparison: Comparison, service: int, layout: Layout) -> str:
+    names = by_reward(comparison.summary)
+    taken = {name: decision_shares(comparison.jobs_of(name, service), layout) for name in names}
+    known = next((shares for shares in taken.values() if shares), None)
+    if known is None:
+        return '<p class="soft">No job of it was decided.</p>'
+    groups = "".join(
+        f'<th colspan="{len(values)}" class="group">{column.replace("_", " ") if column != "reject" else ""}</th>'
+        for column, values in known.items()
+    )
+    heads = "".join(
+        f'<th class="{"group" if first else ""}">{escape(value.replace("neighbour ", "n"))}</th>'
+        for values in known.values()
+        for first, value in _with_first(values)
+    )
+    rows = []
+    for name in names:
+        shares = taken[name]
+        cells = (
+            "".join(_heat(share, first) for values in shares.values() for first, share in _with_first(values.values()))
+            if shares
+            else f'<td colspan="{sum(map(len, known.values()))}">{DASH}</td>'
+        )
+        rows.append(f"<tr>{_policy_head(comparison.summary, name)}{cells}</tr>\n")
+    head = f"<thead><tr><th></th>{groups}</tr><tr><th></th>{heads}</tr></thead>"
+    return f'<div class="scroll"><table class="heat">{head}<tbody>\n{"".join(rows)}</tbody></table></div>'
+
+
+def _with_first(values: Iterable[T]) -> Iterator[tuple[bool, T]]:
+    return ((index == 0, value) for index, value in enumerate(values))
+
+
+def _heat(share: float, first: bool) -> str:
+    """A cell whose ground is as strong as the share; a share that is not 0 is never shown as 0."""
+    percent = 100.0 * share
+    text = "0" if share == 0.0 else "&lt;1" if percent < 0.5 else f"{percent:.0f}"
+    return f'<td class="{"group" if first else ""}{"" if share else " none"}" style="--s:{share:.2f}">{text}</td>'
+
+
+def _about(comparison: Comparison, name: str) -> str:
+    service = next(one for one in comparison.services if one.name == name)
+    return (
+        f'{escape(name)} <small class="soft">{escape(service.model)}; objectives TTFT {service.ttft_slo_s:g} s, '
+        f"TPOT {1e3 * service.tpot_slo_s:g} ms; expires after {service.expire_s:g} s</small>"
+    )
+
+
+def _tables(
+    names: Sequence[str], summary: Summary, cells: Callable[[Metric], Iterator[str]], same: Callable[[Metric], bool]
+) -> str:
+    """A table of the metrics in which something differs, and a folded one of the others."""
+    shown = [metric for metric in METRICS if not same(metric)]
+    folded = [metric for metric in METRICS if same(metric)]
+    heads = ["", *(_policy_head(summary, name) for name in names)]
+
+    def table(metrics: Sequence[Metric]) -> str:
+        return _table(heads, [f"<tr>{_metric_head(metric)}{''.join(cells(metric))}</tr>\n" for metric in metrics])
+
+    rest = ", ".join(metric.label for metric in folded)
+    details = f"<details><summary>Nothing differs in {rest}</summary>{table(folded)}</details>" if folded else ""
+    return (table(shown) if shown else "") + details
+
+
+def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
+    head = "".join(text if text.startswith("<th") else f"<th>{text}</th>" for text in heads)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{"".join(rows)}</tbody></table></div>\n'
+
+
+def _titled(title: str, content: str) -> str:
+    return f"<h3>{title}</h3>{content}\n"
+
+
+def _policy_head(summary: Summary, name: str) -> str:
+    return f'<th class="{summary["policies"][name]["kind"]}">{escape(name)}</th>'
+
+
+def _metric_head(metric: Metric) -> str:
+    return f'<th title="{escape(metric.name)}: {escape(metric.meaning)}">{_metric_name(metric)}</th>'
+
+
+def _metric_name(metric: Metric) -> str:
+    unit = "" if metric.display_unit in ("1", "jobs") else f" <small>{metric.display_unit}</small>"
+    return metric.label + unit
+
+
+def _cell(texts: tuple[str, ...], css: str = "") -> str:
+    interval = "".join(f"<small>{text}</small>" for text in texts[1:])
+    return f'<td class="{css}">{texts[0]}{interval}</td>'
+
+
+def _verdict(metric: Metric, difference: Estimate) -> str:
+    """CSS class: `better` or `worse` if the interval is clear of 0, else `unclear`."""
+    if not clear_of_zero(difference) or difference["iqm"] is None or metric.unit == "jobs":
+        return "unclear"
+    return "better" if (difference["iqm"] > 0) == (metric.better == "higher") else "worse"

@@ -1,0 +1,101 @@
+"""What a scenario uses is looked up when it is loaded: a row that is missing or wrong is named with its table."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import edge6g_env
+from edge6g_env import costs, load_scenario
+from edge6g_env.costs import prices, tables
+from edge6g_env.costs.quality import _relative, scores
+from edge6g_env.errors import UserError
+
+PACKAGE = Path(edge6g_env.__file__).parent
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the tables of costs that a test may spoil."""
+    shutil.copytree(PACKAGE / "costs/data", tmp_path / "data", ignore=shutil.ignore_patterns("measured"))
+    monkeypatch.setattr(tables, "DATA", tmp_path / "data")
+    forget()
+    yield tmp_path / "data"
+    monkeypatch.undo()
+    forget()
+
+
+def forget() -> None:
+    """Have the tables read anew."""
+    for one in (tables._models, tables._devices, prices._prices, scores, _relative):
+        one.cache_clear()
+
+
+def spoil(path: Path, without: Callable[[str], bool] = lambda line: False, more: str = "") -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(line for line in lines if not without(line)) + "\n" + more, encoding="utf-8")
+
+
+ROWS = {
+    "score": ("model_quality.csv", "llama-3.2-3b,", "a row with primary = 1 in model_quality.csv (model, metric"),
+    "quality": ("quality_map.csv", "llama-3.2-3b,int4", "a row for each of int4 in quality_map.csv (model, precision"),
+    "price": ("prices.csv", "llama-3.2-3b,", "a row of kind token_in_out in prices.csv (name, value, unit, kind)"),
+    "device's price": ("prices.csv", "l4,", "nodes.devices: device = 'l4' has no price"),
+    "device": ("devices.csv", "l4,", "nodes.devices: no 'l4'"),
+    "model": ("models.csv", "llama-3.2-3b,", "service.model: no 'llama-3.2-3b'"),
+}
+
+
+@pytest.mark.parametrize("what", ROWS)
+def test_a_row_that_a_scenario_lacks_is_named_when_it_is_loaded(data: Path, what: str):
+    table, row, said = ROWS[what]
+    spoil(data / table, lambda line: line.startswith(row))
+    with pytest.raises(edge6g_env.ScenarioError) as caught:
+        load_scenario("tiny")
+    assert str(caught.value).startswith("tiny.toml: ")
+    assert said in str(caught.value)
+
+
+CELLS = {
+    "no number": ("prices.csv", "l4-x,many,USD/GPU-hour,gpu_rent,,", "prices.csv, line .*: value = 'many'"),
+    "device": (
+        "devices.csv",
+        "mine,edge,0,,,,32,600,20,150,3.5,24,,",
+        "devices.csv, line .*: DeviceSpec.fp16_tflops = 0",
+    ),
+    "model": ("models.csv", "mine,,0,2048,5632,16,8,32000", "models.csv, line .*: ModelSpec.layers = 0"),
+    "twice": ("devices.csv", "l4,edge,1,,,,32,600,20,150,3.5,24,,", "devices.csv, line .*: there is a row l4 already"),
+    "score": ("model_quality.csv", "mine,m,1,high,1,,,", "model_quality.csv, line .*: score01 = 'high'"),
+    "map": ("quality_map.csv", "mine,fp16,all,,,", "quality_map.csv, line .*: relative_quality = 'all'"),
+}
+
+
+@pytest.mark.parametrize("what", CELLS)
+def test_a_row_that_is_none_is_named_with_its_table_and_line(data: Path, what: str):
+    table, row, said = CELLS[what]
+    spoil(data / table, more=row)
+    with pytest.raises(edge6g_env.ScenarioError, match=said):
+        load_scenario("tiny")
+
+
+def test_a_price_in_another_unit_is_no_price(data: Path):
+    spoil(data / "prices.csv", lambda line: line.startswith("l4,"), "l4,0.6,EUR/GPU-hour,gpu_rent,,")
+    with pytest.raises(UserError, match="l4 is priced in EUR/GPU-hour: expected USD/GPU-hour"):
+        costs.accelerator_price_usd_per_s("l4")
+
+
+def test_tables_saved_by_a_spreadsheet_give_the_same_scenario_and_costs(data: Path):
+    before = costs.model("llama-3.1-8b"), costs.device("l4"), costs.quality("llama-3.1-8b", "int4"), costs.price("l4")
+    for path in data.glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+        with path.open("w", encoding="utf-16", newline="") as file:
+            csv.writer(file, dialect="excel-tab").writerows(rows)
+    forget()
+    after = costs.model("llama-3.1-8b"), costs.device("l4"), costs.quality("llama-3.1-8b", "int4"), costs.price("l4")
+    assert after == before
+    load_scenario("tiny")

@@ -1,0 +1,33 @@
+"""Seeds of worlds: whatever the training seed, the run and the number of worlds are, no world is met twice.
+
+A world takes a seed of 62 bits, and its episodes go on by (seed, number of the episode). Training has the upper half: bit 61, then fields
+for the training seed, the run (0 is the first, each resume begins another one) and the world. Validation and evaluation lie in the lower
+half.
+"""
+
+from __future__ import annotations
+
+from edge6g_env.errors import UserError
+
+VALIDATION_SEED = (
+    5_000_000  # learning curves, choice of the checkpoint: from here; evaluation from eval.EVALUATION_SEED
+)
+
+_TRAINING = 1 << 61
+_SEED_BITS, _RUN_BITS, _WORLD_BITS = 24, 21, 16  # 61 in all
+
+
+class SeedError(UserError):
+    """A number that has no place in a seed."""
+
+
+def world_seed(seed: int, run: int, world: int) -> int:
+    """Seed of a training world, different for any two different triples; SeedError for a number outside its field."""
+    packed = _TRAINING | _checked("seed", seed, _SEED_BITS) << _RUN_BITS + _WORLD_BITS
+    return packed | _checked("run", run, _RUN_BITS) << _WORLD_BITS | _checked("world", world, _WORLD_BITS)
+
+
+def _checked(name: str, value: int, bits: int) -> int:
+    if not 0 <= value < 1 << bits:
+        raise SeedError(f"{name} must be in 0..{(1 << bits) - 1}, it is {value}")
+    return int(value)
