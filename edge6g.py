@@ -1,4 +1,6 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `bench`, `list`, `scenarios`. Only this file and `bench` import all packages.
+"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `bench`, `list`, `scenarios`.
+
+Only this file and `bench` import all packages.
 
 Imports stand inside the commands: torch, numba and matplotlib take seconds, and `edge6g --help` should not.
 """

@@ -41,7 +41,7 @@ def smooth_max(x: float, y: float, p: float) -> float:
     high, low = max(x, y), min(x, y)
     if low <= 0.0:
         return high
-    if p == 1.0:  # the same bits without two powers: every attention table has this sharpness
+    if p == 1.0:  # most attention tables; the same bits without two powers
         return high * (1.0 + low / high)
     return high * (1.0 + (low / high) ** p) ** (1.0 / p)
 
