@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import json
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -675,8 +677,15 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_timed(
     profiles: Path, clock: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     calls = clock()
-    monkeypatch.setattr(profiler.os, "access", lambda path, _: Path(path) != profiles)
-    with pytest.raises(PermissionError) as refused:
+    real = tempfile.TemporaryFile
+
+    def refuse(*, dir: Path) -> object:
+        if dir == profiles:
+            raise PermissionError(errno.EACCES, "Permission denied", f"{dir}/tmp")
+        return real(dir=dir)
+
+    monkeypatch.setattr(profiler.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(PermissionError, match="nothing can be written there") as refused:
         profile()
     assert (refused.value.filename, calls) == (str(profiles), [])
 

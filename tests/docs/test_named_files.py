@@ -11,14 +11,15 @@ IGNORED = {".venv", "runs", "build", "dist"}
 FILES = [p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file() and not IGNORED & {*p.relative_to(ROOT).parts}]
 FOLDERS = {folder for path in FILES for folder in path.parents[:-1]}
 PAGES = [path for path in FILES if path.suffix == ".md" and not any(part.startswith(".") for part in path.parts)]
-NAMED = re.compile(r"(?<![\w./*<>~-])([\w./*<>-]*[\w*>]\.(?:csv|md|py|toml|cff|txt|png|svg|tex|csv\.gz))(?![\w(/])")
+NAMED = re.compile(r"(?<![\w./*<>~-])([\w./*<>-]*[\w*>]\.(?:csv\.gz|csv|md|py|toml|cff|txt|png|svg|tex))(?![\w(/])")
 QUOTED_PATH = re.compile(
     r"`((?!runs/|validation/|episode/|compare/|job/|node/|neighbour_\w+/|ue/)[\w.-]+/[\w./*<>-]*)`"
 )
 
 WRITTEN = {  # by commands, into a run's folder
     *("episodes.csv", "jobs.csv.gz", "table.csv", "table.tex", "comparison.png", "comparison.svg"),
-    *("learning_curve.png", "scenario.toml", "usage.csv", "tensorboard/"),
+    *("learning_curve.png", "learning_curve.csv", "scenario.toml", "usage.csv"),
+    *("tensorboard/", "scorer-s0/", "best-rule/"),
 }
 READERS_OWN = {"clinic.toml", "agents/rules/shortest_ttft.py"}  # what the README has a reader write
 
@@ -27,7 +28,7 @@ def names_of(text: str) -> set[str]:
     """Files and folders that a page names, in backquotes or not; addresses, endings (`.json`, __attention.csv) and fractions are none."""
     text = re.sub(r"https?://\S+", "", text)
     folders = {path for path in QUOTED_PATH.findall(text) if path.endswith("/") or (ROOT / path.split("/")[0]).is_dir()}
-    return {name for name in {*NAMED.findall(text), *folders} if not name.startswith((".", "__"))}
+    return {name for name in {*NAMED.findall(text), *folders} if not name.startswith((".", "__", "runs/"))}
 
 
 def is_there(name: str) -> bool:

@@ -128,8 +128,9 @@ def test_a_full_device_leaves_nothing_behind(place: Path, monkeypatch):
     """The writer itself: where the disk ends within the file the old one stays, and no part of the new one."""
     target = place / "file"
     _code_store.write_bytes_atomic(target, b"old")
-    real = Path.write_bytes
-    monkeypatch.setattr(Path, "write_bytes", lambda path, data: real(Path("/dev/full"), data))
+    real = Path.open
+    full = Path("/dev/full")
+    monkeypatch.setattr(Path, "open", lambda path, mode="r": real(full if "w" in mode else path, mode))
     with pytest.raises(OSError, match="No space"):
         _code_store.write_bytes_atomic(target, b"new")
     assert [(path.name, path.read_bytes()) for path in place.iterdir()] == [("file", b"old")]
