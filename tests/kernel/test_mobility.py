@@ -6,7 +6,6 @@ from scipy import stats
 
 from edge6g_env import batch_env
 from edge6g_env.kernel import mobility
-from edge6g_env.kernel.handle import handle_of
 from edge6g_env.kernel.world import QUEUED
 
 SPEED = {"ues.speed_min_m_s": 5.0, "ues.speed_max_m_s": 15.0}
@@ -32,7 +31,7 @@ SIDE_M = 200.0
 def hold(batch):
     """A slot without a decision; the UEs stand where they are then."""
     result = batch.step(np.zeros((batch.num_worlds, batch.num_agents), np.int64))
-    mobility.stand_ues(handle_of(batch.world))
+    mobility.stand_ues(batch._handle)
     return result
 
 

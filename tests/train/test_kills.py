@@ -205,5 +205,6 @@ def test_a_folder_is_held_by_one_and_let_go(tmp_path):
         with only_owner(tmp_path / "other"):
             pass
     with only_owner(tmp_path / "run"):
-        pass
-    assert list((tmp_path / "run").iterdir()) == []
+        (tmp_path / "run" / "kept").touch()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["kept"]
+    assert not (tmp_path / "other").exists()  # it was made for the lock, and nothing has come into it
