@@ -257,7 +257,7 @@ def _table(result: Usage, heads: Sequence[str], lines: int) -> Table:
 def findings(result: Usage) -> list[str]:
     """Sentences: what the policy earns, which values it never takes, which columns are worth nothing."""
     sentences = [
-        f"{result['policy']} on {result['scenario']}, all columns free: {_interval(result['reward'])} reward per job "
+        f"{result['policy']} on {result['played_on']}, all columns free: {_interval(result['reward'])} reward per job "
         f"over {len(result['seeds'])} seeds, {result['decisions']:,} decisions, "
         f"{100 * result['rejected_share']:.1f} % of them reject."
     ]
