@@ -88,7 +88,9 @@ def test_a_curve_goes_on_as_far_as_its_checkpoint(tmp_path):
 def test_a_table_that_a_spreadsheet_saved_is_read_and_another_one_refused(tmp_path):
     LearningCurve(tmp_path, "", 0).add(point(100))
     table = tmp_path / "learning_curve.csv"
-    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes().replace(b",", b";").replace(b".", b",").replace(b"\n", b"\r\n"))
+    table.write_bytes(
+        b"\xef\xbb\xbf" + table.read_bytes().replace(b",", b";").replace(b".", b",").replace(b"\n", b"\r\n")
+    )
     (read,) = LearningCurve(tmp_path, "", 100).points
     assert (read.decisions, read.gain_over_best_rule, read.high, read.best_rule) == (100, 0.1, 0.2, "jsq")
     table.write_text("decisions,minutes\n100,many\n")
