@@ -10,6 +10,7 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
+from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.files import (
@@ -23,7 +24,6 @@ from eval.files import (
 )
 from eval.provenance import SCENARIO_FILE, provenance
 from train import checkpoint, learning_curve
-from train.bars import Bars, Notes
 from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
 from train.learner import Learner

@@ -8,9 +8,9 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from edge6g_env._bars import Bars
 from edge6g_env.errors import UserError
 from eval.statistics import paired_difference
-from train.bars import Bars
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learning_curve import LearningCurve, Point
 from train.validation import CURVES, Validation, middle
