@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PACKAGES = ("edge6g_env", "agents", "eval", "train", "bench")
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 UNWRITTEN, LEFT = 1, 141  # the output: could not be written, was closed by its reader (as a shell says of SIGPIPE)
-MOST_SEEDS, LARGEST_SEED = 1_000, 1_000_000
+MOST_SEEDS, LARGEST_SEED, MOST_THREADS = 1_000, 1_000_000, 1_024
 
 app = typer.Typer(
     help="LLM serving at the 6G edge: train schedulers, compare them, look at scenarios.",
@@ -82,7 +82,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,
     num_worlds: Annotated[int | None, typer.Option(min=1, max=4096, help="Worlds that run together.")] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of the simulator.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Threads of the simulator.")] = 1,
     settings: SetOption = None,
 ) -> None:
     """Train a scheduler; learning curves go to TensorBoard, the checkpoint to --out. Ctrl-C keeps the checkpoint."""
@@ -170,7 +170,7 @@ def profile(
         str, typer.Option(help="Of fp32, bf16, fp16, int8, int8-wo, int4, with commas between.")
     ] = "fp32,bf16,int8",
     fresh: Annotated[bool, typer.Option("--fresh", help="Time everything anew.")] = False,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads; as torch chooses.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="Threads; as torch chooses.")] = None,
     usd_per_hour: Annotated[
         float | None, typer.Option(help="What it costs as a node, at least 0; 0.038 if left out.")
     ] = None,

@@ -17,4 +17,4 @@ provenance  what a run was made by
 output      standard output and error that never stop a command
 """
 
-EVALUATION_SEED = 10_000_000  # seeds of evaluations are this and up, those of training below
+EVALUATION_SEED = 10_000_000  # seeds of evaluations are this and up; what no training meets, see train.seeds

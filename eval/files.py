@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -19,6 +20,8 @@ __all__ = [
     "begin_run",
     "kind_of_run",
     "only_owner",
+    "read_object",
+    "remove",
     "write_bytes_atomic",
     "write_csv_atomic",
     "write_json_atomic",
@@ -53,7 +56,7 @@ def begin_run(
     if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
         _check_earlier_run(path, kind, overwrite)
         for name in makes:
-            _remove(path / name)
+            remove(path / name)
     write_json_atomic({"kind": kind, **record}, path / RUN_FILE)
 
 
@@ -100,15 +103,21 @@ def _check_earlier_run(folder: Path, kind: str, overwrite: bool) -> None:
 
 def kind_of_run(folder: Path) -> str | None:
     """The command whose run a folder holds, by its run.json; None if it holds none."""
-    try:
-        record = json.loads(read_text(folder / RUN_FILE))
-    except (OSError, ValueError):
-        return None
-    kind = record.get("kind") if isinstance(record, dict) else None
+    kind = read_object(folder / RUN_FILE).get("kind")
     return kind if isinstance(kind, str) else None
 
 
-def _remove(path: Path) -> None:
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is none that can be read."""
+    try:
+        found = json.loads(read_text(path))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing if it is not there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

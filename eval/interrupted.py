@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from eval.files import RUN_FILE, begin_run, write_json_atomic
+from eval.files import RUN_FILE, begin_run, read_object, remove, write_json_atomic
 
 FINISHED = "finished"
 
@@ -27,7 +26,7 @@ def begin_or_go_on(
     """
     unfinished = {"kind": kind, **record, FINISHED: False}
     keys = ["kind", FINISHED, *same, *(["command"] if overwrite else [])]
-    earlier = _record(folder)
+    earlier = read_object(folder / RUN_FILE)
     if all(earlier.get(key) == unfinished[key] for key in keys):
         write_json_atomic(unfinished, folder / RUN_FILE)
     else:
@@ -36,24 +35,12 @@ def begin_or_go_on(
 
 def end_run(folder: Path, leftovers: Sequence[str]) -> None:
     """Say in run.json that the run is finished, and remove the folders that only an interrupted one needs."""
-    write_json_atomic({**_record(folder), FINISHED: True}, folder / RUN_FILE)
+    write_json_atomic({**read_object(folder / RUN_FILE), FINISHED: True}, folder / RUN_FILE)
     for name in leftovers:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def abandon_run(folder: Path, makes: Sequence[str]) -> None:
     """Take back a run that has nothing to show: its files go."""
-    for path in (folder / name for name in (*makes, RUN_FILE)):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _record(folder: Path) -> dict[str, object]:
-    """run.json of a folder; empty if there is none that can be read."""
-    try:
-        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+    for name in (*makes, RUN_FILE):
+        remove(folder / name)

@@ -101,9 +101,7 @@ def _runs(out_dir: Path | str, names: Iterable[str]) -> dict[str, Path]:
 def _write_hparams(writer: SummaryWriter, comparison: Comparison, policy: str, values: Mapping[str, HParam]) -> None:
     """As SummaryWriter.add_hparams, but into the run itself: that method adds a sub-run named by the time."""
     mine = comparison.summary["policies"][policy]
-    changes = {
-        key: x if isinstance(x, bool | str | float | int) else str(x) for key, x in comparison.scenario.changes.items()
-    }
+    changes = {key: x if isinstance(x, HParam) else str(x) for key, x in comparison.scenario.changes.items()}
     origin = {"trained_on": mine["trained_on"] or "unknown", "played_on": comparison.scenario.label}
     gain = (mine["difference_to_best_rule"] or {}).get("reward_per_job")
     figures = {f"values/{name}": mine["metrics"][name]["iqm"] for name in HPARAM_METRICS}

@@ -256,8 +256,9 @@ def _table(result: Usage, heads: Sequence[str], lines: int) -> Table:
 
 def findings(result: Usage) -> list[str]:
     """Sentences: what the policy earns, which values it never takes, which columns are worth nothing."""
+    origin = f" (trained on {result['trained_on']})" if result["trained_on"] else ""
     sentences = [
-        f"{result['policy']} on {result['scenario']}, all columns free: {_interval(result['reward'])} reward per job "
+        f"{result['policy']}{origin} on {result['played_on']}, all columns free: {_interval(result['reward'])} reward per job "
         f"over {len(result['seeds'])} seeds, {result['decisions']:,} decisions, "
         f"{100 * result['rejected_share']:.1f} % of them reject."
     ]

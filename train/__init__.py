@@ -4,7 +4,6 @@ run            `edge6g train`: folder, progress, Ctrl-C and SIGTERM, resume
 scorer         the candidate scorer: clipped policy gradient on the outcomes of decisions
 ppo            maskable PPO of sb3-contrib with shared parameters
 learner        a model between its checkpoints: made, loaded, saved
-bars           progress on a terminal
 callbacks      time budget, validation against the rules
 checkpoint     safetensors and JSON, and the policies that they hold
 curves         the learning curve as TensorBoard runs

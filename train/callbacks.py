@@ -37,11 +37,12 @@ class TimeBudget(BaseCallback):
         return self._earlier_s + time.monotonic() - self._begin_s
 
     def _on_step(self) -> bool:
-        if self.spent_s - self._shown_s > 0.5:
-            self._shown_s = self.spent_s
-            rate = self.model.num_timesteps / max(self.spent_s, 1e-9)
-            self._bars.update(self._task, completed=min(self.spent_s, self._seconds), rate=f"{rate:,.0f}/s")
-        return self.spent_s < self._seconds
+        spent_s = self.spent_s
+        if spent_s - self._shown_s > 0.5 or spent_s >= self._seconds:
+            self._shown_s = spent_s
+            rate = self.model.num_timesteps / max(spent_s, 1e-9)
+            self._bars.update(self._task, completed=min(spent_s, self._seconds), rate=f"{rate:,.0f}/s")
+        return spent_s < self._seconds
 
 
 class Watch(BaseCallback):

@@ -25,6 +25,7 @@ from edge6g_env._files import read_text
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
+from eval.contenders import HParam
 from eval.files import write_bytes_atomic, write_json_atomic
 from eval.provenance import SCENARIO_FILE
 from train.ppo import PpoPolicy, make_ppo_policy
@@ -49,7 +50,6 @@ RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safe
 
 Policy = ScorerPolicy | PpoPolicy
 Tensors = Mapping[str, torch.Tensor]
-HParam = bool | int | float | str
 
 
 class CheckpointError(UserError):

@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import KVWriter
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
-from train.checkpoint import HParam
+from eval.contenders import HParam
 
 BEST_RULE = "best-rule"  # the run that is the zero line
 GAIN, GAIN_LOW, GAIN_HIGH = (f"validation/gain_over_best_rule{end}" for end in ("", "_low", "_high"))

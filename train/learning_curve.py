@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from edge6g_env._csv import Row, read_csv
 from eval.files import write_bytes_atomic, write_csv_atomic
 
 TABLE, PICTURE = "learning_curve.csv", "learning_curve.png"
@@ -33,11 +35,13 @@ class LearningCurve:
     """Points in order, kept in the folder's table."""
 
     def __init__(self, folder: Path, title: str, until: int) -> None:
-        """Goes on with the table in `folder`, if there is one, as far as `until` decisions: what a kill left beyond is gone."""
+        """Goes on with the table in `folder`, if there is one, as far as `until` decisions: what a kill left beyond is gone.
+
+        Raises TextError, which names file and line, for a table that was made into something else.
+        """
         self._folder, self._title = folder, title
         table = folder / TABLE
-        rows = pd.read_csv(table).to_dict("records") if table.is_file() else []
-        points = [Point(**{str(name): value for name, value in row.items()}) for row in rows]
+        points = map(_point, read_csv(table) if table.is_file() else [])
         self.points = [point for point in points if point.decisions <= until]
 
     @property
@@ -54,6 +58,12 @@ class LearningCurve:
         """Write the picture."""
         if self.points:
             write_bytes_atomic(self._folder / PICTURE, _png(pd.DataFrame(map(asdict, self.points)), self._title))
+
+
+def _point(row: Row) -> Point:
+    decisions, minutes, reward = (row.number(name) for name in ("decisions", "minutes", "reward_per_job"))
+    gain, low, high = (row.number(name) if row[name] else math.nan for name in ("gain_over_best_rule", "low", "high"))
+    return Point(int(decisions), minutes, reward, gain, low, high, row["best_rule"])
 
 
 def _png(points: pd.DataFrame, title: str) -> bytes:

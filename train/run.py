@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,20 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
+from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from eval.files import RUN_FILE, begin_run, kind_of_run, only_owner, write_json_atomic, write_text_atomic
+from eval.files import (
+    RUN_FILE,
+    begin_run,
+    kind_of_run,
+    only_owner,
+    read_object,
+    write_json_atomic,
+    write_text_atomic,
+)
 from eval.provenance import SCENARIO_FILE, provenance
 from train import checkpoint, learning_curve
-from train.bars import Bars, Notes
 from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
 from train.learner import Learner
@@ -117,7 +124,7 @@ def _resumed_seed(out: Path, scenario: Scenario, algo: str, minutes: float) -> i
 
 def _note_resume(out: Path, record: dict[str, Any]) -> None:
     """Add this command to the run's run.json."""
-    run = json.loads((out / RUN_FILE).read_text(encoding="utf-8"))
+    run = {"kind": KIND, **read_object(out / RUN_FILE)}
     write_json_atomic({**run, "resumed": [*run.get("resumed", []), record]}, out / RUN_FILE)
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from edge6g_env.errors import UserError
 
-VALIDATION_SEED = (
-    5_000_000  # learning curves, choice of the checkpoint: from here; evaluation from eval.EVALUATION_SEED
-)
+VALIDATION_SEED = 5_000_000  # and up: learning curves, choice of the checkpoint; evaluation from eval.EVALUATION_SEED
 
 _TRAINING = 1 << 61
 _SEED_BITS, _RUN_BITS, _WORLD_BITS = 24, 21, 16  # 61 in all

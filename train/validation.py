@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from agents.policy import MakePolicy, make_rule
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.episodes import run_episodes
-from eval.files import write_json_atomic
+from eval.files import read_object, write_json_atomic
 from eval.metrics import METRIC_NAMES
 from eval.report.numbers import difference_in_words
 from eval.statistics import Estimate, iqm, paired_difference
@@ -47,7 +46,7 @@ class Validation:
     def play_rules(self, folder: Path) -> None:
         """The rules' figures, from `folder` if an earlier run has left them there; NothingMeasuredError if no job is measured."""
         of = {"version": edge6g_env.__version__, "fingerprint": self._scenario.fingerprint, "seeds": self.seeds}
-        kept = _read(folder / RULES_FILE)
+        kept = read_object(folder / RULES_FILE)
         if kept.get("of") == of and list(kept.get("rules", ())) == self._names:
             self.rules = kept["rules"]
         else:
@@ -89,11 +88,3 @@ def told(gain: float, rule: str) -> str:
 
 def _by_seed(seeds: Sequence[int], values: Sequence[float | None]) -> dict[int, float]:
     return {seed: np.nan if x is None else x for seed, x in zip(seeds, values, strict=True)}
-
-
-def _read(path: Path) -> dict:
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}

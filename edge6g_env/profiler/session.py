@@ -8,8 +8,8 @@ from functools import partial
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from edge6g_env._bars import Bars
 from edge6g_env._cache import cache_root
 from edge6g_env.costs.efficiency import ACTIVATIONS, HEADS
 from edge6g_env.costs.hosts import ProfileError
@@ -49,9 +49,8 @@ class _Bar:
     """The progress that the user sees: a bar, and where there is no terminal a line a pass."""
 
     def __init__(self, console: Console, total: int) -> None:
-        columns = (TextColumn("profile"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
-        self._task = self.progress.add_task("", total=total, note="")
+        self.progress = Bars(console)
+        self._task = self.progress.add_task("profile", total=total, rate="", note="")
 
     def note(self, note: str) -> None:
         """Say what is being timed."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +17,7 @@ from edge6g_env.spaces import Layout
 from eval.comparison import Comparison, by_service
 from eval.metrics import METRIC_NAMES, episodes_frame
 from eval.provenance import Provenance
+from eval.report import write_report
 from eval.statistics import Summary, summarise
 
 SEEDS = range(100, 106)
@@ -20,8 +25,7 @@ ADVANTAGE = {"local": 0.0, "greedy": 0.30, "scorer:x": 0.35}  # over `local`, th
 COMMAND = "edge6g compare --policies 'local,<greedy>' --seeds 6"
 
 
-@pytest.fixture
-def episodes() -> pd.DataFrame:
+def episodes_by_hand() -> pd.DataFrame:
     """Reward = how easy the seed is + what the policy adds; no TPOT anywhere, so that column is empty."""
     ease = dict(zip(SEEDS, np.linspace(0.0, 0.5, len(SEEDS)), strict=True))
     rows: list[dict[str, object]] = []
@@ -33,26 +37,48 @@ def episodes() -> pd.DataFrame:
     return episodes_frame(rows)
 
 
-@pytest.fixture
-def summary(episodes: pd.DataFrame) -> Summary:
-    """Its summary."""
-    return summarise(episodes, rules=["local", "greedy"], learned=["scorer:x"])
-
-
 @pytest.fixture(scope="session")
 def played_on() -> Scenario:
     """`tiny` with one thing changed."""
     return load_scenario("tiny", **{"arrivals.rate_jobs_s": 3.0})
 
 
-@pytest.fixture
-def comparison(episodes: pd.DataFrame, summary: Summary, played_on: Scenario) -> Comparison:
-    """With jobs: every policy serves chat locally at int4, and `local` lets every second one expire without a token."""
+@pytest.fixture(scope="session")
+def whole(played_on: Scenario) -> Comparison:
+    """With jobs: every policy serves chat locally at int4, and `local` lets every second one expire without a token. Nobody changes it."""
+    episodes = episodes_by_hand()
+    summary = summarise(episodes, rules=["local", "greedy"], learned=["scorer:x"])
     jobs = {name: jobs_by_hand(played_on, 2 if name == "local" else 1) for name in ADVANTAGE}
     for name, policy in summary["policies"].items():
         policy["services"] = by_service(jobs[name], played_on, len(SEEDS))
     summary["policies"]["scorer:x"]["trained_on"] = "campus_v0"
     return Comparison(played_on, episodes, jobs, summary, made_by(played_on))
+
+
+@pytest.fixture
+def episodes(whole: Comparison) -> pd.DataFrame:
+    """A copy of its episodes."""
+    return whole.episodes.copy()
+
+
+@pytest.fixture
+def summary(whole: Comparison) -> Summary:
+    """A copy of its summary."""
+    return copy.deepcopy(whole.summary)
+
+
+@pytest.fixture
+def comparison(whole: Comparison, episodes: pd.DataFrame, summary: Summary) -> Comparison:
+    """A copy of the whole."""
+    return replace(whole, episodes=episodes, summary=summary)
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory, whole: Comparison) -> Path:
+    """Folder with the report of the whole: drawing takes seconds, so it is written once and only read."""
+    folder = tmp_path_factory.mktemp("report")
+    write_report(folder, whole)
+    return folder
 
 
 def jobs_by_hand(scenario: Scenario, every: int) -> np.ndarray:

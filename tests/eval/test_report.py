@@ -31,9 +31,8 @@ def known(iqm: float | None, low: float | None = None, high: float | None = None
 
 
 @pytest.fixture
-def page(tmp_path: Path, comparison: Comparison) -> str:
-    write_report(tmp_path, comparison)
-    return (tmp_path / "report.html").read_text(encoding="utf-8")
+def page(report: Path) -> str:
+    return (report / "report.html").read_text(encoding="utf-8")
 
 
 def table_rows(page: str, heading: str) -> dict[str, list[str]]:
@@ -51,14 +50,14 @@ def cells(page: str, heading: str, row: str) -> list[str]:
     return [" ".join(cell.split()) for cell in table_rows(page, heading)[row]]
 
 
-def test_page_loads_nothing_and_is_written_with_its_tables_and_pictures(tmp_path: Path, page: str):
+def test_page_loads_nothing_and_is_written_with_its_tables_and_pictures(report: Path, page: str):
     assert not re.search(r"""(src|href)=["'](?!data:)|@import|url\(""", page)
     names = {"report.html", "comparison.png", "comparison.svg", "table.csv", "table.tex"}
-    assert {path.name for path in tmp_path.iterdir()} == names
-    height, width = matplotlib.image.imread(tmp_path / "comparison.png").shape[:2]
+    assert {path.name for path in report.iterdir()} == names
+    height, width = matplotlib.image.imread(report / "comparison.png").shape[:2]
     assert width > 1_200
     assert height > 500
-    assert (tmp_path / "comparison.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert (report / "comparison.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
 def reward_text(summary: Summary, policy: str) -> str:
@@ -172,12 +171,11 @@ def test_page_of_one_policy_has_no_differences(tmp_path: Path, comparison: Compa
     assert cells(page, "<h2>All metrics", "Reward per job") == ["0.050"]
 
 
-def test_a_users_matplotlib_settings_change_nothing(tmp_path: Path, comparison: Comparison):
-    write_report(tmp_path / "plain", comparison)
+def test_a_users_matplotlib_settings_change_nothing(tmp_path: Path, report: Path, comparison: Comparison):
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.fonttype": "none"}):
-        write_report(tmp_path / "own", comparison)
+        write_report(tmp_path, comparison)
     for name in ("comparison.png", "comparison.svg", "report.html"):
-        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "own" / name).read_bytes()
+        assert (report / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import matplotlib.image
@@ -11,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from eval.comparison import Comparison
-from eval.report import write_report
 from eval.tensorboard import HPARAM_METRICS, _runs, run_folder, write_comparison
 
 
@@ -21,11 +21,12 @@ def load(folder: Path) -> EventAccumulator:
     return accumulator
 
 
-@pytest.fixture
-def written(tmp_path: Path, comparison: Comparison) -> Path:
-    write_report(tmp_path, comparison)
-    write_comparison(tmp_path, comparison, {"scorer:x": {"algo": "scorer", "learning_rate": 3e-4}})
-    return tmp_path
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, report: Path, whole: Comparison) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    shutil.copy(report / "comparison.png", folder)
+    write_comparison(folder, whole, {"scorer:x": {"algo": "scorer", "learning_rate": 3e-4}})
+    return folder
 
 
 def test_the_comparison_is_images_and_a_table_and_no_line(written: Path, comparison: Comparison):

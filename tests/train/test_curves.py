@@ -8,8 +8,9 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from edge6g_env._bars import Bars
+from edge6g_env.errors import UserError
 from eval.statistics import paired_difference
-from train.bars import Bars
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learning_curve import LearningCurve, Point
 from train.validation import CURVES, Validation, middle
@@ -82,6 +83,19 @@ def test_a_curve_goes_on_as_far_as_its_checkpoint(tmp_path):
     assert [p.decisions for p in LearningCurve(tmp_path, "", 10**9).points] == [0, 100, 150]
     assert LearningCurve(tmp_path, "", 10**9).points[-1].gain_over_best_rule == -0.5
     assert math.isnan(LearningCurve(tmp_path, "", 10**9).points[-1].low)
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read_and_another_one_refused(tmp_path):
+    LearningCurve(tmp_path, "", 0).add(point(100))
+    table = tmp_path / "learning_curve.csv"
+    table.write_bytes(
+        b"\xef\xbb\xbf" + table.read_bytes().replace(b",", b";").replace(b".", b",").replace(b"\n", b"\r\n")
+    )
+    (read,) = LearningCurve(tmp_path, "", 100).points
+    assert (read.decisions, read.gain_over_best_rule, read.high, read.best_rule) == (100, 0.1, 0.2, "jsq")
+    table.write_text("decisions,minutes\n100,many\n")
+    with pytest.raises(UserError, match=r"learning_curve.csv, line 2: minutes = 'many'"):
+        LearningCurve(tmp_path, "", 100)
 
 
 @pytest.fixture(scope="module")

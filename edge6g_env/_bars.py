@@ -1,4 +1,4 @@
-"""Progress of a training run on a terminal, or as lines where there is none."""
+"""Progress of a long command on a terminal, or as lines where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from rich.table import Column, Table
 
 
 class Bars(Progress):
-    """A bar with its share, and beside it what there is room for: on a narrow terminal the bar stays and the note goes."""
+    """A bar with its share, and beside it what there is room for: on a narrow terminal the bar stays and the note goes.
+
+    Tasks have the fields `rate` and `note`.
+    """
 
     def __init__(self, console: Console) -> None:
         self._shown_on, one_line = console, Column(no_wrap=True)
