@@ -113,3 +113,11 @@ def test_the_table_fits_the_terminal(width: int):
     for word in ("device_split", "neighbour 1", "50.0", "\N{MINUS SIGN}0.1234"):
         assert word in text
     assert ("[\N{MINUS SIGN}0.2345, 0.1234]" in text) == (width >= 60)
+
+
+def test_without_an_interval_nothing_is_said_about_what_is_seen():
+    lost = Estimate(iqm=0.0911, low=None, high=None, mean=0.0911, n=2)
+    value = usage.Value(value="local", share=1.0, share_frozen=1.0, reward_frozen=lost)
+    column = usage.ColumnUsage(values=[value], best_constant="local", reward_lost=lost)
+    (sentence,) = usage._finding("route", column)
+    assert sentence == "route: 0.0911 is lost when it is always local, on too few seeds for an interval."
