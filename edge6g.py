@@ -223,7 +223,10 @@ def bench(
 
 @app.command("list")
 def list_choices(
-    what: Annotated[str, typer.Argument(help="rules, devices, models, traces, bands or scenarios.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar="rules|devices|models|traces|bands|scenarios", help="What to list.", show_default=False),
+    ],
 ) -> None:
     """What there is to choose from, with what tells one from another."""
     with _user_errors():

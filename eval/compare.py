@@ -132,12 +132,12 @@ def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
 
 def show(summary: Summary, out: Path, console: Console) -> None:
     """Print the table of a comparison, what its checkpoints were trained on, and where the rest of it is."""
-    from eval.report.console import console_table, origins
+    from eval.report.console import console_table, origins, without_interval
 
     console.print(console_table(summary, console.width))
     console.print()
     record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    for sentence in origins(summary, record["played_on"]):
+    for sentence in (*origins(summary, record["played_on"]), *without_interval(summary)):
         console.print(sentence, highlight=False, markup=False, emoji=False)
     for what, place in _places(out):
         console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)

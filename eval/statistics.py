@@ -37,6 +37,7 @@ OF_GROUPS = (
     " The interval of {groups} is over training and evaluation seeds: checkpoints and seeds are both drawn again, so it speaks of the "
     "algorithm as trained. With fewer than ten checkpoints it is rather too narrow."
 )
+OF_FEW = " {groups} has no interval: one that is over training and evaluation seeds takes {fewest} checkpoints."
 
 Interval = tuple[float, float]
 
@@ -203,9 +204,15 @@ def summarise(
 
 
 def _note(learned: Sequence[str], groups: Mapping[str, Sequence[str]]) -> str:
-    several = [name for name, of in groups.items() if len(of) > 1]
-    alone = len(several) < len(groups) or bool(learned)
-    return NOTE + (OF_ONE if alone else "") + (OF_GROUPS.format(groups=", ".join(several)) if several else "")
+    few = [name for name, of in groups.items() if 1 < len(of) < FEWEST_FOR_INTERVAL]
+    several = [name for name, of in groups.items() if len(of) >= FEWEST_FOR_INTERVAL]
+    alone = len(few) + len(several) < len(groups) or bool(learned)
+    return (
+        NOTE
+        + (OF_ONE if alone else "")
+        + (OF_GROUPS.format(groups=", ".join(several)) if several else "")
+        + (OF_FEW.format(groups=", ".join(few), fewest=FEWEST_FOR_INTERVAL) if few else "")
+    )
 
 
 def by_reward(summary: Summary) -> list[str]:

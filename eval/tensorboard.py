@@ -16,7 +16,7 @@ from eval.comparison import Comparison
 from eval.contenders import HParam
 from eval.metrics import BY_NAME
 from eval.report.charts import draw_difference, figure_bytes, plain_style
-from eval.report.numbers import REWARD, headline, origins, value_and_interval
+from eval.report.numbers import REWARD, headline, origins, value_and_interval, without_interval
 from eval.statistics import by_reward
 
 FOLDER = "tensorboard"
@@ -51,7 +51,7 @@ def markdown_table(comparison: Comparison) -> str:
     lines = [
         f"**{headline(summary)}**",
         "",
-        *(f"{line}  " for line in origins(summary, comparison.scenario.label)),
+        *(f"{line}  " for line in (*origins(summary, comparison.scenario.label), *without_interval(summary))),
         "",
         f"| policy | reward per job | less {summary['best_rule'] or 'best rule'} | {' | '.join(heads)} |",
         f"|---{'|---:' * (len(SHOWN) + 2)}|",

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.metrics import BY_NAME
-from eval.report.numbers import REWARD, origins, value, value_and_interval
+from eval.report.numbers import REWARD, origins, value, value_and_interval, without_interval
 from eval.statistics import Summary, by_reward
 
-__all__ = ["console_table", "origins", "table_width"]
+__all__ = ["console_table", "origins", "table_width", "without_interval"]
 
 HEADS = {
     "slo_attainment": "SLO\n%",

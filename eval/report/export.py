@@ -14,8 +14,8 @@ from eval.statistics import Estimate, by_reward
 IN_LATEX = ("slo_attainment", "ttft_p50_s", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
 HEADS = {
     "slo_attainment": "SLO, \\%",
-    "ttft_p50_s": "TTFT, s",
-    "ttft_p95_s": "p95, s",
+    "ttft_p50_s": "TTFT p50, s",
+    "ttft_p95_s": "TTFT p95, s",
     "tpot_mean_s": "TPOT, ms",
     "price_per_job": "USD/1000",
     "energy_j_per_job": "J/job",

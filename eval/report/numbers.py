@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eval.metrics import BY_NAME, Metric
-from eval.statistics import Estimate, Summary, by_reward, clear_of_zero
+from eval.statistics import FEWEST_FOR_INTERVAL, Estimate, Summary, by_reward, clear_of_zero
 
 DASH = "\N{EN DASH}"
 REWARD = BY_NAME["reward_per_job"]
@@ -76,7 +76,10 @@ def headline(summary: Summary) -> str:
     if differences is None or best is None:
         return f"{names[0]} brings the most reward per job."
     reward = differences["reward_per_job"]
-    verdict = "" if clear_of_zero(reward) else "; the two are not told apart"
+    if reward["low"] is None:
+        verdict = "; without an interval the two are not told apart"
+    else:
+        verdict = "" if clear_of_zero(reward) else "; the two are not told apart"
     return f"{first}: reward per job {difference_in_words(reward, f'{best}, the best rule')}{verdict}."
 
 
@@ -91,3 +94,14 @@ def origins(summary: Summary, played_on: str) -> list[str]:
                 f"{name}{of}: trained on {policy['trained_on'] or 'an unknown scenario'}; played on {played_on}"
             )
     return lines
+
+
+def without_interval(summary: Summary) -> list[str]:
+    """Why there are no intervals where there are none: too few seeds, or too few checkpoints of a group."""
+    if len(summary["seeds"]) < FEWEST_FOR_INTERVAL:
+        return [f"No intervals: they take {FEWEST_FOR_INTERVAL} seeds, here are {len(summary['seeds'])}"]
+    return [
+        f"{name}: no interval, one over training and evaluation seeds takes {FEWEST_FOR_INTERVAL} checkpoints"
+        for name in by_reward(summary)
+        if 1 < summary["policies"][name]["checkpoints"] < FEWEST_FOR_INTERVAL
+    ]

@@ -14,7 +14,7 @@ from edge6g_env.scenario import Scenario
 from eval.comparison import Comparison
 from eval.metrics import BY_NAME
 from eval.report.charts import CHARTED, draw_difference, draw_first_tokens, draw_metric, panel
-from eval.report.numbers import headline, origins
+from eval.report.numbers import headline, origins, without_interval
 from eval.report.tables import decision_tables, difference_tables, metric_tables, rivals, service_tables
 from eval.report.template import PAGE
 from eval.statistics import Summary
@@ -30,7 +30,10 @@ def page(comparison: Comparison) -> str:
     return Template(PAGE).substitute(
         title=escape(comparison.scenario.label),
         headline=escape(headline(summary)),
-        origins="".join(f"<p>{escape(line)}</p>" for line in origins(summary, comparison.scenario.label)),
+        origins="".join(
+            f"<p>{escape(line)}</p>"
+            for line in (*origins(summary, comparison.scenario.label), *without_interval(summary))
+        ),
         basis=escape(_basis(comparison)),
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _facts(comparison)),
         difference_class="" if against else "absent",

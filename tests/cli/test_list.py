@@ -127,3 +127,9 @@ def test_the_version_is_said_without_loading_anything():
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"edge6g {edge6g_env.__version__}\nFalse\n")
+
+
+def test_list_without_a_word_names_the_words(run):
+    ended = run("list")
+    assert ended.status == 2
+    assert "rules|devices|models|traces|bands|scenarios" in ended.err

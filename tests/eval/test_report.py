@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from eval.comparison import Comparison
-from eval.metrics import METRICS
+from eval.metrics import BY_NAME, METRIC_NAMES, METRICS
 from eval.report import write_report
 from eval.report.charts import draw_difference, draw_first_tokens, zoomed
 from eval.report.console import console_table
 from eval.report.export import latex, latex_table, table_frame
-from eval.report.numbers import difference_in_words
+from eval.report.numbers import difference_in_words, value, without_interval
 from eval.statistics import Estimate, Summary, summarise
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -234,9 +234,34 @@ def test_the_latex_table_has_a_row_a_policy_with_as_many_cells_as_columns(compar
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert [row.split(" & ")[0] for row in rows] == ["Policy", "scorer:x", "greedy", "local"]
     assert {row.count(" & ") + 1 for row in rows} == {len(columns[1])}
+    heads = rows[0].removesuffix(r" \\").split(" & ")
+    first = comparison.summary["policies"]["scorer:x"]["metrics"]
+    cells = dict(zip(heads, rows[1].removesuffix(r" \\").split(" & "), strict=True))
+    assert cells["TTFT p50, s"] == latex(value(BY_NAME["ttft_p50_s"], first["ttft_p50_s"]))
+    assert cells["TTFT p95, s"] == latex(value(BY_NAME["ttft_p95_s"], first["ttft_p95_s"]))
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
     assert body.isascii()
     assert "$-$0.300" in body
+
+
+@pytest.mark.parametrize(
+    ("seeds", "checkpoints", "said"),
+    [(2, 5, "take 3 seeds, here are 2"), (3, 2, "mine: no interval"), (3, 1, ""), (3, 3, "")],
+)
+def test_it_says_why_there_is_no_interval(seeds: int, checkpoints: int, said: str):
+    names = [f"mine/{n}" for n in range(checkpoints)]
+    frame = pd.DataFrame(
+        [
+            {"policy": name, "seed": seed, **dict.fromkeys(METRIC_NAMES, 1.0 + seed)}
+            for name in (*names, "jsq")
+            for seed in range(seeds)
+        ]
+    )
+    summary = summarise(frame, rules=["jsq"], learned=[], groups={"mine": names})
+    lines = without_interval(summary)
+    assert bool(lines) == bool(said)
+    assert (summary["policies"]["mine"]["metrics"]["reward_per_job"]["low"] is None) == bool(lines)
+    assert all(said in line for line in lines)
 
 
 def test_latex_escapes_what_it_would_take_for_a_command():

@@ -196,10 +196,11 @@ def test_a_group_is_one_policy_of_the_summary(episodes: pd.DataFrame):
     mine = both["policies"]["mine"]
     assert (mine["kind"], mine["checkpoints"], mine["metrics"]["reward_per_job"]["n"]) == ("learned", 2, 12)
     assert mine["difference_to_best_rule"]["reward_per_job"]["mean"] == pytest.approx((0.05 - 0.30) / 2)
-    assert "over training and evaluation seeds" in both["note"]
+    assert "mine has no interval" in both["note"]
     assert "that checkpoint only" not in both["note"]
     alone = summarise(episodes, rules=["greedy", "local"], learned=[], groups={"mine": ["scorer:x"]})
     assert "that checkpoint only" in alone["note"]
+    assert "has no interval" not in alone["note"]
 
 
 def test_what_was_measured_once_has_no_interval(summary: Summary):
