@@ -278,7 +278,9 @@ def _finding(name: str, column: ColumnUsage) -> list[str]:
         best if reach == 1.0 else f"{best}, or the nearest legal value ({100 * (1.0 - reach):.1f} % of its decisions)"
     )
     if lost["low"] is None:
-        return [f"{name}: {_number(lost['iqm'])} is lost when it is always {constant}, on too few seeds for an interval."]
+        return [
+            f"{name}: {_number(lost['iqm'])} is lost when it is always {constant}, on too few seeds for an interval."
+        ]
     if not clear_of_zero(lost):
         return [f"{name}: no loss is seen when it is always {constant}: {_interval(lost)}."]
     if (lost["iqm"] or 0.0) < 0.0:
