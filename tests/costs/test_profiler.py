@@ -39,6 +39,12 @@ QUIET = Console(quiet=True)
 NEVER = 1e9
 
 
+@pytest.fixture(scope="module")
+def kernel() -> None:
+    """Loaded from where it is kept, before a test has a cache folder of its own."""
+    edge6g_env.batch_env("tiny", num_worlds=1).reset(seed=0)
+
+
 @pytest.fixture
 def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Empty folders for profiles and measurements; fewer points, and hardly any time for each."""
@@ -558,7 +564,7 @@ LAPTOPS = {
 }
 
 
-def test_a_scenario_takes_a_profile_as_node_and_as_ue_and_steps(profiles: Path):
+def test_a_scenario_takes_a_profile_as_node_and_as_ue_and_steps(kernel: None, profiles: Path):
     path = write("my-laptop")
     scenario = edge6g_env.load_scenario("tiny", **LAPTOPS)
     env = edge6g_env.batch_env(scenario, num_worlds=2, skip_idle=True)
