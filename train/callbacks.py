@@ -14,17 +14,19 @@ from train.checkpoint import hparams
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve, Point
+from train.stopping import Interrupts
 from train.validation import CURVES, Figures, Validation, middle, told
 
 EARLY_S, EARLY_PERIOD_S, PERIOD_S = 300.0, 15.0, 40.0  # in the first minutes one waits for the curve to move
 
 
 class TimeBudget(BaseCallback):
-    """Stops training after a number of seconds, and moves a progress bar."""
+    """Stops training after a number of seconds or when it was interrupted, and moves a progress bar."""
 
-    def __init__(self, seconds: float, spent_s: float, bars: Progress, task: TaskID) -> None:
+    def __init__(self, seconds: float, spent_s: float, interrupts: Interrupts, bars: Progress, task: TaskID) -> None:
         super().__init__()
-        self._seconds, self._earlier_s, self._bars, self._task = seconds, spent_s, bars, task
+        self._seconds, self._earlier_s, self._interrupts = seconds, spent_s, interrupts
+        self._bars, self._task = bars, task
         self._shown_s = 0.0
         self._begin_s = time.monotonic()
 
@@ -37,6 +39,7 @@ class TimeBudget(BaseCallback):
         return self._earlier_s + time.monotonic() - self._begin_s
 
     def _on_step(self) -> bool:
+        self._interrupts.check()
         spent_s = self.spent_s
         if spent_s - self._shown_s > 0.5 or spent_s >= self._seconds:
             self._shown_s = spent_s

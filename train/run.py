@@ -29,7 +29,7 @@ from train.curves import BEST_RULE, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
-from train.stopping import sigterm_ends_in_order
+from train.stopping import Interrupts, interrupts_end_in_order
 from train.validation import RULES_FILE, Validation, told
 
 ALGORITHMS = ("scorer", "ppo")
@@ -80,7 +80,7 @@ def train(
     worlds = num_worlds if num_worlds is not None else DEFAULT_WORLDS[algo]
     asked = {"minutes": minutes, "num_worlds": worlds, "threads": threads}
     record: dict[str, Any] = {**provenance(command, scenario), "algo": algo, "seed": seed, **asked}
-    with sigterm_ends_in_order(), only_owner(out):
+    with interrupts_end_in_order() as interrupts, only_owner(out):
         goes_on = resume and _begun(out)
         seed = _resumed_seed(out, scenario, algo, minutes) if goes_on else seed
         learner = Learner(scenario, algo, seed, worlds, threads)
@@ -91,7 +91,7 @@ def train(
             begin_run(out, KIND, [*MAKES, *_earlier_curves(out)], record, overwrite=overwrite or resume)
             write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
         _remove_leavings(out)
-        _learn(learner, out, 60.0 * minutes, console)
+        _learn(learner, out, 60.0 * minutes, interrupts, console)
 
 
 def _check(algo: str, minutes: float, out: Path, resume: bool) -> None:
@@ -139,14 +139,14 @@ def _remove_leavings(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _learn(learner: Learner, out: Path, seconds: float, console: Console) -> None:
+def _learn(learner: Learner, out: Path, seconds: float, interrupts: Interrupts, console: Console) -> None:
     """Learn until `seconds` are spent in all, and say what came out."""
     board = TensorBoardCurves(out, learner.algo, learner.seed)
     learner.model.set_logger(Logger(None, [board]))
     seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES)]
     validation = Validation(learner.scenario, seeds, SHOWN_RULES)
     try:
-        _keep_learning(learner, validation, board, out, seconds, console)
+        _keep_learning(learner, validation, board, out, seconds, interrupts, console)
     finally:
         board.close()
         learner.close()
@@ -156,14 +156,20 @@ def _learn(learner: Learner, out: Path, seconds: float, console: Console) -> Non
 
 
 def _keep_learning(
-    learner: Learner, validation: Validation, board: TensorBoardCurves, out: Path, seconds: float, console: Console
+    learner: Learner,
+    validation: Validation,
+    board: TensorBoardCurves,
+    out: Path,
+    seconds: float,
+    interrupts: Interrupts,
+    console: Console,
 ) -> None:
     """Learn with a bar; an interrupt ends it early, with the checkpoint kept."""
     earlier = learner.progress_at_begin
     curve = LearningCurve(out, f"{learner.algo} on {learner.scenario.label}", earlier.decisions)
     with Bars(console) as bars:
         task = bars.add_task(f"train {learner.algo}", total=seconds, rate="", note="the rules first")
-        budget = TimeBudget(seconds, 60.0 * earlier.minutes, bars, task)
+        budget = TimeBudget(seconds, 60.0 * earlier.minutes, interrupts, bars, task)
         watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
         learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:

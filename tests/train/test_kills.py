@@ -24,6 +24,7 @@ from train.stopping import Terminated
 FORK = multiprocessing.get_context(
     "fork"
 )  # a child has everything imported and compiled; a new process takes seconds for it
+LONGEST_S = 240.0  # of any wait, on a busy machine
 
 
 def command_line(words, said):
@@ -44,8 +45,10 @@ def started(out, *more):
 
 def wait_for(condition, process):
     """Until the condition holds: a process that ends before it has failed."""
+    end_s = time.monotonic() + LONGEST_S
     while not condition():
         assert process.is_alive(), process.exitcode
+        assert time.monotonic() < end_s
         time.sleep(0.02)
 
 
@@ -80,8 +83,12 @@ def assert_curves_go_on(out):
 
 
 def ended(process):
-    """Its exit status."""
-    process.join()
+    """Its exit status; one that does not end by itself has failed."""
+    process.join(LONGEST_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        pytest.fail(f"still running after {LONGEST_S:g} s")
     return process.exitcode
 
 
@@ -167,6 +174,38 @@ def test_any_prefix_of_the_writes_of_a_checkpoint_is_a_checkpoint(scenario, tmp_
     kept = read_tensors(tmp_path / checkpoint.POLICY)["correction.bias"]
     assert again.best == (0.2 if number >= 1 else 0.1)  # of the policy that is kept, whatever the trainer's state knows
     assert float(kept) == (1.0 if number >= 1 else 0.0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_a_finaliser_swallows_ends_the_run_at_the_next_step(
+    scenario, tmp_path, quick, monkeypatch, number
+):
+    """Python prints what a finaliser raises and goes on; the run must not."""
+    out, learnt = tmp_path / "run", []
+
+    class Finalised:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+            time.sleep(0.001)  # the handler runs here
+
+    def step(self):
+        learnt.append(self.model.num_timesteps)
+        if len(learnt) == 50:
+            Finalised()
+        return True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.callbacks.Watch, "_on_step", step)
+        with pytest.raises(KeyboardInterrupt) as raised:
+            train.run.train(scenario, "scorer", 0.5, 0, out, num_worlds=4)
+    assert raised.type is (Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    assert len(learnt) == 50
+    assert read_progress(out).runs == 1
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == (
+        signal.SIG_DFL,
+        signal.default_int_handler,
+    )
 
 
 def test_ctrl_c_closes_the_files_and_keeps_what_was_learned(scenario, tmp_path, quick, monkeypatch):
