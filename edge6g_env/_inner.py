@@ -26,6 +26,7 @@ def forget_literals(dispatcher: Any) -> None:
 
 
 try:
+    from llvmlite.binding import Linkage
     from numba.core.codegen import JITCodeLibrary
     from numba.core.compiler import CompilerBase, DefaultPassBuilder
     from numba.core.compiler_machinery import LoweringPass, register_pass
@@ -66,6 +67,17 @@ else:
             """CPUCodeLibrary.finalize with the code of all inner functions below."""
             self._linking_libraries = _callers_first(self._linking_libraries)
             super().finalize()
+
+        def _optimize_final_module(self) -> None:
+            """CPUCodeLibrary's, without a first round for reference counts, which inner functions have none of.
+
+            Functions that nobody outside calls are inlined where they are called once, and their values kept in registers.
+            """
+            for function in self._final_module.functions:
+                if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                    function.linkage = Linkage.internal
+            passes, builder = self._codegen._module_pass_manager()
+            passes.run(self._final_module, builder)
 
     def _callers_first(libraries: Iterable[Any]) -> list[Any]:
         """These and all that their inner functions call, each once and none before one that calls it: LLVM leaves out what nobody has
