@@ -38,7 +38,6 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
     tables = costs.kernel_tables(devices, [(weights.split("@")[0], precision) for weights, precision in variants])
     trace, services = _services(scenario)
     parts = fault_parts(scenario, neighbours_of(scenario))
-    limits = [limits_array(observation_features(scenario)), limits_array(CANDIDATE_FEATURES)]
     shared: dict[str, Any] = {
         "setup": _setup(scenario, devices, debug),
         "band": _bands(scenario),
@@ -48,7 +47,8 @@ def make_world(scenario: Scenario, num_worlds: int, *, candidates: bool, debug: 
         "model": _models(scenario, tables, variants),
         "action_layers": action_layers(scenario, table, tables.layers.tolist()),
         "trace": trace,
-        "limits": np.concatenate(limits),
+        "observation_limits": limits_array(observation_features(scenario)),
+        "candidate_limits": limits_array(CANDIDATE_FEATURES),
         "mcs": np.stack([*radio.mcs_arrays(), radio.mcs_slopes_per_db()]),
         "outage": planned_outages(scenario, parts),
         "cost": np.concatenate(
@@ -95,6 +95,7 @@ def _models(scenario: Scenario, tables: costs.CostTables, variants: Sequence[tup
     ]
     return _columns(
         fields.MODEL_DTYPE,
+        precision=np.arange(len(variants)) % len(scenario.actions.precision),
         layers=tables.layers,
         layer_bytes=tables.layer_bytes,
         weight_bits=8.0 * tables.layer_bytes / tables.params_per_layer,

@@ -308,5 +308,5 @@ def _box(features: Sequence[Feature]) -> spaces.Box:
 
 
 def limits_array(features: Sequence[Feature]) -> np.ndarray:
-    """float64 (n, 2): low and high as the float32 values of the space."""
-    return np.stack(_limits(features), axis=1).astype(np.float64)
+    """float32 (2, n): low and high."""
+    return np.stack(_limits(features))

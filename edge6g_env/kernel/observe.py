@@ -195,9 +195,9 @@ def _parts_up(w, b, i):
 
 
 @njit_inner
-def _clip(row, limits, first):
+def _clip(row, low, high):
     for f in range(row.shape[0]):
-        row[f] = min(max(row[f], limits[first + f, 0]), limits[first + f, 1])
+        row[f] = min(max(row[f], low[f]), high[f])
 
 
 @njit_inner
@@ -209,7 +209,7 @@ def _candidates(w, b, i):
         row = w.candidates[0, b, i, c]
         if w.action_mask[0, b, i, c] == 1:
             predict.candidate(w, b, i, j, c, row)
-            _clip(row, w.limits, w.observation.shape[3])
+            _clip(row, w.candidate_limits[0], w.candidate_limits[1])
         else:
             row[:] = 0.0
 
@@ -234,4 +234,4 @@ def observe(w, b):
         at = _put_node(w, b, i, row, at)
         for k in range(w.link.shape[2]):
             at = _put_neighbour(w, b, i, k, row, at)
-        _clip(row, w.limits, 0)
+        _clip(row, w.observation_limits[0], w.observation_limits[1])

@@ -39,7 +39,7 @@ def begin(w, b, i, j):
 @njit_inner
 def _node_place(w, b, i, p, v, prompt, output):
     """The own node (p = 0) or neighbour p - 1 as node i knows it, with the layer times of the job there."""
-    n = v % w.setup[0].n_precisions
+    n = w.model[v].precision
     place = w.place[b, p, n]
     if place.ready == 0:
         if p == _OWN:
@@ -58,7 +58,7 @@ def _node_place(w, b, i, p, v, prompt, output):
 @njit_inner
 def _device_place(w, b, v, prompt, output):
     """The UE's device: layer times of the prompt in one pass and of a token."""
-    place, device = w.place[b, w.place.shape[1] - 2, v % w.setup[0].n_precisions], w.setup[0].ue_device
+    place, device = w.place[b, w.place.shape[1] - 2, w.model[v].precision], w.setup[0].ue_device
     if place.ready == 0:
         place.prompt_layer_s = costing.prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
         place.with_layer_s = costing.decode_layer_s(w, device, v, 1.0, prompt + 0.5 * output)
@@ -70,7 +70,7 @@ def _device_place(w, b, v, prompt, output):
 def _cloud_place(w, b, v, prompt, output):
     """The cloud: the same, a token in its batch."""
     setup = w.setup[0]
-    place, batch = w.place[b, w.place.shape[1] - 1, v % setup.n_precisions], setup.cloud_batch
+    place, batch = w.place[b, w.place.shape[1] - 1, w.model[v].precision], setup.cloud_batch
     if place.ready == 0:
         place.prompt_layer_s = costing.prefill_layer_s(w, setup.cloud_device, v, prompt, 0.0, 0.0)
         place.with_layer_s = costing.decode_layer_s(w, setup.cloud_device, v, batch, batch * (prompt + 0.5 * output))
@@ -164,7 +164,7 @@ def _add_node_part(w, b, i, p, v, low, high, prompt, output, whole):
     share = (high - low) / w.model[v].layers
     missing_bytes = _missing_bytes(w, place, v, low, high)
     load_s = _load_s(w, b, place, v, low, high, missing_bytes)
-    kept_s = w.chunk_layer_s[b, p, v % w.setup[0].n_precisions]
+    kept_s = w.chunk_layer_s[b, p, w.model[v].precision]
     compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head, kept_s)
     wait_s = place.backlog_s + place.prompts * place.cycle_s + _iteration_wait_s(place)
     wait_s += place.sent_since * (compute_s + place.cycle_s)  # jobs on their way there are taken to be like this one

@@ -159,6 +159,7 @@ DEVICE_FIELDS = (
 )
 
 MODEL_FIELDS = (
+    ("precision", "i8", "id", "index into the scenario's precisions"),
     ("layers", "i8", "layer", "layers of the model"),
     ("layer_bytes", "f8", "B", "weights of a layer at this precision"),
     ("weight_bits", "f8", "bit", "a weight as it is stored at this precision, scales included"),

@@ -109,7 +109,8 @@ class World(NamedTuple):
     model: np.recarray  # (V,) MODEL
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
-    limits: np.ndarray  # (observation + candidate entries, 2) low, high
+    observation_limits: np.ndarray  # float32 (2, D) low, high
+    candidate_limits: np.ndarray  # float32 (2, F) low, high
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
     outage: np.recarray  # (E,) OUTAGE beginnings and ends of planned outages
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
