@@ -50,17 +50,19 @@ def advance_decode(w, b, j, t1):
     left = job.output_tokens - job.done_tokens
     if left > 0.0:
         period_s = generation.token_period_s(w, b, job)
-        generated = min(left, (t1 - job.clock_s) / period_s)
+        generated, until_s = (t1 - job.clock_s) / period_s, t1
         if generated <= 0.0:
             job.clock_s = t1
             return
+        most = min(left, generation.token_left(job)) if generation.crosses_air(w, job) else left
+        if generated >= most:
+            generated, until_s = most, job.clock_s + most * period_s
         generation.pay_decode(w, b, job, generated)
         generation.count_tokens(w, job, generated)
+        job.clock_s = until_s
         if generated < left:
-            job.clock_s = t1
             _grow_kv(w, b, j)
             return
-        job.clock_s += generated * period_s
     release(w, b, j, job.clock_s)
     job.stage, job.stage_s = DOWNLINK, job.clock_s
 

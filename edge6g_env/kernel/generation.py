@@ -8,6 +8,9 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import air, costing, memory, way
 from edge6g_env.kernel.world import DECODE
 
+_SAME_TOKENS = 1e-9  # sums of shares of a token are equal to so much
+_NO_MESSAGE = -1.0
+
 
 @njit_inner
 def device_token_s(w, v, layer_1, context_tokens, jobs):
@@ -47,18 +50,40 @@ def _node_token_s(w, b, job, part):
 
 
 @njit_inner
-def _device_cut_s(w, b, job):
-    """Time in s that the cut behind the device adds to each token: up with the activations, down with the token; infinite while
-    one of the directions is down."""
+def crosses_air(w, job):
+    """Whether every token crosses the air: the device computes a part of it, but not all."""
+    return job.layer_1 > 0 and way.needs_upload(w, job)
+
+
+@njit_inner
+def token_left(job):
+    """What is left of the token under way: a share of one."""
+    return math.floor(job.done_tokens + _SAME_TOKENS) + 1.0 - job.done_tokens
+
+
+@njit_inner
+def _message_s(w, b, job):
+    """Time in s that the cut behind the device adds to the token under way: up with the activations, down with the token. The channel is
+    asked once, when the token begins; infinite while one of the directions is down, and then asked again."""
+    token = math.floor(job.done_tokens + _SAME_TOKENS)
+    if job.message_token != token:
+        job.message_s, job.message_bit_s = _send_message(w, b, job)
+        job.message_token = token if job.message_s < math.inf else _NO_MESSAGE
+    return job.message_s
+
+
+@njit_inner
+def _send_message(w, b, job):
+    """(time in s of a token's messages both ways at the job's clock, rate in bit/s of the one with the activations)."""
     ue = w.ue[b, job.ue]
     band = w.band[w.node[b, ue.node].band]
     up, up_errors = air.uplink(w, b, job.ue, max(1, w.node[b, ue.node].n_senders), job.clock_s)
     down, down_errors = air.downlink(w, b, job.ue, job.clock_s)
     if up <= 0.0 or down <= 0.0:
-        return math.inf
+        return math.inf, 0.0
     sending_s = 8.0 * w.model[job.variant].boundary_bytes / up + 8.0 * costing.TOKEN_BYTES / down
     sending_s += air.mean_retransmission_s(band, up_errors) + air.mean_retransmission_s(band, down_errors)
-    return sending_s + band.uplink_stream_s + band.downlink_access_s + 2.0 * way.hop_s(w, b, job)
+    return sending_s + band.uplink_stream_s + band.downlink_access_s + 2.0 * way.hop_s(w, b, job), up
 
 
 @njit_inner
@@ -70,7 +95,7 @@ def token_period_s(w, b, job):
         context = job.prompt_tokens + job.done_tokens
         period_s += device_token_s(w, v, job.layer_1, context, w.ue[b, job.ue].device_jobs)
         if way.needs_upload(w, job):
-            period_s += _device_cut_s(w, b, job)
+            period_s += _message_s(w, b, job)
     ingress_s, target_s = 0.0, 0.0
     if job.users_0 == 1:
         ingress_s = _node_token_s(w, b, job, 0)
@@ -133,14 +158,13 @@ def pay_decode(w, b, job, tokens):
         job.energy_j += tokens * step_s * costing.decode_power_w(w, setup.ue_device)
         if way.needs_upload(w, job):
             cut_bytes = tokens * w.model[v].boundary_bytes
-            rate = air.uplink(w, b, job.ue, max(1, w.node[b, w.ue[b, job.ue].node].n_senders), job.clock_s)[0]
             job.air_bytes += cut_bytes
             job.price_usd += cut_bytes * setup.usd_per_air_byte
-            job.energy_j += setup.ue_tx_power_w * 8.0 * cut_bytes / rate
+            job.energy_j += setup.ue_tx_power_w * 8.0 * cut_bytes / job.message_bit_s
 
 
 @njit_inner
 def begin_decode(w, job):
     """The setup pass yields a token; decoding begins."""
-    job.stage, job.stage_s = DECODE, job.clock_s
+    job.stage, job.stage_s, job.message_token = DECODE, job.clock_s, _NO_MESSAGE
     count_tokens(w, job, 1.0)

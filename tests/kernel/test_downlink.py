@@ -126,7 +126,7 @@ def test_an_answer_that_cannot_be_delivered_expires(make_bench, make_service):
 
 @pytest.mark.parametrize("stop", ["handover", "outage"])
 def test_a_stream_cut_behind_the_device_stands_still_while_the_air_is_down(small, stop):
-    """Every token of it crosses the air: none is generated meanwhile, at no energy; then it goes on at its old pace."""
+    """Every token of it crosses the air: the one under way is the last one, at no more energy; then it goes on at its old pace."""
     row = until_stage(small, CUT, DECODE, 4000.0)
     for _ in range(10):
         small.step()
@@ -135,7 +135,13 @@ def test_a_stream_cut_behind_the_device_stands_still_while_the_air_is_down(small
         small.step()
     pace = small.world.job["done_tokens"][0, row] - before["done_tokens"]
     back_s, before = small.now_s + 1.0, small.world.job[0, row].copy()
+    whole = np.floor(before["done_tokens"]) + 1.0
     silence(small, back_s) if stop == "handover" else fade(small, 300.0)
+    while small.world.job["done_tokens"][0, row] < whole - 1e-9:
+        assert small.now_s < back_s - 0.5
+        small.step()
+    before = small.world.job[0, row].copy()
+    assert before["done_tokens"] == pytest.approx(whole, abs=1e-9)
     while small.now_s < back_s - 1e-9:
         small.step()
         for name in ("done_tokens", "air_bytes", "energy_j", "price_usd"):
@@ -145,6 +151,34 @@ def test_a_stream_cut_behind_the_device_stands_still_while_the_air_is_down(small
         small.step()
     assert pace > 3.0
     assert small.world.job["done_tokens"][0, row] - before["done_tokens"] == pytest.approx(pace, rel=0.02)
+
+
+def test_a_stream_cut_behind_the_device_asks_for_the_channel_once_a_token(make_bench, make_service):
+    """Two runs that are the same until one's transmitters get worse amid a token: that token takes its time in both, those after it
+    take longer in the one, and no token sees two rates."""
+    steps = {"time.slot_s": 0.005, "radio.fading_period_s": 0.005}
+    bench = make_bench(["l40s"], services=[make_service(model=SMALL)], **steps)
+    job, done, rate_bit_s = bench.world.job, {}, {}
+    for evm_floor in (1e-6, 0.1):
+        bench.world.band["evm_floor"][...] = 1e-6
+        row = until_stage(bench, "local, 0.5 on the device, int8", DECODE, 4000.0)
+        while not 10.3 < job["done_tokens"][0, row] < 10.7:
+            bench.step()
+        bench.world.band["evm_floor"][...] = evm_floor
+        found = set()
+        done[evm_floor] = []
+        for _ in range(100):
+            bench.step()
+            done[evm_floor].append(job["done_tokens"][0, row])
+            found.add((job["message_token"][0, row], job["message_bit_s"][0, row]))
+        rate_bit_s[evm_floor] = dict(found)
+        assert len(rate_bit_s[evm_floor]) == len(found) > 3
+    first, second = np.array(done[1e-6]), np.array(done[0.1])
+    same = first <= 11.0
+    assert same.sum() > 2  # grid steps within the token
+    assert np.array_equal(first[same], second[same])
+    assert (second[~same] < first[~same]).all()
+    assert rate_bit_s[0.1][10.0] == rate_bit_s[1e-6][10.0] > 2.0 * rate_bit_s[0.1][12.0]
 
 
 def test_a_job_on_its_device_does_not_need_the_air(small):
