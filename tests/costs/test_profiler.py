@@ -36,7 +36,6 @@ from edge6g_env.profiler.session import Costs
 SPEC = ModelSpec("tiny-shape", layers=2, hidden=64, ffn=128, heads=4, kv_heads=2, vocab=256)
 PRECISIONS = ["fp32", "bf16", "int8"]
 QUIET = Console(quiet=True)
-NEVER = 1e9
 
 
 @pytest.fixture(scope="module")
@@ -56,28 +55,6 @@ def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(plan, "FIT_TOKENS", (1, 2, 4, 8, 16))
     monkeypatch.setattr(plan, "HELD_OUT_TOKENS", (3, 12))
     return tmp_path / "profiles"
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], list[None]]:
-    """A clock that calls nothing and says 1 ms, then `growth` times as much each time; Ctrl-C comes at call `stop_at`.
-
-    Gives the list of its calls.
-    """
-
-    def install(stop_at: float = NEVER, growth: float = 1.0) -> list[None]:
-        calls: list[None] = []
-
-        def time_calls(_call: object, _budget_s: float) -> float:
-            if len(calls) >= stop_at:
-                raise KeyboardInterrupt
-            calls.append(None)
-            return 1e-3 * growth ** len(calls)
-
-        monkeypatch.setattr(session, "time_calls", time_calls)
-        return calls
-
-    return install
 
 
 def profile(**options: object) -> profiler.Result:
