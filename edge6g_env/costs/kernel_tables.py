@@ -14,10 +14,10 @@ from edge6g_env.costs.checks import check_precision
 from edge6g_env.costs.efficiency import ALL_PRECISIONS
 from edge6g_env.costs.latency import attention_decode_s, attention_prefill_s
 from edge6g_env.costs.parts import Parts
-from edge6g_env.costs.profiles import fit_of
 from edge6g_env.costs.quality import quality
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import device, model
+from edge6g_env.costs.times import resolved_parts
 
 POINTS_PER_OCTAVE = 16
 OCTAVES = 15
@@ -70,7 +70,7 @@ def tokens_lookup(row: np.ndarray, tokens: float) -> float:
 @lru_cache(maxsize=1024)
 def _pair(spec: DeviceSpec, shape: ModelSpec, precision: str) -> tuple[Parts, np.ndarray]:
     """What the formulas need for a variant on a device, and its layer times (G,); only to be read."""
-    resolved = parts.resolve(spec, fit_of(spec), shape, precision)
+    resolved = resolved_parts(shape, spec, precision)
     return resolved, parts.table_times(resolved, TOKEN_GRID)
 
 

@@ -208,12 +208,13 @@ def test_after_ctrl_c_a_run_goes_on_where_it_stopped(profiles: Path, clock: Call
 
 def test_another_precision_or_thread_count_times_only_what_is_new(profiles: Path, clock: Callable):
     clock()
-    first = profile()
+    first = profiler.profile([SPEC], PRECISIONS[:2], "my-laptop", console=QUIET)
+    more = clock()
+    second = profile()
+    assert (second.reused, second.timed) == (first.timed, len(more))
+    assert 0 < len(more) < first.timed
     calls = clock()
-    profiler.profile([SPEC], [*PRECISIONS, "fp16"], "my-laptop", console=QUIET)
-    assert 0 < len(calls) < first.timed
-    calls = clock()
-    assert profile(threads=torch.get_num_threads() + 1).timed == len(calls) == first.timed
+    assert profile(threads=torch.get_num_threads() + 1).timed == len(calls) == first.timed + second.timed
 
 
 def test_torch_has_its_threads_back(profiles: Path, clock: Callable):
