@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# An example that compiles, reads the fits or waits for its turn takes a second; time is no property of the model.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 os.environ["EDGE6G_PROFILE_DIR"] = str(Path(tempfile.gettempdir()) / f"edge6g-no-profiles-{os.getpid()}")
 
 
