@@ -33,10 +33,10 @@ demo: $(STAMP)
 	@echo "Learning curves and comparison together: $(VENV)/bin/tensorboard --logdir $(DEMO)"
 	@echo "Checkpoint: $(DEMO)/train"
 
-# The first line compiles the kernel into the cache, so that two processes do not do it twice.
+# The first line compiles the kernel into the cache, so that two processes do not do it twice. A file's tests share what they make.
 test: $(STAMP)
 	@$(PY) -c "import edge6g_env; edge6g_env.batch_env('tiny', num_worlds=1).reset(seed=0)"
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	@$(PY) -m ruff format --check .

@@ -161,13 +161,25 @@ UE_STATE: tuple[Feature, ...] = (
 )
 
 
+def _state_parts(scenario: Scenario) -> tuple[tuple[str, int, tuple[Feature, ...]], ...]:
+    """Parts of `state()` in order: what stands before the names, how often the part comes, its entries."""
+    nodes = scenario.nodes.count
+    return (
+        ("node_{}/", nodes, observation_features(scenario)),
+        ("", 1, WORLD_FEATURES),
+        ("node_{}/now/", nodes, NODE_STATE),
+        ("ue_{}/", scenario.num_ues, UE_STATE),
+    )
+
+
 def state_features(scenario: Scenario) -> tuple[Feature, ...]:
     """Entries of `state()`: what every agent observes, then the truth that none of them does: world, nodes now, UEs."""
-    agents = range(scenario.nodes.count)
-    seen = [replace(f, name=f"node_{i}/{f.name}") for i in agents for f in observation_features(scenario)]
-    nodes = [replace(f, name=f"node_{i}/now/{f.name}") for i in agents for f in NODE_STATE]
-    ues = [replace(f, name=f"ue_{u}/{f.name}") for u in range(scenario.num_ues) for f in UE_STATE]
-    return (*seen, *WORLD_FEATURES, *nodes, *ues)
+    return tuple(
+        replace(f, name=before.format(i) + f.name)
+        for before, times, entries in _state_parts(scenario)
+        for i in range(times)
+        for f in entries
+    )
 
 
 def action_table(scenario: Scenario) -> np.ndarray:
@@ -190,13 +202,14 @@ def action_table(scenario: Scenario) -> np.ndarray:
 
 def action_layers(scenario: Scenario, table: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """int64 (C, V, 2): layer_1 and layer_2 of each action for variants with the given layer counts."""
-    grid = scenario.actions
+    grid, (route, d, e, _) = scenario.actions, table.T
     out = np.zeros((len(table), len(layers), 2), dtype=np.int64)
-    for c, (route, d, e, _) in enumerate(table):
-        for v, total in enumerate(layers):
-            first = cut_layer(grid.device_split[d], total)
-            second = total if route == k.LOCAL else first + cut_layer(grid.edge_split[e], total - first)
-            out[c, v] = (first, second) if route >= k.LOCAL else (0, 0)
+    for v, total in enumerate(layers):
+        first = [cut_layer(share, total) for share in grid.device_split]
+        second = [[layer + cut_layer(share, total - layer) for share in grid.edge_split] for layer in first]
+        out[:, v, 0] = np.array(first)[d]
+        out[:, v, 1] = np.where(route == k.LOCAL, total, np.array(second)[d, e])
+    out[route < k.LOCAL] = 0
     return out
 
 
@@ -277,7 +290,9 @@ class Layout:
     @property
     def state_space(self) -> spaces.Box:
         """Space of `state()`."""
-        return _box(self.state)
+        parts = [(_limits(entries), times) for _, times, entries in _state_parts(self.scenario)]
+        low, high = (np.concatenate([np.tile(limits[i], times) for limits, times in parts]) for i in (0, 1))
+        return spaces.Box(low, high, dtype=np.float32)
 
     def agent_space(self, candidates: bool) -> spaces.Dict:
         """Observation space of one agent."""

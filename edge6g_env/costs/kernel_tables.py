@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,11 @@ from edge6g_env.costs import energy, memory, parts, shapes
 from edge6g_env.costs.checks import check_precision
 from edge6g_env.costs.efficiency import ALL_PRECISIONS
 from edge6g_env.costs.latency import attention_decode_s, attention_prefill_s
-from edge6g_env.costs.profiles import fit_of
+from edge6g_env.costs.parts import Parts
 from edge6g_env.costs.quality import quality
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import device, model
+from edge6g_env.costs.times import resolved_parts
 
 POINTS_PER_OCTAVE = 16
 OCTAVES = 15
@@ -64,6 +66,17 @@ def tokens_lookup(row: np.ndarray, tokens: float) -> float:
     return row[i] + share * (row[i + 1] - row[i])
 
 
+# Environments of one process are made of the same devices and models: what those say is worked out once.
+@lru_cache(maxsize=1024)
+def _pair(spec: DeviceSpec, shape: ModelSpec, precision: str) -> tuple[Parts, np.ndarray]:
+    """What the formulas need for a variant on a device, and its layer times (G,); only to be read."""
+    resolved = resolved_parts(shape, spec, precision)
+    return resolved, parts.table_times(resolved, TOKEN_GRID)
+
+
+_busy_w = lru_cache(maxsize=1024)(energy.busy_w)
+
+
 def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.ndarray]:
     """The arrays that depend on device and variant."""
     d, v = len(specs), len(variants)
@@ -75,10 +88,8 @@ def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec
         "peak": np.empty((d, v, 2)),
     }
     for i, spec in enumerate(specs):
-        fit = fit_of(spec)
         for j, (shape, precision) in enumerate(variants):
-            resolved = parts.resolve(spec, fit, shape, precision)
-            out["layer_s"][i, j] = parts.table_times(resolved, TOKEN_GRID)
+            resolved, out["layer_s"][i, j] = _pair(spec, shape, precision)
             out["attention_decode"][i, j] = resolved.attention_decode
             out["attention_prefill"][i, j] = resolved.attention_prefill
             out["head_s"][i, j] = resolved.head_s
@@ -88,7 +99,7 @@ def _pair_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec
 
 def _device_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.ndarray]:
     return {
-        "busy_w": np.array([np.mean([energy.busy_w(m, spec, p) for m, p in variants], axis=0) for spec in specs]),
+        "busy_w": np.array([np.mean([_busy_w(m, spec, p) for m, p in variants], axis=0) for spec in specs]),
         "overhead_s": np.array([parts.overhead_row(spec) for spec in specs]),
         "power_w": np.array([(spec.idle_w, spec.tdp_w) for spec in specs]),
         "usable_bytes": np.array([memory.usable_bytes(spec) for spec in specs]),

@@ -65,12 +65,13 @@ def price(name: str, kind: str | None = None) -> Price:
 
 def _of_kinds(name: str, argument: str, kinds: tuple[str, ...], unit: str) -> Price:
     """The first row of `name` of one of the kinds; UnknownNameError naming what has such a row, TextError for another unit."""
-    known = [n for n, rows in _prices().items() if any(row.kind in kinds for row in rows)]
-    if name not in known:
+    rows = _prices().get(name, []) if isinstance(name, str) else []
+    found = next((row for row in rows if row.kind in kinds), None)
+    if found is None:
+        known = sorted(n for n, rows in _prices().items() if any(row.kind in kinds for row in rows))
         raise UnknownNameError(
-            f"{argument} = {name!r} has no price of kind {' or '.join(kinds)}; known: {', '.join(sorted(known))}"
+            f"{argument} = {name!r} has no price of kind {' or '.join(kinds)}; known: {', '.join(known)}"
         )
-    found = next(row for row in _prices()[name] if row.kind in kinds)
     if found.unit != unit:
         raise TextError(f"prices.csv: {name} is priced in {found.unit}: expected {unit}")
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -26,9 +28,13 @@ def broadcast(*arrays: Floats) -> list[Floats]:
 
 
 def resolved_parts(model_name: Model, device_name: Device, precision: str) -> Parts:
-    """The checked and resolved (model, device, precision)."""
-    spec = device_spec(device_name)
-    return parts.resolve(spec, fit_of(spec), model_spec(model_name), check_precision(precision))
+    """The checked and resolved (model, device, precision); only to be read."""
+    return _resolved(device_spec(device_name), model_spec(model_name), check_precision(precision))
+
+
+@lru_cache(maxsize=1024)  # the formulas take microseconds, what they need ten times as long
+def _resolved(spec: DeviceSpec, shape: ModelSpec, precision: str) -> Parts:
+    return parts.resolve(spec, fit_of(spec), shape, precision)
 
 
 def gemm_time_s(device: Device, m: ArrayLike, n: ArrayLike, k: ArrayLike, precision: str = "fp16") -> Floats:

@@ -9,10 +9,11 @@ from edge6g_env._csv import Row, read_csv
 from edge6g_env._files import TextError
 
 
-def rows(file_name: str) -> list[Row]:
-    """Rows of a table of the data folder, keyed by its header."""
+@cache
+def rows(file_name: str) -> tuple[Row, ...]:
+    """Rows of a table of the data folder, keyed by its header; only to be read."""
     path = resources.files("edge6g_env.radio").joinpath("data", file_name)
-    return read_csv(path)
+    return tuple(read_csv(path))
 
 
 @cache

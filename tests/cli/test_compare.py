@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 import edge6g
 import edge6g_env
@@ -24,6 +27,14 @@ FIXED_COLUMNS = [
     "exposure_mean", "quality_mean", "rejected_share", "decision_us_mean", "jobs",
 ]  # fmt: skip
 SEEDS = [EVALUATION_SEED, EVALUATION_SEED + 1, EVALUATION_SEED + 2]
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of one pixel: drawing takes longer than everything else, and they are looked at in tests/eval."""
+    image = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(image, "png")
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
 
 
 def compare(run, out: Path, policies: str, *more: object):
@@ -64,6 +75,7 @@ def test_compare_writes_every_file_and_says_where(run, tmp_path: Path):
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_earlier_run_is_replaced_only_when_told_to(run, tmp_path: Path):
     out = tmp_path / "compare"
     assert compare(run, out, "local").status == 0
@@ -78,6 +90,7 @@ def test_an_earlier_run_is_replaced_only_when_told_to(run, tmp_path: Path):
     assert (out / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_settings_reach_the_world(run, tmp_path: Path):
     compare(run, tmp_path / "calm", "local")
     compare(run, tmp_path / "busy", "local", "--set", "arrivals.rate_jobs_s=6.0")
@@ -85,6 +98,7 @@ def test_settings_reach_the_world(run, tmp_path: Path):
     assert 2.0 < busy / calm < 4.5  # three times the jobs, give or take
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_seed_plays_other_worlds(run, tmp_path: Path):
     compare(run, tmp_path / "a", "local", "--seed", 3)
     assert pd.read_csv(tmp_path / "a" / "episodes.csv")["seed"].tolist() == [seed + 3 for seed in SEEDS]
@@ -114,6 +128,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_folder_of_a_checkpoint_is_a_learned_policy(run, trained: Path, tmp_path: Path):
     ended = compare(
         run, tmp_path / "out", f"local,mine={trained}/x/,{trained}/seed-local", "--set", "arrivals.rate_jobs_s=3"
@@ -134,6 +149,7 @@ def test_the_folder_of_a_checkpoint_is_a_learned_policy(run, trained: Path, tmp_
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_named_pattern_is_one_policy_over_checkpoints_and_seeds(run, trained: Path, tmp_path: Path):
     out = tmp_path / "out"
     assert compare(run, out, f"jsq,mine={trained}/seed-*").status == 0
@@ -153,6 +169,7 @@ def test_a_named_pattern_is_one_policy_over_checkpoints_and_seeds(run, trained: 
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_comparison_goes_on_with_what_is_missing(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out, whole, play = tmp_path / "out", tmp_path / "whole", eval.episodes.run_episodes
     played: list[str] = []
@@ -197,6 +214,7 @@ def test_blanks_between_policies_are_said(run, tmp_path: Path):
     assert (ended.status, "takes one policy" in ended.err) == (2, True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_scenario_beside_the_results_is_the_one_that_was_played(run, tmp_path: Path):
     out = tmp_path / "out"
     assert compare(run, out, "local", "--set", "arrivals.rate_jobs_s=3").status == 0

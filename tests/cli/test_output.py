@@ -22,8 +22,8 @@ from rich.table import Table
 def say():
     table = Table("policy", "reward")
     table.add_row("jsq", "\\N{MINUS SIGN}0.068 \\N{EN DASH} [\\N{MINUS SIGN}0.1, 0.2] \\u4e2d \\xe9 \\udcff")
-    for _ in range(500):
-        Console().print(table)
+    Console().print(table)
+    Console().print("\\n".join(["more than a pipe holds"] * 5_000))
     Console(stderr=True).print("a bar \\N{BOX DRAWINGS HEAVY HORIZONTAL}")
     print("done", file=open(sys.argv[-1], "w"))
 

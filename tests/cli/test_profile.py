@@ -39,7 +39,8 @@ def test_it_shows_errors_speeds_and_how_to_use_the_profile(run, tmp_path: Path):
 
 
 @pytest.mark.parametrize("precisions", ["fp32,int8", "bf16", "fp32"])
-def test_the_keys_that_it_shows_make_a_scenario(run, precisions: str):
+def test_the_keys_that_it_shows_make_a_scenario(run, clock, precisions: str):
+    clock()
     shown = run(*COMMAND, "--precision", precisions).out.partition("in a scenario: ")[2].splitlines()[0]
     settings = [word for key in re.split(r", (?=[a-z])", shown) for word in ("--set", key.replace(" = ", "="))]
     ended = run("scenarios", "show", "tiny", *settings)
@@ -47,31 +48,25 @@ def test_the_keys_that_it_shows_make_a_scenario(run, precisions: str):
     assert f"precision {'int8' if 'int8' in precisions else precisions} (default" in ended.out
 
 
-def test_a_second_run_reuses_and_fresh_does_not(run):
+def test_a_second_run_reuses_and_fresh_does_not(run, clock):
+    clock()
     made = run(*COMMAND).out.partition(" timings made")[0].split()[-1]
     assert f"\n0 timings made, {made} reused" in run(*COMMAND).out
     assert " timings made, 0 reused" in run(*COMMAND, "--fresh").out
 
 
-def test_ctrl_c_ends_with_130_and_keeps_what_was_timed(run, monkeypatch: pytest.MonkeyPatch):
-    calls: list[None] = []
-
-    def time_calls(_call: object, _budget_s: float) -> float:
-        if len(calls) == 30:
-            raise KeyboardInterrupt
-        calls.append(None)
-        return 1e-3
-
-    with monkeypatch.context() as patch:
-        patch.setattr(session, "time_calls", time_calls)
-        ended = run(*COMMAND)
+def test_ctrl_c_ends_with_130_and_keeps_what_was_timed(run, clock):
+    clock(stop_at=30)
+    ended = run(*COMMAND)
     assert ended.status == 130
     assert "30 timings are kept: the same command goes on from there" in ended.err
     assert hosts.names() == ()
+    clock()
     assert ", 30 reused" in run(*COMMAND).out
 
 
-def test_price_and_power_change_without_timing_anything(run):
+def test_price_and_power_change_without_timing_anything(run, clock):
+    clock()
     run(*COMMAND)
     ended = run(*COMMAND, "--usd-per-hour", "0.5", "--idle-watts", "2", "--full-watts", "20")
     assert "0.5 USD/h, 2 to 20 W" in ended.out

@@ -6,17 +6,14 @@ import csv
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from edge6g_env import costs
 
 Rows = list[dict[str, str]]
-# An example that compiles or reads the fits takes a second; time is no property of the model.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 DATA = resources.files("edge6g_env.costs") / "data"
 
 
@@ -56,3 +53,18 @@ def model_of() -> Callable[[dict[str, str]], costs.ModelSpec]:
         )
 
     return build
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Empty folders for profiles and measurements; fewer points, and hardly any time for each."""
+    from edge6g_env.profiler import machine, plan, session
+
+    monkeypatch.setenv("EDGE6G_PROFILE_DIR", str(tmp_path / "profiles"))
+    monkeypatch.setenv("EDGE6G_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(session, "PASS_S", 1e-4)
+    monkeypatch.setattr(machine, "READ_BYTES", 2**16)
+    monkeypatch.setattr(machine, "DISK_BYTES", 2**20)
+    monkeypatch.setattr(plan, "FIT_TOKENS", (1, 2, 4, 8, 16))
+    monkeypatch.setattr(plan, "HELD_OUT_TOKENS", (3, 12))
+    return tmp_path / "profiles"

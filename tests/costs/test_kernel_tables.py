@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge6g_env import costs
@@ -41,7 +41,6 @@ def test_grid_has_sixteen_points_an_octave():
 
 
 @given(pairs, st.floats(0, 20_000), st.floats(1, 512))
-@settings(deadline=None)
 def test_decode_step(pair, context, batch):
     d, v = pair
     expected = costs.decode_step_s(VARIANTS[v][0], DEVICES[d], context, batch, VARIANTS[v][1])
@@ -49,7 +48,6 @@ def test_decode_step(pair, context, batch):
 
 
 @given(pairs, st.floats(1, 32_768))
-@settings(deadline=None)
 def test_prefill(pair, tokens):
     d, v = pair
     expected = costs.prefill_s(VARIANTS[v][0], DEVICES[d], tokens, VARIANTS[v][1])

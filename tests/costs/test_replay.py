@@ -178,7 +178,7 @@ def test_a_server_over_capacity_is_never_idle():
     assert batched["latency_s"].max() < 0.2 * work_s
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     rate_s=st.floats(0.1, 500.0),
@@ -209,7 +209,7 @@ def test_first_tokens_come_in_the_order_of_arrival():
 
 
 @given(seed=st.integers(0, 10**6), origin_s=st.floats(-1e6, 1e6))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_neither_the_order_of_the_rows_nor_the_origin_of_time_matters(seed, origin_s):
     rng = np.random.default_rng(seed)
     t_s, prompt, output = np.round(poisson(20.0, 50, seed), 3), rng.integers(2, 500, 50), rng.integers(1, 80, 50)

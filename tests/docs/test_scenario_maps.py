@@ -1,4 +1,4 @@
-"""docs/make_scenarios.py: its pictures show the world as the kernel has it, and name what they show."""
+"""docs/make_scenarios.py: its pages are up to date, its pictures show the world as the kernel has it and name what they show."""
 
 import json
 import os
@@ -19,14 +19,20 @@ import json
 import sys
 
 sys.path.insert(0, "docs")
-import scenario_map
+import make_scenarios
 from matplotlib.patches import Circle
 
 from edge6g_env.scenario import load_scenario, scenarios
 
-shown = {}
-for name in scenarios():
-    picture = scenario_map.Picture(load_scenario(name))
+shown, stale = {}, ""
+pictures = {name: make_scenarios.Picture(load_scenario(name)) for name in scenarios()}
+make_scenarios.Picture = lambda scenario: pictures[scenario.name]
+sys.argv = ["make_scenarios.py", "--check"]
+try:
+    make_scenarios.main()
+except SystemExit as ended:
+    stale = str(ended)
+for name, picture in pictures.items():
     figure = picture.draw()
     figure.canvas.draw()
     area = figure.axes[0].patches[0].get_window_extent()
@@ -42,17 +48,26 @@ for name in scenarios():
         "shown_s": picture.shown_s,
         "panels": len(figure.axes),
     }
-print(json.dumps(shown))
+print(json.dumps([shown, stale]))
 """
 
 
 @pytest.fixture(scope="module")
-def shown():
-    """Facts of every picture, drawn by another process that does not compile, as `make docs` does."""
+def drawn():
+    """Facts of every picture, and which page or picture is out of date, from another process that does not compile, as `make docs`."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def shown(drawn):
+    return drawn[0]
+
+
+def test_the_pages_of_the_scenarios_are_up_to_date(drawn):
+    assert drawn[1] == ""
 
 
 @pytest.mark.parametrize("name", scenarios())

@@ -73,6 +73,8 @@ def assert_same():
 def _check_arrays(a, b, where, ignore):
     assert a.shape == b.shape, where
     assert a.dtype == b.dtype, where
+    if a.tobytes() == b.tobytes():  # most are, and records are slow to take apart
+        return
     for name in a.dtype.names or ():
         if name not in ignore:
             _check_arrays(a[name], b[name], f"{where}.{name}", ignore)

@@ -104,7 +104,7 @@ def test_an_illegal_choice_holds_and_is_reported(scenario, busy, legal, assert_s
     batch = batch_env(scenario, 1, **busy)
     obs, hold = batch.reset(9), np.zeros((1, batch.num_agents), np.int64)
     rng, seen = np.random.default_rng(9), set()
-    for _ in range(SLOTS):
+    for _ in range(SLOTS // 2):
         illegal = legal(1 - obs["action_mask"], rng)  # 0 where every choice is legal
         before = batch.save_state()
         held = batch.step(hold)

@@ -13,7 +13,7 @@ import pytest
 
 from edge6g_env import batch_env, env, parallel_env, sb3_vec_env
 
-WAIT_S = 60.0  # a child that hangs is a failure, not a test that never ends
+WAIT_S = 300.0  # a child that hangs is a failure, not a test that never ends
 DOORS = {
     "batch": lambda: batch_env("tiny", 4, threads=3),
     "gym vector": lambda: gymnasium.make_vec("edge6g/Tiny-v0", num_envs=4, threads=3),

@@ -74,14 +74,18 @@ def test_filter_and_event_a3_are_those_of_the_standard(make_air, rule, place):
             air.step()
         period = math.floor(slot * 0.05 / options.measurement_period_s + 1e-9)
         levels = powers_dbm(air)[0]
-        for u, ue in enumerate(slow):
-            if period != measured:
-                ue.measure(air.now_s, dict(zip(air.links["node"][0, u].tolist(), levels[u].tolist(), strict=True)))
-            filtered = {int(cell["node"]): float(cell["filtered_dbm"]) for cell in air.links[0, u]}
-            assert filtered == pytest.approx(ue.filtered, abs=1e-6), (slot, u)
-            assert world.ue["node"][0, u] == ue.serving, (slot, u)
-            assert world.ue["silent_until_s"][0, u] == pytest.approx(ue.silent_until_s)
-            assert air.links["node"][0, u, world.ue["serving"][0, u]] == ue.serving
+        nodes = air.links["node"][0].tolist()
+        if period != measured:
+            for ue, near, heard in zip(slow, nodes, levels.tolist(), strict=True):
+                ue.measure(air.now_s, dict(zip(near, heard, strict=True)))
+        assert all(ue.filtered.keys() == set(near) for ue, near in zip(slow, nodes, strict=True)), slot
+        filtered = [[ue.filtered[node] for node in near] for ue, near in zip(slow, nodes, strict=True)]
+        np.testing.assert_allclose(air.links["filtered_dbm"][0], filtered, rtol=0.0, atol=1e-6, err_msg=str(slot))
+        serving = [ue.serving for ue in slow]
+        assert world.ue["node"][0].tolist() == serving, slot
+        assert air.serving(air.links["node"])[0].tolist() == serving, slot
+        silent_until_s = [ue.silent_until_s for ue in slow]
+        np.testing.assert_allclose(world.ue["silent_until_s"][0], silent_until_s, rtol=1e-6, err_msg=str(slot))
         measured = period
     counts = world.episode[0]
     assert counts["handovers"] == sum(len(ue.handovers) for ue in slow) > 20

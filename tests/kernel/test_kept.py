@@ -57,17 +57,19 @@ def test_the_heap_gives_ues_by_instant_and_number(per_node, handle):
     batch.reset(1)
     at_s = batch.world.ue["next_arrival_s"][0]
     at_s[...] = rng.integers(0, 8, at_s.size) / 4.0
-    _order(handle(batch.world))
+    world = handle(batch.world)
+    _order(world)
     for _ in range(6 * at_s.size):
         expected = min(range(at_s.size), key=lambda u: (at_s[u], u))
-        assert _earliest(handle(batch.world), rng.integers(0, 4) / 4.0) == expected
+        assert _earliest(world, rng.integers(0, 4) / 4.0) == expected
 
 
 def test_no_candidate_depends_on_those_before_it(batch, handle):
     shown, limits, compared = batch.world.candidates[0, 0], batch.world.candidate_limits, 0
+    world = handle(batch.world)
     for i, c in np.argwhere(batch.world.action_mask[0, 0] * (batch.world.node["n_queue"][0] > 0)[:, None]):
         row = np.zeros(shown.shape[-1], np.float32)
-        _alone(handle(batch.world), i, c, row)
+        _alone(world, i, c, row)
         clipped = np.clip(row, limits[0], limits[1])
         assert np.array_equal(clipped, shown[i, c]), (i, c)
         compared += 1
