@@ -82,7 +82,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,
     num_worlds: Annotated[int | None, typer.Option(min=1, max=4096, help="Worlds that run together.")] = None,
-    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Threads of the simulator.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=MOST_THREADS, help="Threads that step the worlds; scorer learns in one more.")
+    ] = 1,
     settings: SetOption = None,
 ) -> None:
     """Train a scheduler; learning curves go to TensorBoard, the checkpoint to --out. Ctrl-C keeps the checkpoint."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from agents.learned.scorer import Situations
 from edge6g_env.kernel.world import CUT
 
 FIRST_PLACES = 1024
@@ -15,9 +16,7 @@ FIRST_PLACES = 1024
 class DecisionBatch(NamedTuple):
     """n decisions with their outcomes."""
 
-    context: torch.Tensor  # (n, D) float32
-    candidates: torch.Tensor  # (n, top, F) float32
-    legal: torch.Tensor  # (n, top) bool
+    situations: Situations
     choice: torch.Tensor  # (n,) int64 place in the shortlist
     log_prob: torch.Tensor  # (n,) when it was taken
     value: torch.Tensor  # (n,) when it was taken
@@ -31,15 +30,14 @@ class Decisions:
     each time that a fault put it back.
     """
 
-    def __init__(self, entries: int, top: int, features: int, places: int = FIRST_PLACES) -> None:
-        """entries, features: of an observation and a candidate; places: at first, doubled whenever they are full."""
+    def __init__(self, entries: int, top: int, candidate_entries: int, places: int = FIRST_PLACES) -> None:
+        """entries, candidate_entries: of a situation's context and candidates; places: at first, doubled whenever they are full."""
+        shapes = (entries,), (top, candidate_entries), (top,), ()
         self._arrays = (
-            np.zeros((places, entries), np.float32),
-            np.zeros((places, top, features), np.float32),
-            np.zeros((places, top), bool),
+            *(np.zeros((places, *shape), np.float32) for shape in shapes),
             np.zeros(places, np.int64),
             *(np.zeros(places, np.float32) for _ in range(3)),
-        )  # in the order of DecisionBatch
+        )  # in the order of DecisionBatch, a situation's first
         self._free = list(range(places))
         self._open: dict[tuple[int, int], list[int]] = {}
         self._done: list[int] = []
@@ -50,21 +48,22 @@ class Decisions:
 
     def add(
         self,
-        keys: np.ndarray,
-        context: np.ndarray,
-        candidates: np.ndarray,
-        legal: np.ndarray,
-        choice: np.ndarray,
-        log_prob: np.ndarray,
-        value: np.ndarray,
+        worlds: np.ndarray,
+        jobs: np.ndarray,
+        situations: Situations,
+        choice: torch.Tensor,
+        log_prob: torch.Tensor,
+        value: torch.Tensor,
     ) -> None:
-        """Keep n decisions; keys int (n, 2): world, running number of the job."""
-        while len(keys) > len(self._free):
+        """Keep n decisions; worlds, jobs: int (n,), the running numbers of the jobs in their worlds."""
+        while len(jobs) > len(self._free):
             self._grow()
-        rows = [self._free.pop() for _ in range(len(keys))]
-        for array, values in zip(self._arrays, (context, candidates, legal, choice, log_prob, value), strict=False):
-            array[rows] = values
-        for (world, job), row in zip(keys.tolist(), rows, strict=True):
+        kept = len(self._free) - len(jobs)
+        rows, self._free = self._free[kept:], self._free[:kept]
+        places = np.array(rows)
+        for array, values in zip(self._arrays, (*situations, choice, log_prob, value), strict=False):
+            array[places] = values.numpy()
+        for world, job, row in zip(worlds.tolist(), jobs.tolist(), rows, strict=True):
             self._open.setdefault((world, job), []).append(row)
 
     def _grow(self) -> None:
@@ -73,20 +72,29 @@ class Decisions:
         self._arrays = tuple(np.concatenate([array, np.zeros_like(array)]) for array in self._arrays)
         self._free += range(places, 2 * places)
 
-    def credit(self, outcomes: np.ndarray) -> None:
-        """Give decisions the worth of their jobs. A job that was cut at the end of an episode has none: it is dropped."""
-        worths = self._arrays[-1]
-        keys = zip(outcomes["world"].tolist(), outcomes["job"].tolist(), strict=True)
-        for key, phase, worth in zip(keys, outcomes["phase"].tolist(), outcomes["worth"].tolist(), strict=True):
-            rows = self._open.pop(key, [])
+    def credit(self, outcomes: np.ndarray, first_world: int = 0) -> None:
+        """Give decisions the worth of their jobs. A job that was cut at the end of an episode has none: it is dropped.
+
+        outcomes: rows of a batch whose worlds are counted from first_world on.
+        """
+        columns = ((outcomes["world"] + first_world), *(outcomes[name] for name in ("job", "phase", "worth")))
+        rows: list[int] = []
+        worths: list[float] = []
+        for world, job, phase, worth in zip(*(column.tolist() for column in columns), strict=True):
+            about = self._open.pop((world, job), [])
             if phase == CUT:
-                self._free += rows
+                self._free += about
             else:
-                worths[rows] = worth
-                self._done += rows
+                rows += about
+                worths += [worth] * len(about)
+        self._arrays[-1][rows] = worths
+        self._done += rows
 
     def take(self) -> DecisionBatch:
         """All decisions with an outcome; their places are free again."""
         rows, self._done = self._done, []
-        self._free.extend(rows)
-        return DecisionBatch(*(torch.from_numpy(array[rows]) for array in self._arrays))
+        self._free += rows
+        places = torch.tensor(rows, dtype=torch.int64)
+        tensors = [torch.from_numpy(array).index_select(0, places) for array in self._arrays]
+        *situations, choice, log_prob, value, worth = tensors
+        return DecisionBatch(Situations(*situations), choice, log_prob, value, worth)

@@ -32,12 +32,14 @@ class Learner:
         self.scenario, self.algo, self.seed = scenario, algo, seed
         self._num_worlds = num_worlds
         world_seed(seed, 0, num_worlds - 1)
-        observe = "candidates" if algo == "scorer" else "plain"
-        env = sb3_vec_env(scenario, num_worlds, threads=threads, observe=observe, skip_idle=True)
-        self.model: ScorerAlgorithm | MaskablePPO = (
-            ScorerAlgorithm(env, seed) if algo == "scorer" else make_ppo(env, seed)
-        )
-        self._env = env
+        self.model: ScorerAlgorithm | MaskablePPO
+        if algo == "scorer":  # one half of the worlds is stepped while it works on the other
+            sizes = [n for n in (num_worlds - num_worlds // 2, num_worlds // 2) if n]
+            self.envs = [sb3_vec_env(scenario, n, threads=threads, observe="candidates", skip_idle=True) for n in sizes]
+            self.model = ScorerAlgorithm(self.envs, seed)
+        else:
+            self.envs = [sb3_vec_env(scenario, num_worlds, threads=threads, skip_idle=True)]
+            self.model = make_ppo(self.envs[0], seed)
         self._earlier = Progress()
         self.best: float | None = None
         self.begin(Progress())
@@ -46,7 +48,11 @@ class Learner:
         """Go on from there, in worlds of the run that it names."""
         self._earlier, self.best = earlier, earlier.validation_gain
         self.model.num_timesteps = earlier.decisions
-        self._env.seed(world_seed(self.seed, earlier.runs - 1, 0))  # the model has seeded it by its own seed
+        first = world_seed(self.seed, earlier.runs - 1, 0)  # the model has seeded them by its own seed
+        if isinstance(self.model, ScorerAlgorithm):
+            self.model.seed_worlds(first)
+        else:
+            self.envs[0].seed(first)
 
     @property
     def progress_at_begin(self) -> Progress:
@@ -112,4 +118,5 @@ class Learner:
 
     def close(self) -> None:
         """Let the threads of the simulator go."""
-        self._env.batch.close()
+        for env in self.envs:
+            env.close()

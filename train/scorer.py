@@ -7,6 +7,9 @@ advantage is the job's worth less the value of the situation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import accumulate, cycle
 from typing import Any
 
 import numpy as np
@@ -17,11 +20,12 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback
 from torch.nn import functional
 
-from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist
-from edge6g_env.kernel.world import DISPATCH
+from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist, Situations
+from edge6g_env.kernel.world import HOLD
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import Layout
 from train.decisions import DecisionBatch, Decisions
+from train.halves import Half
 
 SETTINGS: dict[str, Any] = {
     "learning_rate": 3e-4,
@@ -49,7 +53,7 @@ class ScorerActor(BasePolicy):
         super().__init__(observation_space, action_space, **settings)
         self.net = Scorer(layout, config)
         self._act = ScorerPolicy(layout, self.net).act
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=lr_schedule(1.0))
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=lr_schedule(1.0), fused=True)
 
     def forward(self, observation: dict[str, torch.Tensor], deterministic: bool = True) -> torch.Tensor:
         """Actions int64 (n,)."""
@@ -61,33 +65,56 @@ class ScorerActor(BasePolicy):
 
 
 class ScorerAlgorithm(BaseAlgorithm):
-    """Stable-Baselines3's interface over the training of a Scorer; `env` observes candidates and skips idle slots."""
+    """Stable-Baselines3's interface over the training of a Scorer.
+
+    Its worlds are stepped in a thread, batch by batch in turn: with two batches one is stepped while the network works on the other.
+    Which batch is next is fixed, and none is read before its step is done, so weights depend on the seed alone.
+    """
 
     policy: ScorerActor
 
-    def __init__(self, env: AgentVecEnv, seed: int, config: ScorerConfig | None = None, **settings: Any) -> None:
+    def __init__(
+        self, envs: Sequence[AgentVecEnv], seed: int, config: ScorerConfig | None = None, **settings: Any
+    ) -> None:
+        """envs: one scenario's, that observe candidates and skip idle slots; their worlds are counted through."""
         self.config = config or ScorerConfig()
         self.settings = {**SETTINGS, **settings}
+        firsts = accumulate((env.batch.num_worlds for env in envs), initial=0)
+        self._halves = [Half(env, first) for env, first in zip(envs, firsts, strict=False)]
+        self._layout = envs[0].batch.layout
         super().__init__(
             ScorerActor,
-            env,
+            envs[0],
             learning_rate=self.settings["learning_rate"],
-            policy_kwargs={"layout": env.batch.layout, "config": self.config},
+            policy_kwargs={"layout": self._layout, "config": self.config},
             device="cpu",
             support_multi_env=True,
             seed=seed,
         )
-        self.batch = env.batch
         self._setup_model()
 
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
         self.policy = ScorerActor(self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs)
-        layout = self.batch.layout
-        self._shortlist = Shortlist(layout, self.config.top)
-        self._decisions = Decisions(len(layout.observation), self._shortlist.top, len(layout.candidates))
+        self._shortlist = Shortlist(self._layout, self.config.top)
+        self._turns, self._decisions = cycle(self._halves), self._no_decisions()
         self._generator = torch.Generator().manual_seed(self.seed or 0)
+
+    def _no_decisions(self) -> Decisions:
+        reads = self.policy.net.reads
+        return Decisions(len(reads.observation), self._shortlist.top, len(reads.candidates) + 1)
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed all generators, and the worlds from `seed` on."""
+        super().set_random_seed(seed)
+        if seed is not None:
+            self.seed_worlds(seed)
+
+    def seed_worlds(self, first: int) -> None:
+        """Seeds for the next reset: the run's world b has first + b."""
+        for half in self._halves:
+            half.env.seed(first + half.first)
 
     def learn(
         self,
@@ -98,59 +125,74 @@ class ScorerAlgorithm(BaseAlgorithm):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> ScorerAlgorithm:
-        """Train for total_timesteps decisions, or until the callback says no; num_timesteps counts decisions."""
+        """Train for total_timesteps decisions, or until the callback says no; num_timesteps counts decisions.
+
+        However it ends, the thread that steps the worlds has ended, too.
+        """
+        starts = reset_num_timesteps or self._last_obs is None
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
-        callback.on_training_start(locals(), globals())
-        while self.num_timesteps < total_timesteps and self._collect(callback):
-            self._update(self._decisions.take())
-            self._n_updates += 1
-            if self._n_updates % log_interval == 0:
-                self.logger.dump(self.num_timesteps)
-        callback.on_training_end()
+        if starts:
+            self._start_anew()
+        with ThreadPoolExecutor(1, "edge6g-worlds") as thread:
+            callback.on_training_start(locals(), globals())
+            while self.num_timesteps < total_timesteps and self._collect(callback, thread):
+                self._update(self._decisions.take())
+                self._n_updates += 1
+                if self._n_updates % log_interval == 0:
+                    self.logger.dump(self.num_timesteps)
+            callback.on_training_end()
         return self
 
-    def _collect(self, callback: Any) -> bool:
-        """Act by the policy's probabilities until a batch of decisions has its outcomes; False to stop."""
+    def _start_anew(self) -> None:
+        """The first batch of worlds has been reset: reset the others; decisions that wait for an outcome never get one."""
+        for half in self._halves:
+            half.drop()
+        for half in self._halves[1:]:
+            half.env.reset()
+        self._turns, self._decisions = cycle(self._halves), self._no_decisions()
+
+    def _collect(self, callback: Any, thread: Executor) -> bool:
+        """Act by the policy's probabilities until a batch of decisions has its outcomes; False to stop.
+
+        All batches of worlds are left with a step under way, whose actions are chosen: the update runs beside it.
+        """
         callback.on_rollout_start()
-        obs = self.batch.observations()
         while len(self._decisions) < self.settings["batch_decisions"]:
-            obs = self._step(obs)
+            half = next(self._turns)
+            obs, outcomes = half.finish()
+            self._decisions.credit(outcomes, half.first)
+            half.begin(thread, self._act(half, obs))
             if not callback.on_step():
                 return False
         callback.on_rollout_end()
         return True
 
-    def _step(self, obs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        decides, context, candidates, legal, rows = self._shortlist(obs)
-        actions = np.zeros(decides.shape, np.int64)
-        if len(rows):
-            with torch.no_grad():
-                logits, value = self.policy.net(*map(torch.from_numpy, (context, candidates, legal)))
-                log_probs = torch.log_softmax(logits, dim=1)
-                choice = torch.multinomial(log_probs.exp(), 1, generator=self._generator)
-                log_prob = log_probs.gather(1, choice)
-            actions[decides] = np.take_along_axis(rows, choice.numpy(), axis=1)[:, 0]
-            world, agent = np.nonzero(decides)
-            heads = self.batch.world.places[world, agent, DISPATCH, 0]
-            keys = np.stack([world, np.asarray(self.batch.world.job["number"])[world, heads]], axis=1)
-            taken = (choice[:, 0].numpy(), log_prob[:, 0].numpy(), value.numpy())
-            self._decisions.add(keys, context, candidates, legal, *taken)
-            self.num_timesteps += len(rows)
-        obs, _, _, _, info = self.batch.step(actions)
-        self._decisions.credit(info["outcomes"])
-        return obs
+    def _act(self, half: Half, obs: dict[str, np.ndarray]) -> np.ndarray:
+        """Actions int64 (B, N), drawn from the policy; the decisions among them are kept."""
+        short, shape = self._shortlist(obs), obs["action_mask"].shape[:2]
+        if not len(short.places):
+            return np.full(shape, HOLD, np.int64)
+        with torch.inference_mode():
+            situations = self.policy.net.situations(*short.tensors())
+            logits, value = self.policy.net.score(situations)
+            log_probs = torch.log_softmax(logits, dim=1)
+            # The least of exponential times, each by its rate, is a draw by the rates: torch.multinomial without its checks.
+            rates = log_probs.exp() / torch.empty_like(log_probs).exponential_(generator=self._generator)
+            choice = rates.argmax(dim=1)
+            log_prob = log_probs.gather(1, choice[:, None])[:, 0]
+        self._decisions.add(*half.jobs(short.places), situations, choice, log_prob, value)
+        self.num_timesteps += len(short.places)
+        return short.actions(shape, choice.numpy())
 
     def _update(self, batch: DecisionBatch) -> None:
         advantage = batch.worth - batch.value
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        with torch.no_grad():
-            inputs = (*self.policy.net.inputs(batch.context, batch.candidates, batch.legal), batch.legal)
         losses: dict[str, list[float]] = {}
         for _ in range(self.settings["epochs"]):
             for part in torch.randperm(len(advantage), generator=self._generator).split(self.settings["minibatch"]):
-                for name, loss in self._minibatch(inputs, batch, advantage, part).items():
+                for name, loss in self._minibatch(batch, advantage, part).items():
                     losses.setdefault(name, []).append(loss)
         unexplained = torch.var(batch.worth - batch.value) / (torch.var(batch.worth) + 1e-8)
         self.logger.record("train/worth_per_decision", float(batch.worth.mean()))
@@ -158,21 +200,23 @@ class ScorerAlgorithm(BaseAlgorithm):
         for name, values in losses.items():
             self.logger.record(f"train/{name}", float(np.mean(values)))
 
-    def _minibatch(
-        self, inputs: tuple[torch.Tensor, ...], batch: DecisionBatch, advantage: torch.Tensor, part: torch.Tensor
-    ) -> dict[str, float]:
+    def _minibatch(self, batch: DecisionBatch, advantage: torch.Tensor, part: torch.Tensor) -> dict[str, float]:
         """One gradient step on the decisions `part`."""
-        logits, value = self.policy.net.score(*(tensor[part] for tensor in inputs))
+        situations = Situations(*(tensor.index_select(0, part) for tensor in batch.situations))
+        choice, before, worth, advantage = (
+            tensor.index_select(0, part) for tensor in (batch.choice, batch.log_prob, batch.worth, advantage)
+        )
+        logits, value = self.policy.net.score(situations)
         log_probs = torch.log_softmax(logits, dim=1)
-        log_prob = log_probs.gather(1, batch.choice[part, None])[:, 0]
-        ratio = torch.exp(log_prob - batch.log_prob[part])
+        ratio = torch.exp(log_probs.gather(1, choice[:, None])[:, 0] - before)
         clip = self.settings["clip"]
-        gain = torch.min(ratio * advantage[part], ratio.clamp(1.0 - clip, 1.0 + clip) * advantage[part])
-        policy_loss, value_loss = -gain.mean(), functional.smooth_l1_loss(value, batch.worth[part])
+        gain = torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
+        policy_loss, value_loss = -gain.mean(), functional.smooth_l1_loss(value, worth)
         self.policy.optimizer.zero_grad()
         (policy_loss + self.settings["value_weight"] * value_loss).backward()
         torch.nn.utils.clip_grad_norm_(self.policy.net.parameters(), self.settings["max_grad_norm"])
         self.policy.optimizer.step()
+        log_probs, ratio = log_probs.detach(), ratio.detach()
         return {
             "policy_loss": policy_loss.item(),
             "value_loss": value_loss.item(),

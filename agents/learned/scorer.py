@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
@@ -73,6 +74,8 @@ CANDIDATE = (
     "utility",
 )
 
+FAR = 1e9  # utility below that of the best of a candidate that is illegal: its probability is exactly 0
+
 
 @dataclass(frozen=True)
 class ScorerConfig:
@@ -90,6 +93,15 @@ class ScorerConfig:
         return asdict(self)
 
 
+class Situations(NamedTuple):
+    """n decisions as the network takes them: scaled, and nothing learned in it."""
+
+    context: torch.Tensor  # (n, entries)
+    candidates: torch.Tensor  # (n, top, entries + 1), the last one the regret, 0 where illegal
+    regret: torch.Tensor  # (n, top) predicted utility over that of the best, -FAR where illegal
+    best: torch.Tensor  # (n,) predicted utility of the best
+
+
 class Scorer(nn.Module):
     """Scores candidates and values the situation, both as corrections to what the cost model predicts."""
 
@@ -103,8 +115,10 @@ class Scorer(nn.Module):
         """
         super().__init__()
         self.config, self.reads = config, reads or Reads.of(layout, CONTEXT, CANDIDATE)
-        for name, columns in zip(("context", "candidate"), self.reads.columns(layout), strict=True):
-            self.register_buffer(f"{name}_columns", torch.tensor(columns), persistent=False)
+        context, candidates = self.reads.columns(layout)
+        self.register_buffer("context_columns", torch.tensor(context), persistent=False)
+        self.register_buffer("candidate_columns", torch.tensor(candidates), persistent=False)
+        self._whole_candidates = candidates == list(range(len(layout.candidates)))
         self.utility = layout.candidate_index("utility")
         self.scale_context, self.scale_candidate = Scaler(self.reads.observation), Scaler(self.reads.candidates)
         width = len(self.reads.observation) + len(self.reads.candidates) + 1
@@ -121,31 +135,56 @@ class Scorer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (n, top) of pre-selected candidates and values (n,).
 
-        context: (n, D) raw observations; candidates: (n, top, F) raw; legal: bool (n, top).
+        context: (n, D) raw observations; candidates: (n, top, F) raw; legal: bool (n, top), one of each row at least.
         """
-        return self.score(*self.inputs(context, candidates, legal), legal)
+        return self.score(self.situations(context, candidates, legal))
 
-    def inputs(
-        self, context: torch.Tensor, candidates: torch.Tensor, legal: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scaled inputs (n, top, width) and predicted utilities (n, top); nothing learned, so once for all epochs."""
-        utility = candidates[..., self.utility].masked_fill(~legal, -torch.inf)
-        regret = torch.where(legal, utility - utility.max(dim=1, keepdim=True).values, torch.zeros_like(utility))
-        shared = self.scale_context(context[:, self.context_columns]).unsqueeze(1).expand(-1, candidates.shape[1], -1)
-        own = self.scale_candidate(candidates[..., self.candidate_columns])
-        return torch.cat([shared, own, regret.unsqueeze(-1)], dim=-1), utility
+    def situations(self, context: torch.Tensor, candidates: torch.Tensor, legal: torch.Tensor) -> Situations:
+        """What `score` takes, of the arguments of forward: once for acting and all epochs."""
+        utility = candidates[..., self.utility].masked_fill(~legal, -FAR)
+        best = utility.amax(dim=1, keepdim=True)
+        regret = (utility - best).masked_fill(~legal, -FAR)
+        own = candidates if self._whole_candidates else candidates[..., self.candidate_columns]
+        own = torch.cat([self.scale_candidate(own), regret.masked_fill(~legal, 0.0).unsqueeze(-1)], dim=-1)
+        return Situations(self.scale_context(context[:, self.context_columns]), own, regret, best[:, 0])
 
-    def score(
-        self, inputs: torch.Tensor, utility: torch.Tensor, legal: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and values of `inputs`; see forward."""
-        x = torch.relu(self.second(torch.relu(self.first(inputs))))
-        scores = utility - utility.max(dim=1, keepdim=True).values + self.correction(x).squeeze(-1)
-        logits = (self.config.beta * scores).masked_fill(~legal, -1e9)
+    def score(self, situations: Situations) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and values; see forward."""
+        context, candidates, regret, best = situations
+        n, top, own = candidates.shape
+        # One layer; what all candidates of a decision share in it is worked out once.
+        shared, each = self.first.weight.split([context.shape[1], own], dim=1)
+        x = functional.linear(candidates, each) + functional.linear(context, shared, self.first.bias).unsqueeze(1)
+        x = torch.relu(self.second(torch.relu(x).flatten(0, 1)))
+        both = (
+            torch.cat([self.correction.weight, self.value.weight]),
+            torch.cat([self.correction.bias, self.value.bias]),
+        )
+        correction, value = functional.linear(x, *both).view(n, top, 2).unbind(dim=-1)
+        logits = self.config.beta * (regret + correction)
         # The value is that of the choice that the policy makes: the candidates' values weighted by its probabilities.
         weights = torch.softmax(logits.detach(), dim=1)
-        values = (utility.masked_fill(~legal, 0.0) + self.value(x).squeeze(-1)) * weights
-        return logits, values.sum(dim=1)
+        return logits, best + ((regret + value) * weights).sum(dim=1)
+
+
+class Shortlisted(NamedTuple):
+    """What is scored for the n agents that decide."""
+
+    places: np.ndarray  # (n,) of these agents, counted world by world
+    rows: np.ndarray  # (n, top) of the action table
+    context: np.ndarray  # (n, D)
+    candidates: np.ndarray  # (n, top, F)
+    legal: np.ndarray  # bool (n, top)
+
+    def tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What Scorer takes."""
+        return torch.from_numpy(self.context), torch.from_numpy(self.candidates), torch.from_numpy(self.legal)
+
+    def actions(self, shape: tuple[int, int], choice: np.ndarray) -> np.ndarray:
+        """int64 of `shape`, (B, N): the row at place choice[n] of each shortlist, `hold` where nobody decides."""
+        actions = np.full(shape, HOLD, np.int64)
+        actions.reshape(-1)[self.places] = self.rows[np.arange(len(choice)), choice]
+        return actions
 
 
 class Shortlist:
@@ -155,17 +194,19 @@ class Shortlist:
         self._utility = layout.candidate_index("utility")
         self.top = min(top, layout.num_actions)
 
-    def __call__(self, obs: Observation) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Deciding agents bool (B, N), then for them context (n, D), candidates (n, top, F), legal (n, top), rows (n, top)."""
-        decides = obs["action_mask"][..., REJECT] == 1
-        mask = obs["action_mask"][decides] == 1
+    def __call__(self, obs: Observation) -> Shortlisted:
+        """Of observations with candidates."""
+        legal, table = (array.reshape(-1, *array.shape[2:]) for array in (obs["action_mask"], obs["candidates"]))
+        places = np.flatnonzero(legal[:, REJECT])
+        mask = legal[places] == 1
         mask[:, HOLD] = False
-        candidates = obs["candidates"][decides]
-        utility = np.where(mask, candidates[..., self._utility], -np.inf)
-        rows = np.argpartition(-utility, self.top - 1, axis=1)[:, : self.top]
+        utility = np.where(mask, table[places, :, self._utility], -np.inf)
+        rows = torch.topk(torch.from_numpy(utility), self.top, dim=1).indices.numpy()
         rows.sort(axis=1)  # in the table's order, so that ties go to the lowest row
-        taken = np.take_along_axis(candidates, rows[..., None], axis=1)
-        return decides, obs["observation"][decides], taken, np.take_along_axis(mask, rows, axis=1), rows
+        each = np.arange(len(places))[:, None]
+        context = obs["observation"].reshape(len(legal), -1)[places]
+        taken = table.reshape(-1, table.shape[2]).take(places[:, None] * table.shape[1] + rows, axis=0)
+        return Shortlisted(places, rows, context, taken, mask[each, rows])
 
 
 class ScorerPolicy:
@@ -182,10 +223,9 @@ class ScorerPolicy:
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
-        decides, context, candidates, legal, rows = self._shortlist(obs)
-        actions = np.zeros(decides.shape, np.int64)
-        if len(rows):
-            with torch.no_grad():
-                logits, _ = self.net(*(torch.from_numpy(x) for x in (context, candidates, legal)))
-            actions[decides] = np.take_along_axis(rows, logits.argmax(dim=1, keepdim=True).numpy(), axis=1)[:, 0]
-        return actions
+        short, shape = self._shortlist(obs), obs["action_mask"].shape[:2]
+        if not len(short.places):
+            return np.full(shape, HOLD, np.int64)
+        with torch.inference_mode():
+            logits, _ = self.net(*short.tensors())
+        return short.actions(shape, logits.argmax(dim=1).numpy())

@@ -228,8 +228,9 @@ def worlds(monkeypatch):
     seen = []
 
     def watched(self):
-        self._learner.model.env.reset()
-        seen.append(np.array(self._learner.model.env.batch.world.episode["seed"]).tolist())
+        for env in self._learner.envs:
+            env.reset()
+        seen.append(np.concatenate([env.batch.world.episode["seed"] for env in self._learner.envs]).tolist())
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train.callbacks.Watch, "_on_training_start", watched)

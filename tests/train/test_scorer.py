@@ -6,10 +6,10 @@ import torch
 from stable_baselines3.common.logger import Logger
 
 import edge6g_env
-from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy
+from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist
 from agents.policy import make_rule
 from edge6g_env import load_scenario, sb3_vec_env
-from edge6g_env.kernel.world import REJECT
+from edge6g_env.kernel.world import HOLD, REJECT
 from edge6g_env.spaces import Layout
 from train.decisions import DecisionBatch
 from train.scorer import ScorerAlgorithm
@@ -48,10 +48,62 @@ def test_a_scorer_never_takes_what_is_illegal_and_never_holds_a_job(scenario, ob
     assert differs > 10
 
 
-def algorithm(scenario, seed=1, **settings):
-    env = sb3_vec_env(scenario, 4, observe="candidates", skip_idle=True)
-    env.seed(seed)
-    return ScorerAlgorithm(env, seed, batch_decisions=128, minibatch=64, **settings)
+def test_a_score_is_that_of_plain_layers(scenario, observations):
+    """Each candidate by itself through the layers as they are named, in double precision: the same logits, and their mean as the value."""
+    torch.manual_seed(5)
+    layout = Layout(scenario)
+    net = Scorer(layout, ScorerConfig())
+    for layer in (net.correction, net.value):
+        torch.nn.init.normal_(layer.weight, std=0.3)
+    short = next(s for s in map(Shortlist(layout, 16), observations(scenario, 100)[20:]) if not s.legal.all())
+    context, candidates, legal = short.tensors()
+    logits, values = (x.detach().numpy() for x in net(context, candidates, legal))
+    weights = {name: tensor.double().numpy() for name, tensor in net.state_dict().items()}
+
+    def linear(layer, x):
+        return weights[f"{layer}.weight"] @ x + weights[f"{layer}.bias"]
+
+    own = net.scale_candidate(candidates[..., net.candidate_columns]).double().numpy()
+    shared = net.scale_context(context[:, net.context_columns]).double().numpy()
+    for n, mask in enumerate(short.legal):
+        utility = short.candidates[n, :, layout.candidate_index("utility")].astype(float)
+        best, expected, worth = utility[mask].max(), [], []
+        for c in np.flatnonzero(mask):
+            x = np.concatenate([shared[n], own[n, c], [utility[c] - best]])
+            x = np.maximum(linear("second", np.maximum(linear("first", x), 0.0)), 0.0)
+            expected.append(net.config.beta * (utility[c] - best + linear("correction", x)[0]))
+            worth.append(utility[c] + linear("value", x)[0])
+        chance = np.exp(np.array(expected) - max(expected))
+        assert logits[n, mask] == pytest.approx(expected, abs=1e-3)
+        assert values[n] == pytest.approx((chance * worth).sum() / chance.sum(), abs=1e-4)
+        assert (logits[n, ~mask] < -1e6).all()
+
+
+def test_a_shortlist_has_the_highest_utilities(scenario, observations):
+    """Of every agent that decides, in the table's order, with its own arrays; nothing left out is worth more than what is in."""
+    layout, seen = Layout(scenario), 0
+    column, top = layout.candidate_index("utility"), 8
+    for obs in observations(scenario, 150):
+        short = Shortlist(layout, top)(obs)
+        deciding = np.argwhere(obs["action_mask"][..., REJECT] == 1)
+        assert short.places.tolist() == [world * obs["action_mask"].shape[1] + agent for world, agent in deciding]
+        for n, (world, agent) in enumerate(deciding):
+            rows, table = short.rows[n], obs["candidates"][world, agent]
+            mask = obs["action_mask"][world, agent].astype(bool) & (np.arange(layout.num_actions) != HOLD)
+            assert (np.diff(rows) > 0).all()
+            assert np.array_equal(short.legal[n], mask[rows])
+            assert np.array_equal(short.candidates[n], table[rows])
+            assert np.array_equal(short.context[n], obs["observation"][world, agent])
+            assert mask[rows].sum() == min(top, mask.sum())
+            others = np.setdiff1d(np.flatnonzero(mask), rows)
+            assert not others.size or table[others, column].max() <= table[rows[mask[rows]], column].min()
+            seen += 1
+    assert seen > 100
+
+
+def algorithm(scenario, seed=1, worlds=(2, 2), **settings):
+    envs = [sb3_vec_env(scenario, n, observe="candidates", skip_idle=True) for n in worlds]
+    return ScorerAlgorithm(envs, seed, **{"batch_decisions": 128, "minibatch": 64, **settings})
 
 
 def parameters(model):
@@ -91,13 +143,14 @@ def test_a_gradient_step_makes_what_was_worth_more_likelier(scenario, observatio
     legal[:, :2] = True
     choice = torch.arange(n) % 2
     worth = torch.where(choice == 1, 1.0, 0.0)
-    before = torch.softmax(model.policy.net(context, candidates, legal)[0], dim=1)[0]
+    situations = model.policy.net.situations(context, candidates, legal)
+    before = torch.softmax(model.policy.net.score(situations)[0], dim=1)[0]
     assert before[:2].tolist() == pytest.approx([0.5, 0.5])
     for _ in range(20):
         with torch.no_grad():
-            logits, value = model.policy.net(context, candidates, legal)
+            logits, value = model.policy.net.score(situations)
             log_prob = torch.log_softmax(logits, dim=1).gather(1, choice[:, None])[:, 0]
-        model._update(DecisionBatch(context, candidates, legal, choice, log_prob, value, worth))
-    after = torch.softmax(model.policy.net(context, candidates, legal)[0], dim=1)[0]
+        model._update(DecisionBatch(situations, choice, log_prob, value, worth))
+    after = torch.softmax(model.policy.net.score(situations)[0], dim=1)[0]
     assert after[1] > 0.6
     assert after[2:].max() < 1e-6

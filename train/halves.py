@@ -1,0 +1,50 @@
+"""The worlds of a run in halves: while one is stepped in a thread, the learner works on the other."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+
+from edge6g_env.kernel.fields import OUTCOME_DTYPE
+from edge6g_env.kernel.world import DISPATCH
+from edge6g_env.sb3 import AgentVecEnv
+
+
+class Half:
+    """Some worlds of a run. Nothing may be read of them between `begin` and `finish`: another thread steps them."""
+
+    def __init__(self, env: AgentVecEnv, first: int) -> None:
+        """first: number of its first world in the run."""
+        self.env, self.first = env, first
+        world = env.batch.world
+        self._heads = world.places[:, :, DISPATCH, 0].reshape(-1)
+        self._job_numbers = np.asarray(world.job["number"])
+        self._step: Future[Any] | None = None
+
+    def begin(self, thread: Executor, actions: np.ndarray) -> None:
+        """Have the worlds stepped there; actions int64 (B, N)."""
+        self._step = thread.submit(self.env.batch.step, actions)
+
+    def finish(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Observations and outcomes of the step, when it is done; what it raised is raised.
+
+        Without a step they are those of now, with no outcomes. An interrupt of the wait leaves the step to be finished.
+        """
+        if self._step is None:
+            return self.env.batch.observations(), np.zeros(0, OUTCOME_DTYPE)
+        step = self._step
+        step.exception()
+        self._step = None
+        obs, _, _, _, info = step.result()
+        return obs, info["outcomes"]
+
+    def drop(self) -> None:
+        """Forget a step that is done: the worlds are put elsewhere."""
+        self._step = None
+
+    def jobs(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Jobs that the agents `places` (n,), counted world by world, decide now: world in the run and running number, int (n,)."""
+        world = places // self.env.batch.num_agents
+        return self.first + world, self._job_numbers[world, self._heads[places]]
