@@ -57,8 +57,16 @@ class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
         """One step; action int (N,), rows of action_table. ValueError, and nothing changed, for another."""
         if not self._running:
             raise ResetNeeded("the episode has ended or none was started: call reset before step")
-        obs, rewards, ended, info = self._advance(np.asarray(action)[None])
-        return obs, float(rewards.mean()), False, ended, {key: info[key][0] for key in _INFO_KEYS}
+        last = self._advance(self.batch.checked(np.asarray(action)[None]))
+        info = {
+            "decision": last.decision[0].astype(np.int8),
+            "action_effect": last.effect[0].copy(),
+            "reward_terms": last.terms[0].astype(np.float32),
+            "costs": last.costs[0].astype(np.float32),
+            "slots": last.slots[0],
+            "time_s": last.end_s[0],
+        }
+        return self._observations(), float(last.rewards[0].mean()), False, not self._running, info
 
     def action_masks(self) -> np.ndarray:
         """bool (N * C,): legal actions, node after node, as sb3-contrib wants them for MultiDiscrete."""

@@ -92,16 +92,26 @@ class AgentVecEnv(Named, VecEnv):
         return {name: array.reshape(self.num_envs, *array.shape[2:]).copy() for name, array in obs.items()}
 
     def _infos(self, info: dict[str, Any], dones: np.ndarray) -> list[dict[str, Any]]:
-        keys = ("decision", "action_effect", "slots", "reward_terms", "costs", "TimeLimit.truncated")
-        columns = (
-            info["decision"].reshape(-1).tolist(),
-            info["action_effect"].reshape(-1).tolist(),
-            np.repeat(info["slots"], self.batch.num_agents).tolist(),
+        rows = zip(
+            info["decision"].ravel().tolist(),
+            info["action_effect"].ravel().tolist(),
+            info["slots"].repeat(self.batch.num_agents).tolist(),
             info["reward_terms"].reshape(self.num_envs, -1),
             info["costs"].reshape(self.num_envs, -1),
             dones.tolist(),
+            strict=True,
         )
-        infos: list[dict[str, Any]] = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        infos: list[dict[str, Any]] = [
+            {
+                "decision": decided,
+                "action_effect": effect,
+                "slots": slots,
+                "reward_terms": terms,
+                "costs": costs,
+                "TimeLimit.truncated": done,
+            }
+            for decided, effect, slots, terms, costs, done in rows
+        ]
         if dones.any():
             final = self._flat(info["final_obs"])
             for place in np.flatnonzero(dones):
