@@ -61,15 +61,22 @@ class _Worker:
 
     def __init__(self, name: str) -> None:
         self._shares: deque[_Share | None] = deque()
-        self._ears, self._bell = _new_bell()
-        arguments = self._shares, self._ears, self._bell
+        ears, self._bell = _new_bell()
+        self._rung = threading.Lock()
+        arguments = self._shares, ears, self._bell, self._rung
         self._thread = threading.Thread(target=_serve, args=arguments, name=name, daemon=True)
         self._thread.start()
 
-    def hand(self, share: _Share | None) -> None:
-        """Have it done; None: the last one."""
+    def hand(self, share: _Share) -> None:
+        """Have it done."""
         self._shares.append(share)
         os.write(self._bell, _RING)
+
+    def end(self) -> None:
+        """Have the thread end, once."""
+        with self._rung:  # it may be awake, and close the bell as soon as it sees that it shall end
+            self._shares.append(None)
+            os.write(self._bell, _RING)
 
     def join(self) -> None:
         """Wait for the end of the thread."""
@@ -84,15 +91,16 @@ def _new_bell() -> tuple[int, int]:
     return os.pipe()
 
 
-def _serve(shares: deque[_Share | None], ears: int, bell: int) -> None:
+def _serve(shares: deque[_Share | None], ears: int, bell: int, rung: threading.Lock) -> None:
     """What a worker's thread runs; between two shares it keeps nothing of the caller alive."""
     while True:
         os.read(ears, len(_RING))
         while shares:
             share = shares.popleft()
             if share is None:
-                for descriptor in {ears, bell}:
-                    os.close(descriptor)
+                with rung:
+                    for descriptor in {ears, bell}:
+                        os.close(descriptor)
                 return
             share.do_here()
             del share
@@ -107,24 +115,25 @@ class Threads:
 
     def __init__(self, threads: int, items: int) -> None:
         shares = min(threads, items)  # more would have nothing to do
-        self._edges = np.linspace(0, items, shares + 1).astype(int).tolist()
+        edges = np.linspace(0, items, shares + 1).astype(int).tolist()
+        self._first, *self._others = pairwise(edges)
+        self._items = items
         self._workers: list[_Worker] = []
         self._process = 0  # that started them
 
     def run(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Returns when all shares are done; what a share raises is raised. On Ctrl-C those that nobody has begun are left out, and no
         thread works any more when it is raised."""
-        first, *others = pairwise(self._edges)
-        if not others:
-            work(*first, *arguments)
+        if not self._others:
+            work(*self._first, *arguments)
             return
         if self._process != os.getpid():
-            self._start(len(others))
-        shares = [_Share(work, *edges, *arguments) for edges in others]
+            self._start(len(self._others))
+        shares = [_Share(work, *edges, *arguments) for edges in self._others]
         try:
             for worker, share in zip(self._workers, shares, strict=True):
                 worker.hand(share)
-            work(*first, *arguments)
+            work(*self._first, *arguments)
             for share in shares:
                 if share.is_taken_by(_CALLER):  # the thread has not begun: its core is busy with something else
                     share.do()
@@ -151,7 +160,8 @@ class Threads:
             self._end_workers()
             for worker in self._workers:
                 worker.join()
-        self._workers, self._process, self._edges = [], 0, [0, self._edges[-1]]
+        self._workers, self._process = [], 0
+        self._first, self._others = (0, self._items), []
 
 
 def _leave(shares: list[_Share]) -> None:
@@ -170,4 +180,4 @@ def _end(workers: list[_Worker], process: int) -> None:
     """End the threads, if they are those of this process."""
     if process == os.getpid():
         for worker in workers:
-            worker.hand(None)
+            worker.end()

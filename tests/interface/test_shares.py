@@ -172,6 +172,27 @@ def test_descriptors_are_given_back(threads, monkeypatch, has_eventfd):
     assert len(list(open_files.iterdir())) == before
 
 
+def test_a_thread_that_is_awake_already_ends_in_order(monkeypatch):
+    """It has the news that it shall end before it is woken for it."""
+    write = os.write
+
+    def slow_write(descriptor, data):
+        time.sleep(0.1)
+        return write(descriptor, data)
+
+    pool = Threads(2, 2)
+    pool.run(Work())
+    (worker,) = pool._workers
+    with monkeypatch.context() as patch:
+        patch.setattr(_threads.os, "write", slow_write)
+        write(worker._bell, _threads._RING)
+        waker = threading.Timer(0.05, write, (worker._bell, _threads._RING))
+        waker.start()
+        pool.close()
+    waker.join()
+    assert not worker._thread.is_alive()
+
+
 def test_the_interpreter_ends_without_close():
     """One thread is idle then, another still works for a caller who is a daemon, too."""
     program = """
