@@ -31,11 +31,12 @@ class LastStep:
             {name: getattr(world, name)[kind] for name in names} for kind in (0, 1)
         )
         self._n_outcomes, rows = self.episode["n_outcomes"], world.outcome.view(np.ndarray)
-        self._outcome_words = rows.view(np.float64).reshape(*rows.shape, -1)  # numpy copies records field by field
+        self._outcomes_a_world = rows.shape[1]
+        self._outcomes = rows.view(np.dtype((np.void, rows.itemsize))).ravel()  # numpy copies records field by field
 
     def outcomes(self, world: int | None = None) -> np.ndarray:
         """Jobs that ended in the step, of one world or of all, a fresh array: rows of kernel.world_fields.OUTCOME_FIELDS."""
-        counts, words = self._n_outcomes, self._outcome_words
-        worlds = counts.nonzero()[0].tolist() if world is None else [world]
-        rows = np.concatenate([words[b, : counts[b]] for b in worlds] or [words[0, :0]])
-        return rows.view(fields.OUTCOME_DTYPE)[:, 0]
+        counts = self._n_outcomes.tolist()
+        worlds = range(len(counts)) if world is None else (world,)
+        rows = [b * self._outcomes_a_world + row for b in worlds if counts[b] for row in range(counts[b])]
+        return self._outcomes.take(rows).view(fields.OUTCOME_DTYPE) if rows else np.zeros(0, fields.OUTCOME_DTYPE)

@@ -220,7 +220,7 @@ class BatchEnv:
             "time_s": last.end_s.copy(),
             "outcomes": last.outcomes(),
         }
-        if truncated.any():
+        if np.count_nonzero(truncated):
             info["final_obs"] = self.final_observations()
         return self.observations(), last.rewards.copy(), np.zeros(self.num_worlds, bool), truncated, info
 
@@ -233,7 +233,8 @@ class BatchEnv:
                 f"they are {given.dtype} of shape {given.shape}"
             )
         array = np.ascontiguousarray(given, dtype=np.int64)
-        if array.view(np.uint64).max() >= self._num_actions:  # without its sign, -1 is huge
+        unsigned = array.view(np.uint64).ravel()  # -1 is huge in it
+        if unsigned[unsigned.argmax()] >= self._num_actions:
             b, i = np.argwhere((given < 0) | (given >= self._num_actions))[0]
             raise UserError(f"action of world {b}, node_{i} is {given[b, i]}: it must be in 0..{self._num_actions - 1}")
         return array

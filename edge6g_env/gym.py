@@ -66,7 +66,8 @@ class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
             "slots": last.slots[0],
             "time_s": last.end_s[0],
         }
-        return self._observations(), float(last.rewards[0].mean()), False, not self._running, info
+        mean = np.add.reduce(last.rewards[0]) / len(self.possible_agents)
+        return self._observations(), float(mean), False, not self._running, info
 
     def action_masks(self) -> np.ndarray:
         """bool (N * C,): legal actions, node after node, as sb3-contrib wants them for MultiDiscrete."""
