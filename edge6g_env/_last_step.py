@@ -34,6 +34,21 @@ class LastStep:
         self._outcomes_a_world = rows.shape[1]
         self._outcomes = rows.view(np.dtype((np.void, rows.itemsize))).ravel()  # numpy copies records field by field
 
+    def ended(self) -> np.ndarray:
+        """bool (B,): worlds whose episode ended in the step, a fresh array."""
+        return self.truncated.astype(bool)
+
+    def info(self) -> dict[str, np.ndarray]:
+        """What a step tells about each agent and world, fresh arrays: see BatchEnv.step, which adds outcomes and last observations."""
+        return {
+            "decision": self.decision.astype(np.int8),
+            "action_effect": self.effect.copy(),
+            "reward_terms": self.terms.astype(np.float32),
+            "costs": self.costs.astype(np.float32),
+            "slots": self.slots.copy(),
+            "time_s": self.end_s.copy(),
+        }
+
     def outcomes(self, world: int | None = None) -> np.ndarray:
         """Jobs that ended in the step, of one world or of all, a fresh array: rows of kernel.world_fields.OUTCOME_FIELDS."""
         counts = self._n_outcomes.tolist()

@@ -175,22 +175,25 @@ class BatchEnv:
         `time_s` float64 (B,), `outcomes` (rows, OUTCOME), `final_obs`. Raises UserError for actions of another form or outside
         the table, and leaves the worlds as they were.
         """
-        if not self._started:
-            raise RuntimeError("call reset before step")
-        self.advance(self.checked(actions))
-        return self._results()
+        last = self.advance(self.checked(actions))
+        truncated = last.ended()
+        info: dict[str, Any] = {**last.info(), "outcomes": last.outcomes()}
+        if np.count_nonzero(truncated):
+            info["final_obs"] = self.final_observations()
+        return self.observations(), last.rewards.copy(), np.zeros(self.num_worlds, bool), truncated, info
 
     def advance(self, actions: Any) -> LastStep:
         """As `step`, for doors that hand out something else: they have checked the actions, and copy what they need from these views."""
+        if not self._started:
+            raise RuntimeError("call reset before step")
         self.world.actions[...] = actions
         self._threads.run(self._run, False, self.skip_idle)
-        if self.debug:
-            self._check_invariants()
+        self._check_invariants()
         return self.last_step
 
-    def step_but(self, actions: np.ndarray, skipped: np.ndarray) -> tuple[Any, ...]:
-        """As `step`, but the worlds of `skipped`, bool (B,), are put at the start of the episode that stands in them, reward 0,
-        and their actions are not looked at."""
+    def advance_but(self, actions: np.ndarray, skipped: np.ndarray) -> LastStep:
+        """As `advance`, but the worlds of `skipped`, bool (B,), are put at the start of the episode that stands in them, reward 0,
+        and their actions are not looked at; those of the others are checked here."""
         array = np.array(actions)
         if array.shape == self.world.actions.shape:
             array[skipped] = 0
@@ -198,31 +201,14 @@ class BatchEnv:
         self.reset_worlds(skipped)
         for b in np.flatnonzero(~skipped).tolist():
             self._run(b, b + 1, False, self.skip_idle)
-        if self.debug:
-            self._check_invariants()
-        return self._results()
+        self._check_invariants()
+        return self.last_step
 
     def _check_invariants(self) -> None:
-        """AssertionError of the first world in which the kernel found one violated."""
-        for b in np.flatnonzero(self.last_step.error).tolist():
+        """With debug, AssertionError of the first world in which the kernel found one violated."""
+        for b in np.flatnonzero(self.last_step.error).tolist() if self.debug else ():
             slot, error = self.last_step.episode[["slot", "error"]][b]
             raise AssertionError(f"world {b}, slot {slot}: {VIOLATIONS[error]}")
-
-    def _results(self) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        last = self.last_step
-        truncated = last.truncated.astype(bool)
-        info: dict[str, Any] = {
-            "decision": last.decision.astype(np.int8),
-            "action_effect": last.effect.copy(),
-            "reward_terms": last.terms.astype(np.float32),
-            "costs": last.costs.astype(np.float32),
-            "slots": last.slots.copy(),
-            "time_s": last.end_s.copy(),
-            "outcomes": last.outcomes(),
-        }
-        if np.count_nonzero(truncated):
-            info["final_obs"] = self.final_observations()
-        return self.observations(), last.rewards.copy(), np.zeros(self.num_worlds, bool), truncated, info
 
     def checked(self, actions: np.ndarray) -> np.ndarray:
         """Actions as int64 (B, N); UserError if they are of another form or outside the table."""
