@@ -16,6 +16,7 @@ class Empty(ParallelEnv[str, dict[str, np.ndarray], int]):
 
     def __init__(self, agents: int) -> None:
         self.metadata = {"name": "empty", "render_modes": []}
+        self.render_mode = None
         self.possible_agents = [f"agent_{i}" for i in range(agents)]
         self.agents = list(self.possible_agents)
         box = spaces.Box(0.0, 1.0, (ENTRIES,), np.float32)
@@ -45,9 +46,3 @@ class Empty(ParallelEnv[str, dict[str, np.ndarray], int]):
             dict.fromkeys(agents, False),
             {agent: {} for agent in agents},
         )
-
-    def save_state(self) -> None:
-        """There is none."""
-
-    def load_state(self, state: None) -> None:
-        """There is none."""

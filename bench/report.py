@@ -14,16 +14,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+import edge6g_env
 from bench import doors, processes, sizes
 from bench.timing import Row, load
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.files import write_json_atomic
+from eval.provenance import commit
 
 Stage = Callable[[Scenario], Iterable[Row]]
 STAGES: dict[str, Stage] = {
     "doors": doors.doors,
-    "reference": lambda scenario: [doors.empty_environment(scenario.nodes.count)],
+    "reference": lambda scenario: doors.empty_environment(scenario.nodes.count),
     "worlds": sizes.worlds,
     "nodes": sizes.nodes,
     "backlog": sizes.backlog,
@@ -65,9 +67,11 @@ def _rows(scenarios: list[Scenario], stages: list[str]) -> Iterator[Row]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on, and how busy it was."""
+    """What was measured and on what, and how busy it was."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": edge6g_env.__version__,
+        "commit": commit(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "load": load(),

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.doors import batch_s, kernel_s
-from bench.timing import REPETITIONS, SEED, Recording, Row, least_s, load, record, resized
+from bench.doors import batch, kernel
+from bench.timing import SEED, Player, Recording, Row, least_s, load, record, resized
 from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel.world import STATE_ARRAYS
 from edge6g_env.scenario import Scenario
@@ -26,7 +26,7 @@ def worlds(scenario: Scenario) -> Iterator[Row]:
     """The kernel on batches of several sizes."""
     for count in WORLDS:
         recording = record(scenario, count, max(50, WORLD_STEPS // count // 4), warmup_s=WARMUP_S)
-        yield _per_agent("worlds", recording, f"{count} worlds", kernel_s(recording))
+        yield _per_agent("worlds", recording, f"{count} worlds", *least_s([kernel(recording)]))
 
 
 def nodes(scenario: Scenario) -> Iterator[Row]:
@@ -34,9 +34,9 @@ def nodes(scenario: Scenario) -> Iterator[Row]:
     for count in NODES:
         larger = resized(scenario, count)
         recording = record(larger, 1, NODE_STEPS, warmup_s=WARMUP_S)
-        yield _per_agent("nodes", recording, f"{count} nodes", kernel_s(recording))
+        yield _per_agent("nodes", recording, f"{count} nodes", *least_s([kernel(recording)]))
         env = BatchEnv(larger, 1)
-        seconds = least_s(lambda: None, [lambda env=env: env.reset(seed=SEED)])  # type: ignore[misc]
+        (seconds,) = least_s([Player(lambda: None, env.reset, [SEED])])
         yield Row(
             "nodes", larger.id, f"reset, {count} nodes", 1e6 * seconds / count, "us a node", f"{1e3 * seconds:.1f} ms"
         )
@@ -65,7 +65,7 @@ def backlog(scenario: Scenario) -> Iterator[Row]:
     waiting = float((env.world.node["n_queue"] > 0).mean())
     recording = Recording(scenario, held, warm, 0.0)
     for observe in ("plain", "candidates"):
-        row = _per_agent("backlog", recording, observe, kernel_s(recording, observe=observe))
+        row = _per_agent("backlog", recording, observe, *least_s([kernel(recording, observe=observe)]))
         yield row._replace(note=f"{row.note}, a job waits at {waiting:.0%} of the nodes")
 
 
@@ -81,25 +81,8 @@ def threads(scenario: Scenario) -> Iterator[Row]:
     """batch_env on one thread and on two: by the wall's clock, so the load of the machine stands beside it; and CPU that two add."""
     for count in THREADED_WORLDS:
         recording = record(scenario, count, max(50, WORLD_STEPS // count // 4), warmup_s=WARMUP_S)
-        wall_s = [_wall_s(recording, one_or_two) for one_or_two in (1, 2)]
-        cpu_s = [batch_s(recording, threads=one_or_two) for one_or_two in (1, 2)]
+        players = [batch(recording, threads=one_or_two) for one_or_two in (1, 2)]
+        wall_s, cpu_s = least_s(players, clock=time.perf_counter), least_s(players)
         note = f"{1e6 * wall_s[0]:.0f} and {1e6 * wall_s[1]:.0f} us a step by the wall, {1e6 * (cpu_s[1] - cpu_s[0]):+.0f} us of CPU"
         note += f"; load {load():.1f} on {os.cpu_count()} cores"
         yield Row("threads", scenario.id, f"two threads, {count} worlds", wall_s[0] / wall_s[1], "x one", note)
-
-
-def _wall_s(recording: Recording, count: int) -> float:
-    """Least seconds a step by the wall's clock."""
-    env = BatchEnv(recording.scenario, recording.worlds, threads=count)
-    env.reset(seed=SEED)
-    for actions in recording.actions[: recording.warm]:
-        env.step(actions)
-    state, least = env.save_state(), float("inf")
-    for _ in range(REPETITIONS):
-        env.load_state(state)
-        begin_s = time.perf_counter()
-        for actions in recording.actions[recording.warm :]:
-            env.step(actions)
-        least = min(least, (time.perf_counter() - begin_s) / recording.steps)
-    env.close()
-    return least

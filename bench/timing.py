@@ -1,7 +1,8 @@
 """CPU time of recorded actions: what an undisturbed core needs, on a machine that is not.
 
 A rule plays once and its actions are recorded. A measurement plays them again from one saved state, slice by slice, several times over, and
-adds up the least time of each slice: what disturbs a core (another process on its sibling, a colder cache) only ever adds.
+adds up the least time of each slice: what disturbs a core (another process on its sibling, a colder cache) only ever adds. What is to be
+compared plays in turns, slice by slice, so that the machine is equally busy for all.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from edge6g_env.scenario import Scenario, load_scenario
 SEED = 5_000_000
 RULE = "greedy"
 WARMUP_S = 20.0  # simulated, until the load of a scenario has settled
-SLICES = 20
-REPETITIONS = 5
+SLICES = 40
+REPETITIONS = 10
 
 
 class Row(NamedTuple):
@@ -54,9 +55,14 @@ class Recording(NamedTuple):
         return int(self.actions.shape[2])
 
     @property
-    def steps(self) -> int:
-        """Steps that count."""
-        return len(self.actions) - self.warm
+    def warmed(self) -> np.ndarray:
+        """int64 (steps, B, N): what is played before the clock runs."""
+        return self.actions[: self.warm]
+
+    @property
+    def timed(self) -> list[np.ndarray]:
+        """int64 (B, N) of each step that counts."""
+        return list(self.actions[self.warm :])
 
 
 def load() -> float:
@@ -94,33 +100,69 @@ def resized(scenario: Scenario, nodes: int) -> Scenario:
     return load_scenario(scenario, **overrides)
 
 
-def least_s(
-    restore: Callable[[], object], slices: Sequence[Callable[[], object]], repetitions: int = REPETITIONS
-) -> float:
-    """CPU seconds of all slices together: the least of each over the repetitions, each of which begins with `restore`."""
-    spent_s = np.zeros((repetitions, len(slices)))
-    for row in spent_s:
-        restore()
-        for n, play in enumerate(slices):
-            begin_s = time.process_time()
-            play()
-            row[n] = time.process_time() - begin_s
-    return float(spent_s.min(axis=0).sum())
+class Player(NamedTuple):
+    """What plays recorded actions: `restore` puts it at their start, `step` takes one of the rows; batch: what it steps, if anything."""
+
+    restore: Callable[[], object]
+    step: Callable[[Any], object]
+    rows: Sequence[Any]
+    batch: BatchEnv | None = None
 
 
-def step_s(door: Any, batch: BatchEnv, step: Callable[[Any], object], rows: Sequence[Any], warm: np.ndarray) -> float:
-    """CPU seconds a step of a door over `batch`, for its own form of the actions; warm: what all worlds play before."""
+def player(door: Any, batch: BatchEnv, step: Callable[[Any], object], rows: Sequence[Any], warm: np.ndarray) -> Player:
+    """A door over `batch` that takes rows in its own form; warm: what all worlds play before."""
     door.reset(seed=SEED)
     for actions in warm:
         batch.step(actions)
     state = door.save_state()
+    return Player(lambda: door.load_state(state), step, rows, batch)
 
-    def play(part: Sequence[int]) -> Callable[[], None]:
-        def slots() -> None:
-            for n in part:
-                step(rows[n])
 
-        return slots
+def least_s(
+    players: Sequence[Player],
+    repetitions: int = REPETITIONS,
+    slices: int = SLICES,
+    clock: Callable[[], float] = time.process_time,
+) -> list[float]:
+    """Seconds a row of each player, by default of CPU: the least of each slice over the repetitions. The players take turns."""
+    parts = [np.array_split(np.arange(len(one.rows)), min(slices, len(one.rows))) for one in players]
+    least = [np.full(len(of_one), np.inf) for of_one in parts]
+    for _ in range(repetitions):
+        for one in players:
+            one.restore()
+        for n in range(max(map(len, parts))):
+            for one, of_one, so_far in zip(players, parts, least, strict=True):
+                if n < len(of_one):
+                    rows = [one.rows[row] for row in of_one[n]]
+                    begin_s = clock()
+                    for row in rows:
+                        one.step(row)
+                    so_far[n] = min(so_far[n], clock() - begin_s)
+    return [float(so_far.sum()) / len(one.rows) for one, so_far in zip(players, least, strict=True)]
 
-    slices = [play(part.tolist()) for part in np.array_split(np.arange(len(rows)), SLICES)]
-    return least_s(lambda: door.load_state(state), slices) / len(rows)
+
+def over_kernel_s(one: Player, **options: Any) -> float:
+    """CPU seconds a row that a door takes beside the kernel: by a clock that stands still while the kernel runs.
+
+    The difference of two times would be as uncertain as the kernel's, which is many times longer than what is asked for.
+    """
+    assert one.batch is not None
+    run, in_kernel_s, clock = one.batch._run, [0.0], time.process_time
+
+    def timed_run(*arguments: Any) -> None:
+        begin_s = clock()
+        run(*arguments)
+        in_kernel_s[0] += clock() - begin_s
+
+    vars(one.batch)["_run"] = timed_run
+    try:
+        (seconds,) = least_s([one], clock=lambda: clock() - in_kernel_s[0], **options)
+    finally:
+        vars(one.batch)["_run"] = run
+    return seconds - _clock_s()
+
+
+def _clock_s() -> float:
+    """CPU seconds that a look at the clock takes; a door beside the kernel pays for one."""
+    looks = [time.process_time() for _ in range(1000)]
+    return float(np.diff(looks).min())

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from edge6g_env import _arguments, _jit
+from edge6g_env import _arguments
+from edge6g_env._entry import Run, run_of
+from edge6g_env._last_step import LastStep, Observation
 from edge6g_env._threads import Threads
 from edge6g_env.build import make_world
 from edge6g_env.errors import UserError
-from edge6g_env.kernel import fields, mobility
-from edge6g_env.kernel import step as kernel
+from edge6g_env.kernel import mobility
 from edge6g_env.kernel import world as k
 from edge6g_env.kernel.checks import VIOLATIONS
 from edge6g_env.kernel.handle import handle_of
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 
-Observation = dict[str, np.ndarray]
 _MANY_WORLDS = 1024  # from here on it is looked whether they fit into memory
 _BY_KIND = (
     "observation",
@@ -28,11 +29,10 @@ _BY_KIND = (
     "candidates",
 )  # arrays (2, B, ...); in all others of a world's state B comes first
 _CONNECTIONS = (
+    "last_step",
     "_handle",
     "_threads",
-    "_episode",
-    "_node",
-    "_outcome_words",
+    "_run",
 )  # made by _connect; they point into the arrays of one BatchEnv
 
 
@@ -82,6 +82,7 @@ class BatchEnv:
         self.world, self._started, self._closed = self._make_world(), False, False
         space = self.layout.state_space
         self._state_low, self._state_high = space.low, space.high
+        self._num_actions = self.layout.num_actions
         self._connect()
 
     def _make_world(self) -> k.World:
@@ -100,12 +101,15 @@ class BatchEnv:
         self._connect()
 
     def _connect(self) -> None:
-        """Make what the kernel takes, the threads (started when first needed), and views, read five times faster than record arrays."""
+        """Make what the kernel takes, the threads (started when first needed), and the views."""
         self._handle = handle_of(self.world)
         self._threads = Threads(1 if self._closed else self.threads, self.num_worlds)
-        self._episode, self._node = self.world.episode.view(np.ndarray), self.world.node.view(np.ndarray)
-        rows = self.world.outcome.view(np.ndarray)  # as words of 8 bytes: numpy copies records field by field
-        self._outcome_words = rows.view(np.float64).reshape(*rows.shape, -1)
+        self.last_step = LastStep(self.world, self.observe == "candidates")
+
+    @cached_property
+    def _run(self) -> Run:
+        """The kernel on these worlds; compiled when first needed."""
+        return run_of(self._handle)
 
     @property
     def action_table(self) -> np.ndarray:
@@ -152,16 +156,15 @@ class BatchEnv:
             entropy = int(np.random.SeedSequence().generate_state(1)[0])
             seeds = np.where(seeds < 0, entropy + np.arange(self.num_worlds), seeds)
         seeded = chosen & (seeds >= 0)
-        self._episode["seed"][seeded] = seeds[seeded]
-        self._episode["episode"][seeded] = 0
-        self._episode["episode"][chosen & ~seeded & ~at_start] += 1
+        self.last_step.episode["seed"][seeded] = seeds[seeded]
+        self.last_step.episode["episode"][seeded] = 0
+        self.last_step.episode["episode"][chosen & ~seeded & ~at_start] += 1
         self.reset_worlds(chosen)
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """Start the episode (seed, number) that stands in world.episode in the worlds with chosen[b] == 1."""
-        self.world.episode["chosen"][...] = chosen
-        with _jit.compiling("step.run"), np.errstate(over="ignore"):
-            kernel.run(self._handle, 0, self.num_worlds, True, False)
+        self.last_step.episode["chosen"] = chosen
+        self._run(0, self.num_worlds, True, False)
         self._started = True
 
     def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -172,95 +175,67 @@ class BatchEnv:
         `time_s` float64 (B,), `outcomes` (rows, OUTCOME), `final_obs`. Raises UserError for actions of another form or outside
         the table, and leaves the worlds as they were.
         """
+        last = self.advance(self.checked(actions))
+        truncated = last.ended()
+        info: dict[str, Any] = {**last.info(), "outcomes": last.outcomes()}
+        if np.count_nonzero(truncated):
+            info["final_obs"] = self.final_observations()
+        return self.observations(), last.rewards.copy(), np.zeros(self.num_worlds, bool), truncated, info
+
+    def advance(self, actions: Any) -> LastStep:
+        """As `step`, for doors that hand out something else: they have checked the actions, and copy what they need from these views."""
         if not self._started:
             raise RuntimeError("call reset before step")
-        self.world.actions[...] = self._checked(actions)
-        self._run()
-        return self._results()
+        self.world.actions[...] = actions
+        self._threads.run(self._run, False, self.skip_idle)
+        self._check_invariants()
+        return self.last_step
 
-    def step_but(self, actions: np.ndarray, skipped: np.ndarray) -> tuple[Any, ...]:
-        """As `step`, but the worlds of `skipped`, bool (B,), are put at the start of the episode that stands in them, reward 0,
-        and their actions are not looked at."""
+    def advance_but(self, actions: np.ndarray, skipped: np.ndarray) -> LastStep:
+        """As `advance`, but the worlds of `skipped`, bool (B,), are put at the start of the episode that stands in them, reward 0,
+        and their actions are not looked at; those of the others are checked here."""
         array = np.array(actions)
-        if array.shape == (self.num_worlds, self.num_agents):
+        if array.shape == self.world.actions.shape:
             array[skipped] = 0
-        self.world.actions[...] = self._checked(array)
+        self.world.actions[...] = self.checked(array)
         self.reset_worlds(skipped)
-        with np.errstate(over="ignore"):
-            for b in np.flatnonzero(~skipped).tolist():
-                kernel.run(self._handle, b, b + 1, False, self.skip_idle)
-        return self._results()
+        for b in np.flatnonzero(~skipped).tolist():
+            self._run(b, b + 1, False, self.skip_idle)
+        self._check_invariants()
+        return self.last_step
 
-    def _results(self) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        w = self.world
-        if self.debug and self._episode["error"].any():
-            b = int(np.flatnonzero(self._episode["error"])[0])
-            slot = int(self._episode["slot"][b])
-            raise AssertionError(f"world {b}, slot {slot}: {VIOLATIONS[int(w.episode['error'][b])]}")
-        truncated = self._episode["truncated"].astype(bool)
-        rewards = np.ascontiguousarray(w.result[:, :, k.OWN_REWARD])
-        return self.observations(), rewards, np.zeros(self.num_worlds, bool), truncated, self._info(truncated)
+    def _check_invariants(self) -> None:
+        """With debug, AssertionError of the first world in which the kernel found one violated."""
+        for b in np.flatnonzero(self.last_step.error).tolist() if self.debug else ():
+            slot, error = self.last_step.episode[["slot", "error"]][b]
+            raise AssertionError(f"world {b}, slot {slot}: {VIOLATIONS[error]}")
 
-    def _run(self) -> None:
-        """Step the kernel; worlds are independent, so threads that take a share each give the same numbers."""
-        with np.errstate(over="ignore"):
-            if self.threads == 1:
-                kernel.run(self._handle, 0, self.num_worlds, False, self.skip_idle)
-            else:
-                self._threads.run(lambda first, end: kernel.run(self._handle, first, end, False, self.skip_idle))
-
-    def _checked(self, actions: np.ndarray) -> np.ndarray:
-        array = np.asarray(actions)
-        if array.shape != (self.num_worlds, self.num_agents) or array.dtype.kind not in "iu":
+    def checked(self, actions: np.ndarray) -> np.ndarray:
+        """Actions as int64 (B, N); UserError if they are of another form or outside the table."""
+        given = np.asarray(actions)
+        if given.shape != self.world.actions.shape or given.dtype.kind not in "iu":
             raise UserError(
-                f"actions must be integers of shape {(self.num_worlds, self.num_agents)}, "
-                f"they are {array.dtype} of shape {array.shape}"
+                f"actions must be integers of shape {self.world.actions.shape}, "
+                f"they are {given.dtype} of shape {given.shape}"
             )
-        if array.size and (array.min() < 0 or array.max() >= self.layout.num_actions):
-            b, i = np.argwhere((array < 0) | (array >= self.layout.num_actions))[0]
-            raise UserError(
-                f"action of world {b}, node_{i} is {array[b, i]}: it must be in 0..{self.layout.num_actions - 1}"
-            )
-        return np.ascontiguousarray(array, dtype=np.int64)
+        array = np.ascontiguousarray(given, dtype=np.int64)
+        unsigned = array.view(np.uint64).ravel()  # -1 is huge in it
+        if unsigned[unsigned.argmax()] >= self._num_actions:
+            b, i = np.argwhere((given < 0) | (given >= self._num_actions))[0]
+            raise UserError(f"action of world {b}, node_{i} is {given[b, i]}: it must be in 0..{self._num_actions - 1}")
+        return array
 
     def observations(self) -> Observation:
         """The present observations, the environment's own buffers."""
-        obs = {"observation": self.world.observation[0], "action_mask": self.world.action_mask[0]}
-        if self.observe == "candidates":
-            obs["candidates"] = self.world.candidates[0]
-        return obs
-
-    def _info(self, truncated: np.ndarray) -> dict[str, Any]:
-        w = self.world
-        info: dict[str, Any] = {
-            "decision": self._node["step_decided"].astype(np.int8),
-            "action_effect": np.array(self._node["step_effect"]),
-            "reward_terms": w.result[:, :, k.ANSWER : k.SLO_MISS].astype(np.float32),
-            "costs": w.result[:, :, k.SLO_MISS :].astype(np.float32),
-            "slots": np.array(self._episode["slots"]),
-            "time_s": np.array(self._episode["step_end_s"]),
-            "outcomes": self.outcomes(),
-        }
-        if truncated.any():
-            info["final_obs"] = self.final_observations()
-        return info
+        return self.last_step.observations.copy()
 
     def final_observations(self) -> Observation:
         """The last observations of the worlds that ended in the last step, the environment's own buffers; others hold older ones."""
-        obs = {"observation": self.world.observation[1], "action_mask": self.world.action_mask[1]}
-        if self.observe == "candidates":
-            obs["candidates"] = self.world.candidates[1]
-        return obs
+        return self.last_step.final_observations.copy()
 
     def outcomes(self, world: int | None = None) -> np.ndarray:
         """Jobs that ended in the last step, of one world or of all: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
-        counts = self._episode["n_outcomes"]
-        if world is not None:
-            return np.array(self.world.outcome[world, : counts[world]])
-        if not counts.any():
-            return np.zeros(0, fields.OUTCOME_DTYPE)
-        words = np.concatenate([self._outcome_words[b, : counts[b]] for b in np.flatnonzero(counts).tolist()])
-        return words.view(fields.OUTCOME_DTYPE)[:, 0]
+        return self.last_step.outcomes(world)
 
     def counters(self) -> Counters:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
@@ -270,7 +245,7 @@ class BatchEnv:
         """float32 (B, S): the whole world for a centralised critic, see state_names: what all agents observe, and what none does."""
         mobility.stand_ues(self._handle)
         observation, ue = self.world.observation[0, worlds], self.world.ue.view(np.ndarray)[worlds]
-        episode, node, b = self._episode[worlds], self._node[worlds], len(observation)
+        episode, node, b = self.last_step.episode[worlds], self.last_step.node[worlds], len(observation)
         in_flight = episode["n_active"] + node["n_queue"].sum(axis=1)
         share = episode["now_s"] / self.scenario.time.episode_s
         memory = (node["kv_bytes"] + node["weight_bytes"]) / node["usable_bytes"]

@@ -21,8 +21,6 @@ from edge6g_env.single import SingleWorld
 from edge6g_env.spaces import Layout
 from edge6g_env.views import Named, WorldView
 
-_INFO_KEYS = ("decision", "action_effect", "reward_terms", "costs", "slots", "time_s")
-
 
 def _controller_spaces(layout: Layout, agents: int, candidates: bool) -> tuple[spaces.Dict, spaces.MultiDiscrete]:
     """Spaces of all agents of a world together: observations (N, ...), actions MultiDiscrete([C] * N)."""
@@ -57,8 +55,10 @@ class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
         """One step; action int (N,), rows of action_table. ValueError, and nothing changed, for another."""
         if not self._running:
             raise ResetNeeded("the episode has ended or none was started: call reset before step")
-        obs, rewards, ended, info = self._advance(np.asarray(action)[None])
-        return obs, float(rewards.mean()), False, ended, {key: info[key][0] for key in _INFO_KEYS}
+        last = self._advance(self.batch.checked(np.asarray(action)[None]))
+        info = {key: array[0] for key, array in last.info().items()}
+        mean = np.add.reduce(last.rewards[0]) / len(self.possible_agents)
+        return self._observations(), float(mean), False, not self._running, info
 
     def action_masks(self) -> np.ndarray:
         """bool (N * C,): legal actions, node after node, as sb3-contrib wants them for MultiDiscrete."""
@@ -131,20 +131,16 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
         """One step of all worlds; actions int (B, N). Rewards float64 (B,), terminations and truncations bool (B,)."""
         if self._ended.any():
             return self._step_after_ends(actions)
-        obs, rewards, terminated, truncated, info = self.batch.step(actions)
+        last = self.batch.advance(self.batch.checked(actions))
+        truncated, info = last.ended(), last.info()
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            infos = self._infos(info, ~truncated)
+            infos = _with_masks(info, ~truncated)
             if truncated.any():
                 infos.update(self._finals(info, truncated))
-            return _copied(obs), rewards.mean(axis=1), terminated, truncated, infos
-        self._ended[:] = truncated
-        return (
-            self._shown(),
-            rewards.mean(axis=1),
-            terminated,
-            truncated,
-            self._infos(info, np.ones(self.num_envs, bool)),
-        )
+        else:
+            infos = _with_masks(info, np.ones(self.num_envs, bool))
+            self._ended[:] = truncated
+        return self._shown(), last.rewards.mean(axis=1), np.zeros(self.num_envs, bool), truncated, infos
 
     def _step_after_ends(self, actions: np.ndarray) -> tuple[Any, ...]:
         """The step after some worlds ended: they start their next episode, or, if nothing does that by itself, ResetNeeded."""
@@ -155,9 +151,11 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
                 f"the episode has ended in world {worlds}: with autoreset_mode Disabled they are reset first, by "
                 'reset(options={"reset_mask": mask}), mask a bool array with True there'
             )
-        _, rewards, terminated, truncated, info = self.batch.step_but(actions, ended)
+        last = self.batch.advance_but(actions, ended)
+        truncated = last.ended()
         self._ended[:] = truncated
-        return self._shown(), rewards.mean(axis=1), terminated, truncated, self._infos(info, ~ended)
+        infos = _with_masks(last.info(), ~ended)
+        return self._shown(), last.rewards.mean(axis=1), np.zeros(self.num_envs, bool), truncated, infos
 
     def _shown(self) -> Observation:
         """Fresh arrays (B, ...): the present observations, or the last ones of worlds that have ended and wait for their reset."""
@@ -167,21 +165,16 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
                 shown[name][self._ended] = last[self._ended]
         return shown
 
-    def _infos(self, info: dict[str, Any], present: np.ndarray) -> dict[str, Any]:
-        """Gymnasium's form: under `_key` stands which worlds have a `key`."""
-        step = {key: info[key] for key in _INFO_KEYS}
-        return {**step, **{f"_{key}": present.copy() for key in step}}
-
-    def _finals(self, info: dict[str, Any], ended: np.ndarray) -> dict[str, Any]:
+    def _finals(self, info: dict[str, np.ndarray], ended: np.ndarray) -> dict[str, Any]:
         """Last observation and info of the worlds that ended in this step."""
         final_obs = np.full(self.num_envs, None, dtype=object)
-        final_info = {key: np.zeros_like(info[key]) for key in _INFO_KEYS}
+        final_info = {key: np.zeros_like(values) for key, values in info.items()}
+        last = self.batch.final_observations()
         for b in np.flatnonzero(ended):
-            final_obs[b] = {name: array[b].copy() for name, array in info["final_obs"].items()}
+            final_obs[b] = {name: array[b].copy() for name, array in last.items()}
         for key, values in final_info.items():
             values[ended] = info[key][ended]
-        masks = {f"_{key}": ended.copy() for key in _INFO_KEYS}
-        finals = {"final_obs": final_obs, "final_info": {**final_info, **masks}}
+        finals = {"final_obs": final_obs, "final_info": _with_masks(final_info, ended)}
         return {**finals, "_final_obs": ended.copy(), "_final_info": ended.copy()}
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -240,6 +233,11 @@ def _autoreset_mode(value: AutoresetMode | str) -> AutoresetMode:
     except ValueError:
         words = ", ".join(f'"{mode.value}"' for mode in AutoresetMode)
         raise UserError(f"autoreset_mode must be one of {words} or an AutoresetMode, it is {value!r}") from None
+
+
+def _with_masks(info: dict[str, np.ndarray], present: np.ndarray) -> dict[str, Any]:
+    """Gymnasium's form: under `_key` stands which worlds have a `key`."""
+    return {**info, **{f"_{key}": present.copy() for key in info}}
 
 
 def _copied(obs: Observation) -> Observation:

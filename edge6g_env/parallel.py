@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
+from edge6g_env._last_step import LastStep
 from edge6g_env.batch import Observation
 from edge6g_env.scenario import Scenario
 from edge6g_env.single import SingleWorld
@@ -32,7 +34,8 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
         self.agents: list[str] = []
         with_candidates = self.batch.observe == "candidates"
         self.observation_spaces = {agent: self.layout.agent_space(with_candidates) for agent in self.possible_agents}
-        self.action_spaces = {agent: spaces.Discrete(self.layout.num_actions) for agent in self.possible_agents}
+        self._num_actions, self._nobody = self.layout.num_actions, dict.fromkeys(self.possible_agents, False)
+        self.action_spaces = {agent: spaces.Discrete(self._num_actions) for agent in self.possible_agents}
         self.state_space = self.layout.state_space
 
     def observation_space(self, agent: str) -> spaces.Dict:
@@ -66,16 +69,16 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
         """
         if not self.agents:
             raise RuntimeError("the episode has ended or none was started: call reset before step")
-        obs, rewards, ended, info = self._advance(self._joint(actions))
+        last = self._advance(self._chosen(actions))
         agents = self.possible_agents
-        if ended:
+        if not self._running:
             self.agents = []
         return (
-            self._by_agent(obs),
-            dict(zip(agents, rewards.tolist(), strict=True)),
-            dict.fromkeys(agents, False),
-            dict.fromkeys(agents, ended),
-            self._infos(info),
+            self._by_agent(self._observations()),
+            dict(zip(agents, last.rewards[0].tolist(), strict=True)),
+            self._nobody.copy(),
+            self._nobody.copy() if self._running else dict.fromkeys(agents, True),
+            self._infos(last),
         )
 
     def checked_action(self, agent: str, action: Any) -> int:
@@ -84,9 +87,8 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
             c = index(action)
         except TypeError:
             c = -1
-        if not 0 <= c < self.layout.num_actions:
-            last = self.layout.num_actions - 1
-            raise ValueError(f"action of {agent} is {action!r}: it must be an integer in 0..{last}")
+        if not 0 <= c < self._num_actions:
+            raise ValueError(f"action of {agent} is {action!r}: it must be an integer in 0..{self._num_actions - 1}")
         return c
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -94,33 +96,38 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
         super().load_state(state)
         self.agents = self.possible_agents[:] if self._running else []
 
-    def _joint(self, actions: Mapping[str, int]) -> np.ndarray:
-        """int64 (1, N) from actions in any order of agents."""
+    def _chosen(self, actions: Mapping[str, int]) -> Sequence[int]:
+        """Action of each agent, checked, from actions in any order of agents."""
         if actions.keys() != self._index.keys():
             missing = [agent for agent in self.possible_agents if agent not in actions]
             unknown = [agent for agent in actions if agent not in self._index]
             what = f"no action of {missing[0]}" if missing else f"an action of an unknown agent, {unknown[0]!r}"
             raise ValueError(f"{what}: step needs one of each of {', '.join(self.possible_agents)}")
+        given = [actions[agent] for agent in self.possible_agents]
         try:
-            row = np.array([actions[agent] for agent in self.possible_agents])
-        except ValueError:  # of different shapes
-            row = np.zeros(0)
-        if row.ndim != 1 or row.dtype.kind not in "iu" or row.min() < 0 or row.max() >= self.layout.num_actions:
-            row = np.array([self.checked_action(agent, actions[agent]) for agent in self.possible_agents])
-        return row[None]
+            chosen = array("Q", given)  # integers of any type, none below 0
+            if max(chosen) < self._num_actions:
+                return chosen
+        except (TypeError, OverflowError):
+            pass
+        return [self.checked_action(agent, action) for agent, action in zip(self.possible_agents, given, strict=True)]
 
     def _by_agent(self, obs: Observation) -> dict[str, AgentObservation]:
-        rows = zip(*obs.values(), strict=True)
-        return {agent: dict(zip(obs, row, strict=True)) for agent, row in zip(self.possible_agents, rows, strict=True)}
+        """Of each agent its rows of arrays (N, ...)."""
+        if "candidates" in obs:
+            rows = zip(self.possible_agents, obs["observation"], obs["action_mask"], obs["candidates"], strict=True)
+            return {agent: {"observation": o, "action_mask": m, "candidates": c} for agent, o, m, c in rows}
+        pairs = zip(self.possible_agents, obs["observation"], obs["action_mask"], strict=True)
+        return {agent: {"observation": o, "action_mask": m} for agent, o, m in pairs}
 
-    def _infos(self, info: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        slots = int(info["slots"][0])
+    def _infos(self, last: LastStep) -> dict[str, dict[str, Any]]:
+        slots = last.slots.item(0)
         rows = zip(
             self.possible_agents,
-            info["decision"][0].tolist(),
-            info["action_effect"][0].tolist(),
-            info["reward_terms"][0],
-            info["costs"][0],
+            last.decision[0].tolist(),
+            last.effect[0].tolist(),
+            last.terms[0].astype(np.float32),
+            last.costs[0].astype(np.float32),
             strict=True,
         )
         return {

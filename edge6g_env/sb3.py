@@ -11,6 +11,7 @@ from gymnasium import Wrapper, spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from edge6g_env import _arguments
+from edge6g_env._last_step import LastStep
 from edge6g_env.batch import BatchEnv, Observation
 from edge6g_env.scenario import Scenario
 from edge6g_env.views import Named, WorldView
@@ -83,27 +84,37 @@ class AgentVecEnv(Named, VecEnv):
 
     def step_wait(self) -> tuple[Observation, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Step all worlds: observations (B * N, ...), rewards float32 (B * N,), dones bool (B * N,), infos."""
-        obs, rewards, _, truncated, info = self.batch.step(self._actions)
-        dones = np.repeat(truncated, self.batch.num_agents)
-        return self._flat(obs), rewards.astype(np.float32).reshape(-1), dones, self._infos(info, dones)
+        last = self.batch.advance(self.batch.checked(self._actions))
+        dones = last.ended().repeat(self.batch.num_agents)
+        return self._flat(last.observations), last.rewards.astype(np.float32).ravel(), dones, self._infos(last, dones)
 
     def _flat(self, obs: Observation) -> Observation:
         """Fresh arrays with worlds and agents as one axis; the rollout buffers keep references."""
         return {name: array.reshape(self.num_envs, *array.shape[2:]).copy() for name, array in obs.items()}
 
-    def _infos(self, info: dict[str, Any], dones: np.ndarray) -> list[dict[str, Any]]:
-        keys = ("decision", "action_effect", "slots", "reward_terms", "costs", "TimeLimit.truncated")
-        columns = (
-            info["decision"].reshape(-1).tolist(),
-            info["action_effect"].reshape(-1).tolist(),
-            np.repeat(info["slots"], self.batch.num_agents).tolist(),
-            info["reward_terms"].reshape(self.num_envs, -1),
-            info["costs"].reshape(self.num_envs, -1),
+    def _infos(self, last: LastStep, dones: np.ndarray) -> list[dict[str, Any]]:
+        rows = zip(
+            last.decision.ravel().tolist(),
+            last.effect.ravel().tolist(),
+            last.slots.repeat(self.batch.num_agents).tolist(),
+            last.terms.astype(np.float32).reshape(self.num_envs, -1),
+            last.costs.astype(np.float32).reshape(self.num_envs, -1),
             dones.tolist(),
+            strict=True,
         )
-        infos: list[dict[str, Any]] = [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        infos: list[dict[str, Any]] = [
+            {
+                "decision": decided,
+                "action_effect": effect,
+                "slots": slots,
+                "reward_terms": terms,
+                "costs": costs,
+                "TimeLimit.truncated": done,
+            }
+            for decided, effect, slots, terms, costs, done in rows
+        ]
         if dones.any():
-            final = self._flat(info["final_obs"])
+            final = self._flat(last.final_observations)
             for place in np.flatnonzero(dones):
                 infos[place]["terminal_observation"] = {name: array[place] for name, array in final.items()}
         return infos

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge6g_env import _arguments
+from edge6g_env._last_step import LastStep
 from edge6g_env.batch import BatchEnv, Counters, Observation
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
@@ -46,14 +47,19 @@ class SingleWorld(Named):
         seeds = np.array([-1 if seed is None else _arguments.one_seed(seed)])
         self.batch.restart(~_NOBODY, seeds, at_start=np.array([self._has_ended]))
         self._running = True
-        return _first_world(self.batch.observations())
+        return self._observations()
 
-    def _advance(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, bool, dict[str, Any]]:
-        """Step with actions (1, N): observations (N, ...), rewards float64 (N,), whether it ended, the batch's info."""
-        obs, rewards, _, truncated, info = self.batch.step(actions)
-        ended = bool(truncated[0])
-        self._running = not ended
-        return _first_world(info["final_obs"] if ended else obs), rewards[0], ended, info
+    def _advance(self, actions: Any) -> LastStep:
+        """Step with actions (N,) that are checked: the door copies what it hands out from the views, see `_running` for the end."""
+        last = self.batch.advance(actions)
+        self._running = not last.truncated.item(0)
+        return last
+
+    def _observations(self) -> Observation:
+        """Fresh arrays (N, ...): the present observations, or the last ones of the episode that has ended."""
+        last = self.batch.last_step
+        shown = last.observations if self._running else last.final_observations
+        return {name: array[0].copy() for name, array in shown.items()}
 
     @property
     def _has_ended(self) -> bool:
@@ -97,7 +103,3 @@ class SingleWorld(Named):
         if agent not in self._index:
             raise UserError(f"no agent {agent!r}: there are {self.possible_agents[0]} to {self.possible_agents[-1]}")
         return self._index[agent]
-
-
-def _first_world(obs: Observation) -> Observation:
-    return {name: array[0].copy() for name, array in obs.items()}

@@ -30,11 +30,11 @@ class Provenance(TypedDict):
 
 
 def provenance(command: str, scenario: Scenario) -> Provenance:
-    """The record of a run that begins now. commit: of the checkout that the package is in, "-dirty" if it has changes; else None."""
+    """The record of a run that begins now. commit: see the function."""
     return Provenance(
         command=command,
         version=edge6g_env.__version__,
-        commit=_commit(Path(edge6g_env.__file__).resolve().parent),
+        commit=commit(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         cores=os.cpu_count() or 1,
@@ -42,6 +42,11 @@ def provenance(command: str, scenario: Scenario) -> Provenance:
         fingerprint=scenario.fingerprint,
         changes=scenario.changes,
     )
+
+
+def commit() -> str | None:
+    """Commit of the checkout that the package is in, "-dirty" if it has changes; None if it is installed elsewhere."""
+    return _commit(Path(edge6g_env.__file__).resolve().parent)
 
 
 def _commit(folder: Path) -> str | None:

@@ -117,3 +117,20 @@ def test_two_bands_are_given_out_as_a_chessboard():
         beside = np.isclose(apart_m, spacing_m)
         assert (node["band"][:, None] != node["band"])[beside].all()
         assert node["band"][0] == 0
+
+
+def test_interpreted_worlds_on_two_threads_do_not_warn(python):
+    """The random numbers let integers overflow; numpy's settings for that are each thread's own."""
+    code = """
+import warnings
+import numpy as np
+from edge6g_env import batch_env
+batch = batch_env("tiny", 2, threads=2)
+warnings.simplefilter("error")
+batch.reset(1)
+for _ in range(3):
+    batch.step(np.zeros((2, 3), int))
+batch.close()
+print(batch.world.episode["slot"].tolist())
+"""
+    assert python(code, NUMBA_DISABLE_JIT="1").strip() == "[3, 3]"
