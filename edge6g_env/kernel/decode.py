@@ -54,7 +54,7 @@ def advance_decode(w, b, j, t1):
         if generated <= 0.0:
             job.clock_s = t1
             return
-        most = min(left, generation.token_left(job)) if generation.crosses_air(w, job) else left
+        most = min(left, generation.token_left(job)) if way.tokens_cross_air(w, job) else left
         if generated >= most:
             generated, until_s = most, job.clock_s + most * period_s
         generation.pay_decode(w, b, job, generated)

@@ -50,22 +50,22 @@ def _node_token_s(w, b, job, part):
 
 
 @njit_inner
-def crosses_air(w, job):
-    """Whether every token crosses the air: the device computes a part of it, but not all."""
-    return job.layer_1 > 0 and way.needs_upload(w, job)
+def _token_under_way(job):
+    """Number of the token that is being generated."""
+    return math.floor(job.done_tokens + _SAME_TOKENS)
 
 
 @njit_inner
 def token_left(job):
     """What is left of the token under way: a share of one."""
-    return math.floor(job.done_tokens + _SAME_TOKENS) + 1.0 - job.done_tokens
+    return _token_under_way(job) + 1.0 - job.done_tokens
 
 
 @njit_inner
 def _message_s(w, b, job):
     """Time in s that the cut behind the device adds to the token under way: up with the activations, down with the token. The channel is
     asked once, when the token begins; infinite while one of the directions is down, and then asked again."""
-    token = math.floor(job.done_tokens + _SAME_TOKENS)
+    token = _token_under_way(job)
     if job.message_token != token:
         job.message_s, job.message_bit_s = _send_message(w, b, job)
         job.message_token = token if job.message_s < math.inf else _NO_MESSAGE

@@ -29,6 +29,12 @@ def needs_upload(w, job):
 
 
 @njit_inner
+def tokens_cross_air(w, job):
+    """Whether every token crosses the air: the device computes a part of it, but not all."""
+    return job.layer_1 > 0 and needs_upload(w, job)
+
+
+@njit_inner
 def is_cut_off(w, b, job):
     """Whether the link between ingress and target is down."""
     if not has_target(w, job):
