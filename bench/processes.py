@@ -68,7 +68,7 @@ def training(scenario: Scenario) -> Iterator[Row]:
     model, in_steps_s = learner.model, [0.0]
     model.learn(TRAINING_WARMUP)  # until the worlds are as busy as they become
     for env in learner.envs:
-        env.batch.step = _timed(env.batch.step, in_steps_s)  # type: ignore[method-assign]
+        env.batch.advance = _timed(env.batch.advance, in_steps_s)  # type: ignore[method-assign]
     before, begin = model.num_timesteps, (time.process_time(), time.thread_time(), time.perf_counter())
     model.learn(TRAINING_DECISIONS, reset_num_timesteps=False)
     end, decisions = (time.process_time(), time.thread_time(), time.perf_counter()), model.num_timesteps - before

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor, Future
-from typing import Any
 
 import numpy as np
 
+from edge6g_env._last_step import LastStep
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
 from edge6g_env.kernel.world import DISPATCH
 from edge6g_env.sb3 import AgentVecEnv
@@ -21,11 +21,11 @@ class Half:
         world = env.batch.world
         self._heads = world.places[:, :, DISPATCH, 0].reshape(-1)
         self._job_numbers = np.asarray(world.job["number"])
-        self._step: Future[Any] | None = None
+        self._step: Future[LastStep] | None = None
 
     def begin(self, thread: Executor, actions: np.ndarray) -> None:
-        """Have the worlds stepped there; actions int64 (B, N)."""
-        self._step = thread.submit(self.env.batch.step, actions)
+        """Have the worlds stepped there; actions int64 (B, N), rows of the action table."""
+        self._step = thread.submit(self.env.batch.advance, actions)
 
     def finish(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Observations and outcomes of the step, when it is done; what it raised is raised.
@@ -37,8 +37,7 @@ class Half:
         step = self._step
         step.exception()
         self._step = None
-        obs, _, _, _, info = step.result()
-        return obs, info["outcomes"]
+        return self.env.batch.observations(), step.result().outcomes()
 
     def drop(self) -> None:
         """Forget a step that is done: the worlds are put elsewhere."""

@@ -35,11 +35,11 @@ def wrap_steps(model, before):
     """Call `before(half)` in the stepping thread ahead of every step."""
     for number, half in enumerate(model._halves):
 
-        def stepped(actions, step=half.env.batch.step, number=number):
+        def stepped(actions, step=half.env.batch.advance, number=number):
             before(number)
             return step(actions)
 
-        half.env.batch.step = stepped
+        half.env.batch.advance = stepped
 
 
 @pytest.fixture
