@@ -172,7 +172,7 @@ def _leave(shares: list[_Share]) -> None:
                 if not share.is_taken_by(_CALLER):
                     share.wait()
             return
-        except BaseException:
+        except BaseException:  # of a signal's handler, whatever it raises: what came first goes on when nobody works
             continue
 
 
