@@ -22,7 +22,7 @@ from PIL import Image
 from scenario_map import SEED, Picture
 
 from edge6g_env import radio
-from edge6g_env.build import bands_of
+from edge6g_env.build.places import bands_of
 from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from radio_samples import Sample
 
 from edge6g_env import radio
-from edge6g_env.build import bands_of, node_positions_m
+from edge6g_env.build.places import bands_of, node_positions_m
 from edge6g_env.scenario import Scenario, load_scenario
 
 # Okabe, Ito: Color Universal Design, 2008

@@ -9,7 +9,7 @@ import numpy as np
 from radio_samples import SEED, Sample, by_pixel, handovers_of, spans_of
 
 from edge6g_env import radio
-from edge6g_env.build import bands_of, node_positions_m
+from edge6g_env.build.places import bands_of, node_positions_m
 from edge6g_env.scenario import Scenario, load_scenario
 
 Levels = dict[str, np.ndarray]

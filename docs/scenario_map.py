@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 from scenario_outages import DOWN, SEED, Span, draw_timeline, outages
 
 from edge6g_env.batch import BatchEnv
-from edge6g_env.build import bands_of, neighbours_of, node_positions_m
+from edge6g_env.build.places import bands_of, neighbours_of, node_positions_m
 from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
 from edge6g_env.kernel.world import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
 from edge6g_env.scenario import Scenario
@@ -83,7 +83,7 @@ class Picture:
         area = Rectangle((0, 0), width_m, height_m, fill=False, ec="#bbbbbb")
         axes.add_patch(area)
         for centre_m in self.hotspots_m:
-            spot = Circle(centre_m, float(self.env.world.setup[0].hotspot_radius_m), color=HOTSPOT, alpha=0.4, lw=0)
+            spot = Circle(centre_m, float(self.env.world.mobility[0].hotspot_radius_m), color=HOTSPOT, alpha=0.4, lw=0)
             axes.add_patch(spot)
             spot.set_clip_path(area)
         _draw_streets(axes, self.scenario)
@@ -184,11 +184,11 @@ def _streets_m(side_m: float, spacing_m: float) -> np.ndarray:
 
 def _hotspots_m(env: BatchEnv) -> np.ndarray:
     """float64 (spots, 2): centres, by the same random numbers as in kernel/mobility.py."""
-    setup, key = env.world.setup[0], env.world.episode[0].key
-    sides_m = float(setup.width_m), float(setup.height_m)
+    mobility, key = env.world.mobility[0], env.world.episode[0].key
+    sides_m = float(mobility.width_m), float(mobility.height_m)
     with np.errstate(over="ignore"):
         spots = [
             [uniform(key, FOR_HOTSPOT, spot, axis) * side_m for axis, side_m in enumerate(sides_m)]
-            for spot in range(int(setup.hotspots))
+            for spot in range(int(mobility.hotspots))
         ]
     return np.array(spots).reshape(-1, 2)

@@ -88,9 +88,9 @@ class BatchEnv:
     def _make_world(self) -> k.World:
         options = {"candidates": self.observe == "candidates", "debug": self.debug}
         if self.num_worlds >= _MANY_WORLDS:
-            one = make_world(self.scenario, 1, **options)
+            one = make_world(self.layout, 1, **options)
             _arguments.fits_memory(sum(getattr(one, name).nbytes for name in k.STATE_ARRAYS), self.num_worlds)
-        return make_world(self.scenario, self.num_worlds, **options)
+        return make_world(self.layout, self.num_worlds, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what points into this object's memory: copies and pickles are independent, in the same state."""

@@ -179,8 +179,8 @@ class Scenario(Table):
 
 def _check_outages(scenario: Scenario) -> None:
     """Each planned outage of links means one; UserError otherwise."""
-    from edge6g_env.build import neighbours_of  # both build upon scenarios
-    from edge6g_env.fault_parts import fault_parts
+    from edge6g_env.build.faults import fault_parts
+    from edge6g_env.build.places import neighbours_of  # both build upon scenarios
 
     if scenario.faults.outage:
         fault_parts(scenario, neighbours_of(scenario))

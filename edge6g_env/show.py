@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge6g_env import capacity, costs
-from edge6g_env.build import lengths_of
+from edge6g_env.build.services import lengths_of
 from edge6g_env.describe import Facts
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Faults

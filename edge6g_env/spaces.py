@@ -269,6 +269,20 @@ class Layout:
         """Entries of a candidate."""
         return CANDIDATE_FEATURES
 
+    def action_layers(self, layers: Sequence[int]) -> np.ndarray:
+        """int64 (C, V, 2), see the function of this name."""
+        return action_layers(self.scenario, self.action_table, layers)
+
+    @property
+    def observation_limits(self) -> np.ndarray:
+        """float32 (2, D): low and high of an observation's entries."""
+        return np.stack(_limits(self.observation))
+
+    @property
+    def candidate_limits(self) -> np.ndarray:
+        """float32 (2, F): the same of a candidate's."""
+        return np.stack(_limits(self.candidates))
+
     @property
     def num_actions(self) -> int:
         """C."""
@@ -320,8 +334,3 @@ def _limits(features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:
 def _box(features: Sequence[Feature]) -> spaces.Box:
     low, high = _limits(features)
     return spaces.Box(low, high, dtype=np.float32)
-
-
-def limits_array(features: Sequence[Feature]) -> np.ndarray:
-    """float32 (2, n): low and high."""
-    return np.stack(_limits(features))

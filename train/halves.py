@@ -19,7 +19,7 @@ class Half:
         """first: number of its first world in the run."""
         self.env, self.first = env, first
         world = env.batch.world
-        self._heads = world.places[:, :, DISPATCH, 0].reshape(-1)
+        self._heads = world.queue[:, :, DISPATCH, 0].reshape(-1)
         self._job_numbers = np.asarray(world.job["number"])
         self._step: Future[LastStep] | None = None
 

@@ -64,7 +64,7 @@ def make_node(sharing: bool, memory_bytes: float, worlds: int = WORLDS) -> Batch
 def _hits(env: BatchEnv) -> np.ndarray:
     """Whether the job at the head of each world's queue finds all that it needs, bool (B,)."""
     w, worlds = env.world, np.arange(env.num_worlds)
-    service = w.service[w.job["service"][worlds, w.places[:, 0, DISPATCH, 0]]]
+    service = w.service[w.job["service"][worlds, w.queue[:, 0, DISPATCH, 0]]]
     weights = w.variant[worlds, 0, service["model"]]
     whole = weights["high"] - weights["low"] == w.model["layers"][service["model"]]
     if w.adapter.shape[2] == 0:

@@ -43,7 +43,7 @@ def _band(w, b, u):
 @njit_inner
 def _share_hz(w, band, senders):
     """Bandwidth of each of `senders` uploads beside the cell's other traffic."""
-    return band.bandwidth_hz * (1.0 - w.setup[0].background_load) / senders
+    return band.bandwidth_hz * (1.0 - w.radio[0].background_load) / senders
 
 
 # --- interference ------------------------------------------------------------------------------------------------------------------
@@ -123,17 +123,17 @@ def _radiate(w, b, j, step, now_s):
 @njit_inner
 def _bring_interference(w, b, now_s):
     """Uplink interference of the grid step of now_s, worked out when it is first asked for, from who sends then."""
-    setup, step, some = w.setup[0], fading.step_of(w, now_s), False
+    step, some = fading.step_of(w, now_s), False
     if step <= w.episode[b].interference_step:
         return
     w.episode[b].interference_step = step
     for i in range(w.node.shape[1]):
         node = w.node[b, i]
         node.interference_mw_hz, node.interferer, node.interferer_draw = 0.0, -1, 0
-        node.uplink_load = 1.0 if node.n_senders > 0 else setup.background_load
+        node.uplink_load = 1.0 if node.n_senders > 0 else w.radio[0].background_load
         some = some or node.uplink_load > 0.0
     if some:
-        _draw_interferers(w, b, step, now_s - setup.slot_s)
+        _draw_interferers(w, b, step, now_s - w.time[0].slot_s)
     for j in range(w.node.shape[1]):
         if w.node[b, j].interferer >= 0 and w.node[b, j].uplink_load > 0.0:
             _radiate(w, b, j, step, now_s)
@@ -145,7 +145,7 @@ def _bring_interference(w, b, now_s):
 @njit_inner
 def _downlink_interference_mw_hz(w, b, u, now_s):
     """From the other candidate cells of the band, by their load. Tokens are so few bytes that other traffic makes all of it."""
-    load, density = w.setup[0].background_load, 0.0
+    load, density = w.radio[0].background_load, 0.0
     if load <= 0.0:
         return 0.0
     z, step = channel.band_of(w, b, w.ue[b, u].node), fading.step_of(w, now_s)
@@ -179,7 +179,7 @@ def downlink_sinr_db(w, b, u, loss_db, now_s):
 @njit_inner
 def _usable_db(w, band, sinr):
     """SINR in dB, from a linear one, with the EVM floor (as radio.with_evm_floor_db), less the implementation margin."""
-    return -radio.db_of(1.0 / sinr + band.evm_floor) - w.setup[0].margin_db
+    return -radio.db_of(1.0 / sinr + band.evm_floor) - w.radio[0].margin_db
 
 
 @njit_inner
@@ -321,8 +321,7 @@ def expected_downlink_bit_s(w, b, u):
 @njit_inner
 def estimate_channels(w, b, now_s):
     """When a period of the channel estimate has passed, renew what agents know of every UE's channel, with its error."""
-    setup = w.setup[0]
-    period = int(now_s / setup.csi_period_s + 1e-9)
+    period = int(now_s / w.radio[0].csi_period_s + 1e-9)
     if period == w.episode[b].csi_step:
         return
     w.episode[b].csi_step = period
@@ -332,6 +331,6 @@ def estimate_channels(w, b, now_s):
         loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
         up, down = normal_pair(w.episode[b].key, FOR_CSI, u, period)
         ue.sinr_db = uplink_sinr_db(w, b, u, loss_db, _band(w, b, u).bandwidth_hz)
-        ue.seen_uplink_db = ue.sinr_db + setup.csi_error_db * up
-        ue.seen_downlink_db = downlink_sinr_db(w, b, u, loss_db, now_s) + setup.csi_error_db * down
+        ue.seen_uplink_db = ue.sinr_db + w.radio[0].csi_error_db * up
+        ue.seen_downlink_db = downlink_sinr_db(w, b, u, loss_db, now_s) + w.radio[0].csi_error_db * down
         ue.seen_s = now_s

@@ -84,23 +84,25 @@ def _sigma_db(band, los, d_m):
 @njit_inner
 def _refresh_loss(w, b, u, m, now_s):
     """Loss of candidate link m at the UE's present place."""
-    setup, cell, ue = w.setup[0], w.cell[b, u, m], w.ue[b, u]
+    cell, ue = w.cell[b, u, m], w.ue[b, u]
     band = w.band[w.node[b, cell.node].band]
     d_m = distance_m(w, b, u, cell.node)
-    p_los = radio.los_probability_of(setup.environment, max(d_m - ue.indoor_m, 0.0), setup.h_ue_m, setup.h_bs_m)
+    p_los = radio.los_probability_of(
+        w.radio[0].environment, max(d_m - ue.indoor_m, 0.0), w.radio[0].h_ue_m, w.radio[0].h_bs_m
+    )
     cell.los = 1 if radio.normal_cdf(cell.z_los) < p_los else 0
     loss_db = radio.basic_path_loss_db(
-        setup.environment, cell.los == 1, d_m, setup.h_bs_m, setup.h_ue_m, band.carrier_ghz
+        w.radio[0].environment, cell.los == 1, d_m, w.radio[0].h_bs_m, w.radio[0].h_ue_m, band.carrier_ghz
     )
     loss_db += _sigma_db(band, cell.los, d_m) * cell.z_shadow
-    d3_m = max(math.hypot(d_m, setup.h_bs_m - setup.h_ue_m), 1.0)
+    d3_m = max(math.hypot(d_m, w.radio[0].h_bs_m - w.radio[0].h_ue_m), 1.0)
     loss_db += band.air_db_per_m * d3_m
-    loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, setup.beam_tracking_s, band.beamwidth_deg)
-    loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, setup.beam_tracking_s, band.ue_beamwidth_deg)
+    loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.beamwidth_deg)
+    loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.ue_beamwidth_deg)
     if ue.indoor == 1:
         loss_db += _indoor_loss_db(w, b, u, cell, band)
     cell.coupling_loss_db = loss_db - band.gain_db
-    if setup.blockers_per_m2 > 0.0:
+    if w.radio[0].blockers_per_m2 > 0.0:
         _pace_blockage(w, b, u, cell, d_m, now_s)
     else:
         keep_powers(band, cell)
@@ -110,7 +112,7 @@ def _refresh_loss(w, b, u, m, now_s):
 def link_loss_db(w, b, u, m, now_s):
     """Coupling loss in dB of candidate link m at now_s, blockage included, fast fading not."""
     cell = w.cell[b, u, m]
-    if w.setup[0].blockers_per_m2 <= 0.0:
+    if w.radio[0].blockers_per_m2 <= 0.0:
         return cell.coupling_loss_db
     _bring_blockage(w, b, u, cell, now_s)
     band = w.band[w.node[b, cell.node].band]
@@ -130,7 +132,7 @@ def keep_powers(band, cell):
 def power_dbm(w, b, u, m, now_s):
     """Downlink power in dBm of candidate cell m at UE u, its beam aligned."""
     cell = w.cell[b, u, m]
-    if w.setup[0].blockers_per_m2 <= 0.0:
+    if w.radio[0].blockers_per_m2 <= 0.0:
         return cell.power_dbm
     return w.band[w.node[b, cell.node].band].ptx_bs_dbm - link_loss_db(w, b, u, m, now_s)
 
@@ -139,7 +141,7 @@ def power_dbm(w, b, u, m, now_s):
 def heard_mw(w, b, u, m, points_here, now_s):
     """The same in mW, of a beam that points here or not."""
     cell = w.cell[b, u, m]
-    if w.setup[0].blockers_per_m2 <= 0.0:
+    if w.radio[0].blockers_per_m2 <= 0.0:
         return cell.heard_mw if points_here else cell.heard_astray_mw
     stray_db = 0.0 if points_here else w.band[w.node[b, cell.node].band].stray_db
     return radio.linear_of(power_dbm(w, b, u, m, now_s) + stray_db)
@@ -150,8 +152,9 @@ def heard_mw(w, b, u, m, points_here, now_s):
 
 @njit_inner
 def _blockage_rates(w, d_m):
-    setup = w.setup[0]
-    return radio.blockage_rates_of(max(d_m, 1.0), setup.h_bs_m, radio.BLOCKED_UE_HEIGHT_M, setup.blockers_per_m2)
+    return radio.blockage_rates_of(
+        max(d_m, 1.0), w.radio[0].h_bs_m, radio.BLOCKED_UE_HEIGHT_M, w.radio[0].blockers_per_m2
+    )
 
 
 @njit_inner
@@ -238,10 +241,10 @@ def _column_of(place_m, spacing_m, count):
 @njit_inner
 def _look_at_ring(w, b, u, ring, filled):
     """Put the nodes that are `ring` columns or rows away from UE u's own, and not more, among the nearest; returns how many there are."""
-    setup, ue, near, n_nodes = w.setup[0], w.ue[b, u], w.cell[b, w.ue.shape[1]], w.node.shape[1]
-    columns, rows = setup.node_columns, (n_nodes - 1) // setup.node_columns + 1
-    column = _column_of(ue.x_m, setup.node_spacing_m, columns)
-    row = _column_of(ue.y_m, setup.node_spacing_m, rows)
+    mobility, ue, near, n_nodes = w.mobility[0], w.ue[b, u], w.cell[b, w.ue.shape[1]], w.node.shape[1]
+    columns, rows = mobility.node_columns, (n_nodes - 1) // mobility.node_columns + 1
+    column = _column_of(ue.x_m, mobility.node_spacing_m, columns)
+    row = _column_of(ue.y_m, mobility.node_spacing_m, rows)
     for y in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
         whole_row = y == row - ring or y == row + ring
         for x in range(column - ring, column + ring + 1, 1 if whole_row else 2 * ring):
@@ -255,7 +258,7 @@ def _look_at_ring(w, b, u, ring, filled):
 def _find_nearest(w, b, u):
     """The nearest nodes of UE u, nearest first, and the serving one in any case, in the spare row of w.cell. Ring by ring of the node
     grid: a node of ring r is at least r - 1/2 spacings away."""
-    n_cells, spare, spacing_m = w.cell.shape[2], w.ue.shape[1], w.setup[0].node_spacing_m
+    n_cells, spare, spacing_m = w.cell.shape[2], w.ue.shape[1], w.mobility[0].node_spacing_m
     near, serving, has_serving = w.cell[b, spare], w.ue[b, u].node, False
     filled, ring = 0, 0
     while filled < n_cells or near[n_cells - 1].distance_m > (ring - _OUT_OF_REACH) * spacing_m:
@@ -302,23 +305,23 @@ def _mixed(z, keep, normal_number):
 @njit_inner
 def _step_links(w, b, u, link_steps):
     """One step of every link (TR 38.901 7.6.3.1, Gudmundson 1991); shadowing by the distance of its present LOS state."""
-    setup, key = w.setup[0], w.episode[b].key
+    key = w.episode[b].key
     for m in range(w.cell.shape[2]):
         cell = w.cell[b, u, m]
         owner = link_address(u, cell.node)
         z_shadow, z_k = normal_pair(key, FOR_SHADOW, owner, 2 * link_steps)
         z_los = normal(key, FOR_LOS, owner, 2 * link_steps)
-        shadow_keep = setup.shadow_keep_los if cell.los == 1 else setup.shadow_keep_nlos
+        shadow_keep = w.radio[0].shadow_keep_los if cell.los == 1 else w.radio[0].shadow_keep_nlos
         cell.z_shadow = _mixed(cell.z_shadow, shadow_keep, z_shadow)
-        cell.z_los = _mixed(cell.z_los, setup.los_keep, z_los)
-        cell.z_k = _mixed(cell.z_k, setup.k_keep, z_k)
+        cell.z_los = _mixed(cell.z_los, w.radio[0].los_keep, z_los)
+        cell.z_k = _mixed(cell.z_k, w.radio[0].k_keep, z_k)
 
 
 @njit_inner
 def _enter_or_stay_out(w, b, u):
     """Whether UE u spends the episode in a building, and how deep (TR 38.901 7.4.3: the smaller of two uniform distances)."""
     ue, key, owner = w.ue[b, u], w.episode[b].key, link_address(u, _OF_UE)
-    ue.indoor = 1 if uniform(key, FOR_INDOOR, owner, 0) < w.setup[0].indoor_share else 0
+    ue.indoor = 1 if uniform(key, FOR_INDOOR, owner, 0) < w.mobility[0].indoor_share else 0
     ue.indoor_m, ue.z_wall = 0.0, 0.0
     if ue.indoor == 1:
         nearer = min(uniform(key, FOR_INDOOR, owner, 1), uniform(key, FOR_INDOOR, owner, 2))
@@ -345,7 +348,7 @@ def follow(w, b, u, link_steps, now_s):
         ue.link_steps += 1
         _step_links(w, b, u, ue.link_steps)
         if (
-            ue.link_steps % max(1, int(_CANDIDATES_EVERY_M / w.setup[0].link_step_m)) == 0
+            ue.link_steps % max(1, int(_CANDIDATES_EVERY_M / w.radio[0].link_step_m)) == 0
             and w.cell.shape[2] < w.node.shape[1]
         ):
             _choose_candidates(w, b, u, ue.link_steps)

@@ -7,7 +7,6 @@ from edge6g_env import radio
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel, dispatch
 from edge6g_env.kernel.costing import weight_bytes
-from edge6g_env.kernel.memory import adapter_bytes
 from edge6g_env.kernel.rng import FOR_INTERFERER, owner_bits
 from edge6g_env.kernel.world import DISPATCH, DONE, FREE
 
@@ -72,7 +71,7 @@ def _check_node(w, b, i):
             weights += weight_bytes(w, v, variant.low, variant.high)
     for a in range(w.adapter.shape[2]):
         if w.adapter[b, i, a].resident == 1:
-            weights += adapter_bytes(w, a)
+            weights += w.lora[a].bytes
     if abs(kv_bytes - node.kv_bytes) > _BYTE:
         episode.error = 4
     if abs(weights - node.weight_bytes) > _BYTE:
@@ -88,7 +87,7 @@ def check_world(w, b):
     _check_jobs(w, b)
     for i in range(w.node.shape[1]):
         _check_node(w, b, i)
-    if episode.cloud_running > w.setup[0].cloud_concurrency:
+    if episode.cloud_running > w.cloud[0].concurrency:
         episode.error = 7
     if episode.cloud_up == 0 and episode.cloud_running + episode.n_cloud_wait > 0:
         episode.error = 10
@@ -111,7 +110,7 @@ def check_kept(w, b):
                 episode.error = 15
     for u in range(w.ue.shape[1]):
         _check_way(w, b, u)
-        if w.setup[0].trace_replay == 0 and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
+        if w.arrivals[0].trace_replay == 0 and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
             episode.error = 12
         if w.ue[b, u].interferer_bits != owner_bits(episode.key, FOR_INTERFERER, u):
             episode.error = 16
@@ -124,7 +123,7 @@ def _check_mask(w, b, i):
     if w.node[b, i].n_queue == 0:
         return
     for c in range(w.action.shape[0]):
-        legal = dispatch.refusal(w, b, i, w.places[b, i, DISPATCH, 0], c) == DONE
+        legal = dispatch.refusal(w, b, i, w.queue[b, i, DISPATCH, 0], c) == DONE
         if legal != (w.action_mask[0, b, i, c] == 1):
             w.episode[b].error = 11
 
@@ -134,7 +133,7 @@ def _check_way(w, b, u):
     ue, now_s = w.ue[b, u], w.episode[b].now_s
     gone_m = ue.walked_m + channel.stand(ue, now_s) * ue.leg_m
     stopped = now_s >= ue.leg_end_s
-    if int(gone_m / w.setup[0].link_step_m) != ue.link_steps or now_s >= ue.leave_s or stopped != (ue.speed_m_s == 0.0):
+    if int(gone_m / w.radio[0].link_step_m) != ue.link_steps or now_s >= ue.leave_s or stopped != (ue.speed_m_s == 0.0):
         w.episode[b].error = 13
 
 
@@ -143,5 +142,5 @@ def _check_powers(w, b, cell):
     band = w.band[w.node[b, cell.node].band]
     power_dbm = band.ptx_bs_dbm - cell.coupling_loss_db
     moved = cell.power_dbm != power_dbm or cell.heard_astray_mw != radio.linear_of(power_dbm + band.stray_db)
-    if cell.offset_db != band.offset_db or (w.setup[0].blockers_per_m2 <= 0.0 and moved):
+    if cell.offset_db != band.offset_db or (w.radio[0].blockers_per_m2 <= 0.0 and moved):
         w.episode[b].error = 14

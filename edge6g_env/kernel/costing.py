@@ -65,7 +65,7 @@ def chunk_layers_s(w, device, v, tokens, kept_s):
     for n in range(kept_s.shape[0]):
         if done >= tokens:
             return
-        chunk = min(w.setup[0].token_budget, tokens - done)
+        chunk = min(w.serving[0].token_budget, tokens - done)
         kept_s[n] = prefill_layer_s(w, device, v, chunk, done, 0.0)
         done += chunk
 
@@ -75,7 +75,7 @@ def setup_s(w, device, v, layers, tokens, with_head, kept_s):
     """Time in s of a whole prompt through `layers` layers on an idle device, in chunks; kept_s: from chunk_layers_s."""
     total_s, done, n = 0.0, 0.0, 0
     while done < tokens:
-        chunk = min(w.setup[0].token_budget, tokens - done)
+        chunk = min(w.serving[0].token_budget, tokens - done)
         layer_s = kept_s[n] if n < kept_s.shape[0] else prefill_layer_s(w, device, v, chunk, done, 0.0)
         total_s += layers * layer_s + w.device[device].iteration_overhead_s + w.device[device].sequence_overhead_s
         if with_head:

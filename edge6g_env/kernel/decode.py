@@ -108,7 +108,7 @@ def _preempt_youngest(w, b, i):
     """Put back the sequence at node i that was admitted last (recomputation, as vLLM does); returns its row, -1 for none."""
     youngest = -1
     for place in range(w.episode[b].n_active):
-        j = w.rows[b, ACTIVE, place]
+        j = w.roster[b, ACTIVE, place]
         job = w.job[b, j]
         holds = (job.ingress == i and job.kv_0_bytes > 0.0) or (job.target == i and job.kv_1_bytes > 0.0)
         at_work = job.stage == DECODE or job.stage == NODE_PREFILL

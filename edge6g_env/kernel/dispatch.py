@@ -59,7 +59,7 @@ def expected_tokens(w, job):
 @njit_inner
 def variant_of(w, job, c):
     """Variant of the job's model at the precision of action c."""
-    return w.service[job.service].model * w.setup[0].n_precisions + w.action[c].precision
+    return w.service[job.service].model * w.interface[0].n_precisions + w.action[c].precision
 
 
 @njit_inner
@@ -71,7 +71,7 @@ def _node_fits(w, b, i, v, low, high, tokens):
 
 @njit_inner
 def _device_refusal(w, b, job, v, layer_1):
-    ue, device = w.ue[b, job.ue], w.setup[0].ue_device
+    ue, device = w.ue[b, job.ue], w.mobility[0].ue_device
     if ue.device_jobs > 0 and ue.device_variant != v:
         return DEVICE_BUSY
     need_bytes = costing.weight_bytes(w, v, 0, layer_1) + w.model[v].kv_bytes * layer_1 * expected_tokens(w, job)
@@ -131,7 +131,7 @@ def refusal(w, b, i, j, c):
 def _pop_head(w, b, i):
     node = w.node[b, i]
     for place in range(1, node.n_queue):
-        w.places[b, i, DISPATCH, place - 1] = w.places[b, i, DISPATCH, place]
+        w.queue[b, i, DISPATCH, place - 1] = w.queue[b, i, DISPATCH, place]
     node.n_queue -= 1
 
 
@@ -147,7 +147,7 @@ def _send(w, b, i, j, c, now_s):
         job.link = route - NEIGHBOUR
         w.link[b, i, job.link].sent_since += 1
     job.kv_tokens = expected_tokens(w, job)
-    w.rows[b, ACTIVE, episode.n_active] = j
+    w.roster[b, ACTIVE, episode.n_active] = j
     episode.n_active += 1
     setup_pass.begin_setup(w, b, j, now_s, False)
 
@@ -160,7 +160,7 @@ def act(w, b, i, c, now_s):
     if node.n_queue == 0:
         w.node[b, i].action_effect = DONE if w.action[c].route == HOLD else NO_JOB
         return
-    j = w.places[b, i, DISPATCH, 0]
+    j = w.queue[b, i, DISPATCH, 0]
     why = refusal(w, b, i, j, c)
     w.node[b, i].action_effect = why
     if why != DONE or w.action[c].route == HOLD:

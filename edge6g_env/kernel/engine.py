@@ -54,7 +54,7 @@ def count_work(w, b, t0):
     """Count who decodes, sends and transfers from t0 on; who begins later in the substep counts itself."""
     _clear_counts(w, b)
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.rows[b, ACTIVE, place]]
+        job = w.job[b, w.roster[b, ACTIVE, place]]
         if job.stage == DECODE:
             if job.users_0 == 1:
                 _add_decode(w, b, job, 0)
@@ -113,7 +113,7 @@ def _admit_job(w, b, j):
     if not memory.is_resident(w, b, i, v, low, high):
         return 0 if loading.start_load(w, b, i, v, low, high, job.clock_s) else -2
     need_bytes = memory.part_kv_bytes(w, job, job.part, job.kv_tokens)
-    if node.n_admitted >= w.setup[0].max_batch:
+    if node.n_admitted >= w.serving[0].max_batch:
         return -1
     if not _make_room_for(w, b, i, job, need_bytes):
         if node.n_admitted > 0:
@@ -134,7 +134,7 @@ def _admit(w, b, i, t0, t1):
     loading.advance_load(w, b, i, t0, t1)
     blocked = False
     for place in range(node.n_inbox):
-        j = w.places[b, i, INBOX, place]
+        j = w.queue[b, i, INBOX, place]
         if w.job[b, j].admitted == 1 or w.job[b, j].clock_s >= t1:
             continue
         state = -1 if blocked else _admit_job(w, b, j)
@@ -147,9 +147,9 @@ def _admit(w, b, i, t0, t1):
 def _next_prompt(w, b, i, t1):
     node = w.node[b, i]
     for place in range(node.n_inbox):
-        job = w.job[b, w.places[b, i, INBOX, place]]
+        job = w.job[b, w.queue[b, i, INBOX, place]]
         if job.admitted == 1 and job.clock_s < t1:
-            return w.places[b, i, INBOX, place]
+            return w.queue[b, i, INBOX, place]
     return -1
 
 
@@ -175,7 +175,7 @@ def _form_chunk(w, b, i, j, start_s):
     variant = w.variant[b, i, v]
     low, high = memory.part_range(w, job, job.part)
     riding = variant.tokens / variant.share if variant.tokens > 0.0 else 0.0
-    room = max(w.setup[0].token_budget - riding, _MIN_CHUNK_TOKENS)
+    room = max(w.serving[0].token_budget - riding, _MIN_CHUNK_TOKENS)
     node.chunk_tokens = min(room, job.setup_tokens - job.prefilled)
     # What the chunk adds to the cycle: its layers with the decodes aboard, less those layers' pass without it.
     added_s = costing.prefill_s(w, node.accelerator, v, high - low, node.chunk_tokens, job.prefilled, riding)
@@ -249,7 +249,7 @@ def _prompt_left_s(w, b, i, j):
     job = w.job[b, j]
     low, high = memory.part_range(w, job, job.part)
     left = job.setup_tokens - job.prefilled
-    chunk = min(left, w.setup[0].token_budget)
+    chunk = min(left, w.serving[0].token_budget)
     chunk_s = costing.prefill_s(w, w.node[b, i].accelerator, job.variant, high - low, chunk, job.prefilled, 0.0)
     return chunk_s * left / chunk
 
@@ -260,7 +260,7 @@ def set_backlog(w, b, i):
     node = w.node[b, i]
     node.backlog_s = 0.0
     for place in range(node.n_inbox):
-        node.backlog_s += _prompt_left_s(w, b, i, w.places[b, i, INBOX, place])
+        node.backlog_s += _prompt_left_s(w, b, i, w.queue[b, i, INBOX, place])
 
 
 @njit_inner
@@ -284,15 +284,15 @@ def run_node(w, b, i, t0, t1):
 def run_cloud(w, b, t1):
     """Fill free places of the cloud, first come first served."""
     episode = w.episode[b]
-    free = w.setup[0].cloud_concurrency - episode.cloud_running
+    free = w.cloud[0].concurrency - episode.cloud_running
     started = 0
     while started < free and started < episode.n_cloud_wait:
-        job = w.job[b, w.rows[b, AT_CLOUD, started]]
+        job = w.job[b, w.roster[b, AT_CLOUD, started]]
         if job.clock_s >= t1:
             break
         setup_pass.start_in_cloud(w, b, job, max(job.clock_s, episode.cloud_free_s))
         started += 1
     if started > 0:
         for place in range(started, episode.n_cloud_wait):
-            w.rows[b, AT_CLOUD, place - started] = w.rows[b, AT_CLOUD, place]
+            w.roster[b, AT_CLOUD, place - started] = w.roster[b, AT_CLOUD, place]
         episode.n_cloud_wait -= started

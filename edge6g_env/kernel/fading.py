@@ -21,9 +21,8 @@ _LEAST_SPEED_M_S = 0.28  # 1 km/h: people and leaves move around a UE that stand
 @njit_inner
 def _ray_phase(w, b, u, carrier_ghz):
     """Phase in rad of the direct ray: its way in wavelengths, so that it turns by the Doppler shift of the UE's own motion."""
-    setup = w.setup[0]
-    channel.stand(w.ue[b, u], w.episode[b].slot * setup.slot_s)
-    d3_m = math.hypot(channel.distance_m(w, b, u, w.ue[b, u].node), setup.h_bs_m - setup.h_ue_m)
+    channel.stand(w.ue[b, u], w.episode[b].slot * w.time[0].slot_s)
+    d3_m = math.hypot(channel.distance_m(w, b, u, w.ue[b, u].node), w.radio[0].h_bs_m - w.radio[0].h_ue_m)
     wavelengths = radio.doppler_hz(d3_m, carrier_ghz)  # metres a second over a wavelength, or metres over one
     return -2.0 * math.pi * (wavelengths - math.floor(wavelengths))
 
@@ -31,11 +30,11 @@ def _ray_phase(w, b, u, carrier_ghz):
 @njit_inner
 def _set_powers(w, b, u, band):
     """Tap powers with the Rician ray, mean 1; what was the present becomes the step before."""
-    setup, ue = w.setup[0], w.ue[b, u]
+    ue = w.ue[b, u]
     cell, tap = w.cell[b, u, ue.serving], w.tap[b, u]
     ray, phase = 0.0, 0.0
     if cell.los == 1 and ue.indoor == 0:
-        ray = radio.ray_amplitude(setup.k_mean_db + setup.k_std_db * cell.z_k)
+        ray = radio.ray_amplitude(w.radio[0].k_mean_db + w.radio[0].k_std_db * cell.z_k)
         phase = _ray_phase(w, b, u, band.carrier_ghz)
     scatter, ray_re, ray_im = math.sqrt(1.0 - ray * ray), ray * math.cos(phase), ray * math.sin(phase)
     for n in range(band.n_taps):
@@ -46,12 +45,12 @@ def _set_powers(w, b, u, band):
 @njit_inner
 def _advance_to(w, b, u, step):
     """Bring the taps of UE u to a grid step: correlation r^k over k steps, none for a new link."""
-    setup, ue, key = w.setup[0], w.ue[b, u], w.episode[b].key
+    ue, key = w.ue[b, u], w.episode[b].key
     band = w.band[channel.band_of(w, b, ue.node)]
     r = 0.0
     if ue.fading_step > NO_STEP:
         doppler_hz = radio.doppler_hz(max(ue.speed_m_s, _LEAST_SPEED_M_S), band.carrier_ghz)
-        r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * setup.fading_period_s)
+        r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * w.radio[0].fading_period_s)
     tap, owner = w.tap[b, u], channel.link_address(u, ue.node)
     for n in range(band.n_taps):
         n_re, n_im = normal_pair(key, FOR_FADING, owner, (step + 1) * MAX_TAPS + n)
@@ -63,7 +62,7 @@ def _advance_to(w, b, u, step):
 @njit_inner
 def step_of(w, now_s):
     """Step of the time grid of fading and interference."""
-    return int(now_s / w.setup[0].fading_period_s + 1e-9)
+    return int(now_s / w.radio[0].fading_period_s + 1e-9)
 
 
 @njit_inner

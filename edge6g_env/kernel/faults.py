@@ -106,7 +106,7 @@ def _set_link(w, b, i, peer, up):
 def _fail_node(w, b, i, now_s):
     """The server of node i stops: who waits, is computed or holds KV there goes back, its memory is empty."""
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.rows[b, ACTIVE, place]]
+        job = w.job[b, w.roster[b, ACTIVE, place]]
         if job.users_1 == 1 and job.target == i:
             requeue.lose(w, b, job, 1, now_s)
         elif job.users_0 == 1 and job.ingress == i:
@@ -118,6 +118,6 @@ def _fail_node(w, b, i, now_s):
 def _fail_cloud(w, b, now_s):
     """The cloud stops: who waits or is computed there goes back."""
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.rows[b, ACTIVE, place]]
+        job = w.job[b, w.roster[b, ACTIVE, place]]
         if job.in_cloud == 1 or job.stage == CLOUD_WAIT:
             requeue.lose(w, b, job, 1, now_s)

@@ -17,15 +17,15 @@ def device_token_s(w, v, layer_1, context_tokens, jobs):
     """Time in s of a token's first layer_1 layers on a device that `jobs` jobs share."""
     share = layer_1 / w.model[v].layers
     with_head = layer_1 == w.model[v].layers
-    step_s = costing.decode_iteration_s(w, w.setup[0].ue_device, v, 1.0, context_tokens, share, with_head)
+    step_s = costing.decode_iteration_s(w, w.mobility[0].ue_device, v, 1.0, context_tokens, share, with_head)
     return step_s * max(jobs, 1)
 
 
 @njit_inner
 def cloud_decode_s(w, v, share, context_tokens):
     """Time in s of an iteration of the cloud's batch over a share of the layers."""
-    batch = w.setup[0].cloud_batch
-    return costing.decode_iteration_s(w, w.setup[0].cloud_device, v, batch, batch * context_tokens, share, True)
+    batch = w.cloud[0].batch
+    return costing.decode_iteration_s(w, w.cloud[0].cloud_device, v, batch, batch * context_tokens, share, True)
 
 
 @njit_inner
@@ -114,15 +114,15 @@ def token_period_s(w, b, job):
 @njit_inner
 def count_tokens(w, job, tokens):
     """Count generated tokens with their bytes and prices; accelerator time is paid in pay_decode."""
-    setup = w.setup[0]
+    prices = w.prices[0]
     job.done_tokens += tokens
     if way.needs_upload(w, job):
         job.air_bytes += tokens * costing.TOKEN_BYTES
-        job.price_usd += tokens * costing.TOKEN_BYTES * setup.usd_per_air_byte
+        job.price_usd += tokens * costing.TOKEN_BYTES * prices.usd_per_air_byte
     if way.to_cloud(w, job):
         share = (w.model[job.variant].layers - job.layer_2) / w.model[job.variant].layers
         job.price_usd += tokens * share * w.service[job.service].usd_per_output_token
-        job.price_usd += tokens * costing.TOKEN_BYTES * setup.usd_per_egress_byte
+        job.price_usd += tokens * costing.TOKEN_BYTES * prices.usd_per_egress_byte
     if way.has_target(w, job):
         way.pay_link(w, job, tokens * costing.TOKEN_BYTES)
 
@@ -144,23 +144,23 @@ def _pay_node_tokens(w, b, job, part, tokens):
 @njit_inner
 def pay_decode(w, b, job, tokens):
     """Price, energy and cut bytes of `tokens` tokens generated one by one."""
-    setup, v = w.setup[0], job.variant
+    v = job.variant
     for part in range(2):
         if (job.users_0 if part == 0 else job.users_1) == 1:
             _pay_node_tokens(w, b, job, part, tokens)
     if job.in_cloud == 1:
-        busy_s = tokens * job.cloud_decode_s / setup.cloud_batch
-        job.energy_j += busy_s * costing.decode_power_w(w, setup.cloud_device)
+        busy_s = tokens * job.cloud_decode_s / w.cloud[0].batch
+        job.energy_j += busy_s * costing.decode_power_w(w, w.cloud[0].cloud_device)
     if way.has_target(w, job) and job.layer_2 > 0:
         way.pay_link(w, job, tokens * w.model[v].boundary_bytes)
     if job.layer_1 > 0:
         step_s = device_token_s(w, v, job.layer_1, job.prompt_tokens + job.done_tokens, 1)
-        job.energy_j += tokens * step_s * costing.decode_power_w(w, setup.ue_device)
+        job.energy_j += tokens * step_s * costing.decode_power_w(w, w.mobility[0].ue_device)
         if way.needs_upload(w, job):
             cut_bytes = tokens * w.model[v].boundary_bytes
             job.air_bytes += cut_bytes
-            job.price_usd += cut_bytes * setup.usd_per_air_byte
-            job.energy_j += setup.ue_tx_power_w * 8.0 * cut_bytes / job.message_bit_s
+            job.price_usd += cut_bytes * w.prices[0].usd_per_air_byte
+            job.energy_j += w.mobility[0].tx_power_w * 8.0 * cut_bytes / job.message_bit_s
 
 
 @njit_inner

@@ -21,7 +21,7 @@ def _compared_dbm(w, b, u, m):
 @njit_inner
 def _measure(w, b, u, now_s):
     """Layer 3 filter; the first measurement of a cell stands as it is."""
-    share = w.setup[0].filter_share
+    share = w.radio[0].filter_share
     for m in range(w.cell.shape[2]):
         cell, power_dbm = w.cell[b, u, m], channel.power_dbm(w, b, u, m, now_s)
         fresh = cell.filtered_dbm <= channel.NOT_MEASURED_DBM
@@ -60,14 +60,14 @@ def _hand_over(w, b, u, m, now_s):
     ue.last_node, ue.handover_s = ue.node, now_s
     ue.serving, ue.node, ue.better_node, ue.up_step, ue.down_step = m, node, -1, -1, -1
     ue.up_backoff_db, ue.down_backoff_db = air.FIRST_BACKOFF_DB, air.FIRST_BACKOFF_DB
-    ue.silent_until_s = now_s + w.setup[0].handover_interruption_s
+    ue.silent_until_s = now_s + w.radio[0].handover_interruption_s
 
 
 @njit_inner
 def _decide(w, b, u, now_s):
     """Entering condition of event A3, held for the time-to-trigger by one and the same cell."""
-    ue, setup = w.ue[b, u], w.setup[0]
-    bar_dbm = _compared_dbm(w, b, u, ue.serving) + setup.handover_hysteresis_db
+    ue = w.ue[b, u]
+    bar_dbm = _compared_dbm(w, b, u, ue.serving) + w.radio[0].handover_hysteresis_db
     best = _strongest(w, b, u)
     if best == ue.serving or _compared_dbm(w, b, u, best) <= bar_dbm:
         ue.better_node = -1
@@ -76,7 +76,7 @@ def _decide(w, b, u, now_s):
         best = _still_better(w, b, u, best, bar_dbm)
     if w.cell[b, u, best].node != ue.better_node:
         ue.better_node, ue.better_since_s = w.cell[b, u, best].node, now_s
-    if now_s - ue.better_since_s >= setup.time_to_trigger_s - 1e-9:
+    if now_s - ue.better_since_s >= w.radio[0].time_to_trigger_s - 1e-9:
         _hand_over(w, b, u, best, now_s)
 
 
@@ -92,7 +92,7 @@ def _still_better(w, b, u, best, bar_dbm):
 @njit_inner
 def measure_cells(w, b, now_s):
     """When a measurement period has passed, let every UE measure its candidate cells and change the cell where it should."""
-    period = int(now_s / w.setup[0].measurement_period_s + 1e-9)
+    period = int(now_s / w.radio[0].measurement_period_s + 1e-9)
     if period == w.episode[b].measure_step:
         return
     w.episode[b].measure_step = period

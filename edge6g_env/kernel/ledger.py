@@ -37,8 +37,8 @@ def timeliness(service, ttft_s, tpot_s):
 @njit_inner
 def is_measured(w, arrival_s):
     """Whether a job that arrives then counts in the metrics."""
-    setup = w.setup[0]
-    return setup.warmup_s <= arrival_s < setup.episode_s - setup.drain_s
+    time = w.time[0]
+    return time.warmup_s <= arrival_s < time.episode_s - time.drain_s
 
 
 @njit_inner
@@ -46,8 +46,8 @@ def _leave_cloud_wait(w, b, j):
     episode = w.episode[b]
     kept = 0
     for place in range(episode.n_cloud_wait):
-        if w.rows[b, AT_CLOUD, place] != j:
-            w.rows[b, AT_CLOUD, kept] = w.rows[b, AT_CLOUD, place]
+        if w.roster[b, AT_CLOUD, place] != j:
+            w.roster[b, AT_CLOUD, kept] = w.roster[b, AT_CLOUD, place]
             kept += 1
     episode.n_cloud_wait = kept
 
@@ -60,7 +60,7 @@ def release(w, b, j, now_s):
     if job.stage == CLOUD_WAIT:
         _leave_cloud_wait(w, b, j)
     if job.in_cloud == 1:
-        if episode.cloud_running == w.setup[0].cloud_concurrency:
+        if episode.cloud_running == w.cloud[0].concurrency:
             episode.cloud_free_s = min(now_s, job.clock_s)
         episode.cloud_running -= 1
     if job.on_device == 1:
@@ -72,7 +72,7 @@ def release(w, b, j, now_s):
 def _give_back(w, b, j, end_s):
     release(w, b, j, end_s)
     w.job[b, j].stage = FREE
-    w.rows[b, SPARE, w.episode[b].n_free] = j
+    w.roster[b, SPARE, w.episode[b].n_free] = j
     w.episode[b].n_free += 1
 
 
@@ -110,7 +110,7 @@ def end_job(w, b, j, phase, end_s):
 
     The caller takes the row out of the list that it stands in (queue or active). A CUT job belongs to no term and no counter.
     """
-    setup, job = w.setup[0], w.job[b, j]
+    reward, job = w.reward[0], w.job[b, j]
     service = w.service[job.service]
     ttft_s, tpot_s, met = -1.0, -1.0, False
     if (
@@ -131,16 +131,16 @@ def end_job(w, b, j, phase, end_s):
         result[ANSWER] += answer
         worth += answer
     elif phase == REJECTED:
-        result[REJECTED_COST] -= setup.rejected_cost
-        worth -= setup.rejected_cost
+        result[REJECTED_COST] -= reward.rejected_cost
+        worth -= reward.rejected_cost
     elif phase == EXPIRED:
-        result[EXPIRED_COST] -= setup.expired_cost
-        worth -= setup.expired_cost
+        result[EXPIRED_COST] -= reward.expired_cost
+        worth -= reward.expired_cost
     elif phase == FAILED:
-        result[FAILED_COST] -= setup.failed_cost
-        worth -= setup.failed_cost
+        result[FAILED_COST] -= reward.failed_cost
+        worth -= reward.failed_cost
     if phase != CUT:
-        price, energy = setup.price_per_usd * job.price_usd, setup.energy_per_j * job.energy_j
+        price, energy = reward.price_per_usd * job.price_usd, reward.energy_per_j * job.energy_j
         exposure = service.exposure_cost * job.raw_left
         result[PRICE] -= price
         result[ENERGY] -= energy

@@ -32,10 +32,10 @@ def _sharers(w, b, i, source):
 
 @njit_inner
 def _rate_bytes_s(w, b, i, source, sharers):
-    setup = w.setup[0]
+    wired = w.wired[0]
     if source == _DISK:
         return w.device[w.node[b, i].accelerator].load_bytes_s
-    link_bit_s = setup.backhaul_rate_bit_s if source == w.link.shape[2] else setup.xn_rate_bit_s
+    link_bit_s = wired.backhaul_rate_bit_s if source == w.link.shape[2] else wired.xn_rate_bit_s
     return link_bit_s / (8.0 * max(1, sharers))
 
 
@@ -52,7 +52,7 @@ def _reports_it(w, b, i, k, v, low, high):
 def best_source(w, b, i, v, low, high):
     """The fastest source of layers [low, high) of v for node i, as far as the node knows."""
     best, best_rate = _DISK, _rate_bytes_s(w, b, i, _DISK, 1)
-    if 8.0 * best_rate >= max(w.setup[0].xn_rate_bit_s, w.setup[0].backhaul_rate_bit_s):
+    if 8.0 * best_rate >= max(w.wired[0].xn_rate_bit_s, w.wired[0].backhaul_rate_bit_s):
         return _DISK
     for k in range(w.link.shape[2]):
         if _reports_it(w, b, i, k, v, low, high):
@@ -92,7 +92,7 @@ def start_load(w, b, i, v, low, high, start_s):
     node.load_low, node.load_high = memory.joined_range(w, b, i, v, low, high)
     node.load_source = best_source(w, b, i, v, node.load_low, node.load_high)
     node.load_left_bytes = need_bytes
-    node.load_clock_s = max(start_s, node.load_end_s) + w.setup[0].load_overhead_s
+    node.load_clock_s = max(start_s, node.load_end_s) + w.serving[0].load_overhead_s
     node.load_end_s = node.load_clock_s + need_bytes / best_rate_bytes_s(w, b, i, v, node.load_low, node.load_high)
     return True
 
@@ -158,11 +158,11 @@ def bring_adapter(w, b, i, job):
         return True
     adapter = w.adapter[b, i, service.adapter]
     if adapter.resident == 0:
-        if not memory.make_room(w, b, i, service.adapter_bytes, job.variant, service.adapter):
+        if not memory.make_room(w, b, i, w.lora[service.adapter].bytes, job.variant, service.adapter):
             return False
-        w.node[b, i].weight_bytes += service.adapter_bytes
+        w.node[b, i].weight_bytes += w.lora[service.adapter].bytes
         rate = w.device[w.node[b, i].accelerator].load_bytes_s
-        adapter.resident, adapter.ready_s = 1, job.clock_s + service.adapter_bytes / rate
+        adapter.resident, adapter.ready_s = 1, job.clock_s + w.lora[service.adapter].bytes / rate
     adapter.last_used_s = job.clock_s
     job.clock_s = max(job.clock_s, adapter.ready_s)
     return True

@@ -110,15 +110,6 @@ def _oldest_adapter(w, b, i, keep):
 
 
 @njit_inner
-def adapter_bytes(w, a):
-    """Size of adapter a in bytes."""
-    for s in range(w.service.shape[0]):
-        if w.service[s].adapter == a:
-            return w.service[s].adapter_bytes
-    return 0.0
-
-
-@njit_inner
 def make_room(w, b, i, need_bytes, keep, keep_adapter):
     """Evict idle variants and adapters of node i, least recently used first, until need_bytes fit; False if they never do."""
     node = w.node[b, i]
@@ -127,7 +118,7 @@ def make_room(w, b, i, need_bytes, keep, keep_adapter):
         if v < 0 and a < 0:
             return False
         if a >= 0 and (v < 0 or w.adapter[b, i, a].last_used_s <= w.variant[b, i, v].last_used_s):
-            node.weight_bytes -= adapter_bytes(w, a)
+            node.weight_bytes -= w.lora[a].bytes
             w.adapter[b, i, a].resident = 0
         else:
             variant = w.variant[b, i, v]
@@ -149,7 +140,7 @@ def free_bytes(w, b, i):
             held += weight_bytes(w, v, variant.low, variant.high)
     for a in range(w.adapter.shape[2]):
         if w.adapter[b, i, a].resident == 1 and w.adapter[b, i, a].users > 0:
-            held += adapter_bytes(w, a)
+            held += w.lora[a].bytes
     return node.usable_bytes - held
 
 
@@ -212,8 +203,8 @@ def drop_from_inbox(w, b, i, j):
     node = w.node[b, i]
     kept = 0
     for place in range(node.n_inbox):
-        if w.places[b, i, INBOX, place] != j:
-            w.places[b, i, INBOX, kept] = w.places[b, i, INBOX, place]
+        if w.queue[b, i, INBOX, place] != j:
+            w.queue[b, i, INBOX, kept] = w.queue[b, i, INBOX, place]
             kept += 1
     node.n_inbox = kept
 

@@ -41,16 +41,16 @@ _ON_CROSSING = 1e-6  # of a block: what rounding may put between a UE and the cr
 
 @njit_inner
 def _waypoint(w, b, u, leg):
-    setup, key = w.setup[0], w.episode[b].key
-    if setup.hotspots > 0 and uniform(key, FOR_WAYPOINT, u, 4 * leg) < setup.hotspot_share:
-        spot = int(uniform(key, FOR_WAYPOINT, u, 4 * leg + 1) * setup.hotspots)
-        radius = setup.hotspot_radius_m * math.sqrt(uniform(key, FOR_WAYPOINT, u, 4 * leg + 2))
+    mobility, key = w.mobility[0], w.episode[b].key
+    if mobility.hotspots > 0 and uniform(key, FOR_WAYPOINT, u, 4 * leg) < mobility.hotspot_share:
+        spot = int(uniform(key, FOR_WAYPOINT, u, 4 * leg + 1) * mobility.hotspots)
+        radius = mobility.hotspot_radius_m * math.sqrt(uniform(key, FOR_WAYPOINT, u, 4 * leg + 2))
         angle = 2.0 * math.pi * uniform(key, FOR_WAYPOINT, u, 4 * leg + 3)
-        x = uniform(key, FOR_HOTSPOT, spot, 0) * setup.width_m + radius * math.cos(angle)
-        y = uniform(key, FOR_HOTSPOT, spot, 1) * setup.height_m + radius * math.sin(angle)
-        return min(max(x, 0.0), setup.width_m), min(max(y, 0.0), setup.height_m)
-    x = uniform(key, FOR_WAYPOINT, u, 4 * leg + 2) * setup.width_m
-    return x, uniform(key, FOR_WAYPOINT, u, 4 * leg + 3) * setup.height_m
+        x = uniform(key, FOR_HOTSPOT, spot, 0) * mobility.width_m + radius * math.cos(angle)
+        y = uniform(key, FOR_HOTSPOT, spot, 1) * mobility.height_m + radius * math.sin(angle)
+        return min(max(x, 0.0), mobility.width_m), min(max(y, 0.0), mobility.height_m)
+    x = uniform(key, FOR_WAYPOINT, u, 4 * leg + 2) * mobility.width_m
+    return x, uniform(key, FOR_WAYPOINT, u, 4 * leg + 3) * mobility.height_m
 
 
 @njit_inner
@@ -66,9 +66,9 @@ def _head_for(ue, x_m, y_m):
 
 @njit_inner
 def _drawn_speed_m_s(w, b, u, count):
-    setup = w.setup[0]
-    span = setup.speed_max_m_s - setup.speed_min_m_s
-    return setup.speed_min_m_s + span * uniform(w.episode[b].key, FOR_SPEED, u, count)
+    mobility = w.mobility[0]
+    span = mobility.speed_max_m_s - mobility.speed_min_m_s
+    return mobility.speed_min_m_s + span * uniform(w.episode[b].key, FOR_SPEED, u, count)
 
 
 @njit_inner
@@ -77,7 +77,7 @@ def _to_waypoint(w, b, u):
     x_m, y_m = _waypoint(w, b, u, ue.legs + 1)
     _head_for(ue, x_m, y_m)
     ue.leg_end_s = ue.leg_start_s + ue.leg_m / _drawn_speed_m_s(w, b, u, ue.legs)
-    ue.leave_s = ue.leg_end_s + w.setup[0].pause_s * exponential(w.episode[b].key, FOR_PAUSE, u, ue.legs)
+    ue.leave_s = ue.leg_end_s + w.mobility[0].pause_s * exponential(w.episode[b].key, FOR_PAUSE, u, ue.legs)
 
 
 @njit_inner
@@ -91,9 +91,9 @@ def _draw_mean_velocity(w, b, u):
 @njit_inner
 def _renew_velocity(w, b, u):
     """Liang, Haas: v' = a v + (1 - a) mean + sqrt(1 - a^2) sigma n, for each component; the first is drawn from the stationary law."""
-    setup, ue = w.setup[0], w.ue[b, u]
-    a = setup.velocity_memory if ue.periods > 0 else 0.0
-    spread_m_s = math.sqrt(1.0 - a * a) * setup.velocity_std_m_s
+    mobility, ue = w.mobility[0], w.ue[b, u]
+    a = mobility.velocity_memory if ue.periods > 0 else 0.0
+    spread_m_s = math.sqrt(1.0 - a * a) * mobility.velocity_std_m_s
     n_x, n_y = normal_pair(w.episode[b].key, FOR_VELOCITY, u, ue.periods)
     ue.velocity_x_m_s = a * ue.velocity_x_m_s + (1.0 - a) * ue.mean_x_m_s + spread_m_s * n_x
     ue.velocity_y_m_s = a * ue.velocity_y_m_s + (1.0 - a) * ue.mean_y_m_s + spread_m_s * n_y
@@ -108,9 +108,9 @@ def _leads_out(place_m, side_m, velocity_m_s):
 @njit_inner
 def _reflect(w, ue):
     """At a border velocity and mean turn back: the world behind it is a mirror image, in which the velocity keeps its law."""
-    if _leads_out(ue.to_x_m, w.setup[0].width_m, ue.velocity_x_m_s):
+    if _leads_out(ue.to_x_m, w.mobility[0].width_m, ue.velocity_x_m_s):
         ue.velocity_x_m_s, ue.mean_x_m_s = -ue.velocity_x_m_s, -ue.mean_x_m_s
-    if _leads_out(ue.to_y_m, w.setup[0].height_m, ue.velocity_y_m_s):
+    if _leads_out(ue.to_y_m, w.mobility[0].height_m, ue.velocity_y_m_s):
         ue.velocity_y_m_s, ue.mean_y_m_s = -ue.velocity_y_m_s, -ue.mean_y_m_s
 
 
@@ -132,18 +132,18 @@ def _gone_m(place_m, side_m, velocity_m_s, time_s):
 @njit_inner
 def _keep_velocity(w, b, u):
     """A leg to the end of the period or to the border, whichever comes first."""
-    setup, ue = w.setup[0], w.ue[b, u]
-    if ue.leave_s >= ue.periods * setup.velocity_period_s:
+    mobility, ue = w.mobility[0], w.ue[b, u]
+    if ue.leave_s >= ue.periods * mobility.velocity_period_s:
         _renew_velocity(w, b, u)
     _reflect(w, ue)
-    most_m_s = setup.speed_max_m_s + _FASTEST_SIGMAS * setup.velocity_std_m_s
+    most_m_s = mobility.speed_max_m_s + _FASTEST_SIGMAS * mobility.velocity_std_m_s
     slower = min(1.0, most_m_s / math.hypot(ue.velocity_x_m_s, ue.velocity_y_m_s))
     x_m_s, y_m_s = slower * ue.velocity_x_m_s, slower * ue.velocity_y_m_s
-    end_s = ue.periods * setup.velocity_period_s
-    border_s = min(_to_border_s(ue.to_x_m, setup.width_m, x_m_s), _to_border_s(ue.to_y_m, setup.height_m, y_m_s))
+    end_s = ue.periods * mobility.velocity_period_s
+    border_s = min(_to_border_s(ue.to_x_m, mobility.width_m, x_m_s), _to_border_s(ue.to_y_m, mobility.height_m, y_m_s))
     time_s = min(end_s - ue.leave_s, border_s)
-    x_m = _gone_m(ue.to_x_m, setup.width_m, x_m_s, time_s)
-    _head_for(ue, x_m, _gone_m(ue.to_y_m, setup.height_m, y_m_s, time_s))
+    x_m = _gone_m(ue.to_x_m, mobility.width_m, x_m_s, time_s)
+    _head_for(ue, x_m, _gone_m(ue.to_y_m, mobility.height_m, y_m_s, time_s))
     ue.leg_end_s = end_s if time_s < border_s else ue.leg_start_s + time_s
     ue.leave_s = ue.leg_end_s
 
@@ -174,10 +174,10 @@ def _crossing_ahead(side_m, spacing_m, place_m, forward):
 @njit_inner
 def _next_crossing(w, ue, heading):
     """Number of the next crossing towards 0 east, 1 north, 2 west, 3 south, -1: there is none."""
-    setup = w.setup[0]
+    mobility = w.mobility[0]
     if heading % 2 == 0:
-        return _crossing_ahead(setup.width_m, setup.street_spacing_m, ue.to_x_m, heading == 0)
-    return _crossing_ahead(setup.height_m, setup.street_spacing_m, ue.to_y_m, heading == 1)
+        return _crossing_ahead(mobility.width_m, mobility.street_spacing_m, ue.to_x_m, heading == 0)
+    return _crossing_ahead(mobility.height_m, mobility.street_spacing_m, ue.to_y_m, heading == 1)
 
 
 @njit_inner
@@ -199,14 +199,14 @@ def _turn(w, ue, draw):
 
 @njit_inner
 def _to_crossing(w, b, u):
-    setup, ue = w.setup[0], w.ue[b, u]
+    mobility, ue = w.mobility[0], w.ue[b, u]
     if ue.legs > 0:  # the first leg begins between two crossings
         ue.heading = _turn(w, ue, uniform(w.episode[b].key, FOR_TURN, u, ue.legs))
     crossing = _next_crossing(w, ue, ue.heading)
     if ue.heading % 2 == 0:
-        _head_for(ue, _street_m(setup.width_m, setup.street_spacing_m, crossing), ue.to_y_m)
+        _head_for(ue, _street_m(mobility.width_m, mobility.street_spacing_m, crossing), ue.to_y_m)
     else:
-        _head_for(ue, ue.to_x_m, _street_m(setup.height_m, setup.street_spacing_m, crossing))
+        _head_for(ue, ue.to_x_m, _street_m(mobility.height_m, mobility.street_spacing_m, crossing))
     ue.leg_end_s = ue.leg_start_s + ue.leg_m / _drawn_speed_m_s(w, b, u, ue.legs)
     ue.leave_s = ue.leg_end_s
 
@@ -215,8 +215,8 @@ def _to_crossing(w, b, u):
 def _street_place(w, b, u):
     """A uniform place on the streets and the heading of UE u there. The walk keeps such places uniform: each block is entered
     from its crossings as often as it is left, whatever way they lead on."""
-    setup, key = w.setup[0], w.episode[b].key
-    width_m, height_m, spacing_m = setup.width_m, setup.height_m, setup.street_spacing_m
+    mobility, key = w.mobility[0], w.episode[b].key
+    width_m, height_m, spacing_m = mobility.width_m, mobility.height_m, mobility.street_spacing_m
     across, along = _blocks(width_m, spacing_m), _blocks(height_m, spacing_m)
     eastward, northward = across * (along + 1), along * (across + 1)
     block, place = int(uniform(key, FOR_WAYPOINT, u, 0) * (eastward + northward)), uniform(key, FOR_WAYPOINT, u, 1)
@@ -236,7 +236,7 @@ def _stay(ue):
 
 @njit_inner
 def _next_leg(w, b, u):
-    ue, model = w.ue[b, u], w.setup[0].mobility
+    ue, model = w.ue[b, u], w.mobility[0].model
     if model == WAYPOINT:
         _to_waypoint(w, b, u)
     elif model == GAUSS_MARKOV:
@@ -252,7 +252,7 @@ def _next_leg(w, b, u):
 @njit_inner
 def place_ue(w, b, u):
     """Put UE u of world b where its model begins, and draw its links."""
-    ue, model = w.ue[b, u], w.setup[0].mobility
+    ue, model = w.ue[b, u], w.mobility[0].model
     ue.to_x_m, ue.to_y_m = _street_place(w, b, u) if model == STREET_GRID else _waypoint(w, b, u, 0)
     ue.x_m, ue.y_m, ue.look_s = ue.to_x_m, ue.to_y_m, 0.0
     ue.walked_m, ue.leg_m, ue.link_steps, ue.legs, ue.periods, ue.leave_s = 0.0, 0.0, 0, 0, 0, 0.0
@@ -266,7 +266,7 @@ def place_ue(w, b, u):
 def _walk(w, b, u, now_s):
     """Whole link steps walked so far; sets position, speed, and when there is something to see again: the next step, the end of the leg
     or of the pause after it."""
-    ue, link_step_m = w.ue[b, u], w.setup[0].link_step_m
+    ue, link_step_m = w.ue[b, u], w.radio[0].link_step_m
     while now_s >= ue.leave_s:
         _next_leg(w, b, u)
     if now_s >= ue.leg_end_s:

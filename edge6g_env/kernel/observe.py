@@ -31,7 +31,7 @@ def _put_nothing(row, at, count):
 def exchange_reports(w, b):
     """Send every node's report to its neighbours, and ask for the cloud, when a report period has passed and the link carries."""
     episode = w.episode[b]
-    period = int(math.floor(episode.now_s / w.setup[0].report_period_s + 1e-9))
+    period = int(math.floor(episode.now_s / w.time[0].report_period_s + 1e-9))
     if period == episode.reports:
         return
     episode.reports = period
@@ -65,8 +65,8 @@ def _put_job(w, b, i, row, at):
     """The job at the head of the queue, its UE and channel; zeros without one."""
     node = w.node[b, i]
     if node.n_queue == 0:
-        return _put_nothing(row, at, w.setup[0].n_job_features)
-    job = w.job[b, w.places[b, i, DISPATCH, 0]]
+        return _put_nothing(row, at, w.interface[0].n_job_features)
+    job = w.job[b, w.queue[b, i, DISPATCH, 0]]
     service, ue = w.service[job.service], w.ue[b, job.ue]
     at = _put(row, at, 1.0)
     at = _put(row, at, w.episode[b].now_s - job.arrival_s)
@@ -100,12 +100,12 @@ def _head_model(w, b, i):
     """Model of the job at the head of the queue, -1 without one."""
     if w.node[b, i].n_queue == 0:
         return -1
-    return w.service[w.job[b, w.places[b, i, DISPATCH, 0]].service].model
+    return w.service[w.job[b, w.queue[b, i, DISPATCH, 0]].service].model
 
 
 @njit_inner
 def _put_node(w, b, i, row, at):
-    node, precisions = w.node[b, i], w.setup[0].n_precisions
+    node, precisions = w.node[b, i], w.interface[0].n_precisions
     at = _put(row, at, node.n_queue)
     at = _put(row, at, node.n_inbox)
     at = _put(row, at, node.n_admitted)
@@ -133,9 +133,9 @@ def _put_node(w, b, i, row, at):
 
 @njit_inner
 def _put_neighbour(w, b, i, k, row, at):
-    link, precisions = w.link[b, i, k], w.setup[0].n_precisions
+    link, precisions = w.link[b, i, k], w.interface[0].n_precisions
     if link.peer < 0:
-        return _put_nothing(row, at, w.setup[0].n_neighbour_features)
+        return _put_nothing(row, at, w.interface[0].n_neighbour_features)
     at = _put(row, at, 1.0)
     at = _put(row, at, w.episode[b].now_s - link.report_s)
     at = _put(row, at, link.seen_queue)
@@ -168,13 +168,13 @@ def _mask(w, b, i):
         node.mask_job = -1
     elif not _mask_holds(w, b, i):
         for c in range(w.action.shape[0]):
-            mask[c] = dispatch.refusal(w, b, i, w.places[b, i, DISPATCH, 0], c) == DONE
+            mask[c] = dispatch.refusal(w, b, i, w.queue[b, i, DISPATCH, 0], c) == DONE
 
 
 @njit_inner
 def _mask_holds(w, b, i):
     """Whether node i's mask was made for this job, what its device holds and the same parts up; notes what there is now."""
-    node, job = w.node[b, i], w.job[b, w.places[b, i, DISPATCH, 0]]
+    node, job = w.node[b, i], w.job[b, w.queue[b, i, DISPATCH, 0]]
     ue, parts = w.ue[b, job.ue], _parts_up(w, b, i)
     device_variant = ue.device_variant if ue.device_jobs > 0 else -1
     holds = node.mask_job == job.number and node.mask_retries == job.retries
@@ -203,7 +203,7 @@ def _clip(row, low, high):
 @njit_inner
 def _candidates(w, b, i):
     """Predictions for every legal combination; rows of illegal ones are zero."""
-    j = w.places[b, i, DISPATCH, 0]
+    j = w.queue[b, i, DISPATCH, 0]
     predict.begin(w, b, i, j)
     for c in range(w.candidates.shape[3]):
         row = w.candidates[0, b, i, c]

@@ -2,7 +2,7 @@
 and what it sent them since, the cloud by its own last exchange, its channel by its estimate, output lengths by their mean.
 
 A forecast is added up part by part along the job's way in w.forecast[b]. What depends on a place and a precision only stands in
-w.place[b], worked out when the first candidate of a decision asks for it: the node itself, its neighbours, the UE's device, the cloud.
+w.known[b], worked out when the first candidate of a decision asks for it: the node itself, its neighbours, the UE's device, the cloud.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _MAX_WAIT_S = 60.0  # waits are not told apart beyond this
 _BLOCKED_WAIT_S = 5.0  # memory is short and nobody is there to release it; judgement
 _MAX_PREFILL_SHARE = 0.8  # beyond it the slowdown of decodes is not told apart
 _MIN_RATE_BIT_S = 1e4  # an upload in outage is taken as this slow
-_OWN = 0  # rows of w.place: the node itself, its neighbours, its UE's device, the cloud
+_OWN = 0  # rows of w.known: the node itself, its neighbours, its UE's device, the cloud
 
 
 @njit_inner
 def begin(w, b, i, j):
     """Before the candidates of job j at node i: forget the places of the decision before, and see what the UE's rates should be."""
-    for p in range(w.place.shape[1]):
-        for n in range(w.place.shape[2]):
-            w.place[b, p, n].ready = 0
+    for p in range(w.known.shape[1]):
+        for n in range(w.known.shape[2]):
+            w.known[b, p, n].ready = 0
     job, forecast = w.job[b, j], w.forecast[b]
     senders = w.node[b, i].n_senders if w.ue[b, job.ue].node == i else 0  # another cell's are not known
     forecast.up_bit_s = max(_MIN_RATE_BIT_S, air.expected_uplink_bit_s(w, b, job.ue, senders + 1))
@@ -37,165 +37,165 @@ def begin(w, b, i, j):
 
 
 @njit_inner
-def _node_place(w, b, i, p, v, prompt, output):
+def _known_node(w, b, i, p, v, prompt, output):
     """The own node (p = 0) or neighbour p - 1 as node i knows it, with the layer times of the job there."""
     n = w.model[v].precision
-    place = w.place[b, p, n]
-    if place.ready == 0:
+    known = w.known[b, p, n]
+    if known.ready == 0:
         if p == _OWN:
-            _look_at_own(w, b, i, v, place)
+            _look_at_own(w, b, i, v, known)
         else:
-            _look_at_neighbour(w, b, i, p - _OWN - 1, v, place)
-        device, running, context = place.accelerator, place.tokens, prompt + 0.5 * output
+            _look_at_neighbour(w, b, i, p - _OWN - 1, v, known)
+        device, running, context = known.accelerator, known.tokens, prompt + 0.5 * output
         costing.chunk_layers_s(w, device, v, prompt, w.chunk_layer_s[b, p, n])
-        place.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (running + 1.0))
+        known.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (running + 1.0))
         if running > 0.0:
-            place.running_layer_s = costing.decode_layer_s(w, device, v, running, context * running)
-        place.ready = 1
-    return place
+            known.running_layer_s = costing.decode_layer_s(w, device, v, running, context * running)
+        known.ready = 1
+    return known
 
 
 @njit_inner
-def _device_place(w, b, v, prompt, output):
+def _known_device(w, b, v, prompt, output):
     """The UE's device: layer times of the prompt in one pass and of a token."""
-    place, device = w.place[b, w.place.shape[1] - 2, w.model[v].precision], w.setup[0].ue_device
-    if place.ready == 0:
-        place.prompt_layer_s = costing.prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
-        place.with_layer_s = costing.decode_layer_s(w, device, v, 1.0, prompt + 0.5 * output)
-        place.ready = 1
-    return place
+    known, device = w.known[b, w.known.shape[1] - 2, w.model[v].precision], w.mobility[0].ue_device
+    if known.ready == 0:
+        known.prompt_layer_s = costing.prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
+        known.with_layer_s = costing.decode_layer_s(w, device, v, 1.0, prompt + 0.5 * output)
+        known.ready = 1
+    return known
 
 
 @njit_inner
-def _cloud_place(w, b, v, prompt, output):
+def _known_cloud(w, b, v, prompt, output):
     """The cloud: the same, a token in its batch."""
-    setup = w.setup[0]
-    place, batch = w.place[b, w.place.shape[1] - 1, w.model[v].precision], setup.cloud_batch
-    if place.ready == 0:
-        place.prompt_layer_s = costing.prefill_layer_s(w, setup.cloud_device, v, prompt, 0.0, 0.0)
-        place.with_layer_s = costing.decode_layer_s(w, setup.cloud_device, v, batch, batch * (prompt + 0.5 * output))
-        place.ready = 1
-    return place
+    cloud = w.cloud[0]
+    known, batch = w.known[b, w.known.shape[1] - 1, w.model[v].precision], cloud.batch
+    if known.ready == 0:
+        known.prompt_layer_s = costing.prefill_layer_s(w, cloud.cloud_device, v, prompt, 0.0, 0.0)
+        known.with_layer_s = costing.decode_layer_s(w, cloud.cloud_device, v, batch, batch * (prompt + 0.5 * output))
+        known.ready = 1
+    return known
 
 
 @njit_inner
-def _look_at_own(w, b, i, v, place):
+def _look_at_own(w, b, i, v, known):
     """What node i knows of itself."""
     node, variant = w.node[b, i], w.variant[b, i, v]
-    place.own, place.accelerator, place.cycle_s, place.prefill_share = (
+    known.own, known.accelerator, known.cycle_s, known.prefill_share = (
         i,
         node.accelerator,
         node.cycle_s,
         node.prefill_share,
     )
-    place.backlog_s, place.prompts, place.sent_since = node.backlog_s, node.n_inbox, 0
-    place.sequences, place.free_bytes, place.age_s = node.n_admitted, node.free_bytes, 0.0
-    place.low, place.high, place.users, place.tokens = variant.low, variant.high, variant.users, variant.tokens
-    place.disk_s = max(0.0, node.load_end_s - w.episode[b].now_s) if node.load_variant >= 0 else 0.0
+    known.backlog_s, known.prompts, known.sent_since = node.backlog_s, node.n_inbox, 0
+    known.sequences, known.free_bytes, known.age_s = node.n_admitted, node.free_bytes, 0.0
+    known.low, known.high, known.users, known.tokens = variant.low, variant.high, variant.users, variant.tokens
+    known.disk_s = max(0.0, node.load_end_s - w.episode[b].now_s) if node.load_variant >= 0 else 0.0
     if node.load_variant == v:
-        place.low, place.high = node.load_low, node.load_high
+        known.low, known.high = node.load_low, node.load_high
 
 
 @njit_inner
-def _look_at_neighbour(w, b, i, k, v, place):
+def _look_at_neighbour(w, b, i, k, v, known):
     """What node i knows of neighbour k: its report, and the jobs sent there since."""
     link, seen = w.link[b, i, k], w.seen[b, i, k, v]
-    place.own, place.accelerator = -1, w.node[b, link.peer].accelerator
-    place.cycle_s, place.prefill_share = link.seen_cycle_s, link.seen_prefill_share
-    place.backlog_s, place.prompts, place.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
-    place.sequences, place.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
-    place.low, place.high, place.users, place.tokens = seen.low, seen.high, seen.users, seen.tokens
-    place.disk_s, place.age_s = 0.0, w.episode[b].now_s - link.report_s
+    known.own, known.accelerator = -1, w.node[b, link.peer].accelerator
+    known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
+    known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
+    known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
+    known.low, known.high, known.users, known.tokens = seen.low, seen.high, seen.users, seen.tokens
+    known.disk_s, known.age_s = 0.0, w.episode[b].now_s - link.report_s
 
 
 # --- parts of the way ---------------------------------------------------------------------------------------------------------------
 
 
 @njit_inner
-def _missing_bytes(w, place, v, low, high):
-    if place.high <= place.low:
+def _missing_bytes(w, known, v, low, high):
+    if known.high <= known.low:
         return costing.weight_bytes(w, v, low, high)
-    joined = costing.weight_bytes(w, v, min(low, place.low), max(high, place.high))
-    return joined - costing.weight_bytes(w, v, place.low, place.high)
+    joined = costing.weight_bytes(w, v, min(low, known.low), max(high, known.high))
+    return joined - costing.weight_bytes(w, v, known.low, known.high)
 
 
 @njit_inner
-def _memory_wait_s(w, place, v, layers, tokens, missing_bytes, output_tokens):
+def _memory_wait_s(w, known, v, layers, tokens, missing_bytes, output_tokens):
     """Time until memory for the weights and KV is released, at the pace at which the sequences there end."""
     kv_bytes = w.model[v].kv_bytes * layers * tokens
-    short_bytes = kv_bytes + missing_bytes - place.free_bytes
-    if place.users == 0:
-        short_bytes += costing.weight_bytes(w, v, place.low, place.high)  # they would have to stay
+    short_bytes = kv_bytes + missing_bytes - known.free_bytes
+    if known.users == 0:
+        short_bytes += costing.weight_bytes(w, v, known.low, known.high)  # they would have to stay
     if short_bytes <= 0.0:
         return 0.0
-    if place.sequences <= 0 or place.cycle_s <= 0.0:
+    if known.sequences <= 0 or known.cycle_s <= 0.0:
         return _BLOCKED_WAIT_S
-    pace = place.sequences * kv_bytes / (output_tokens * place.cycle_s)
+    pace = known.sequences * kv_bytes / (output_tokens * known.cycle_s)
     return min(_MAX_WAIT_S, short_bytes / pace)
 
 
 @njit_inner
-def _load_s(w, b, place, v, low, high, missing_bytes):
+def _load_s(w, b, known, v, low, high, missing_bytes):
     """Time to have the part's weights; nothing is known of a load that a neighbour has under way, nor of its other sources."""
     if missing_bytes > 0.0:
-        rate = w.device[place.accelerator].load_bytes_s
-        if place.own >= 0:
-            rate = loading.best_rate_bytes_s(w, b, place.own, v, low, high)
-        return place.disk_s + missing_bytes / rate + w.setup[0].load_overhead_s
-    return place.disk_s
+        rate = w.device[known.accelerator].load_bytes_s
+        if known.own >= 0:
+            rate = loading.best_rate_bytes_s(w, b, known.own, v, low, high)
+        return known.disk_s + missing_bytes / rate + w.serving[0].load_overhead_s
+    return known.disk_s
 
 
 @njit_inner
-def _iteration_wait_s(place):
+def _iteration_wait_s(known):
     """Time until an iteration that is formed with the job in it: the rest of the running one and the whole next. Among the prompts of
     others there is none to wait for but their own, and after the last of them the next."""
-    next_s = place.cycle_s * min(1.0, place.tokens)
-    if place.prompts == 0:
-        return 0.5 * place.cycle_s + next_s
-    return next_s if place.prompts == 1 else 0.0
+    next_s = known.cycle_s * min(1.0, known.tokens)
+    if known.prompts == 0:
+        return 0.5 * known.cycle_s + next_s
+    return next_s if known.prompts == 1 else 0.0
 
 
 @njit_inner
 def _add_node_part(w, b, i, p, v, low, high, prompt, output, whole):
-    """Add a part at place p, as node i knows it: load, wait, prefill, and its share of every token. whole: no cut, so tokens stay."""
-    place, forecast = _node_place(w, b, i, p, v, prompt, output), w.forecast[b]
-    device, running = place.accelerator, place.tokens
+    """Add the part at place p, as node i knows it: load, wait, prefill, its share of every token. whole: no cut, so tokens stay."""
+    known, forecast = _known_node(w, b, i, p, v, prompt, output), w.forecast[b]
+    device, running = known.accelerator, known.tokens
     with_head = high == w.model[v].layers
     share = (high - low) / w.model[v].layers
-    missing_bytes = _missing_bytes(w, place, v, low, high)
-    load_s = _load_s(w, b, place, v, low, high, missing_bytes)
+    missing_bytes = _missing_bytes(w, known, v, low, high)
+    load_s = _load_s(w, b, known, v, low, high, missing_bytes)
     kept_s = w.chunk_layer_s[b, p, w.model[v].precision]
     compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head, kept_s)
-    wait_s = place.backlog_s + place.prompts * place.cycle_s + _iteration_wait_s(place)
-    wait_s += place.sent_since * (compute_s + place.cycle_s)  # jobs on their way there are taken to be like this one
-    wait_s += _memory_wait_s(w, place, v, high - low, prompt + output, missing_bytes, output)
+    wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
+    wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
+    wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
     wait_s = min(wait_s, _MAX_WAIT_S)
-    with_it_s = costing.iteration_s(w, device, v, place.with_layer_s, running + 1.0, share, with_head)
-    others_s = place.cycle_s
+    with_it_s = costing.iteration_s(w, device, v, known.with_layer_s, running + 1.0, share, with_head)
+    others_s = known.cycle_s
     if running > 0.0:
-        others_s -= costing.iteration_s(w, device, v, place.running_layer_s, running, share, with_head)
+        others_s -= costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
     cycle_s = max(others_s, 0.0) + with_it_s
     token_s = cycle_s if whole else with_it_s + 0.5 * min(1.0, running) * cycle_s
     decode_s = output * with_it_s / (running + 1.0)
     forecast.load_s += load_s
     forecast.wait_s += wait_s
-    forecast.time_s += load_s + wait_s + compute_s + math.ceil(prompt / w.setup[0].token_budget) * place.cycle_s
-    forecast.token_s += token_s / (1.0 - min(place.prefill_share, _MAX_PREFILL_SHARE))
+    forecast.time_s += load_s + wait_s + compute_s + math.ceil(prompt / w.serving[0].token_budget) * known.cycle_s
+    forecast.token_s += token_s / (1.0 - min(known.prefill_share, _MAX_PREFILL_SHARE))
     forecast.busy_s += compute_s + decode_s
     forecast.price_usd += (compute_s + decode_s) * w.device[device].usd_s
     forecast.energy_j += compute_s * costing.prefill_power_w(w, device) + decode_s * costing.decode_power_w(w, device)
-    forecast.sequences, forecast.cycle_s, forecast.age_s = place.sequences, place.cycle_s, place.age_s
+    forecast.sequences, forecast.cycle_s, forecast.age_s = known.sequences, known.cycle_s, known.age_s
 
 
 @njit_inner
 def _add_device_part(w, b, job, v, layer_1, output):
     """Add the device's part: it reads its layers from storage, and shares its time among the jobs it has."""
-    setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
-    prompt, jobs, device = job.setup_tokens, ue.device_jobs + 1, setup.ue_device
-    place, with_head = _device_place(w, b, v, prompt, output), layer_1 == w.model[v].layers
+    mobility, ue, forecast = w.mobility[0], w.ue[b, job.ue], w.forecast[b]
+    prompt, jobs, device = job.setup_tokens, ue.device_jobs + 1, mobility.ue_device
+    known, with_head = _known_device(w, b, v, prompt, output), layer_1 == w.model[v].layers
     load_s = setup_pass.device_load_s(w, ue, v, layer_1)
-    compute_s = costing.one_pass_s(w, device, v, layer_1, place.prompt_layer_s, with_head)
-    step_s = costing.iteration_s(w, device, v, place.with_layer_s, 1.0, layer_1 / w.model[v].layers, with_head)
+    compute_s = costing.one_pass_s(w, device, v, layer_1, known.prompt_layer_s, with_head)
+    step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layer_1 / w.model[v].layers, with_head)
     forecast.load_s += load_s
     forecast.time_s += load_s + compute_s * jobs
     forecast.token_s += step_s * jobs
@@ -206,7 +206,7 @@ def _add_device_part(w, b, job, v, layer_1, output):
 @njit_inner
 def _add_air(w, b, job, v, raw, output):
     """Add the upload, the way back, and for a cut behind the device the round trip of every token; latencies at their means."""
-    setup, ue, forecast = w.setup[0], w.ue[b, job.ue], w.forecast[b]
+    mobility, ue, forecast = w.mobility[0], w.ue[b, job.ue], w.forecast[b]
     band, up = w.band[w.node[b, ue.node].band], forecast.up_bit_s
     back_s = band.downlink_access_s + 8.0 * costing.TOKEN_BYTES / forecast.down_bit_s
     hop_s = way.hop_s(w, b, job)
@@ -215,20 +215,20 @@ def _add_air(w, b, job, v, raw, output):
     forecast.upload_s = band.uplink_access_s + send_s + hop_s
     forecast.time_s += forecast.upload_s + back_s + hop_s
     forecast.air_bytes += sent_bytes + costing.TOKEN_BYTES * output
-    forecast.energy_j += setup.ue_tx_power_w * send_s
+    forecast.energy_j += mobility.tx_power_w * send_s
     if not raw:
         token_s = 8.0 * w.model[v].boundary_bytes / up
         forecast.token_s += band.uplink_stream_s + token_s + back_s + 2.0 * hop_s
         forecast.air_bytes += output * w.model[v].boundary_bytes
-        forecast.energy_j += output * setup.ue_tx_power_w * token_s
+        forecast.energy_j += output * mobility.tx_power_w * token_s
 
 
 @njit_inner
 def _add_link(w, b, job, v, layer_2, in_cloud, output):
     """Add the link to the target and back, and for a cut before it the round trip of every token; returns bytes sent."""
-    setup, forecast = w.setup[0], w.forecast[b]
-    delay_s = setup.backhaul_delay_s if in_cloud else setup.xn_delay_s
-    rate = setup.backhaul_rate_bit_s if in_cloud else setup.xn_rate_bit_s
+    wired, forecast = w.wired[0], w.forecast[b]
+    delay_s = wired.backhaul_delay_s if in_cloud else wired.xn_delay_s
+    rate = wired.backhaul_rate_bit_s if in_cloud else wired.xn_rate_bit_s
     sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, layer_2 == 0)
     forecast.time_s += 2.0 * delay_s + 8.0 * sent_bytes / rate
     if layer_2 > 0:
@@ -240,21 +240,21 @@ def _add_link(w, b, job, v, layer_2, in_cloud, output):
 @njit_inner
 def _add_cloud_part(w, b, i, job, v, layer_2, output, sent_bytes):
     """Add the cloud's part: its wait as this node last met it, its batch, its price list."""
-    setup, service, forecast = w.setup[0], w.service[job.service], w.forecast[b]
+    service, forecast = w.service[job.service], w.forecast[b]
     prompt, layers = job.setup_tokens, w.model[v].layers - layer_2
-    share, device, place = layers / w.model[v].layers, setup.cloud_device, _cloud_place(w, b, v, prompt, output)
+    share, device, known = layers / w.model[v].layers, w.cloud[0].cloud_device, _known_cloud(w, b, v, prompt, output)
     wait_s = w.node[b, i].cloud_seen_wait_s
-    compute_s = costing.one_pass_s(w, device, v, layers, place.prompt_layer_s, True)
-    step_s = costing.iteration_s(w, device, v, place.with_layer_s, setup.cloud_batch, share, True)
+    compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
+    step_s = costing.iteration_s(w, device, v, known.with_layer_s, w.cloud[0].batch, share, True)
     forecast.wait_s += wait_s
     forecast.time_s += wait_s + compute_s
     forecast.token_s += step_s
     forecast.backhaul_bytes += sent_bytes
     forecast.price_usd += share * (prompt * service.usd_per_input_token + output * service.usd_per_output_token)
-    forecast.price_usd += sent_bytes * setup.usd_per_backhaul_byte
-    forecast.price_usd += costing.TOKEN_BYTES * output * setup.usd_per_egress_byte
+    forecast.price_usd += sent_bytes * w.prices[0].usd_per_backhaul_byte
+    forecast.price_usd += costing.TOKEN_BYTES * output * w.prices[0].usd_per_egress_byte
     forecast.energy_j += compute_s * costing.prefill_power_w(w, device)
-    forecast.energy_j += output * step_s / setup.cloud_batch * costing.decode_power_w(w, device)
+    forecast.energy_j += output * step_s / w.cloud[0].batch * costing.decode_power_w(w, device)
     forecast.sequences, forecast.cycle_s = 0.0, step_s
     forecast.age_s = w.episode[b].now_s - w.node[b, i].cloud_seen_s
 
@@ -289,7 +289,7 @@ def _forecast(w, b, i, job, c, target):
         else:
             neighbour = _OWN + 1 + w.action[c].route - NEIGHBOUR
             _add_node_part(w, b, i, neighbour, v, layer_2, total, prompt, output, whole)
-    forecast.price_usd += forecast.air_bytes * w.setup[0].usd_per_air_byte
+    forecast.price_usd += forecast.air_bytes * w.prices[0].usd_per_air_byte
 
 
 @njit_inner
@@ -303,12 +303,12 @@ def _write_bare(row, flag, utility):
 @njit_inner
 def candidate(w, b, i, j, c, row):
     """Fill row (F,) of candidate c for job j at node i; the order is that of spaces.CANDIDATE_FEATURES."""
-    setup, job, route = w.setup[0], w.job[b, j], w.action[c].route
+    reward, job, route = w.reward[0], w.job[b, j], w.action[c].route
     if route == HOLD:  # worth no more than any other end: to wait has no prediction
-        _write_bare(row, 0, -setup.expired_cost - setup.rejected_cost)
+        _write_bare(row, 0, -reward.expired_cost - reward.rejected_cost)
         return
     if route == REJECT:
-        _write_bare(row, 1, -setup.rejected_cost)
+        _write_bare(row, 1, -reward.rejected_cost)
         return
     service, v, target = w.service[job.service], dispatch.variant_of(w, job, c), dispatch.target_of(w, b, i, route)
     _forecast(w, b, i, job, c, target)
@@ -322,11 +322,11 @@ def candidate(w, b, i, j, c, row):
         ttft_s = job.first_token_s - job.arrival_s
         tpot_s = (end_s - ttft_s) / (job.done_tokens + output)
     late = timeliness(service, ttft_s, tpot_s)
-    cost = setup.price_per_usd * forecast.price_usd + setup.energy_per_j * forecast.energy_j
+    cost = reward.price_per_usd * forecast.price_usd + reward.energy_per_j * forecast.energy_j
     cost += service.exposure_cost * exposure
     utility = w.model[v].quality * late - cost
     if end_s > service.expire_s:
-        utility = -setup.expired_cost - cost
+        utility = -reward.expired_cost - cost
     row[0], row[1] = 0.0, 0.0
     row[2] = 1.0 if route == LOCAL else 0.0
     row[3] = 1.0 if target >= 0 and not in_cloud else 0.0

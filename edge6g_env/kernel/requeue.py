@@ -41,10 +41,10 @@ def _hear(w, b, job):
 def _enqueue(w, b, job):
     """Put the job where its age belongs: before all that came later."""
     node, place = w.node[b, job.ingress], w.node[b, job.ingress].n_queue
-    while place > 0 and w.job[b, w.places[b, job.ingress, DISPATCH, place - 1]].number > job.number:
-        w.places[b, job.ingress, DISPATCH, place] = w.places[b, job.ingress, DISPATCH, place - 1]
+    while place > 0 and w.job[b, w.queue[b, job.ingress, DISPATCH, place - 1]].number > job.number:
+        w.queue[b, job.ingress, DISPATCH, place] = w.queue[b, job.ingress, DISPATCH, place - 1]
         place -= 1
-    w.places[b, job.ingress, DISPATCH, place] = job.row
+    w.queue[b, job.ingress, DISPATCH, place] = job.row
     node.n_queue += 1
 
 
@@ -55,10 +55,10 @@ def come_back(w, b, j, t1):
     if job.part == 1:
         _hear(w, b, job)
         job.part = 0
-    if job.retries >= w.setup[0].fault_retries:
+    if job.retries >= w.serving[0].retries:
         end_job(w, b, j, FAILED, job.clock_s)
         return True
-    if w.node[b, job.ingress].n_queue == w.places.shape[3]:
+    if w.node[b, job.ingress].n_queue == w.queue.shape[3]:
         job.clock_s = t1
         return False
     job.retries += 1

@@ -26,7 +26,7 @@ def begin_setup(w, b, j, start_s, sent_before):
 
 @njit_inner
 def _begin_device(w, b, job):
-    setup, ue, v = w.setup[0], w.ue[b, job.ue], job.variant
+    mobility, ue, v = w.mobility[0], w.ue[b, job.ue], job.variant
     if job.on_device == 0:
         job.on_device = 1
         ue.device_jobs += 1
@@ -35,9 +35,9 @@ def _begin_device(w, b, job):
         ue.device_variant, ue.device_layers = v, job.layer_1
     ue.device_layers = max(ue.device_layers, job.layer_1)
     with_head = not way.needs_upload(w, job)
-    compute_s = costing.whole_prompt_s(w, setup.ue_device, v, job.layer_1, job.setup_tokens, with_head)
+    compute_s = costing.whole_prompt_s(w, mobility.ue_device, v, job.layer_1, job.setup_tokens, with_head)
     job.left_s += compute_s
-    job.energy_j += compute_s * costing.prefill_power_w(w, setup.ue_device)
+    job.energy_j += compute_s * costing.prefill_power_w(w, mobility.ue_device)
     job.stage, job.stage_s = DEVICE, job.clock_s
 
 
@@ -48,16 +48,16 @@ def device_load_s(w, ue, v, layer_1):
     if held >= layer_1:
         return 0.0
     missing = costing.weight_bytes(w, v, 0, layer_1) - costing.weight_bytes(w, v, 0, held)
-    return missing / w.device[w.setup[0].ue_device].load_bytes_s
+    return missing / w.device[w.mobility[0].ue_device].load_bytes_s
 
 
 @njit_inner
 def _begin_upload(w, b, job):
-    setup = w.setup[0]
+    prices = w.prices[0]
     raw = job.layer_1 == 0
     job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
     job.air_bytes += job.left_bytes
-    job.price_usd += job.left_bytes * setup.usd_per_air_byte
+    job.price_usd += job.left_bytes * prices.usd_per_air_byte
     if raw:
         job.raw_left = 1
     job.clock_s += air.uplink_access_s(w, b, job)
@@ -81,10 +81,10 @@ def enter_inbox(w, b, job, part):
         requeue.lose(w, b, job, part, job.clock_s)
         return
     job.part, job.stage, job.stage_s, job.prefilled, job.admitted = part, NODE_PREFILL, job.clock_s, 0.0, 0
-    if node.n_inbox == w.places.shape[3]:
+    if node.n_inbox == w.queue.shape[3]:
         job.admitted = -1
         return
-    w.places[b, i, INBOX, node.n_inbox] = job.row
+    w.queue[b, i, INBOX, node.n_inbox] = job.row
     node.n_inbox += 1
     memory.join_node(w, b, job, part)
 
@@ -108,14 +108,14 @@ def _arrive_at_target(w, b, job):
         requeue.lose(w, b, job, 1, job.clock_s)
         return
     job.stage, job.stage_s = CLOUD_WAIT, job.clock_s
-    w.rows[b, AT_CLOUD, episode.n_cloud_wait] = job.row
+    w.roster[b, AT_CLOUD, episode.n_cloud_wait] = job.row
     episode.n_cloud_wait += 1
 
 
 @njit_inner
 def start_in_cloud(w, b, job, start_s):
     """Give the job one of the cloud's places at start_s: its part is computed at once, tokens are paid by the list."""
-    setup, v, service = w.setup[0], job.variant, w.service[job.service]
+    cloud, v, service = w.cloud[0], job.variant, w.service[job.service]
     w.episode[b].cloud_running += 1
     job.in_cloud = 1
     w.node[b, job.ingress].cloud_seen_wait_s = start_s - job.clock_s
@@ -123,8 +123,8 @@ def start_in_cloud(w, b, job, start_s):
     layers = w.model[v].layers - job.layer_2
     share = layers / w.model[v].layers
     job.price_usd += share * job.setup_tokens * service.usd_per_input_token
-    compute_s = costing.whole_prompt_s(w, setup.cloud_device, v, layers, job.setup_tokens, True)
-    job.energy_j += compute_s * costing.prefill_power_w(w, setup.cloud_device)
+    compute_s = costing.whole_prompt_s(w, cloud.cloud_device, v, layers, job.setup_tokens, True)
+    job.energy_j += compute_s * costing.prefill_power_w(w, cloud.cloud_device)
     job.cloud_decode_s = generation.cloud_decode_s(w, v, share, job.setup_tokens + service.mean_output_tokens / 2.0)
     job.clock_s = start_s + compute_s
     generation.begin_decode(w, job)
@@ -174,7 +174,7 @@ def advance_upload(w, b, job, t0, t1):
         return
     need_s = 8.0 * job.left_bytes / rate
     sent_s = min(need_s, t1 - start_s)
-    job.energy_j += sent_s * w.setup[0].ue_tx_power_w
+    job.energy_j += sent_s * w.mobility[0].tx_power_w
     if start_s + need_s > t1:
         job.left_bytes -= sent_s * rate / 8.0
         job.clock_s = t1

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-SETUP_FIELDS = (
+INTERFACE_FIELDS = (
+    ("n_precisions", "i8", "1", "precisions of the action table"),
+    ("n_job_features", "i8", "1", "entries of an observation about the job"),
+    ("n_neighbour_features", "i8", "1", "entries of an observation about each neighbour"),
+    ("debug", "i8", "0/1", "check conservation and memory in every slot"),
+)
+
+TIME_FIELDS = (
     ("slot_s", "f8", "s", "length of a slot"),
     ("n_substeps", "i8", "1", "fluid substeps in a slot"),
     ("episode_slots", "i8", "slot", "slots of an episode"),
@@ -10,14 +17,9 @@ SETUP_FIELDS = (
     ("warmup_s", "f8", "s", "jobs that arrive earlier are served but not measured"),
     ("drain_s", "f8", "s", "jobs that arrive in the last drain_s are served but not measured"),
     ("report_period_s", "f8", "s", "period of the reports between neighbours"),
-    ("n_precisions", "i8", "1", "precisions of the action table"),
-    ("n_job_features", "i8", "1", "entries of an observation about the job"),
-    ("n_neighbour_features", "i8", "1", "entries of an observation about each neighbour"),
-    ("debug", "i8", "0/1", "check conservation and memory in every slot"),
-    ("width_m", "f8", "m", "area, west to east"),
-    ("height_m", "f8", "m", "area, south to north"),
-    ("node_columns", "i8", "1", "columns of the grid of nodes"),
-    ("node_spacing_m", "f8", "m", "its spacing"),
+)
+
+RADIO_FIELDS = (
     ("environment", "i8", "id", "propagation environment of edge6g_env.radio"),
     ("margin_db", "f8", "dB", "implementation margin taken off the SINR"),
     ("h_bs_m", "f8", "m", "height of the node's antenna"),
@@ -33,7 +35,6 @@ SETUP_FIELDS = (
     ("beam_tracking_s", "f8", "s", "period in which beams are pointed anew"),
     ("blockers_per_m2", "f8", "1/m2", "density of people that walk through links, 0: none"),
     ("background_load", "f8", "1", "share of every cell that other traffic uses"),
-    ("indoor_share", "f8", "1", "share of the UEs that are inside buildings"),
     ("csi_error_db", "f8", "dB", "standard deviation of the agents' channel estimate"),
     ("csi_period_s", "f8", "s", "period of that estimate, its greatest age"),
     ("measurement_period_s", "f8", "s", "period of the power measurements of a UE"),
@@ -41,8 +42,16 @@ SETUP_FIELDS = (
     ("time_to_trigger_s", "f8", "s", "a cell must be stronger for this long"),
     ("handover_hysteresis_db", "f8", "dB", "and by this much"),
     ("handover_interruption_s", "f8", "s", "no data during a handover"),
-    ("ue_tx_power_w", "f8", "W", "what a UE draws while it sends"),
-    ("mobility", "i8", "id", "see MOBILITY_NAMES"),
+)
+
+MOBILITY_FIELDS = (
+    ("width_m", "f8", "m", "area, west to east"),
+    ("height_m", "f8", "m", "area, south to north"),
+    ("node_columns", "i8", "1", "columns of the grid of nodes"),
+    ("node_spacing_m", "f8", "m", "its spacing"),
+    ("indoor_share", "f8", "1", "share of the UEs that are inside buildings"),
+    ("tx_power_w", "f8", "W", "what a UE draws while it sends"),
+    ("model", "i8", "id", "see MOBILITY_NAMES"),
     ("speed_min_m_s", "f8", "m/s", "slowest walk; Gauss-Markov: slowest mean"),
     ("speed_max_m_s", "f8", "m/s", "fastest walk; Gauss-Markov: fastest mean"),
     ("pause_s", "f8", "s", "mean pause at a waypoint"),
@@ -54,27 +63,45 @@ SETUP_FIELDS = (
     ("velocity_std_m_s", "f8", "m/s", "Gauss-Markov: standard deviation of each component of the velocity"),
     ("street_spacing_m", "f8", "m", "street grid: from street to street"),
     ("ue_device", "i8", "D", "device of the UEs"),
+)
+
+WIRED_FIELDS = (
     ("xn_rate_bit_s", "f8", "bit/s", "rate of a link between neighbours"),
     ("xn_delay_s", "f8", "s", "mean one-way delay between neighbours"),
     ("xn_delay_jitter", "f8", "1", "sigma of the log of a message's delay there"),
     ("backhaul_rate_bit_s", "f8", "bit/s", "rate of a node's backhaul"),
     ("backhaul_delay_s", "f8", "s", "mean one-way delay to the cloud"),
     ("backhaul_delay_jitter", "f8", "1", "sigma of the log of a message's delay there"),
+)
+
+CLOUD_FIELDS = (
     ("cloud_device", "i8", "D", "accelerator of the cloud"),
-    ("cloud_concurrency", "i8", "job", "requests the cloud serves at a time"),
-    ("cloud_batch", "f8", "job", "batch in which the cloud decodes"),
+    ("concurrency", "i8", "job", "requests the cloud serves at a time"),
+    ("batch", "f8", "job", "batch in which the cloud decodes"),
+)
+
+SERVING_FIELDS = (
     ("token_budget", "f8", "token", "most tokens of an iteration with a prefill chunk"),
     ("max_batch", "i8", "job", "most sequences admitted at a node"),
     ("load_overhead_s", "f8", "s", "fixed part of loading weights"),
-    ("fault_retries", "i8", "1", "how often a job is put back after a fault before it fails"),
+    ("retries", "i8", "1", "how often a job is put back after a fault before it fails"),
+)
+
+ARRIVALS_FIELDS = (
     ("trace_replay", "i8", "0/1", "arrivals: 1 replays the traces, 0 draws a Poisson process"),
     ("rate_jobs_s", "f8", "1/s", "arrivals of the whole world"),
+)
+
+REWARD_FIELDS = (
     ("price_per_usd", "f8", "1/USD", "reward lost for a dollar"),
     ("energy_per_j", "f8", "1/J", "reward lost for a joule"),
     ("rejected_cost", "f8", "1", "reward lost for a rejected job"),
     ("expired_cost", "f8", "1", "reward lost for an expired job"),
     ("failed_cost", "f8", "1", "reward lost for a failed job"),
     ("reward_mix", "f8", "1", "0: own reward, 1: mean over the agents"),
+)
+
+PRICES_FIELDS = (
     ("usd_per_air_byte", "f8", "USD/B", "price of the air"),
     ("usd_per_backhaul_byte", "f8", "USD/B", "price of the backhaul"),
     ("usd_per_egress_byte", "f8", "USD/B", "price of what leaves the cloud"),
@@ -132,7 +159,6 @@ SERVICE_FIELDS = (
     ("exposure_cost", "f8", "1", "reward lost when the raw prompt leaves the device"),
     ("payload_bytes", "f8", "B", "picture or sound that goes with a raw prompt"),
     ("adapter", "i8", "A", "LoRA adapter, -1: none"),
-    ("adapter_bytes", "f8", "B", "its size"),
     ("mean_output_tokens", "f8", "token", "mean output, known to agents"),
     ("trace_first", "i8", "row", "first row of its trace"),
     ("trace_rows", "i8", "row", "rows of its trace"),
@@ -140,6 +166,8 @@ SERVICE_FIELDS = (
     ("usd_per_input_token", "f8", "USD", "cloud price of a prompt token"),
     ("usd_per_output_token", "f8", "USD", "cloud price of an output token"),
 )
+
+LORA_FIELDS = (("bytes", "f8", "B", "size of the adapter"),)
 
 ACTION_FIELDS = (
     ("route", "i8", "id", "hold, reject, local, neighbours, cloud"),

@@ -15,14 +15,14 @@ def _drop_active(w, b, place):
     """Take a row out of the active list; the last one takes its place."""
     episode = w.episode[b]
     episode.n_active -= 1
-    w.rows[b, ACTIVE, place] = w.rows[b, ACTIVE, episode.n_active]
+    w.roster[b, ACTIVE, place] = w.roster[b, ACTIVE, episode.n_active]
 
 
 @njit_inner
 def _advance_jobs(w, b, t0, t1):
     place = 0
     while place < w.episode[b].n_active:
-        if path.advance(w, b, w.rows[b, ACTIVE, place], t0, t1):
+        if path.advance(w, b, w.roster[b, ACTIVE, place], t0, t1):
             _drop_active(w, b, place)
         else:
             place += 1
@@ -64,7 +64,7 @@ def _sweep(w, b, now_s, everything):
     """End the jobs that are too old, dispatched or not; with `everything`, end all: measured ones expire, others are cut."""
     place = 0
     while place < w.episode[b].n_active:
-        j = w.rows[b, ACTIVE, place]
+        j = w.roster[b, ACTIVE, place]
         if everything or _is_over_age(w, b, j, now_s):
             expires = not everything or is_measured(w, w.job[b, j].arrival_s)
             end_job(w, b, j, EXPIRED if expires else CUT, now_s)
@@ -74,12 +74,12 @@ def _sweep(w, b, now_s, everything):
     for i in range(w.node.shape[1]):
         kept = 0
         for place in range(w.node[b, i].n_queue):
-            j = w.places[b, i, DISPATCH, place]
+            j = w.queue[b, i, DISPATCH, place]
             if everything or _is_over_age(w, b, j, now_s):
                 expires = not everything or is_measured(w, w.job[b, j].arrival_s)
                 end_job(w, b, j, EXPIRED if expires else CUT, now_s)
             else:
-                w.places[b, i, DISPATCH, kept] = j
+                w.queue[b, i, DISPATCH, kept] = j
                 kept += 1
         w.node[b, i].n_queue = kept
 
@@ -87,15 +87,15 @@ def _sweep(w, b, now_s, everything):
 @njit_inner
 def _slot(w, b, idle):
     """Actions (hold when idle); fluid substeps; UEs and channels; arrivals; expiry; reports."""
-    episode, setup = w.episode[b], w.setup[0]
-    start_s = episode.slot * setup.slot_s
+    episode, time = w.episode[b], w.time[0]
+    start_s = episode.slot * time.slot_s
     for i in range(w.node.shape[1]):
         dispatch.act(w, b, i, 0 if idle else w.actions[b, i], start_s)
-    for n in range(setup.n_substeps):
-        t0 = start_s + n * setup.slot_s / setup.n_substeps
-        _advance_world(w, b, t0, start_s + (n + 1) * setup.slot_s / setup.n_substeps)
+    for n in range(time.n_substeps):
+        t0 = start_s + n * time.slot_s / time.n_substeps
+        _advance_world(w, b, t0, start_s + (n + 1) * time.slot_s / time.n_substeps)
     episode.slot += 1
-    end_s = episode.slot * setup.slot_s
+    end_s = episode.slot * time.slot_s
     episode.now_s = end_s
     mobility.move_ues(w, b, end_s)
     handover.measure_cells(w, b, end_s)
@@ -119,7 +119,7 @@ def _start_episode(w, b):
     n_free = w.job.shape[1] - 1
     episode.n_free = n_free
     for j in range(n_free):
-        w.rows[b, SPARE, j] = n_free - 1 - j
+        w.roster[b, SPARE, j] = n_free - 1 - j
         w.job[b, j].stage = 0
     w.job[b, n_free].stage = 0
     for i in range(w.node.shape[1]):
@@ -159,7 +159,7 @@ def _begin_step(w, b):
 
 @njit_inner
 def _mix_reward(w, b):
-    mix = w.setup[0].reward_mix
+    mix = w.reward[0].reward_mix
     if mix > 0.0:
         mean = 0.0
         for i in range(w.result.shape[1]):
@@ -219,18 +219,18 @@ def _keep_effects(w, b):
 @njit_inner
 def _step_world(w, b, skip_idle):
     """One step of world b: a slot, and with skip_idle the idle slots up to the next decision."""
-    episode, setup = w.episode[b], w.setup[0]
+    episode = w.episode[b]
     _begin_step(w, b)
     while True:
         _slot(w, b, w.episode[b].slots > 0)
         w.episode[b].slots += 1
         if w.episode[b].slots == 1:
             _keep_effects(w, b)
-        if setup.debug == 1:
+        if w.interface[0].debug == 1:
             checks.check_world(w, b)
         _write_counters(w, b)
         episode.step_end_s = episode.now_s
-        if episode.slot >= setup.episode_slots:
+        if episode.slot >= w.time[0].episode_slots:
             _end_episode(w, b)
             break
         room = w.outcome.shape[1] - episode.n_outcomes > 2 * w.job.shape[1]
@@ -238,7 +238,7 @@ def _step_world(w, b, skip_idle):
             break
     _mix_reward(w, b)
     observe(w, b)
-    if setup.debug == 1:
+    if w.interface[0].debug == 1:
         checks.check_kept(w, b)
 
 

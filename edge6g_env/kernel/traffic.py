@@ -14,7 +14,7 @@ from edge6g_env.kernel.world import DISPATCH, QUEUED, REJECTED, SPARE
 @njit_inner
 def start_arrivals(w, b):
     """Draw the first arrival of every UE, or the time at which each trace is entered."""
-    if w.setup[0].trace_replay == 1:
+    if w.arrivals[0].trace_replay == 1:
         for s in range(w.service.shape[0]):
             _enter_trace(w, b, s)
     else:
@@ -26,7 +26,7 @@ def start_arrivals(w, b):
 
 @njit_inner
 def _poisson_gap_s(w, b, u, count):
-    return exponential(w.episode[b].key, FOR_ARRIVAL, u, count) * w.ue.shape[1] / w.setup[0].rate_jobs_s
+    return exponential(w.episode[b].key, FOR_ARRIVAL, u, count) * w.ue.shape[1] / w.arrivals[0].rate_jobs_s
 
 
 @njit_inner
@@ -67,14 +67,14 @@ def _replay_s(w, b, s):
     service, replay = w.service[s], w.replay[b, s]
     trace_rate = service.trace_rows / service.trace_span_s
     since_start_s = _round_s(w, s, replay.first_row + replay.next_row) - replay.start_s
-    return since_start_s * trace_rate / (service.share * w.setup[0].rate_jobs_s)
+    return since_start_s * trace_rate / (service.share * w.arrivals[0].rate_jobs_s)
 
 
 @njit_inner
 def _set_next(w, b):
     episode = w.episode[b]
     episode.next_arrival_s = math.inf
-    if w.setup[0].trace_replay == 1:
+    if w.arrivals[0].trace_replay == 1:
         for s in range(w.replay.shape[1]):
             episode.next_arrival_s = min(episode.next_arrival_s, w.replay[b, s].next_s)
     else:
@@ -105,11 +105,11 @@ def _arrive(w, b, u, s, row, arrival_s):
     full = episode.n_free == 0
     if not full:
         episode.n_free -= 1
-    j = spare if full else w.rows[b, SPARE, episode.n_free]
+    j = spare if full else w.roster[b, SPARE, episode.n_free]
     job = w.job[b, j]
     job.stage, job.row, job.number, job.service, job.ue, job.ingress = QUEUED, j, number, s, u, i
     job.target, job.link, job.action, job.decided_slot = -1, -1, -1, -1
-    job.variant = w.service[s].model * w.setup[0].n_precisions
+    job.variant = w.service[s].model * w.interface[0].n_precisions
     job.layer_1, job.layer_2, job.part, job.admitted, job.crossings, job.retries = 0, 0, 0, 0, 0, 0
     job.users_0, job.users_1, job.on_device, job.in_cloud, job.raw_left = 0, 0, 0, 0, 0
     job.arrival_s, job.clock_s = arrival_s, arrival_s
@@ -118,12 +118,12 @@ def _arrive(w, b, u, s, row, arrival_s):
     job.left_s, job.left_bytes, job.kv_tokens, job.kv_0_bytes, job.kv_1_bytes = 0.0, 0.0, 0.0, 0.0, 0.0
     job.duty_0, job.duty_1, job.cloud_decode_s, job.first_token_s = 1.0, 1.0, 0.0, -1.0
     job.energy_j, job.price_usd, job.air_bytes, job.backhaul_bytes, job.xn_bytes = 0.0, 0.0, 0.0, 0.0, 0.0
-    if full or node.n_queue == w.places.shape[3]:
+    if full or node.n_queue == w.queue.shape[3]:
         end_job(w, b, j, REJECTED, arrival_s)
         if full:
             episode.n_free = 0
         return
-    w.places[b, i, DISPATCH, node.n_queue] = j
+    w.queue[b, i, DISPATCH, node.n_queue] = j
     node.n_queue += 1
 
 
@@ -152,7 +152,7 @@ def arrive(w, b, until_s):
     """Let every job arrive whose instant lies before until_s."""
     episode = w.episode[b]
     while episode.next_arrival_s < until_s:
-        if w.setup[0].trace_replay == 1:
+        if w.arrivals[0].trace_replay == 1:
             for s in range(w.replay.shape[1]):
                 if w.replay[b, s].next_s == episode.next_arrival_s:
                     _arrive_replay(w, b, s)

@@ -47,29 +47,29 @@ def is_cut_off(w, b, job):
 @njit_inner
 def hop_s(w, b, job):
     """Extra one-way delay when the UE is served by another node than its ingress: its data take the Xn link."""
-    return w.setup[0].xn_delay_s if w.ue[b, job.ue].node != job.ingress else 0.0
+    return w.wired[0].xn_delay_s if w.ue[b, job.ue].node != job.ingress else 0.0
 
 
 @njit_inner
 def link_delay_s(w, job):
     """Mean one-way delay between ingress and target."""
-    return w.setup[0].backhaul_delay_s if to_cloud(w, job) else w.setup[0].xn_delay_s
+    return w.wired[0].backhaul_delay_s if to_cloud(w, job) else w.wired[0].xn_delay_s
 
 
 @njit_inner
 def link_rate_bit_s(w, job):
     """Rate of the link between ingress and target, for all its transfers together."""
-    return w.setup[0].backhaul_rate_bit_s if to_cloud(w, job) else w.setup[0].xn_rate_bit_s
+    return w.wired[0].backhaul_rate_bit_s if to_cloud(w, job) else w.wired[0].xn_rate_bit_s
 
 
 @njit_inner
 def crossing_s(w, b, job):
     """Delay in s of the job's next message to its target: lognormal, of the mean link_delay_s."""
-    setup = w.setup[0]
+    wired = w.wired[0]
     if to_cloud(w, job):
-        purpose, sigma = FOR_CLOUD_DELAY, setup.backhaul_delay_jitter
+        purpose, sigma = FOR_CLOUD_DELAY, wired.backhaul_delay_jitter
     else:
-        purpose, sigma = FOR_XN_DELAY, setup.xn_delay_jitter
+        purpose, sigma = FOR_XN_DELAY, wired.xn_delay_jitter
     z = normal(w.episode[b].key, purpose, job.number, job.crossings)
     job.crossings += 1
     return link_delay_s(w, job) * math.exp(sigma * z - 0.5 * sigma * sigma)
@@ -80,6 +80,6 @@ def pay_link(w, job, sent_bytes):
     """Count bytes on the link between ingress and target; those of the backhaul have a price."""
     if to_cloud(w, job):
         job.backhaul_bytes += sent_bytes
-        job.price_usd += sent_bytes * w.setup[0].usd_per_backhaul_byte
+        job.price_usd += sent_bytes * w.prices[0].usd_per_backhaul_byte
     else:
         job.xn_bytes += sent_bytes

@@ -4,6 +4,10 @@
 since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE, J job rows, S services,
 V variants (a model at a precision), A adapters, D devices, Z bands, C actions, Q places in a queue, P parts that can fail, E changes by
 planned outages, G points of the token grid.
+
+Letters of the kernel: `w` the World, `b` a world, `i` a node, `k` a neighbour of it, `u` a UE, `m` a candidate cell of it, `v` a variant,
+`a` an adapter, `s` a service, `c` an action, `z` a band, `p` a part (of a job, or one that can fail). `job` is the record, `job.row` its
+index; other records go by the names of their arrays.
 """
 
 from __future__ import annotations
@@ -101,9 +105,19 @@ COST_PREFILL, COST_HEAD, COST_HEADER = 3, 7, 9  # first columns: decode attentio
 class World(NamedTuple):
     """All arrays of B worlds; up to `cost` they are shared by the worlds and constant. Compiled code holds it by kernel/handle.py."""
 
-    setup: np.recarray  # (1,) SETUP
+    interface: np.recarray  # (1,) INTERFACE
+    time: np.recarray  # (1,) TIME
+    radio: np.recarray  # (1,) RADIO
+    mobility: np.recarray  # (1,) MOBILITY
+    wired: np.recarray  # (1,) WIRED
+    cloud: np.recarray  # (1,) CLOUD
+    serving: np.recarray  # (1,) SERVING
+    arrivals: np.recarray  # (1,) ARRIVALS
+    reward: np.recarray  # (1,) REWARD
+    prices: np.recarray  # (1,) PRICES
     band: np.recarray  # (Z,) BAND
     service: np.recarray  # (S,) SERVICE
+    lora: np.recarray  # (A,) LORA
     action: np.recarray  # (C,) ACTION
     device: np.recarray  # (D,) DEVICE
     model: np.recarray  # (V,) MODEL
@@ -128,13 +142,15 @@ class World(NamedTuple):
     replay: np.recarray  # (B, S) REPLAY
     fault: np.recarray  # (B, P) FAULT parts that can fail
     job: np.recarray  # (B, J) JOB
-    rows: np.ndarray  # (B, 3, J) int64 job rows: dispatched, a stack of free ones, waiting for the cloud
-    places: np.ndarray  # (B, N, 2, Q) int64 job rows at a node: to be decided, waiting for weights, KV or prefill
+    roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
+    queue: np.ndarray  # (B, N, 2, Q) int64 rows of job at a node: to be decided, waiting for weights, KV or prefill
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
     observation: np.ndarray  # (2, B, N, D) float32: present, and the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise
     candidates: np.ndarray  # (2, B, N, C, F) float32, likewise, or (2, B, N, 0, F) when nobody asked
-    place: np.recarray  # (B, K + 3, precisions) PLACE scratch of a decision: own node, neighbours, device, cloud
+    known: (
+        np.recarray
+    )  # (B, K + 3, precisions) KNOWN scratch of a decision: what the agent knows of own node, neighbours, device, cloud
     chunk_layer_s: np.ndarray  # (B, K + 1, precisions, chunks) scratch, s: a layer's time for each of the first chunks
     forecast: np.recarray  # (B,) FORECAST scratch of a prediction
     actions: np.ndarray  # (B, N) int64 actions of this step

@@ -323,7 +323,7 @@ OUTCOME_FIELDS = (
     ("retries", "i8", "1", "how often it was put back after a fault"),
 )
 
-PLACE_FIELDS = (
+KNOWN_FIELDS = (
     ("ready", "i8", "0/1", "filled for the job at the head"),
     ("own", "i8", "N", "the agent's own node, -1: a neighbour's"),
     ("accelerator", "i8", "D", "its accelerator"),

@@ -46,5 +46,5 @@ def test_an_episode_ends_at_the_same_slot(short, legal):
     for _ in range(200):
         obs, _, _, truncated, info = batch.step(legal(obs["action_mask"], rng))
         slots += info["slots"]
-        assert (slots[truncated] == batch.world.setup[0].episode_slots).all()
+        assert (slots[truncated] == batch.world.time[0].episode_slots).all()
         slots[truncated] = 0

@@ -126,7 +126,7 @@ def test_states_are_plain_arrays(busy, roll):
         roll(made, 3, seed=5)
         made.load_state(dict(np.load(file, allow_pickle=False)))
         after = made.save_state()
-        assert all(before[name].tobytes() == after[name].tobytes() for name in ("rows", "action_mask", "fingerprint"))
+        assert all(before[name].tobytes() == after[name].tobytes() for name in ("roster", "action_mask", "fingerprint"))
 
 
 def test_a_state_that_does_not_fit_is_refused(assert_same):

@@ -87,7 +87,6 @@ class Bench:
         self.world = self.batch.world
         self.scenario = self.batch.scenario
         self.slot_s = self.scenario.time.slot_s
-        self.setup = self.world.setup[0]
         self._make_air_ideal()
         if not drawn:
             self._fix_latencies()
@@ -179,7 +178,7 @@ class Bench:
 
     def live(self) -> np.ndarray:
         """Rows of the jobs under way."""
-        return self.world.rows[0, 0, : int(self.world.episode["n_active"][0])]
+        return self.world.roster[0, 0, : int(self.world.episode["n_active"][0])]
 
 
 @_jit.njit

@@ -6,7 +6,7 @@ from scipy import stats
 
 import edge6g_env
 from edge6g_env import _jit, batch_env
-from edge6g_env.fault_parts import fault_parts, planned_outages
+from edge6g_env.build.faults import fault_parts, planned_outages
 from edge6g_env.kernel import faults
 from edge6g_env.kernel import world as k
 from edge6g_env.kernel.handle import handle_of

@@ -28,7 +28,7 @@ def _earliest(w, later_s):
 @njit
 def _alone(w, i, c, row):
     """Candidate c of node i as if no other had been asked for."""
-    j = w.places[0, i, DISPATCH, 0]
+    j = w.queue[0, i, DISPATCH, 0]
     predict.begin(w, 0, i, j)
     predict.candidate(w, 0, i, j, c, row)
 

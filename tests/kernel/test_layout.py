@@ -56,7 +56,7 @@ def slow_observation(batch, b, i):
     values = {}
     model = None
     if node.n_queue:
-        job = w.job[b, w.places[b, i, k.DISPATCH, 0]]
+        job = w.job[b, w.queue[b, i, k.DISPATCH, 0]]
         service, ue = scenario.service[int(job.service)], w.ue[b, int(job.ue)]
         model = scenario.models.index(service.model)
         values |= {
@@ -176,7 +176,7 @@ def test_utility_is_quality_times_timeliness_less_the_costs_of_its_row(busy):
     for _ in range(10):
         obs, *_ = busy.step(hold)
         for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-            head = busy.world.job[b, busy.world.places[b, i, k.DISPATCH, 0]]
+            head = busy.world.job[b, busy.world.queue[b, i, k.DISPATCH, 0]]
             if head.done_tokens > 0.0:
                 continue  # put back by a fault: its objectives speak of tokens that it has already, see test_faults
             service_at = int(head.service)
@@ -210,7 +210,7 @@ def test_a_candidate_describes_its_action(busy):
     obs, *_ = busy.step(np.zeros((busy.num_worlds, busy.num_agents), np.int64))
     checked = 0
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        model = busy.scenario.service[int(busy.world.job[b, busy.world.places[b, i, k.DISPATCH, 0]].service)].model
+        model = busy.scenario.service[int(busy.world.job[b, busy.world.queue[b, i, k.DISPATCH, 0]].service)].model
         total = edge6g_env.costs.model(model).layers
         for c in np.flatnonzero(obs["action_mask"][b, i]):
             route, d, e, p = layout.action_table[c]
@@ -249,7 +249,7 @@ def test_mask_follows_privacy_and_memory():
     for _ in range(60):
         obs, *_ = batch.step(np.zeros((2, batch.num_agents), np.int64))
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        service = scenario.service[int(batch.world.job[b, batch.world.places[b, i, k.DISPATCH, 0]].service)]
+        service = scenario.service[int(batch.world.job[b, batch.world.queue[b, i, k.DISPATCH, 0]].service)]
         mask, device = obs["action_mask"][b, i] == 1, scenario.nodes.devices[i % len(scenario.nodes.devices)]
         seen.add(service.privacy)
         if service.privacy == "device":
@@ -278,7 +278,7 @@ def test_a_device_takes_what_it_has_memory_for_and_one_model_at_a_time(make_benc
         whole = round(share * spec.layers) / spec.layers
         return embedding + whole * (layers_bytes + float(costs.kv_bytes(model, 300.0)))
 
-    phone = int(bench.setup.ue_device)
+    phone = int(bench.world.mobility[0].ue_device)
     shares = [share for share in bench.scenario.actions.device_split if share > 0.0]
     names = {share: f"local, {share:g} on the device, {precision}" for share in shares}
     for factor, fits in ((1.001, True), (0.999, False)):

@@ -338,7 +338,7 @@ def told(bench):
     bench.send({bench.ues_of(0)[0]: bench.now_s + 0.001})
     bench.step()
     seen, layout = bench.obs["candidates"][0, 0, bench.action(NAME)], bench.batch.layout
-    number = int(bench.world.job["number"][0, bench.world.places[0, 0, DISPATCH, 0]])
+    number = int(bench.world.job["number"][0, bench.world.queue[0, 0, DISPATCH, 0]])
     load_s, ttft_s = (float(seen[layout.candidate_index(key)]) for key in ("load_s", "ttft_s"))
     said_s = bench.now_s
     bench.step(NAME)

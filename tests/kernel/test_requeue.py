@@ -88,7 +88,7 @@ def test_a_failed_server_is_empty_and_loads_again(make_bench, planned):
     assert (variant["high"] == 0).all()
     assert (variant["users"] == 0).all()
     bench.step()
-    assert bench.world.job["number"][0, bench.world.places[0, 0, k.DISPATCH, : int(node.n_queue)]].tolist() == [0, 1, 2]
+    assert bench.world.job["number"][0, bench.world.queue[0, 0, k.DISPATCH, : int(node.n_queue)]].tolist() == [0, 1, 2]
     while bench.now_s < 9.0 + costs.load_s(MODEL, "l40s", "fp16") - 2 * bench.slot_s:
         mask = bench.obs["action_mask"][0, 0]
         bench.step("local, fp16" if mask[bench.action("local, fp16")] else "hold")
@@ -106,7 +106,7 @@ def test_a_job_that_is_put_back_stands_before_all_that_came_after_it(make_bench,
     bench.send({u: 0.5 + 1e-4 * u for u in range(3, 6)})
     while bench.now_s < 2.05:
         bench.step()
-    queue = bench.world.places[0, 0, k.DISPATCH, : int(bench.world.node["n_queue"][0, 0])]
+    queue = bench.world.queue[0, 0, k.DISPATCH, : int(bench.world.node["n_queue"][0, 0])]
     assert bench.world.job["number"][0, queue].tolist() == [0, 1, 2, 3, 4, 5]
     age = bench.batch.layout.observation_index("job/age_s")
     assert bench.obs["observation"][0, 0, age] == pytest.approx(bench.now_s - 0.001, rel=1e-6)

@@ -151,12 +151,12 @@ def draw(compiled, handle):
                 traffic.arrive(w, b, np.nextafter(episode.next_arrival_s, np.inf))
                 for i in range(w.node.shape[1]):
                     for place in range(w.node[b, i].n_queue):
-                        job = w.job[b, w.places[b, i, DISPATCH, place]]
+                        job = w.job[b, w.queue[b, i, DISPATCH, place]]
                         if b == 0:
                             first[job.number, 0], first[job.number, 1] = job.service, job.arrival_s
                             first[job.number, 2], first[job.number, 3] = job.prompt_tokens, job.output_tokens
                         counts[b, job.service] += 1
-                        w.rows[b, SPARE, episode.n_free] = job.row
+                        w.roster[b, SPARE, episode.n_free] = job.row
                         episode.n_free += 1
                     w.node[b, i].n_queue = 0
 

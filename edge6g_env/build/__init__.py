@@ -1,0 +1,46 @@
+"""From a scenario to the arrays of its worlds: a file a subject, put together here."""
+
+from __future__ import annotations
+
+from edge6g_env.build import arrays, places, services, tables
+from edge6g_env.build.faults import fault_parts, planned_outages
+from edge6g_env.build.radio import bands, mcs, radio_table
+from edge6g_env.kernel.world import World
+from edge6g_env.spaces import Layout
+
+
+def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool) -> World:
+    """Arrays of `num_worlds` worlds that have not been reset yet."""
+    scenario = layout.scenario
+    cost = services.cost_tables(scenario)
+    trace, service = services.services(scenario)
+    parts = fault_parts(scenario, places.neighbours_of(scenario))
+    world = World(
+        interface=tables.interface_table(layout, debug),
+        time=tables.time_table(scenario),
+        radio=radio_table(scenario),
+        mobility=tables.mobility_table(scenario),
+        wired=tables.wired_table(scenario),
+        cloud=tables.cloud_table(scenario),
+        serving=tables.serving_table(scenario),
+        arrivals=tables.arrivals_table(scenario),
+        reward=tables.reward_table(scenario),
+        prices=tables.prices_table(),
+        band=bands(scenario),
+        service=service,
+        lora=services.adapters(scenario),
+        action=services.actions(layout),
+        device=services.devices(scenario, cost),
+        model=services.models(scenario, cost),
+        action_layers=layout.action_layers(cost.layers.tolist()),
+        trace=trace,
+        observation_limits=layout.observation_limits,
+        candidate_limits=layout.candidate_limits,
+        mcs=mcs(),
+        outage=planned_outages(scenario, parts),
+        cost=services.cost_array(cost),
+        **arrays.state(layout, num_worlds, len(parts), candidates),
+    )
+    world.fault[...] = parts
+    places.place_nodes(scenario, world)
+    return world

@@ -1,0 +1,41 @@
+"""Where the nodes stand, which band each has, and who is whose neighbour."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge6g_env.kernel.world import World
+from edge6g_env.scenario import Scenario
+
+
+def node_positions_m(scenario: Scenario) -> np.ndarray:
+    """float64 (N, 2): nodes at the centres of a grid's cells."""
+    index = np.arange(scenario.nodes.count)
+    cell = np.stack([index % scenario.nodes.columns, index // scenario.nodes.columns], axis=1)
+    return (cell + 0.5) * scenario.nodes.spacing_m
+
+
+def bands_of(scenario: Scenario) -> np.ndarray:
+    """int64 (N,): index of each node's band in `radio.presets`, in turn along rows and columns: two bands make a chessboard."""
+    row, column = np.divmod(np.arange(scenario.nodes.count), scenario.nodes.columns)
+    return (column + row) % len(scenario.radio.presets)
+
+
+def neighbours_of(scenario: Scenario) -> np.ndarray:
+    """int64 (N, K): the nearest other nodes, nearest first, ties by index."""
+    position = node_positions_m(scenario)
+    distance = np.hypot(*(position[:, None, :] - position[None, :, :]).transpose(2, 0, 1))
+    np.fill_diagonal(distance, np.inf)
+    return np.argsort(distance, axis=1, kind="stable")[:, : scenario.neighbours].astype(np.int64)
+
+
+def place_nodes(scenario: Scenario, world: World) -> None:
+    """Put into a world what never changes of its nodes and links."""
+    devices, own = scenario.devices, scenario.nodes.devices
+    accelerator = [devices.index(own[i % len(own)]) for i in range(scenario.nodes.count)]
+    position = node_positions_m(scenario)
+    world.node["accelerator"][...] = accelerator
+    world.node["band"][...] = bands_of(scenario)
+    world.node["x_m"][...], world.node["y_m"][...] = position[:, 0], position[:, 1]
+    world.node["usable_bytes"][...] = world.device["usable_bytes"][accelerator]
+    world.link["peer"][...] = neighbours_of(scenario)

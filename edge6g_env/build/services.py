@@ -1,0 +1,122 @@
+"""What runs, and on what: services with their traces, models at each precision, adapters, devices, and the table of costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edge6g_env import costs
+from edge6g_env.build._records import from_columns, from_rows
+from edge6g_env.kernel import fields
+from edge6g_env.kernel import world as k
+from edge6g_env.scenario import Scenario
+from edge6g_env.scenario_tables import Service
+from edge6g_env.spaces import Layout
+from edge6g_env.trace_files import read_trace
+
+
+def _variants(scenario: Scenario) -> list[tuple[str, str]]:
+    """(weights, precision) of each variant: all precisions of the first weights, then of the next."""
+    return [(weights, precision) for weights in scenario.weights for precision in scenario.actions.precision]
+
+
+def cost_tables(scenario: Scenario) -> costs.CostTables:
+    """What each device of the scenario needs for each variant."""
+    return costs.kernel_tables(scenario.devices, [(weights.split("@")[0], p) for weights, p in _variants(scenario)])
+
+
+def cost_array(tables: costs.CostTables) -> np.ndarray:
+    """float64 (D, V, COST_HEADER + G) of World.cost."""
+    return np.concatenate([tables.attention_decode, tables.attention_prefill, tables.head_s, tables.layer_s], axis=2)
+
+
+def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
+    """DEVICE (D,): a node's accelerator costs its seconds; a UE's device is the user's own, and the cloud is paid by the token."""
+    names = scenario.devices
+    paid = [costs.accelerator_price_usd_per_s(name) if name in scenario.nodes.devices else 0.0 for name in names]
+    return from_columns(
+        fields.DEVICE_DTYPE,
+        iteration_overhead_s=tables.overhead_s[:, 0],
+        sequence_overhead_s=tables.overhead_s[:, 1],
+        idle_w=tables.power_w[:, 0],
+        tdp_w=tables.power_w[:, 1],
+        prefill_w=tables.busy_w[:, 0],
+        decode_w=tables.busy_w[:, 1],
+        usable_bytes=tables.usable_bytes,
+        load_bytes_s=tables.load_bytes_per_s,
+        usd_s=np.array(paid),
+    )
+
+
+def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
+    """MODEL (V,)"""
+    variants, tied = _variants(scenario), tables.head_bytes == 0.0
+    preload = [
+        weights in scenario.serving.preload and precision == scenario.actions.default_precision
+        for weights, precision in variants
+    ]
+    return from_columns(
+        fields.MODEL_DTYPE,
+        precision=np.arange(len(variants)) % len(scenario.actions.precision),
+        layers=tables.layers,
+        layer_bytes=tables.layer_bytes,
+        weight_bits=8.0 * tables.layer_bytes / tables.params_per_layer,
+        embedding_bytes=tables.embedding_bytes,
+        head_bytes=np.where(tied, tables.embedding_bytes, tables.head_bytes),
+        both_bytes=tables.embedding_bytes + tables.head_bytes,
+        kv_bytes=tables.kv_bytes_per_token_layer,
+        boundary_bytes=tables.boundary_bytes_per_token,
+        quality=tables.quality,
+        preload=np.array(preload),
+    )
+
+
+def actions(layout: Layout) -> np.recarray:
+    """ACTION (C,)"""
+    return from_columns(fields.ACTION_DTYPE, route=layout.action_table[:, 0], precision=layout.action_table[:, 3])
+
+
+def lengths_of(service: Service) -> np.ndarray:
+    """float64 (rows, 3): arrival in s, prompt and output tokens of a service; one row if its lengths are fixed."""
+    if service.trace is not None:
+        return read_trace(service.trace)
+    return np.array([[0.0, service.prompt_tokens, service.output_tokens]])
+
+
+def _adapted(scenario: Scenario) -> list[Service]:
+    """Services that have an adapter, in the order of the adapters."""
+    return [service for service in scenario.service if service.lora_rank is not None]
+
+
+def adapters(scenario: Scenario) -> np.recarray:
+    """LORA (A,)"""
+    sizes = [costs.adapter_bytes(s.model, s.lora_rank, s.lora_targets) for s in _adapted(scenario)]  # type: ignore[arg-type]
+    return from_rows(fields.LORA_DTYPE, [{"bytes": size} for size in sizes])
+
+
+def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
+    """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
+    lengths = [lengths_of(service) for service in scenario.service]
+    first = np.cumsum([0, *map(len, lengths)]).tolist()
+    parts = zip(scenario.service, lengths, first, strict=False)
+    rows = [_service(scenario, service, trace, start) for service, trace, start in parts]
+    return np.concatenate(lengths), from_rows(fields.SERVICE_DTYPE, rows)
+
+
+def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int) -> dict[str, Any]:
+    price, adapted = costs.token_price_usd(service.model), [one.name for one in _adapted(scenario)]
+    same = ("share", "ttft_slo_s", "tpot_slo_s", "expire_s", "exposure_cost", "payload_bytes")
+    return {
+        **{name: getattr(service, name) for name in same},
+        "model": scenario.weights.index(service.weights),
+        "privacy": k.PRIVACY_NAMES.index(service.privacy),
+        "adapter": adapted.index(service.name) if service.name in adapted else -1,
+        "mean_output_tokens": trace[:, 2].mean(),
+        "trace_first": first,
+        "trace_rows": len(trace),
+        # A replay runs round: from the last row to the first is a gap as long as the others are on average.
+        "trace_span_s": np.ptp(trace[:, 0]) * len(trace) / max(len(trace) - 1, 1),
+        "usd_per_input_token": price.in_usd,
+        "usd_per_output_token": price.out_usd,
+    }

@@ -1,0 +1,101 @@
+"""The tables of a scenario as records of one row: a key of the file is a field of the record of its table."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edge6g_env import costs
+from edge6g_env.build._records import from_table
+from edge6g_env.kernel import fields
+from edge6g_env.kernel import world as k
+from edge6g_env.scenario import Scenario
+from edge6g_env.scenario_tables import Link
+from edge6g_env.spaces import Layout, job_features, neighbour_features
+
+
+def interface_table(layout: Layout, debug: bool) -> np.recarray:
+    """What the doors ask for."""
+    scenario = layout.scenario
+    return from_table(
+        fields.INTERFACE_DTYPE,
+        None,
+        n_precisions=len(scenario.actions.precision),
+        n_job_features=len(job_features(scenario)),
+        n_neighbour_features=len(neighbour_features(scenario, 1)),
+        debug=debug,
+    )
+
+
+def time_table(scenario: Scenario) -> np.recarray:
+    """[time]"""
+    time = scenario.time
+    return from_table(fields.TIME_DTYPE, time, episode_slots=round(time.episode_s / time.slot_s))
+
+
+def mobility_table(scenario: Scenario) -> np.recarray:
+    """[ues], and the area that they are in; keys of other models of mobility are 0."""
+    ues, nodes = scenario.ues, scenario.nodes
+    width_m, height_m = scenario.area_m
+    own = {
+        "width_m": width_m,
+        "height_m": height_m,
+        "node_columns": min(nodes.columns, nodes.count),
+        "node_spacing_m": nodes.spacing_m,
+        "model": k.MOBILITY_NAMES.index(ues.mobility),
+        "ue_device": scenario.devices.index(ues.device),
+    }
+    others = {name: getattr(ues, name, 0) for name in fields.MOBILITY_DTYPE.names or () if name not in own}
+    return from_table(fields.MOBILITY_DTYPE, None, **own, **others)
+
+
+def wired_table(scenario: Scenario) -> np.recarray:
+    """[xn] and [backhaul]"""
+    xn, backhaul = scenario.xn, scenario.backhaul
+    return from_table(
+        fields.WIRED_DTYPE,
+        None,
+        xn_rate_bit_s=xn.rate_bit_s,
+        xn_delay_s=_mean_delay_s(xn),
+        xn_delay_jitter=xn.delay_jitter,
+        backhaul_rate_bit_s=backhaul.rate_bit_s,
+        backhaul_delay_s=_mean_delay_s(backhaul),
+        backhaul_delay_jitter=backhaul.delay_jitter,
+    )
+
+
+def _mean_delay_s(link: Link) -> float:
+    """Mean of the lognormal delay whose median the scenario gives."""
+    return link.delay_s * math.exp(0.5 * link.delay_jitter**2)
+
+
+def cloud_table(scenario: Scenario) -> np.recarray:
+    """[cloud]"""
+    return from_table(fields.CLOUD_DTYPE, scenario.cloud, cloud_device=scenario.devices.index(scenario.cloud.device))
+
+
+def serving_table(scenario: Scenario) -> np.recarray:
+    """[serving], and what is done after a fault"""
+    return from_table(fields.SERVING_DTYPE, scenario.serving, retries=scenario.faults.retries)
+
+
+def arrivals_table(scenario: Scenario) -> np.recarray:
+    """[arrivals]"""
+    return from_table(fields.ARRIVALS_DTYPE, scenario.arrivals, trace_replay=scenario.arrivals.kind == "trace")
+
+
+def reward_table(scenario: Scenario) -> np.recarray:
+    """[reward]"""
+    return from_table(fields.REWARD_DTYPE, scenario.reward)
+
+
+def prices_table() -> np.recarray:
+    """Prices of networks."""
+    return from_table(
+        fields.PRICES_DTYPE,
+        None,
+        usd_per_air_byte=costs.network_price_usd_per_byte("air"),
+        usd_per_backhaul_byte=costs.network_price_usd_per_byte("backhaul"),
+        usd_per_egress_byte=costs.network_price_usd_per_byte("cloud_egress"),
+    )
