@@ -62,8 +62,8 @@ def backlog(scenario: Scenario) -> Iterator[Row]:
     env.reset(seed=SEED)
     for actions in held:
         env.step(actions)
-    waiting = float((env.world.node["n_queue"] > 0).mean())
-    recording, legal = Recording(scenario, held, warm, 0.0), int(env.world.action_mask[0].sum())
+    waiting = float((env.deciding() >= 0).mean())
+    recording, legal = Recording(scenario, held, warm, 0.0), int(env.action_masks().sum())
     plain_s, shown_s = least_s([kernel(recording), kernel(recording, observe="candidates")])
     row = _per_agent("backlog", recording, "plain", plain_s)
     yield row._replace(note=f"{row.note}, a job waits at {waiting:.0%} of the nodes")

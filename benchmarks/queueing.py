@@ -87,7 +87,7 @@ def _share_equally(env: BatchEnv, token_s: float) -> None:
     w.cost[...] = 0.0
     w.cost[:, :, COST_HEADER:] = token_s * TOKEN_GRID / w.model["layers"][:, None]
     w.device["iteration_overhead_s"][...], w.device["sequence_overhead_s"][...] = 0.0, 0.0
-    w.node["usable_bytes"][...] = 1e18
+    w.site["usable_bytes"][...] = 1e18
 
 
 def _free_the_air(env: BatchEnv) -> None:
@@ -108,7 +108,7 @@ def play(env: BatchEnv, until_s: float, seed: int = SEED) -> np.ndarray:
     env.reset(seed)
     local = env.action_names.index("local, int4")
     while env.world.episode["now_s"].min() < until_s:
-        outcomes.append(env.step(np.where(env.world.node["n_queue"] > 0, local, 0))[-1]["outcomes"].copy())
+        outcomes.append(env.step(np.where(env.deciding() >= 0, local, 0))[-1]["outcomes"].copy())
     return np.concatenate(outcomes)
 
 

@@ -71,7 +71,7 @@ class Worlds:
     @property
     def serving_band(self) -> np.ndarray:
         """int64 (B, U): index of the serving cell's band."""
-        return np.take_along_axis(np.asarray(self.world.node["band"]), np.asarray(self.world.ue["node"]), axis=1)
+        return np.asarray(self.world.site["band"])[self.world.ue["node"]]
 
     def levels(self) -> dict[str, np.ndarray]:
         """LEVELS of every UE now, float64 (B, U) each."""
@@ -199,7 +199,7 @@ def _state(worlds: Worlds) -> dict[str, Any]:
     world = worlds.world
     ue, cell = world.ue[0], world.cell[0, :-1]
     node = np.array(ue["node"])
-    band_of_cell = np.asarray(world.node["band"])[0][cell["node"]]
+    band_of_cell = np.asarray(world.site["band"])[cell["node"]]
     offset_db = np.asarray(world.band["offset_db"])
     compared_dbm = cell["filtered_dbm"] + offset_db[band_of_cell]
     serves = cell["node"] == node[:, None]

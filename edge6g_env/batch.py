@@ -12,6 +12,7 @@ import numpy as np
 from edge6g_env import _arguments
 from edge6g_env._entry import Run, run_of
 from edge6g_env._last_step import LastStep, Observation
+from edge6g_env._state import state_of
 from edge6g_env._threads import Threads
 from edge6g_env.build import make_world
 from edge6g_env.errors import UserError
@@ -156,14 +157,14 @@ class BatchEnv:
             entropy = int(np.random.SeedSequence().generate_state(1)[0])
             seeds = np.where(seeds < 0, entropy + np.arange(self.num_worlds), seeds)
         seeded = chosen & (seeds >= 0)
-        self.last_step.episode["seed"][seeded] = seeds[seeded]
-        self.last_step.episode["episode"][seeded] = 0
-        self.last_step.episode["episode"][chosen & ~seeded & ~at_start] += 1
+        self.last_step.step["seed"][seeded] = seeds[seeded]
+        self.last_step.step["episode"][seeded] = 0
+        self.last_step.step["episode"][chosen & ~seeded & ~at_start] += 1
         self.reset_worlds(chosen)
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
-        """Start the episode (seed, number) that stands in world.episode in the worlds with chosen[b] == 1."""
-        self.last_step.episode["chosen"] = chosen
+        """Start the episode (seed, number) that stands in world.step in the worlds with chosen[b] == 1."""
+        self.last_step.step["chosen"] = chosen
         self._run(0, self.num_worlds, True, False)
         self._started = True
 
@@ -171,7 +172,8 @@ class BatchEnv:
         """One step of all worlds; actions int (B, N), rows of action_table.
 
         Returns observations, rewards float64 (B, N), terminated bool (B,), truncated bool (B,) and info: `decision` int8 (B, N),
-        `action_effect` int64 (B, N), `reward_terms` float32 (B, N, terms), `costs` float32 (B, N, costs), `slots` int64 (B,),
+        `job` int64 (B, N), the running number of the job that was decided, -1 for none, `action_effect` int64 (B, N), `reward_terms`
+        float32 (B, N, terms), `costs` float32 (B, N, costs), `slots` int64 (B,),
         `time_s` float64 (B,), `outcomes` (rows, OUTCOME), `final_obs`. Raises UserError for actions of another form or outside
         the table, and leaves the worlds as they were.
         """
@@ -207,8 +209,8 @@ class BatchEnv:
     def _check_invariants(self) -> None:
         """With debug, AssertionError of the first world in which the kernel found one violated."""
         for b in np.flatnonzero(self.last_step.error).tolist() if self.debug else ():
-            slot, error = self.last_step.episode[["slot", "error"]][b]
-            raise AssertionError(f"world {b}, slot {slot}: {VIOLATIONS[error]}")
+            at_s, error = self.last_step.end_s[b], self.last_step.error[b]
+            raise AssertionError(f"world {b}, step to {at_s:g} s: {VIOLATIONS[error]}")
 
     def checked(self, actions: np.ndarray) -> np.ndarray:
         """Actions as int64 (B, N); UserError if they are of another form or outside the table."""
@@ -234,31 +236,25 @@ class BatchEnv:
         return self.last_step.final_observations.copy()
 
     def outcomes(self, world: int | None = None) -> np.ndarray:
-        """Jobs that ended in the last step, of one world or of all: rows of kernel.world_fields.OUTCOME_FIELDS, world by world."""
+        """Jobs that ended in the last step, of one world or of all: rows of OUTCOME (docs/state.md), world by world."""
         return self.last_step.outcomes(world)
 
     def counters(self) -> Counters:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
         return Counters(*(np.array(self.world.counters[name]) for name in Counters._fields))
 
+    def deciding(self) -> np.ndarray:
+        """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""
+        return self.last_step.deciding()
+
+    def action_masks(self) -> np.ndarray:
+        """bool (B, N, C): legal actions, a fresh array."""
+        return self.last_step.observations["action_mask"].astype(bool)
+
     def state(self, worlds: slice = slice(None)) -> np.ndarray:
         """float32 (B, S): the whole world for a centralised critic, see state_names: what all agents observe, and what none does."""
         mobility.stand_ues(self._handle)
-        observation, ue = self.world.observation[0, worlds], self.world.ue.view(np.ndarray)[worlds]
-        episode, node, b = self.last_step.episode[worlds], self.last_step.node[worlds], len(observation)
-        in_flight = episode["n_active"] + node["n_queue"].sum(axis=1)
-        share = episode["now_s"] / self.scenario.time.episode_s
-        memory = (node["kv_bytes"] + node["weight_bytes"]) / node["usable_bytes"]
-        of_nodes = [node[name] for name in ("n_queue", "n_inbox", "n_admitted", "backlog_s", "cycle_s")]
-        parts = [
-            observation.reshape(b, -1),
-            np.stack(
-                [share, in_flight, *(episode[name] for name in ("cloud_running", "n_cloud_wait", "cloud_up"))], axis=1
-            ),
-            np.stack([*of_nodes, memory], axis=2).reshape(b, -1),
-            np.stack([ue[name] for name in ("x_m", "y_m", "sinr_db", "node")], axis=2).reshape(b, -1),
-        ]
-        return np.clip(np.concatenate(parts, axis=1), self._state_low, self._state_high).astype(np.float32)
+        return np.clip(state_of(self.world, worlds), self._state_low, self._state_high).astype(np.float32)
 
     def save_state(self, world: int | None = None) -> dict[str, np.ndarray]:
         """An exact copy of all worlds, or of one as of a batch of one: a dict of arrays that np.savez takes without pickling."""

@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from edge6g_env import _arguments
 from edge6g_env.batch import BatchEnv, Counters, Observation
 from edge6g_env.errors import UserError
+from edge6g_env.kernel.world import FINAL
 from edge6g_env.scenario import Scenario
 from edge6g_env.single import SingleWorld
 from edge6g_env.spaces import Layout
@@ -32,7 +33,7 @@ def _controller_spaces(layout: Layout, agents: int, candidates: bool) -> tuple[s
 class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
     """One world, all of its nodes one agent: observations stacked (N, ...), reward the mean over the nodes.
 
-    Infos hold `decision`, `action_effect` (N,), `reward_terms` (N, terms), `costs` (N, costs), `slots` and `time_s` ().
+    Infos hold `decision`, `job`, `action_effect` (N,), `reward_terms` (N, terms), `costs` (N, costs), `slots` and `time_s` ().
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  # gymnasium reads it from the class
@@ -196,8 +197,8 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
 
     def action_masks(self) -> np.ndarray:
         """bool (B, N * C): legal actions of every world, node after node."""
-        masks = self.batch.world.action_mask[0].astype(bool)
-        masks[self._ended] = self.batch.world.action_mask[1, self._ended]
+        masks = self.batch.action_masks()
+        masks[self._ended] = self.batch.world.action_mask[FINAL, self._ended]
         return masks.reshape(self.num_envs, -1)
 
     def state(self) -> np.ndarray:
@@ -205,7 +206,7 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
         return np.stack(self.call("state")) if self._ended.any() else self.batch.state()
 
     def outcomes(self) -> np.ndarray:
-        """Jobs that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS, world by world; `call` gives them apart."""
+        """Jobs that ended in the last step: rows of OUTCOME (docs/state.md), world by world; `call` gives them apart."""
         return self.batch.outcomes()
 
     def counters(self) -> Counters:

@@ -63,7 +63,7 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
     ]:
         """One step of all agents.
 
-        Infos of an agent: `decision`, `action_effect` int, `slots` int (slots that the step took), `reward_terms` and
+        Infos of an agent: `decision`, `job`, `action_effect` int, `slots` int (slots that the step took), `reward_terms` and
         `costs` float32. Raises ValueError for a missing, unknown or malformed action and leaves the world as it was,
         RuntimeError when no episode is running.
         """
@@ -124,15 +124,22 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
         slots = last.slots.item(0)
         rows = zip(
             self.possible_agents,
-            last.decision[0].tolist(),
+            last.job[0].tolist(),
             last.effect[0].tolist(),
             last.terms[0].astype(np.float32),
             last.costs[0].astype(np.float32),
             strict=True,
         )
         return {
-            agent: {"decision": decided, "action_effect": effect, "slots": slots, "reward_terms": terms, "costs": costs}
-            for agent, decided, effect, terms, costs in rows
+            agent: {
+                "decision": int(job >= 0),
+                "job": job,
+                "action_effect": effect,
+                "slots": slots,
+                "reward_terms": terms,
+                "costs": costs,
+            }
+            for agent, job, effect, terms, costs in rows
         }
 
 

@@ -44,7 +44,7 @@ class AgentHandle(WorldView):
 class AgentVecEnv(Named, VecEnv):
     """B worlds with N agents as B * N environments, world by world; parameters are shared because the policy is one.
 
-    Infos hold `decision`, `action_effect`, `slots` as int, `reward_terms` and `costs` float32, `TimeLimit.truncated`,
+    Infos hold `decision`, `job`, `action_effect`, `slots` as int, `reward_terms` and `costs` float32, `TimeLimit.truncated`,
     and at an end `terminal_observation`.
     """
 
@@ -94,7 +94,7 @@ class AgentVecEnv(Named, VecEnv):
 
     def _infos(self, last: LastStep, dones: np.ndarray) -> list[dict[str, Any]]:
         rows = zip(
-            last.decision.ravel().tolist(),
+            last.job.ravel().tolist(),
             last.effect.ravel().tolist(),
             last.slots.repeat(self.batch.num_agents).tolist(),
             last.terms.astype(np.float32).reshape(self.num_envs, -1),
@@ -104,14 +104,15 @@ class AgentVecEnv(Named, VecEnv):
         )
         infos: list[dict[str, Any]] = [
             {
-                "decision": decided,
+                "decision": int(job >= 0),
+                "job": job,
                 "action_effect": effect,
                 "slots": slots,
                 "reward_terms": terms,
                 "costs": costs,
                 "TimeLimit.truncated": done,
             }
-            for decided, effect, slots, terms, costs, done in rows
+            for job, effect, slots, terms, costs, done in rows
         ]
         if dones.any():
             final = self._flat(last.final_observations)

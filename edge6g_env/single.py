@@ -76,7 +76,7 @@ class SingleWorld(Named):
         return state
 
     def outcomes(self, agent: str | None = None) -> np.ndarray:
-        """Jobs that ended in the last step, of one agent or of all: rows of kernel.world_fields.OUTCOME_FIELDS."""
+        """Jobs that ended in the last step, of one agent or of all: rows of OUTCOME (docs/state.md)."""
         rows = self.batch.outcomes()
         return rows if agent is None else rows[rows["agent"] == self._agent_index(agent)]
 

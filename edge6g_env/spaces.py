@@ -10,50 +10,28 @@ from itertools import chain
 import numpy as np
 from gymnasium import spaces
 
+from edge6g_env._state import NODE_STATE, UE_STATE, WORLD_STATE
+from edge6g_env.features import Feature, count, flag, seconds
 from edge6g_env.kernel import world as k
 from edge6g_env.scenario import Scenario
 
-
-@dataclass(frozen=True)
-class Feature:
-    """One entry of an observation or candidate: name, unit, range, and how it is best scaled for a network."""
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    scale: str = "linear"  # "log": spans decades, take log(1 + x)
-
-
-def _flag(name: str) -> Feature:
-    return Feature(name, "0/1", 0.0, 1.0)
-
-
-def _count(name: str, high: float, unit: str = "job") -> Feature:
-    return Feature(name, unit, 0.0, high, "log")
-
-
-def _time(name: str, high: float) -> Feature:
-    return Feature(name, "s", 0.0, high, "log")
-
-
 # The kernel writes a candidate's row in this order (kernel/predict.py).
 CANDIDATE_FEATURES: tuple[Feature, ...] = (
-    _flag("is_hold"),
-    _flag("is_reject"),
-    _flag("is_local"),
-    _flag("is_neighbour"),
-    _flag("is_cloud"),
+    flag("is_hold"),
+    flag("is_reject"),
+    flag("is_local"),
+    flag("is_neighbour"),
+    flag("is_cloud"),
     Feature("device_share", "1", 0.0, 1.0),
     Feature("ingress_share", "1", 0.0, 1.0),
     Feature("target_share", "1", 0.0, 1.0),
     Feature("weight_bits", "bit", 0.0, 32.0),
-    _time("ttft_s", 120.0),
-    _time("tpot_s", 10.0),
-    _time("load_s", 120.0),
-    _time("wait_s", 120.0),
-    _time("upload_s", 120.0),
-    _time("accelerator_s", 120.0),
+    seconds("ttft_s", 120.0),
+    seconds("tpot_s", 10.0),
+    seconds("load_s", 120.0),
+    seconds("wait_s", 120.0),
+    seconds("upload_s", 120.0),
+    seconds("accelerator_s", 120.0),
     Feature("energy_j", "J", 0.0, 1e5, "log"),
     Feature("price_musd", "0.001 USD", 0.0, 1e3, "log"),
     Feature("quality", "1", 0.0, 1.0),
@@ -61,9 +39,9 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     Feature("air_mb", "MB", 0.0, 1e4, "log"),
     Feature("backhaul_mb", "MB", 0.0, 1e4, "log"),
     Feature("exposure", "1", 0.0, 1.0),
-    _count("sequences", 1e3),
-    _time("cycle_s", 10.0),
-    _time("report_age_s", 60.0),
+    count("sequences", 1e3),
+    seconds("cycle_s", 10.0),
+    seconds("report_age_s", 60.0),
     Feature("utility", "1", -100.0, 1.0),
 )
 
@@ -71,43 +49,43 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
 def job_features(scenario: Scenario) -> list[Feature]:
     """Entries about the job at the head of the queue, its UE and channel."""
     return [
-        _flag("job/waiting"),
-        _time("job/age_s", 120.0),
+        flag("job/waiting"),
+        seconds("job/age_s", 120.0),
         Feature("job/prompt_tokens", "token", 0.0, 131_072.0, "log"),
         Feature("job/mean_output_tokens", "token", 0.0, 131_072.0, "log"),
-        _time("job/ttft_slo_s", 600.0),
-        _time("job/tpot_slo_s", 60.0),
-        *(_flag(f"job/privacy_{name}") for name in k.PRIVACY_NAMES),
-        *(_flag(f"job/service_{service.name}") for service in scenario.service),
+        seconds("job/ttft_slo_s", 600.0),
+        seconds("job/tpot_slo_s", 60.0),
+        *(flag(f"job/privacy_{name}") for name in k.PRIVACY_NAMES),
+        *(flag(f"job/service_{service.name}") for service in scenario.service),
         Feature("job/uplink_sinr_db", "dB", -60.0, 100.0),
         Feature("job/downlink_sinr_db", "dB", -60.0, 100.0),
-        _time("job/channel_age_s", 10.0),
-        _count("job/cell_senders", 1e3),
-        _count("job/device_jobs", 100.0),
-        _flag("job/handed_over"),
+        seconds("job/channel_age_s", 10.0),
+        count("job/cell_senders", 1e3),
+        count("job/device_jobs", 100.0),
+        flag("job/handed_over"),
         Feature("job/done_tokens", "token", 0.0, 131_072.0, "log"),
-        _count("job/retries", 100.0, "1"),
+        count("job/retries", 100.0, "1"),
     ]
 
 
 def _node_features(scenario: Scenario) -> list[Feature]:
     """Entries about the agent's own node."""
     return [
-        _count("node/queue_jobs", 1e3),
-        _count("node/inbox_jobs", 1e3),
-        _count("node/sequences", 1e3),
-        _time("node/backlog_s", 120.0),
-        _time("node/cycle_s", 10.0),
+        count("node/queue_jobs", 1e3),
+        count("node/inbox_jobs", 1e3),
+        count("node/sequences", 1e3),
+        seconds("node/backlog_s", 120.0),
+        seconds("node/cycle_s", 10.0),
         Feature("node/prefill_share", "1", 0.0, 1.0),
         Feature("node/kv_share", "1", 0.0, 1.0),
         Feature("node/weight_share", "1", 0.0, 1.0),
-        _flag("node/loading"),
-        _count("node/cell_senders", 1e3),
-        _count("node/backhaul_transfers", 1e3),
-        _time("node/cloud_wait_s", 120.0),
-        _flag("node/cloud_up"),
-        _flag("node/backhaul_up"),
-        _flag("node/up"),
+        flag("node/loading"),
+        count("node/cell_senders", 1e3),
+        count("node/backhaul_transfers", 1e3),
+        seconds("node/cloud_wait_s", 120.0),
+        flag("node/cloud_up"),
+        flag("node/backhaul_up"),
+        flag("node/up"),
         *(Feature(f"node/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
     ]
 
@@ -116,18 +94,18 @@ def neighbour_features(scenario: Scenario, n: int) -> list[Feature]:
     """Entries about neighbour n, counted from 1."""
     peer = f"neighbour_{n}"
     return [
-        _flag(f"{peer}/exists"),
-        _time(f"{peer}/report_age_s", 60.0),
-        _count(f"{peer}/queue_jobs", 1e3),
-        _count(f"{peer}/inbox_jobs", 1e3),
-        _count(f"{peer}/sequences", 1e3),
-        _time(f"{peer}/backlog_s", 120.0),
-        _time(f"{peer}/cycle_s", 10.0),
+        flag(f"{peer}/exists"),
+        seconds(f"{peer}/report_age_s", 60.0),
+        count(f"{peer}/queue_jobs", 1e3),
+        count(f"{peer}/inbox_jobs", 1e3),
+        count(f"{peer}/sequences", 1e3),
+        seconds(f"{peer}/backlog_s", 120.0),
+        seconds(f"{peer}/cycle_s", 10.0),
         Feature(f"{peer}/prefill_share", "1", 0.0, 1.0),
         Feature(f"{peer}/free_share", "1", -1.0, 1.0),
-        _count(f"{peer}/sent_since", 1e3),
-        _flag(f"{peer}/link_up"),
-        _flag(f"{peer}/up"),
+        count(f"{peer}/sent_since", 1e3),
+        flag(f"{peer}/link_up"),
+        flag(f"{peer}/up"),
         *(Feature(f"{peer}/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
     ]
 
@@ -138,37 +116,14 @@ def observation_features(scenario: Scenario) -> tuple[Feature, ...]:
     return (*job_features(scenario), *_node_features(scenario), *chain.from_iterable(neighbours))
 
 
-WORLD_FEATURES: tuple[Feature, ...] = (
-    Feature("world/time_share", "1", 0.0, 1.0),
-    _count("world/jobs_in_flight", 1e5),
-    _count("world/cloud_jobs", 1e5),
-    _count("world/cloud_waiting", 1e5),
-    _flag("world/cloud_up"),
-)
-NODE_STATE: tuple[Feature, ...] = (
-    _count("queue_jobs", 1e3),
-    _count("inbox_jobs", 1e3),
-    _count("sequences", 1e3),
-    _time("backlog_s", 120.0),
-    _time("cycle_s", 10.0),
-    Feature("memory_share", "1", 0.0, 1.0),
-)
-UE_STATE: tuple[Feature, ...] = (
-    Feature("x_m", "m", 0.0, 1e6),
-    Feature("y_m", "m", 0.0, 1e6),
-    Feature("sinr_db", "dB", -200.0, 200.0),
-    Feature("node", "index", 0.0, 1023.0),
-)
-
-
 def _state_parts(scenario: Scenario) -> tuple[tuple[str, int, tuple[Feature, ...]], ...]:
     """Parts of `state()` in order: what stands before the names, how often the part comes, its entries."""
     nodes = scenario.nodes.count
     return (
         ("node_{}/", nodes, observation_features(scenario)),
-        ("", 1, WORLD_FEATURES),
-        ("node_{}/now/", nodes, NODE_STATE),
-        ("ue_{}/", scenario.num_ues, UE_STATE),
+        ("", 1, tuple(entry.feature for entry in WORLD_STATE)),
+        ("node_{}/now/", nodes, tuple(entry.feature for entry in NODE_STATE)),
+        ("ue_{}/", scenario.num_ues, tuple(entry.feature for entry in UE_STATE)),
     )
 
 

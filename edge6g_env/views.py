@@ -132,7 +132,7 @@ class WorldView(Named, Seeded):
         return Counters(*(values[self.world : self.world + 1] for values in self.batch.counters()))
 
     def outcomes(self) -> np.ndarray:
-        """Jobs of this world that ended in the last step: rows of kernel.world_fields.OUTCOME_FIELDS."""
+        """Jobs of this world that ended in the last step: rows of OUTCOME (docs/state.md)."""
         return self.batch.outcomes(self.world)
 
     def save_state(self) -> dict[str, Any]:

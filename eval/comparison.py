@@ -25,7 +25,7 @@ PER_SERVICE = ("jobs", "slo_attainment", "ttft_p50_s", "ttft_p95_s", "tpot_mean_
 class Comparison:
     """What a report shows.
 
-    jobs: by policy of the summary, the measured jobs of all its episodes, rows of `kernel.world_fields.OUTCOME_FIELDS`.
+    jobs: by policy of the summary, the measured jobs of all its episodes, rows of OUTCOME (docs/state.md).
     """
 
     scenario: Scenario

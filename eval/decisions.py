@@ -46,6 +46,6 @@ def shares(column: Column, actions: np.ndarray) -> list[float]:
 
 
 def decided(jobs: np.ndarray) -> np.ndarray:
-    """Actions of the jobs that were decided, int64; jobs: rows of `kernel.world_fields.OUTCOME_FIELDS`."""
+    """Actions of the jobs that were decided, int64; jobs: rows of OUTCOME (docs/state.md)."""
     actions = jobs["action"]
     return actions[actions >= 0]

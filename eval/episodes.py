@@ -32,7 +32,7 @@ class Episodes(NamedTuple):
     """Episodes of one policy.
 
     rows: policy, seed and all metrics, one a seed, in order. jobs: the measured jobs of all episodes, rows of
-    `kernel.world_fields.OUTCOME_FIELDS` whose `world` is the index of the seed.
+    OUTCOME (docs/state.md) whose `world` is the index of the seed.
     """
 
     rows: list[dict[str, object]]

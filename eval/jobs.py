@@ -70,7 +70,7 @@ WHOLE = ("job", "slo_met", "raw_left", "prompt_tokens", "output_tokens", "retrie
 def jobs_frame(policy: str, seeds: Sequence[int], jobs: np.ndarray, scenario: Scenario) -> pd.DataFrame:
     """The measured jobs of a policy as rows of jobs.csv.gz, by seed in the order given, then by number.
 
-    jobs: (J,) rows of `kernel.world_fields.OUTCOME_FIELDS` whose `world` is the index of the seed, as in `Episodes.jobs`.
+    jobs: (J,) rows of OUTCOME (docs/state.md) whose `world` is the index of the seed, as in `Episodes.jobs`.
     """
     jobs = jobs[np.lexsort((jobs["job"], jobs["world"]))]
     columns: dict[str, object] = {

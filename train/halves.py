@@ -8,7 +8,6 @@ import numpy as np
 
 from edge6g_env._last_step import LastStep
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
-from edge6g_env.kernel.world import DISPATCH
 from edge6g_env.sb3 import AgentVecEnv
 
 
@@ -18,9 +17,6 @@ class Half:
     def __init__(self, env: AgentVecEnv, first: int) -> None:
         """first: number of its first world in the run."""
         self.env, self.first = env, first
-        world = env.batch.world
-        self._heads = world.queue[:, :, DISPATCH, 0].reshape(-1)
-        self._job_numbers = np.asarray(world.job["number"])
         self._step: Future[LastStep] | None = None
 
     def begin(self, thread: Executor, actions: np.ndarray) -> None:
@@ -45,5 +41,4 @@ class Half:
 
     def jobs(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Jobs that the agents `places` (n,), counted world by world, decide now: world in the run and running number, int (n,)."""
-        world = places // self.env.batch.num_agents
-        return self.first + world, self._job_numbers[world, self._heads[places]]
+        return self.first + places // self.env.batch.num_agents, self.env.batch.deciding().reshape(-1)[places]

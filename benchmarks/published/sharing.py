@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks.published.claims import Claim, show
 from edge6g_env import costs
 from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel.world import DISPATCH
 
 WORK = "TrimCaching"
 BASES, SIBLINGS = ("llama-3.2-1b", "qwen2.5-1.5b"), 8
@@ -57,14 +56,15 @@ def make_node(sharing: bool, memory_bytes: float, worlds: int = WORLDS) -> Batch
         actions={"precision": ["fp16"], "default_precision": "fp16"},
         time={"slot_s": 0.05, "n_substeps": 1, "episode_s": 1e7, "warmup_s": 0.0, "drain_s": 0.0},
     )
-    env.world.node["usable_bytes"][...] = memory_bytes
+    env.world.site["usable_bytes"][...] = memory_bytes
     return env
 
 
 def _hits(env: BatchEnv) -> np.ndarray:
     """Whether the job at the head of each world's queue finds all that it needs, bool (B,)."""
     w, worlds = env.world, np.arange(env.num_worlds)
-    service = w.service[w.job["service"][worlds, w.queue[:, 0, DISPATCH, 0]]]
+    flags = [env.layout.observation_index(f"job/service_{service.name}") for service in env.scenario.service]
+    service = w.service[env.observations()["observation"][:, 0, flags].argmax(axis=1)]
     weights = w.variant[worlds, 0, service["model"]]
     whole = weights["high"] - weights["low"] == w.model["layers"][service["model"]]
     if w.adapter.shape[2] == 0:
@@ -80,7 +80,7 @@ def hit_ratio(sharing: bool, memory_bytes: float) -> float:
     local = env.action_names.index("local, fp16")
     hits, jobs = 0, np.zeros(env.num_worlds, np.int64)
     while jobs.min() < JOBS:
-        waiting = env.world.node["n_queue"][:, 0] > 0
+        waiting = env.deciding()[:, 0] >= 0
         counts = waiting & (jobs >= WARM) & (jobs < JOBS)
         hits += int(_hits(env)[counts].sum())
         jobs += waiting

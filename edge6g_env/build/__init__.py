@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge6g_env.build import arrays, places, services, tables
 from edge6g_env.build.faults import fault_parts, planned_outages
 from edge6g_env.build.radio import bands, mcs, radio_table
+from edge6g_env.kernel.fields import BLANKS
 from edge6g_env.kernel.world import World
 from edge6g_env.spaces import Layout
 
@@ -14,8 +15,9 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
     scenario = layout.scenario
     cost = services.cost_tables(scenario)
     trace, service = services.services(scenario)
-    parts = fault_parts(scenario, places.neighbours_of(scenario))
-    world = World(
+    neighbour = places.neighbours_of(scenario)
+    parts = fault_parts(scenario, neighbour)
+    return World(
         interface=tables.interface_table(layout, debug),
         time=tables.time_table(scenario),
         radio=radio_table(scenario),
@@ -32,6 +34,8 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         action=services.actions(layout),
         device=services.devices(scenario, cost),
         model=services.models(scenario, cost),
+        site=places.sites(scenario, cost.usable_bytes),
+        neighbour=neighbour,
         action_layers=layout.action_layers(cost.layers.tolist()),
         trace=trace,
         observation_limits=layout.observation_limits,
@@ -39,8 +43,6 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         mcs=mcs(),
         outage=planned_outages(scenario, parts),
         cost=services.cost_array(cost),
+        **{f"blank_{name}": row for name, row in {**BLANKS, "fault": parts}.items()},
         **arrays.state(layout, num_worlds, len(parts), candidates),
     )
-    world.fault[...] = parts
-    places.place_nodes(scenario, world)
-    return world

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env.errors import UserError
-from edge6g_env.kernel import fields
 from edge6g_env.kernel import world as k
+from edge6g_env.kernel.fields import BLANKS, DTYPES
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Outage
 
 
-def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.ndarray:
-    """FAULT (P,): every part that fails by chance or is named by a planned outage. neighbours: int64 (N, K).
+def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.recarray:
+    """FAULT (P,) as an episode begins: every part that fails by chance or is named by a planned outage. neighbours: int64 (N, K).
 
     A Xn link is one part, whichever of its ends lists the other as a neighbour. Raises UserError for an outage of links
     among nodes that none joins.
@@ -27,10 +27,10 @@ def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.ndarray:
         mtbf_s, mttr_s = faults.mean_times_s(k.FAULT_KINDS[kind])
         if mtbf_s > 0.0 or any(_is_meant(outage, kind, node, peer) for outage in faults.outage):
             rows.append((kind, node, peer, owner, mtbf_s, mttr_s))
-    parts = np.zeros(len(rows), fields.FAULT_DTYPE)
+    parts = np.repeat(BLANKS["fault"], len(rows))
     for part, row in zip(parts, rows, strict=True):
         part["kind"], part["node"], part["peer"], part["owner"], part["mtbf_s"], part["mttr_s"] = row
-    return parts
+    return parts.view(np.recarray)
 
 
 def _all_parts(count: int, neighbours: np.ndarray) -> list[tuple[int, int, int, int]]:
@@ -58,7 +58,7 @@ def planned_outages(scenario: Scenario, parts: np.ndarray) -> np.recarray:
         for p, part in enumerate(parts):
             if _is_meant(outage, int(part["kind"]), int(part["node"]), int(part["peer"])):
                 changes += [(outage.start_s, p, 1), (outage.end_s, p, -1)]
-    rows = np.zeros(len(changes), fields.OUTAGE_DTYPE)
+    rows = np.zeros(len(changes), DTYPES["outage"])
     for row, change in zip(rows, sorted(changes, key=lambda change: (change[0], -change[2])), strict=True):
         row["at_s"], row["part"], row["change"] = change
     return rows.view(np.recarray)

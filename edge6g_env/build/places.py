@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge6g_env.kernel.world import World
+from edge6g_env.build._records import from_columns
+from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
 
 
@@ -29,13 +30,16 @@ def neighbours_of(scenario: Scenario) -> np.ndarray:
     return np.argsort(distance, axis=1, kind="stable")[:, : scenario.neighbours].astype(np.int64)
 
 
-def place_nodes(scenario: Scenario, world: World) -> None:
-    """Put into a world what never changes of its nodes and links."""
+def sites(scenario: Scenario, usable_bytes: np.ndarray) -> np.recarray:
+    """SITE (N,); usable_bytes: of each device of the scenario, B."""
     devices, own = scenario.devices, scenario.nodes.devices
-    accelerator = [devices.index(own[i % len(own)]) for i in range(scenario.nodes.count)]
+    accelerator = np.array([devices.index(own[i % len(own)]) for i in range(scenario.nodes.count)])
     position = node_positions_m(scenario)
-    world.node["accelerator"][...] = accelerator
-    world.node["band"][...] = bands_of(scenario)
-    world.node["x_m"][...], world.node["y_m"][...] = position[:, 0], position[:, 1]
-    world.node["usable_bytes"][...] = world.device["usable_bytes"][accelerator]
-    world.link["peer"][...] = neighbours_of(scenario)
+    return from_columns(
+        DTYPES["site"],
+        accelerator=accelerator,
+        band=bands_of(scenario),
+        x_m=position[:, 0],
+        y_m=position[:, 1],
+        usable_bytes=usable_bytes[accelerator],
+    )

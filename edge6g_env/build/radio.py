@@ -9,7 +9,7 @@ import numpy as np
 
 from edge6g_env import radio
 from edge6g_env.build._records import from_rows, from_table
-from edge6g_env.kernel import fields
+from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
 
 
@@ -18,7 +18,7 @@ def radio_table(scenario: Scenario) -> np.recarray:
     options = scenario.radio
     env = radio.environment(options.environment, radio.preset(options.presets[0]).carrier_ghz)
     return from_table(
-        fields.RADIO_DTYPE,
+        DTYPES["radio"],
         options,
         environment=env.id,
         h_bs_m=env.h_bs_m,
@@ -44,9 +44,7 @@ def bands(scenario: Scenario) -> np.recarray:
     """BAND (Z,)"""
     offsets = scenario.radio.cell_offset_db or [0.0] * len(scenario.radio.presets)
     presets = [radio.preset(name) for name in scenario.radio.presets]
-    return from_rows(
-        fields.BAND_DTYPE, [_band(scenario, preset, db) for preset, db in zip(presets, offsets, strict=True)]
-    )
+    return from_rows(DTYPES["band"], [_band(scenario, preset, db) for preset, db in zip(presets, offsets, strict=True)])
 
 
 def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> dict[str, Any]:

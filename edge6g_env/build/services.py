@@ -8,8 +8,8 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.build._records import from_columns, from_rows
-from edge6g_env.kernel import fields
 from edge6g_env.kernel import world as k
+from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Service
 from edge6g_env.spaces import Layout
@@ -36,7 +36,7 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
     names = scenario.devices
     paid = [costs.accelerator_price_usd_per_s(name) if name in scenario.nodes.devices else 0.0 for name in names]
     return from_columns(
-        fields.DEVICE_DTYPE,
+        DTYPES["device"],
         iteration_overhead_s=tables.overhead_s[:, 0],
         sequence_overhead_s=tables.overhead_s[:, 1],
         idle_w=tables.power_w[:, 0],
@@ -57,7 +57,7 @@ def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         for weights, precision in variants
     ]
     return from_columns(
-        fields.MODEL_DTYPE,
+        DTYPES["model"],
         precision=np.arange(len(variants)) % len(scenario.actions.precision),
         layers=tables.layers,
         layer_bytes=tables.layer_bytes,
@@ -74,7 +74,7 @@ def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
 
 def actions(layout: Layout) -> np.recarray:
     """ACTION (C,)"""
-    return from_columns(fields.ACTION_DTYPE, route=layout.action_table[:, 0], precision=layout.action_table[:, 3])
+    return from_columns(DTYPES["action"], route=layout.action_table[:, 0], precision=layout.action_table[:, 3])
 
 
 def lengths_of(service: Service) -> np.ndarray:
@@ -92,7 +92,7 @@ def _adapted(scenario: Scenario) -> list[Service]:
 def adapters(scenario: Scenario) -> np.recarray:
     """LORA (A,)"""
     sizes = [costs.adapter_bytes(s.model, s.lora_rank, s.lora_targets) for s in _adapted(scenario)]  # type: ignore[arg-type]
-    return from_rows(fields.LORA_DTYPE, [{"bytes": size} for size in sizes])
+    return from_rows(DTYPES["lora"], [{"bytes": size} for size in sizes])
 
 
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
@@ -101,7 +101,7 @@ def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     first = np.cumsum([0, *map(len, lengths)]).tolist()
     parts = zip(scenario.service, lengths, first, strict=False)
     rows = [_service(scenario, service, trace, start) for service, trace, start in parts]
-    return np.concatenate(lengths), from_rows(fields.SERVICE_DTYPE, rows)
+    return np.concatenate(lengths), from_rows(DTYPES["service"], rows)
 
 
 def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.build._records import from_table
-from edge6g_env.kernel import fields
 from edge6g_env.kernel import world as k
+from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Link
 from edge6g_env.spaces import Layout, job_features, neighbour_features
@@ -19,7 +19,7 @@ def interface_table(layout: Layout, debug: bool) -> np.recarray:
     """What the doors ask for."""
     scenario = layout.scenario
     return from_table(
-        fields.INTERFACE_DTYPE,
+        DTYPES["interface"],
         None,
         n_precisions=len(scenario.actions.precision),
         n_job_features=len(job_features(scenario)),
@@ -31,7 +31,7 @@ def interface_table(layout: Layout, debug: bool) -> np.recarray:
 def time_table(scenario: Scenario) -> np.recarray:
     """[time]"""
     time = scenario.time
-    return from_table(fields.TIME_DTYPE, time, episode_slots=round(time.episode_s / time.slot_s))
+    return from_table(DTYPES["time"], time, episode_slots=round(time.episode_s / time.slot_s))
 
 
 def mobility_table(scenario: Scenario) -> np.recarray:
@@ -46,15 +46,15 @@ def mobility_table(scenario: Scenario) -> np.recarray:
         "model": k.MOBILITY_NAMES.index(ues.mobility),
         "ue_device": scenario.devices.index(ues.device),
     }
-    others = {name: getattr(ues, name, 0) for name in fields.MOBILITY_DTYPE.names or () if name not in own}
-    return from_table(fields.MOBILITY_DTYPE, None, **own, **others)
+    others = {name: getattr(ues, name, 0) for name in DTYPES["mobility"].names or () if name not in own}
+    return from_table(DTYPES["mobility"], None, **own, **others)
 
 
 def wired_table(scenario: Scenario) -> np.recarray:
     """[xn] and [backhaul]"""
     xn, backhaul = scenario.xn, scenario.backhaul
     return from_table(
-        fields.WIRED_DTYPE,
+        DTYPES["wired"],
         None,
         xn_rate_bit_s=xn.rate_bit_s,
         xn_delay_s=_mean_delay_s(xn),
@@ -72,28 +72,28 @@ def _mean_delay_s(link: Link) -> float:
 
 def cloud_table(scenario: Scenario) -> np.recarray:
     """[cloud]"""
-    return from_table(fields.CLOUD_DTYPE, scenario.cloud, cloud_device=scenario.devices.index(scenario.cloud.device))
+    return from_table(DTYPES["cloud"], scenario.cloud, cloud_device=scenario.devices.index(scenario.cloud.device))
 
 
 def serving_table(scenario: Scenario) -> np.recarray:
     """[serving], and what is done after a fault"""
-    return from_table(fields.SERVING_DTYPE, scenario.serving, retries=scenario.faults.retries)
+    return from_table(DTYPES["serving"], scenario.serving, retries=scenario.faults.retries)
 
 
 def arrivals_table(scenario: Scenario) -> np.recarray:
     """[arrivals]"""
-    return from_table(fields.ARRIVALS_DTYPE, scenario.arrivals, trace_replay=scenario.arrivals.kind == "trace")
+    return from_table(DTYPES["arrivals"], scenario.arrivals, trace_replay=scenario.arrivals.kind == "trace")
 
 
 def reward_table(scenario: Scenario) -> np.recarray:
     """[reward]"""
-    return from_table(fields.REWARD_DTYPE, scenario.reward)
+    return from_table(DTYPES["reward"], scenario.reward)
 
 
 def prices_table() -> np.recarray:
     """Prices of networks."""
     return from_table(
-        fields.PRICES_DTYPE,
+        DTYPES["prices"],
         None,
         usd_per_air_byte=costs.network_price_usd_per_byte("air"),
         usd_per_backhaul_byte=costs.network_price_usd_per_byte("backhaul"),

@@ -23,13 +23,13 @@ from edge6g_env.kernel.rng import (
     owner_bits,
     uniform,
 )
+from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB
 
 UPLOAD, FIRST_TOKEN, LAST_TOKEN = range(3)  # messages of a job whose latencies are drawn
 _MAX_ERROR_RATE = (
     0.9  # retransmissions are counted up to this: combining makes each better than the one before; judgement
 )
 # Outer loop link adaptation towards 10 % block errors (Pedersen et al., IEEE VTC 2007): the backoff grows by errors and shrinks without.
-FIRST_BACKOFF_DB = 2.0  # of a UE that has just come; judgement
 _TARGET_ERROR_RATE, _BACKOFF_STEP_DB, _MAX_BACKOFF_DB = 0.1, 1.0, 10.0  # TS 38.214 5.2.2.1; judgement
 _DRAWS = 4  # random numbers of a message
 _SENDS = np.uint64(1 << 63)
@@ -61,11 +61,11 @@ def _points_here(w, b, band, beam, step):
 
 
 @njit_inner
-def _downlink_points_here(w, b, band, j, step):
-    """The same of node j's own beam, worked out once a grid step for all who hear it."""
-    node = w.node[b, j]
+def _downlink_points_here(w, b, band, i, step):
+    """The same of node i's own beam, worked out once a grid step for all who hear it."""
+    node = w.node[b, i]
     if node.beam_step != step:
-        node.beam_step, node.beam_points_here = step, 1 if _points_here(w, b, band, j, step) else 0
+        node.beam_step, node.beam_points_here = step, 1 if _points_here(w, b, band, i, step) else 0
     return node.beam_points_here == 1
 
 
@@ -82,14 +82,9 @@ def _power_density_dbm_hz(w, b, u, bandwidth_hz):
 
 @njit_inner
 def start_interference(w, b):
-    """At the start of an episode: no interference yet, and what all draws of a UE as interferer share."""
-    w.episode[b].interference_step = -1
+    """At the start of an episode: what all draws of a UE as interferer share."""
     for u in range(w.ue.shape[1]):
         w.ue[b, u].interferer_bits = owner_bits(w.episode[b].key, FOR_INTERFERER, u)
-    for i in range(w.node.shape[1]):
-        node = w.node[b, i]
-        node.interferer, node.interferer_draw, node.uplink_load, node.interference_mw_hz = -1, 0, 0.0, 0.0
-        node.beam_step = -1
 
 
 @njit_inner
@@ -105,19 +100,19 @@ def _draw_interferers(w, b, step, since_s):
 
 
 @njit_inner
-def _radiate(w, b, j, step, now_s):
-    """Add what the interferer of cell j brings to the other cells of its band that are near it."""
-    u, n_nodes, z = w.node[b, j].interferer, w.node.shape[1], channel.band_of(w, b, j)
-    senders, own_hz = w.node[b, j].n_senders, w.band[z].bandwidth_hz
+def _radiate(w, b, sender, step, now_s):
+    """Add what the interferer of the cell `sender` brings to the other cells of its band that are near it."""
+    u, n_nodes, z = w.node[b, sender].interferer, w.node.shape[1], channel.band_of(w, b, sender)
+    senders, own_hz = w.node[b, sender].n_senders, w.band[z].bandwidth_hz
     if senders > 0:
         own_hz = _share_hz(w, w.band[z], senders)
     density_dbm_hz = _power_density_dbm_hz(w, b, u, own_hz)
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
-        if i != j and channel.band_of(w, b, i) == z:
-            gain_db = _stray_db(w, b, w.band[z], n_nodes + i * n_nodes + j, step)
+        if i != sender and channel.band_of(w, b, i) == z:
+            gain_db = _stray_db(w, b, w.band[z], n_nodes + i * n_nodes + sender, step)
             gain_db -= channel.link_loss_db(w, b, u, m, now_s)
-            w.node[b, i].interference_mw_hz += w.node[b, j].uplink_load * radio.linear_of(density_dbm_hz + gain_db)
+            w.node[b, i].interference_mw_hz += w.node[b, sender].uplink_load * radio.linear_of(density_dbm_hz + gain_db)
 
 
 @njit_inner
@@ -134,12 +129,12 @@ def _bring_interference(w, b, now_s):
         some = some or node.uplink_load > 0.0
     if some:
         _draw_interferers(w, b, step, now_s - w.time[0].slot_s)
-    for j in range(w.node.shape[1]):
-        if w.node[b, j].interferer >= 0 and w.node[b, j].uplink_load > 0.0:
-            _radiate(w, b, j, step, now_s)
+    for i in range(w.node.shape[1]):
+        if w.node[b, i].interferer >= 0 and w.node[b, i].uplink_load > 0.0:
+            _radiate(w, b, i, step, now_s)
     for i in range(w.node.shape[1]):
         node = w.node[b, i]
-        node.noise_dbm_hz = radio.db_of(w.band[node.band].noise_bs_mw_hz + node.interference_mw_hz)
+        node.noise_dbm_hz = radio.db_of(w.band[w.site[i].band].noise_bs_mw_hz + node.interference_mw_hz)
 
 
 @njit_inner
@@ -151,9 +146,9 @@ def _downlink_interference_mw_hz(w, b, u, now_s):
     z, step = channel.band_of(w, b, w.ue[b, u].node), fading.step_of(w, now_s)
     band = w.band[z]
     for m in range(w.cell.shape[2]):
-        j = w.cell[b, u, m].node
-        if m != w.ue[b, u].serving and channel.band_of(w, b, j) == z:
-            points_here = _downlink_points_here(w, b, band, j, step)
+        i = w.cell[b, u, m].node
+        if m != w.ue[b, u].serving and channel.band_of(w, b, i) == z:
+            points_here = _downlink_points_here(w, b, band, i, step)
             density += load * channel.heard_mw(w, b, u, m, points_here, now_s) / band.bandwidth_hz
     return density
 

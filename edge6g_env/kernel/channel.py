@@ -29,7 +29,6 @@ _OUT_OF_REACH = (
 )
 _NODE_ADDRESS = 65_536  # owner of a link's random numbers is ue * _NODE_ADDRESS + node
 _OF_UE = _NODE_ADDRESS - 1  # what a UE has once, not once a link
-NOT_MEASURED_DBM = -1e9
 
 
 @njit_inner
@@ -41,7 +40,7 @@ def link_address(u, node):
 @njit_inner
 def band_of(w, b, i):
     """Band of node i's cell, an index into w.band."""
-    return w.node[b, i].band
+    return w.site[i].band
 
 
 @njit_inner
@@ -58,7 +57,7 @@ def stand(ue, now_s):
 @njit_inner
 def distance_m(w, b, u, i):
     """Ground distance in m between UE u, where it last stood, and node i."""
-    return math.hypot(w.ue[b, u].x_m - w.node[b, i].x_m, w.ue[b, u].y_m - w.node[b, i].y_m)
+    return math.hypot(w.ue[b, u].x_m - w.site[i].x_m, w.ue[b, u].y_m - w.site[i].y_m)
 
 
 # --- loss ---------------------------------------------------------------------------------------------------------------------
@@ -85,7 +84,7 @@ def _sigma_db(band, los, d_m):
 def _refresh_loss(w, b, u, m, now_s):
     """Loss of candidate link m at the UE's present place."""
     cell, ue = w.cell[b, u, m], w.ue[b, u]
-    band = w.band[w.node[b, cell.node].band]
+    band = w.band[w.site[cell.node].band]
     d_m = distance_m(w, b, u, cell.node)
     p_los = radio.los_probability_of(
         w.radio[0].environment, max(d_m - ue.indoor_m, 0.0), w.radio[0].h_ue_m, w.radio[0].h_bs_m
@@ -115,7 +114,7 @@ def link_loss_db(w, b, u, m, now_s):
     if w.radio[0].blockers_per_m2 <= 0.0:
         return cell.coupling_loss_db
     _bring_blockage(w, b, u, cell, now_s)
-    band = w.band[w.node[b, cell.node].band]
+    band = w.band[w.site[cell.node].band]
     depth_db = band.blocked_los_db if cell.los == 1 and w.ue[b, u].indoor == 0 else band.blocked_nlos_db
     return cell.coupling_loss_db + depth_db * _blockage_level(cell, now_s)
 
@@ -134,7 +133,7 @@ def power_dbm(w, b, u, m, now_s):
     cell = w.cell[b, u, m]
     if w.radio[0].blockers_per_m2 <= 0.0:
         return cell.power_dbm
-    return w.band[w.node[b, cell.node].band].ptx_bs_dbm - link_loss_db(w, b, u, m, now_s)
+    return w.band[w.site[cell.node].band].ptx_bs_dbm - link_loss_db(w, b, u, m, now_s)
 
 
 @njit_inner
@@ -143,7 +142,7 @@ def heard_mw(w, b, u, m, points_here, now_s):
     cell = w.cell[b, u, m]
     if w.radio[0].blockers_per_m2 <= 0.0:
         return cell.heard_mw if points_here else cell.heard_astray_mw
-    stray_db = 0.0 if points_here else w.band[w.node[b, cell.node].band].stray_db
+    stray_db = 0.0 if points_here else w.band[w.site[cell.node].band].stray_db
     return radio.linear_of(power_dbm(w, b, u, m, now_s) + stray_db)
 
 
@@ -203,16 +202,18 @@ def _pace_blockage(w, b, u, cell, d_m, now_s):
 
 
 @njit_inner
-def _fresh_cell(w, b, u, cell, link_steps):
-    """Stationary state of the link from UE u to the cell's node."""
-    key, owner = w.episode[b].key, link_address(u, cell.node)
+def _fresh_cell(w, b, u, m, link_steps):
+    """Candidate m of UE u, in the spare row, becomes a new link to its node, in the stationary state."""
+    cell = w.cell[b, w.ue.shape[1], m]
+    node, near_m = cell.node, cell.distance_m
+    w.cell[b, w.ue.shape[1], m] = w.blank_cell[0]
+    cell.node, cell.distance_m = node, near_m
+    key, owner = w.episode[b].key, link_address(u, node)
     cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * link_steps + 1)
     cell.z_los = normal(key, FOR_LOS, owner, 2 * link_steps + 1)
     cell.z_k = normal(key, FOR_K, owner, 2 * link_steps + 1)
     cell.offset_db = w.band[band_of(w, b, cell.node)].offset_db
-    cell.los, cell.blocked, cell.to_blocked_per_s = 0, 0, 0.0
     cell.blockages = link_steps << 16  # a link that comes back has other blockages
-    cell.filtered_dbm = NOT_MEASURED_DBM
 
 
 @njit_inner
@@ -286,7 +287,7 @@ def _choose_candidates(w, b, u, link_steps):
             w.cell[b, spare, m] = w.cell[b, u, kept]
             w.cell[b, spare, m].distance_m = distance_m
         else:
-            _fresh_cell(w, b, u, near, link_steps)
+            _fresh_cell(w, b, u, m, link_steps)
     for m in range(n_cells):
         w.cell[b, u, m] = w.cell[b, spare, m]
         if w.cell[b, u, m].node == w.ue[b, u].node:
@@ -322,7 +323,6 @@ def _enter_or_stay_out(w, b, u):
     """Whether UE u spends the episode in a building, and how deep (TR 38.901 7.4.3: the smaller of two uniform distances)."""
     ue, key, owner = w.ue[b, u], w.episode[b].key, link_address(u, _OF_UE)
     ue.indoor = 1 if uniform(key, FOR_INDOOR, owner, 0) < w.mobility[0].indoor_share else 0
-    ue.indoor_m, ue.z_wall = 0.0, 0.0
     if ue.indoor == 1:
         nearer = min(uniform(key, FOR_INDOOR, owner, 1), uniform(key, FOR_INDOOR, owner, 2))
         ue.indoor_m, ue.z_wall = radio.MAX_INDOOR_M * nearer, normal(key, FOR_INDOOR, owner, 3)
@@ -331,10 +331,9 @@ def _enter_or_stay_out(w, b, u):
 @njit_inner
 def draw_links(w, b, u):
     """Draw the candidate links of UE u at its first place."""
-    w.ue[b, u].node = -1
     _enter_or_stay_out(w, b, u)
     for m in range(w.cell.shape[2]):
-        w.cell[b, u, m].node = -1
+        w.cell[b, u, m] = w.blank_cell[0]
     _choose_candidates(w, b, u, 0)
     for m in range(w.cell.shape[2]):
         _refresh_loss(w, b, u, m, 0.0)

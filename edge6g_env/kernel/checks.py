@@ -8,7 +8,7 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel, dispatch
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.rng import FOR_INTERFERER, owner_bits
-from edge6g_env.kernel.world import DISPATCH, DONE, FREE
+from edge6g_env.kernel.world import DONE, FREE, NOW
 
 VIOLATIONS = (
     "",
@@ -29,27 +29,46 @@ VIOLATIONS = (
     "a node with decoders is passed over",
     "the interferer's draws of a UE do not belong to its episode",
 )
+(
+    _NONE,
+    JOBS_LOST,
+    ROWS_LOST,
+    MEMORY_OVERRUN,
+    KV_MISCOUNTED,
+    WEIGHTS_MISCOUNTED,
+    USERS_MISCOUNTED,
+    CLOUD_OVERFULL,
+    DEVICE_MISCOUNTED,
+    DOWN_SERVER_HOLDS,
+    DOWN_CLOUD_HOLDS,
+    MASK_STALE,
+    ARRIVAL_PASSED,
+    UE_PASSED,
+    POWER_STALE,
+    DECODERS_PASSED,
+    INTERFERER_FOREIGN,
+) = range(len(VIOLATIONS))
 _BYTE = 1.0  # rounding of sums of bytes
 
 
 @njit_inner
 def _check_jobs(w, b):
-    episode = w.episode[b]
+    episode, step = w.episode[b], w.step[b]
     in_flight = episode.n_active
     for i in range(w.node.shape[1]):
         in_flight += w.node[b, i].n_queue
     ended = episode.finished + episode.rejected + episode.expired + episode.failed
     if episode.arrived != ended + in_flight:
-        episode.error = 1
+        step.error = JOBS_LOST
     if episode.n_free + in_flight != w.job.shape[1] - 1:
-        episode.error = 2
+        step.error = ROWS_LOST
 
 
 @njit_inner
 def _check_node(w, b, i):
-    episode, node = w.episode[b], w.node[b, i]
-    if node.kv_bytes + node.weight_bytes > node.usable_bytes + _BYTE:
-        episode.error = 3
+    step, node, site, server = w.step[b], w.node[b, i], w.site[i], w.server[b, i]
+    if server.kv_bytes + server.weight_bytes > site.usable_bytes + _BYTE:
+        step.error = MEMORY_OVERRUN
     kv_bytes, weights = 0.0, 0.0
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
@@ -64,68 +83,71 @@ def _check_node(w, b, i):
             kv_bytes += job.kv_0_bytes if at_ingress else 0.0
             kv_bytes += job.kv_1_bytes if at_target else 0.0
         if users != variant.users:
-            episode.error = 6
-        if node.load_variant == v:
-            weights += weight_bytes(w, v, node.load_low, node.load_high)
+            step.error = USERS_MISCOUNTED
+        if server.load_variant == v:
+            weights += weight_bytes(w, v, server.load_low, server.load_high)
         else:
             weights += weight_bytes(w, v, variant.low, variant.high)
     for a in range(w.adapter.shape[2]):
         if w.adapter[b, i, a].resident == 1:
             weights += w.lora[a].bytes
-    if abs(kv_bytes - node.kv_bytes) > _BYTE:
-        episode.error = 4
-    if abs(weights - node.weight_bytes) > _BYTE:
-        episode.error = 5
-    if node.up == 0 and (node.n_inbox > 0 or node.n_admitted > 0 or node.kv_bytes > 0.0 or node.weight_bytes > 0.0):
-        episode.error = 9
+    if abs(kv_bytes - server.kv_bytes) > _BYTE:
+        step.error = KV_MISCOUNTED
+    if abs(weights - server.weight_bytes) > _BYTE:
+        step.error = WEIGHTS_MISCOUNTED
+    if node.up == 0 and (
+        server.n_inbox > 0 or server.n_admitted > 0 or server.kv_bytes > 0.0 or server.weight_bytes > 0.0
+    ):
+        step.error = DOWN_SERVER_HOLDS
 
 
 @njit_inner
 def check_world(w, b):
-    """Set w.episode[b].error to the number of a violated invariant (index into VIOLATIONS)."""
-    episode = w.episode[b]
+    """Set w.step[b].error to the number of a violated invariant (index into VIOLATIONS)."""
+    episode, step = w.episode[b], w.step[b]
     _check_jobs(w, b)
     for i in range(w.node.shape[1]):
         _check_node(w, b, i)
     if episode.cloud_running > w.cloud[0].concurrency:
-        episode.error = 7
+        step.error = CLOUD_OVERFULL
     if episode.cloud_up == 0 and episode.cloud_running + episode.n_cloud_wait > 0:
-        episode.error = 10
+        step.error = DOWN_CLOUD_HOLDS
     for u in range(w.ue.shape[1]):
         jobs = 0
         for j in range(w.job.shape[1]):
             jobs += int(w.job[b, j].stage != FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
         if jobs != w.ue[b, u].device_jobs:
-            episode.error = 8
+            step.error = DEVICE_MISCOUNTED
 
 
 @njit_inner
 def check_kept(w, b):
     """The same for what is kept while nothing that it depends on changes; after the observation."""
-    episode = w.episode[b]
+    episode, step = w.episode[b], w.step[b]
     for i in range(w.node.shape[1]):
         _check_mask(w, b, i)
         for v in range(w.variant.shape[2]):
-            if w.variant[b, i, v].tokens > 0.0 and w.node[b, i].decodes == 0:
-                episode.error = 15
+            if w.variant[b, i, v].tokens > 0.0 and w.server[b, i].decodes == 0:
+                step.error = DECODERS_PASSED
     for u in range(w.ue.shape[1]):
         _check_way(w, b, u)
         if w.arrivals[0].trace_replay == 0 and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
-            episode.error = 12
+            step.error = ARRIVAL_PASSED
         if w.ue[b, u].interferer_bits != owner_bits(episode.key, FOR_INTERFERER, u):
-            episode.error = 16
+            step.error = INTERFERER_FOREIGN
         for m in range(w.cell.shape[2]):
             _check_powers(w, b, w.cell[b, u, m])
 
 
 @njit_inner
 def _check_mask(w, b, i):
-    if w.node[b, i].n_queue == 0:
+    head = w.node[b, i].head
+    if head < 0:
         return
     for c in range(w.action.shape[0]):
-        legal = dispatch.refusal(w, b, i, w.queue[b, i, DISPATCH, 0], c) == DONE
-        if legal != (w.action_mask[0, b, i, c] == 1):
-            w.episode[b].error = 11
+        legal = dispatch.refusal(w, b, i, w.job[b, head], c) == DONE
+        if legal != (w.action_mask[NOW, b, i, c] == 1):
+            w.step[b].error = MASK_STALE
 
 
 @njit_inner
@@ -134,13 +156,13 @@ def _check_way(w, b, u):
     gone_m = ue.walked_m + channel.stand(ue, now_s) * ue.leg_m
     stopped = now_s >= ue.leg_end_s
     if int(gone_m / w.radio[0].link_step_m) != ue.link_steps or now_s >= ue.leave_s or stopped != (ue.speed_m_s == 0.0):
-        w.episode[b].error = 13
+        w.step[b].error = UE_PASSED
 
 
 @njit_inner
 def _check_powers(w, b, cell):
-    band = w.band[w.node[b, cell.node].band]
+    band = w.band[w.site[cell.node].band]
     power_dbm = band.ptx_bs_dbm - cell.coupling_loss_db
     moved = cell.power_dbm != power_dbm or cell.heard_astray_mw != radio.linear_of(power_dbm + band.stray_db)
     if cell.offset_db != band.offset_db or (w.radio[0].blockers_per_m2 <= 0.0 and moved):
-        w.episode[b].error = 14
+        w.step[b].error = POWER_STALE

@@ -40,9 +40,8 @@ def _deliver_first(w, b, job):
 
 
 @njit_inner
-def advance_decode(w, b, j, t1):
+def advance_decode(w, b, job, t1):
     """Generate tokens until t1; what a finished job holds is free before its last token is delivered."""
-    job = w.job[b, j]
     if way.is_cut_off(w, b, job):  # its tokens wait for the repair
         job.duty_0, job.duty_1, job.clock_s = 0.0, 0.0, t1
         return
@@ -61,16 +60,15 @@ def advance_decode(w, b, j, t1):
         generation.count_tokens(w, job, generated)
         job.clock_s = until_s
         if generated < left:
-            _grow_kv(w, b, j)
+            _grow_kv(w, b, job)
             return
-    release(w, b, j, job.clock_s)
+    release(w, b, job, job.clock_s)
     job.stage, job.stage_s = DOWNLINK, job.clock_s
 
 
 @njit_inner
-def advance_downlink(w, b, j, t1):
+def advance_downlink(w, b, job, t1):
     """Deliver the last token, once the downlink is up; True when the job has finished."""
-    job = w.job[b, j]
     if not _is_reachable(w, b, job):
         job.clock_s = min(max(job.clock_s, w.ue[b, job.ue].silent_until_s), t1)
         if job.clock_s >= t1 - way.EPSILON_S or not _is_reachable(w, b, job):
@@ -80,14 +78,13 @@ def advance_downlink(w, b, j, t1):
     end_s = job.first_token_s
     if job.output_tokens > 1.0:
         end_s = max(end_s, job.clock_s + _return_s(w, b, job, air.LAST_TOKEN))
-    end_job(w, b, j, FINISHED, end_s)
+    end_job(w, b, job, FINISHED, end_s)
     return True
 
 
 @njit_inner
-def _grow_kv(w, b, j):
+def _grow_kv(w, b, job):
     """Reserve blocks where the sequence has outgrown its reservation; without room the youngest goes, which may be the job itself."""
-    job = w.job[b, j]
     while job.prompt_tokens + job.done_tokens > job.kv_tokens:
         wanted = job.kv_tokens + memory.KV_BLOCK_TOKENS
         for part in range(2):
@@ -97,7 +94,7 @@ def _grow_kv(w, b, j):
             held = job.kv_0_bytes if part == 0 else job.kv_1_bytes
             want_bytes = memory.part_kv_bytes(w, job, part, wanted)
             while not memory.make_room(w, b, i, want_bytes - held, job.variant, w.service[job.service].adapter):
-                if _preempt_youngest(w, b, i) == j:
+                if _preempt_youngest(w, b, i) == job.row:
                     return
             memory.hold_kv(w, b, job, part, want_bytes)
         job.kv_tokens = wanted
@@ -108,21 +105,20 @@ def _preempt_youngest(w, b, i):
     """Put back the sequence at node i that was admitted last (recomputation, as vLLM does); returns its row, -1 for none."""
     youngest = -1
     for place in range(w.episode[b].n_active):
-        j = w.roster[b, ACTIVE, place]
-        job = w.job[b, j]
+        job = w.job[b, w.roster[b, ACTIVE, place]]
         holds = (job.ingress == i and job.kv_0_bytes > 0.0) or (job.target == i and job.kv_1_bytes > 0.0)
         at_work = job.stage == DECODE or job.stage == NODE_PREFILL
         if not holds or not at_work:
             continue
         last = w.job[b, youngest]
         if youngest < 0 or job.admit_s > last.admit_s or (job.admit_s == last.admit_s and job.number > last.number):
-            youngest = j
+            youngest = job.row
     if youngest < 0:
         return -1
     job = w.job[b, youngest]
-    release(w, b, youngest, job.clock_s)
+    release(w, b, job, job.clock_s)
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
     job.kv_tokens = max(job.kv_tokens, job.setup_tokens + memory.KV_BLOCK_TOKENS)
     w.episode[b].preempted += 1
-    setup_pass.begin_setup(w, b, youngest, job.clock_s, True)
+    setup_pass.begin_setup(w, b, job, job.clock_s, True)
     return youngest

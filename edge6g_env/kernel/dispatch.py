@@ -38,7 +38,7 @@ def target_of(w, b, i, route):
         return -1
     if route == NEIGHBOUR + w.link.shape[2]:
         return w.node.shape[1]
-    return w.link[b, i, route - NEIGHBOUR].peer
+    return w.neighbour[i, route - NEIGHBOUR]
 
 
 @njit_inner
@@ -66,7 +66,7 @@ def variant_of(w, job, c):
 def _node_fits(w, b, i, v, low, high, tokens):
     """Whether the part fits node i if it were empty."""
     kv_bytes = w.model[v].kv_bytes * (high - low) * tokens
-    return costing.weight_bytes(w, v, low, high) + kv_bytes <= w.node[b, i].usable_bytes
+    return costing.weight_bytes(w, v, low, high) + kv_bytes <= w.site[i].usable_bytes
 
 
 @njit_inner
@@ -97,12 +97,11 @@ def _fault_refusal(w, b, i, route, target, at_ingress):
 
 
 @njit_inner
-def refusal(w, b, i, j, c):
-    """Why action c is illegal for job j at node i: an index into ACTION_EFFECTS, DONE if it is legal."""
+def refusal(w, b, i, job, c):
+    """Why action c is illegal for a job at node i: an index into ACTION_EFFECTS, DONE if it is legal."""
     route = w.action[c].route
     if route <= REJECT:
         return DONE
-    job = w.job[b, j]
     service, v = w.service[job.service], variant_of(w, job, c)
     layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
     target = target_of(w, b, i, route)
@@ -128,6 +127,13 @@ def refusal(w, b, i, j, c):
 
 
 @njit_inner
+def set_heads(w, b):
+    """At the end of a slot: the job that each node decides in the next one is the first of its queue."""
+    for i in range(w.node.shape[1]):
+        w.node[b, i].head = w.queue[b, i, DISPATCH, 0] if w.node[b, i].n_queue > 0 else -1
+
+
+@njit_inner
 def _pop_head(w, b, i):
     node = w.node[b, i]
     for place in range(1, node.n_queue):
@@ -136,10 +142,9 @@ def _pop_head(w, b, i):
 
 
 @njit_inner
-def _send(w, b, i, j, c, now_s):
-    """Start job j on its way as action c says."""
-    episode, job = w.episode[b], w.job[b, j]
-    route = w.action[c].route
+def _send(w, b, i, job, c, now_s):
+    """Start a job on its way as action c says."""
+    episode, route = w.episode[b], w.action[c].route
     job.variant = variant_of(w, job, c)
     job.layer_1, job.layer_2 = w.action_layers[c, job.variant, 0], w.action_layers[c, job.variant, 1]
     job.target = target_of(w, b, i, route)
@@ -147,28 +152,25 @@ def _send(w, b, i, j, c, now_s):
         job.link = route - NEIGHBOUR
         w.link[b, i, job.link].sent_since += 1
     job.kv_tokens = expected_tokens(w, job)
-    w.roster[b, ACTIVE, episode.n_active] = j
+    w.roster[b, ACTIVE, episode.n_active] = job.row
     episode.n_active += 1
-    setup_pass.begin_setup(w, b, j, now_s, False)
+    setup_pass.begin_setup(w, b, job, now_s, False)
 
 
 @njit_inner
 def act(w, b, i, c, now_s):
-    """Apply action c of node i to the head of its queue. An illegal choice acts as hold; why is in action_effect."""
-    node = w.node[b, i]
-    w.node[b, i].decided = 1 if node.n_queue > 0 else 0
-    if node.n_queue == 0:
-        w.node[b, i].action_effect = DONE if w.action[c].route == HOLD else NO_JOB
+    """Apply action c of node i to the job at its head. An illegal choice acts as hold; why is in decision.effect."""
+    node, decision, route = w.node[b, i], w.decision[b, i], w.action[c].route
+    if node.head < 0:
+        decision.effect = DONE if route == HOLD else NO_JOB
         return
-    j = w.queue[b, i, DISPATCH, 0]
-    why = refusal(w, b, i, j, c)
-    w.node[b, i].action_effect = why
-    if why != DONE or w.action[c].route == HOLD:
+    job = w.job[b, node.head]
+    decision.job, decision.effect = job.number, refusal(w, b, i, job, c)
+    if decision.effect != DONE or route == HOLD:
         return
-    job = w.job[b, j]
-    job.action, job.decided_slot = c, w.episode[b].slot
+    job.action, job.decided_slot, job.decider = c, w.episode[b].slot, i
     _pop_head(w, b, i)
-    if w.action[c].route == REJECT:
-        end_job(w, b, j, REJECTED, now_s)
+    if route == REJECT:
+        end_job(w, b, job, REJECTED, now_s)
     else:
-        _send(w, b, i, j, c, now_s)
+        _send(w, b, i, job, c, now_s)

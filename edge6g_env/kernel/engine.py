@@ -12,10 +12,17 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import costing, loading, memory, setup_pass, way
-from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, COST_HEAD, DECODE, INBOX, LINK, UPLINK
+from edge6g_env.kernel.world import ACTIVE, ADMITTED, AT_CLOUD, COST_HEAD, DECODE, INBOX, LINK, UPLINK
 
+LOADS, LACKS_KV, LACKS_WEIGHTS = (
+    -1,
+    -2,
+    -3,
+)  # why a job is not ADMITTED: its weights load, or lack memory, or its KV does
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
-_PATIENCE_S = 2.0  # who waits longer for room for its weights lets nobody pass, so that the node empties; judgement
+_PATIENCE_S = (
+    2.0  # a job that waits longer for room for its weights lets none pass, so that the node empties; judgement
+)
 _LOAD_MEMORY_S = 1.0  # time constant of prefill_share
 
 
@@ -27,7 +34,7 @@ def _add_decode(w, b, job, part):
     duty = job.duty_0 if part == 0 else job.duty_1
     if duty <= 0.0:
         return  # its tokens cannot cross a link that is down
-    w.node[b, i].decodes = 1
+    w.server[b, i].decodes = 1
     variant = w.variant[b, i, job.variant]
     variant.tokens += duty * share
     variant.context_tokens += duty * share * (job.prompt_tokens + job.done_tokens)
@@ -40,9 +47,9 @@ def _clear_counts(w, b):
         w.node[b, i].n_senders, w.node[b, i].n_backhaul = 0, 0
         for k in range(w.link.shape[2]):
             w.link[b, i, k].n_transfers = 0
-        if w.node[b, i].decodes == 0:
+        if w.server[b, i].decodes == 0:
             continue
-        w.node[b, i].decodes = 0
+        w.server[b, i].decodes = 0
         for v in range(w.variant.shape[2]):
             variant = w.variant[b, i, v]
             if variant.tokens > 0.0:
@@ -51,7 +58,7 @@ def _clear_counts(w, b):
 
 @njit_inner
 def count_work(w, b, t0):
-    """Count who decodes, sends and transfers from t0 on; who begins later in the substep counts itself."""
+    """Count the jobs that decode, send and transfer from t0 on; one that begins later in the substep counts itself."""
     _clear_counts(w, b)
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, ACTIVE, place]]
@@ -75,9 +82,9 @@ def count_work(w, b, t0):
 @njit_inner
 def _set_cycle(w, b, i):
     """Iteration time of every active variant of node i, and their sum, the decode cycle."""
-    node = w.node[b, i]
-    node.cycle_s = 0.0
-    if node.decodes == 0:
+    site, server = w.site[i], w.server[b, i]
+    server.cycle_s = 0.0
+    if server.decodes == 0:
         return
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
@@ -87,10 +94,10 @@ def _set_cycle(w, b, i):
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
         with_head = variant.high == w.model[v].layers
         variant.iteration_s = costing.decode_iteration_s(
-            w, node.accelerator, v, tokens, context, variant.share, with_head
+            w, site.accelerator, v, tokens, context, variant.share, with_head
         )
         variant.last_used_s = w.episode[b].now_s
-        node.cycle_s += variant.iteration_s
+        server.cycle_s += variant.iteration_s
 
 
 @njit_inner
@@ -103,53 +110,51 @@ def _make_room_for(w, b, i, job, kv_bytes):
 
 
 @njit_inner
-def _admit_job(w, b, j):
-    """Admit the job if its weights are resident and its KV fits: 1 admitted, 0 waits for its weights, -1 for memory for its KV,
-    -2 for memory for its weights."""
-    job = w.job[b, j]
+def _admit_job(w, b, job):
+    """Admit the job if its weights are resident and its KV fits; returns one of the codes above."""
     i, v = memory.part_node(job, job.part), job.variant
-    node = w.node[b, i]
+    server = w.server[b, i]
     low, high = memory.part_range(w, job, job.part)
     if not memory.is_resident(w, b, i, v, low, high):
-        return 0 if loading.start_load(w, b, i, v, low, high, job.clock_s) else -2
+        return LOADS if loading.start_load(w, b, i, v, low, high, job.clock_s) else LACKS_WEIGHTS
     need_bytes = memory.part_kv_bytes(w, job, job.part, job.kv_tokens)
-    if node.n_admitted >= w.serving[0].max_batch:
-        return -1
+    if server.n_admitted >= w.serving[0].max_batch:
+        return LACKS_KV
     if not _make_room_for(w, b, i, job, need_bytes):
-        if node.n_admitted > 0:
-            return -1
+        if server.n_admitted > 0:
+            return LACKS_KV
         memory.narrow(w, b, i, v, low, high)  # nobody computes here: layers of v beside the part make way
         if not _make_room_for(w, b, i, job, need_bytes):
-            return -1
+            return LACKS_KV
     job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
     memory.hold_kv(w, b, job, job.part, need_bytes)
-    job.admitted, job.admit_s = 1, job.clock_s
-    return 1
+    job.admitted, job.admit_s = ADMITTED, job.clock_s
+    return ADMITTED
 
 
 @njit_inner
 def _admit(w, b, i, t0, t1):
     """Go through the inbox in order; a job that waits for memory lets nobody pass, one that waits for weights does for a while."""
-    node = w.node[b, i]
+    server = w.server[b, i]
     loading.advance_load(w, b, i, t0, t1)
     blocked = False
-    for place in range(node.n_inbox):
-        j = w.queue[b, i, INBOX, place]
-        if w.job[b, j].admitted == 1 or w.job[b, j].clock_s >= t1:
+    for place in range(server.n_inbox):
+        job = w.job[b, w.queue[b, i, INBOX, place]]
+        if job.admitted == ADMITTED or job.clock_s >= t1:
             continue
-        state = -1 if blocked else _admit_job(w, b, j)
-        blocked = state == -1 or (state == -2 and t1 - w.job[b, j].stage_s > _PATIENCE_S)
-        if state < 0:
-            w.job[b, j].clock_s = t1
+        state = LACKS_KV if blocked else _admit_job(w, b, job)
+        blocked = state == LACKS_KV or (state == LACKS_WEIGHTS and t1 - job.stage_s > _PATIENCE_S)
+        if state <= LACKS_KV:
+            job.clock_s = t1
 
 
 @njit_inner
 def _next_prompt(w, b, i, t1):
-    node = w.node[b, i]
-    for place in range(node.n_inbox):
+    server = w.server[b, i]
+    for place in range(server.n_inbox):
         job = w.job[b, w.queue[b, i, INBOX, place]]
-        if job.admitted == 1 and job.clock_s < t1:
-            return w.queue[b, i, INBOX, place]
+        if job.admitted == ADMITTED and job.clock_s < t1:
+            return job.row
     return -1
 
 
@@ -157,127 +162,127 @@ def _next_prompt(w, b, i, t1):
 def _chunk_start_s(w, b, i, job):
     """When the first chunk that has not been formed yet without the job can start: an iteration is formed when the one before it
     starts, of what is there then (COSTS 10)."""
-    node, variant = w.node[b, i], w.variant[b, i, job.variant]
-    free_s = node.prefill_free_s
-    if job.clock_s <= node.chunk_end_s - node.chunk_s:
+    server, variant = w.server[b, i], w.variant[b, i, job.variant]
+    free_s = server.prefill_free_s
+    if job.clock_s <= server.chunk_end_s - server.chunk_s:
         return free_s  # there when the last chunk began
-    next_s = node.cycle_s * min(1.0, variant.tokens / variant.share) if variant.tokens > 0.0 else 0.0
+    next_s = server.cycle_s * min(1.0, variant.tokens / variant.share) if variant.tokens > 0.0 else 0.0
     if job.clock_s <= free_s:
         return free_s + next_s
-    return job.clock_s + 0.5 * node.cycle_s + next_s  # decodes' iterations: of the running one half is left on average
+    return (
+        job.clock_s + 0.5 * server.cycle_s + next_s
+    )  # decodes' iterations: of the running one half is left on average
 
 
 @njit_inner
-def _form_chunk(w, b, i, j, start_s):
-    """Latch a chunk of job j: its tokens beside the running decodes and the time of the iteration."""
-    node, job = w.node[b, i], w.job[b, j]
+def _form_chunk(w, b, i, job, start_s):
+    """Latch a chunk of a job: its tokens beside the running decodes and the time of the iteration."""
+    site, server = w.site[i], w.server[b, i]
     v = job.variant
     variant = w.variant[b, i, v]
     low, high = memory.part_range(w, job, job.part)
     riding = variant.tokens / variant.share if variant.tokens > 0.0 else 0.0
     room = max(w.serving[0].token_budget - riding, _MIN_CHUNK_TOKENS)
-    node.chunk_tokens = min(room, job.setup_tokens - job.prefilled)
+    server.chunk_tokens = min(room, job.setup_tokens - job.prefilled)
     # What the chunk adds to the cycle: its layers with the decodes aboard, less those layers' pass without it.
-    added_s = costing.prefill_s(w, node.accelerator, v, high - low, node.chunk_tokens, job.prefilled, riding)
+    added_s = costing.prefill_s(w, site.accelerator, v, high - low, server.chunk_tokens, job.prefilled, riding)
     if riding > 0.0:
-        added_s -= costing.linear_s(w, node.accelerator, v, min(high - low, variant.share * w.model[v].layers), riding)
+        added_s -= costing.linear_s(w, site.accelerator, v, min(high - low, variant.share * w.model[v].layers), riding)
     else:
-        added_s += w.device[node.accelerator].iteration_overhead_s
+        added_s += w.device[site.accelerator].iteration_overhead_s
         if high == w.model[v].layers:
-            added_s += w.cost[node.accelerator, v, COST_HEAD]
-    added_s += w.device[node.accelerator].sequence_overhead_s
+            added_s += w.cost[site.accelerator, v, COST_HEAD]
+    added_s += w.device[site.accelerator].sequence_overhead_s
     if high == w.model[v].layers:
-        added_s += w.cost[node.accelerator, v, COST_HEAD + 1]
-    node.chunk_job = j
-    node.chunk_added_s = max(added_s, 0.0)
-    node.chunk_s = node.cycle_s + node.chunk_added_s
-    node.chunk_end_s = start_s + node.chunk_s
+        added_s += w.cost[site.accelerator, v, COST_HEAD + 1]
+    server.chunk_job = job.row
+    server.chunk_added_s = max(added_s, 0.0)
+    server.chunk_s = server.cycle_s + server.chunk_added_s
+    server.chunk_end_s = start_s + server.chunk_s
 
 
 @njit_inner
 def _complete_chunk(w, b, i):
     """Credit the finished chunk; when the prompt is through, the job leaves the inbox for its next stage."""
-    node = w.node[b, i]
-    j = node.chunk_job
-    job = w.job[b, j]
-    job.prefilled += node.chunk_tokens
-    job.price_usd += node.chunk_added_s * w.device[node.accelerator].usd_s
-    job.energy_j += node.chunk_added_s * costing.prefill_power_w(w, node.accelerator)
-    node.chunk_job, node.prefill_free_s = -1, node.chunk_end_s
+    site, server = w.site[i], w.server[b, i]
+    job = w.job[b, server.chunk_job]
+    job.prefilled += server.chunk_tokens
+    job.price_usd += server.chunk_added_s * w.device[site.accelerator].usd_s
+    job.energy_j += server.chunk_added_s * costing.prefill_power_w(w, site.accelerator)
+    server.chunk_job, server.prefill_free_s = -1, server.chunk_end_s
     if job.prefilled < job.setup_tokens - 1e-6:
         return
-    memory.drop_from_inbox(w, b, i, j)
-    job.clock_s = node.chunk_end_s
+    memory.drop_from_inbox(w, b, i, job)
+    job.clock_s = server.chunk_end_s
     job.duty_0, job.duty_1 = 1.0, 1.0
-    setup_pass.after_part(w, b, j)
+    setup_pass.after_part(w, b, job)
 
 
 @njit_inner
 def _work(w, b, i, t0, t1):
     """Run node i through [t0, t1): returns decode cycles done and seconds with a chunk."""
-    node = w.node[b, i]
+    server = w.server[b, i]
     time_s, cycles, prefill_s = t0, 0.0, 0.0
     while True:
-        if node.chunk_job < 0:
-            j = _next_prompt(w, b, i, t1)
-            if j < 0:
+        if server.chunk_job < 0:
+            row = _next_prompt(w, b, i, t1)
+            if row < 0:
                 break
-            start_s = _chunk_start_s(w, b, i, w.job[b, j])
+            start_s = _chunk_start_s(w, b, i, w.job[b, row])
             if start_s >= t1:
                 break
             if start_s > time_s:
-                if node.cycle_s > 0.0:
-                    cycles += (start_s - time_s) / node.cycle_s
+                if server.cycle_s > 0.0:
+                    cycles += (start_s - time_s) / server.cycle_s
                 time_s = start_s
-            _form_chunk(w, b, i, j, start_s)
-        until_s = min(node.chunk_end_s, t1)
+            _form_chunk(w, b, i, w.job[b, row], start_s)
+        until_s = min(server.chunk_end_s, t1)
         if until_s > time_s:
-            cycles += (until_s - time_s) / node.chunk_s
+            cycles += (until_s - time_s) / server.chunk_s
             prefill_s += until_s - time_s
             time_s = until_s
-        if node.chunk_end_s > t1:
+        if server.chunk_end_s > t1:
             break
         _complete_chunk(w, b, i)
-    if node.cycle_s > 0.0 and time_s < t1:
-        cycles += (t1 - time_s) / node.cycle_s
+    if server.cycle_s > 0.0 and time_s < t1:
+        cycles += (t1 - time_s) / server.cycle_s
     return cycles, prefill_s
 
 
 @njit_inner
-def _prompt_left_s(w, b, i, j):
+def _prompt_left_s(w, i, job):
     """Estimated accelerator time of what is left of a prompt in its part at node i."""
-    job = w.job[b, j]
     low, high = memory.part_range(w, job, job.part)
     left = job.setup_tokens - job.prefilled
     chunk = min(left, w.serving[0].token_budget)
-    chunk_s = costing.prefill_s(w, w.node[b, i].accelerator, job.variant, high - low, chunk, job.prefilled, 0.0)
+    chunk_s = costing.prefill_s(w, w.site[i].accelerator, job.variant, high - low, chunk, job.prefilled, 0.0)
     return chunk_s * left / chunk
 
 
 @njit_inner
 def set_backlog(w, b, i):
     """Sum up the work of the prompts in node i's inbox, for its own eyes and for reports."""
-    node = w.node[b, i]
-    node.backlog_s = 0.0
-    for place in range(node.n_inbox):
-        node.backlog_s += _prompt_left_s(w, b, i, w.queue[b, i, INBOX, place])
+    server = w.server[b, i]
+    server.backlog_s = 0.0
+    for place in range(server.n_inbox):
+        server.backlog_s += _prompt_left_s(w, i, w.job[b, w.queue[b, i, INBOX, place]])
 
 
 @njit_inner
 def run_node(w, b, i, t0, t1):
     """Admit, compute prompts and decode at node i during [t0, t1)."""
-    node = w.node[b, i]
+    server = w.server[b, i]
     _set_cycle(w, b, i)
-    if node.n_inbox == 0 and node.load_variant < 0:
-        node.decode_rate = 1.0 / node.cycle_s if node.cycle_s > 0.0 else 0.0
-        if node.prefill_share > 0.0:
-            node.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
+    if server.n_inbox == 0 and server.load_variant < 0:
+        server.decode_rate = 1.0 / server.cycle_s if server.cycle_s > 0.0 else 0.0
+        if server.prefill_share > 0.0:
+            server.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
         return
     _admit(w, b, i, t0, t1)
     cycles, prefill_s = _work(w, b, i, t0, t1)
-    node.decode_rate = cycles / (t1 - t0) if node.cycle_s > 0.0 else 0.0
+    server.decode_rate = cycles / (t1 - t0) if server.cycle_s > 0.0 else 0.0
     keep = math.exp((t0 - t1) / _LOAD_MEMORY_S)
-    node.prefill_share = keep * node.prefill_share + (1.0 - keep) * prefill_s / (t1 - t0)
+    server.prefill_share = keep * server.prefill_share + (1.0 - keep) * prefill_s / (t1 - t0)
 
 
 @njit_inner

@@ -11,10 +11,10 @@ from edge6g_env import radio
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel
 from edge6g_env.kernel.rng import FOR_FADING, normal_pair
+from edge6g_env.kernel.world_fields import NO_STEP
 from edge6g_env.radio.fading import MAX_TAPS
 
 _RE, _IM, _NOW, _BEFORE = range(4)  # rows of World.tap
-NO_STEP = -2  # of a UE without taps: a first use at the very start needs the step before, -1
 _LEAST_SPEED_M_S = 0.28  # 1 km/h: people and leaves move around a UE that stands still; judgement
 
 

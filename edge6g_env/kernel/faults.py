@@ -22,14 +22,13 @@ def start_faults(w, b):
     key, episode = w.episode[b].key, w.episode[b]
     for p in range(w.fault.shape[1]):
         fault = w.fault[b, p]
-        fault.up, fault.planned, fault.broken, fault.changes, fault.next_s = 1, 0, 0, 0, math.inf
+        w.fault[b, p] = w.blank_fault[p]
         if fault.mtbf_s > 0.0:
             down_share = fault.mttr_s / (fault.mtbf_s + fault.mttr_s)
             fault.broken = 1 if uniform(key, FOR_FAULT, fault.owner, 0) < down_share else 0
             fault.next_s = 0.0
             _draw_next(w, b, fault)
         _apply(w, b, fault, 0.0)
-    episode.next_outage = 0
     _set_next(w, b)
     if episode.next_fault_s <= 0.0:
         change_parts(w, b, 0.0)
@@ -98,13 +97,13 @@ def _apply(w, b, fault, now_s):
 @njit_inner
 def _set_link(w, b, i, peer, up):
     for k in range(w.link.shape[2]):
-        if w.link[b, i, k].peer == peer:
+        if w.neighbour[i, k] == peer:
             w.link[b, i, k].up = up
 
 
 @njit_inner
 def _fail_node(w, b, i, now_s):
-    """The server of node i stops: who waits, is computed or holds KV there goes back, its memory is empty."""
+    """The server of node i stops: jobs that wait, are computed or hold KV there go back, its memory is empty."""
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, ACTIVE, place]]
         if job.users_1 == 1 and job.target == i:
@@ -116,7 +115,7 @@ def _fail_node(w, b, i, now_s):
 
 @njit_inner
 def _fail_cloud(w, b, now_s):
-    """The cloud stops: who waits or is computed there goes back."""
+    """The cloud stops: jobs that wait or are computed there go back."""
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, ACTIVE, place]]
         if job.in_cloud == 1 or job.stage == CLOUD_WAIT:

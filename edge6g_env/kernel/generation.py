@@ -33,15 +33,15 @@ def _node_token_s(w, b, job, part):
     """Time in s of a token in a node part: its share of the decode cycle, and for a token that comes and goes the mean wait for
     the running iteration of the others."""
     i = memory.part_node(job, part)
-    node, variant = w.node[b, i], w.variant[b, i, job.variant]
+    site, server, variant = w.site[i], w.server[b, i], w.variant[b, i, job.variant]
     low, high = memory.part_range(w, job, part)
     share = (high - low) / w.model[job.variant].layers
-    if node.decode_rate <= 0.0 or variant.tokens <= 0.0:
+    if server.decode_rate <= 0.0 or variant.tokens <= 0.0:
         context = job.prompt_tokens + job.done_tokens
         return costing.decode_iteration_s(
-            w, node.accelerator, job.variant, 1.0, context, share, high == w.model[job.variant].layers
+            w, site.accelerator, job.variant, 1.0, context, share, high == w.model[job.variant].layers
         )
-    cycle_s = 1.0 / node.decode_rate
+    cycle_s = 1.0 / server.decode_rate
     if share >= variant.share and job.layer_1 == 0 and job.layer_2 in (0, w.model[job.variant].layers):
         return cycle_s
     duty = job.duty_0 if part == 0 else job.duty_1
@@ -76,7 +76,7 @@ def _message_s(w, b, job):
 def _send_message(w, b, job):
     """(time in s of a token's messages both ways at the job's clock, rate in bit/s of the one with the activations)."""
     ue = w.ue[b, job.ue]
-    band = w.band[w.node[b, ue.node].band]
+    band = w.band[w.site[ue.node].band]
     up, up_errors = air.uplink(w, b, job.ue, max(1, w.node[b, ue.node].n_senders), job.clock_s)
     down, down_errors = air.downlink(w, b, job.ue, job.clock_s)
     if up <= 0.0 or down <= 0.0:
@@ -130,7 +130,7 @@ def count_tokens(w, job, tokens):
 @njit_inner
 def _pay_node_tokens(w, b, job, part, tokens):
     i = memory.part_node(job, part)
-    device, variant = w.node[b, i].accelerator, w.variant[b, i, job.variant]
+    device, variant = w.site[i].accelerator, w.variant[b, i, job.variant]
     low, high = memory.part_range(w, job, part)
     share = (high - low) / w.model[job.variant].layers
     iteration_s = variant.iteration_s

@@ -6,7 +6,8 @@ Event A3 of 3GPP TS 38.331 5.5.4.4 with the layer 3 filter of 5.5.3.2, on the ti
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import air, channel, fading
+from edge6g_env.kernel import air, channel
+from edge6g_env.kernel.world_fields import NOT_MEASURED_DBM
 
 _PING_PONG_S = 1.0  # minimum time of stay, 3GPP TR 36.839 5.2.1.3: back to the cell before within it is a ping-pong
 
@@ -24,7 +25,7 @@ def _measure(w, b, u, now_s):
     share = w.radio[0].filter_share
     for m in range(w.cell.shape[2]):
         cell, power_dbm = w.cell[b, u, m], channel.power_dbm(w, b, u, m, now_s)
-        fresh = cell.filtered_dbm <= channel.NOT_MEASURED_DBM
+        fresh = cell.filtered_dbm <= NOT_MEASURED_DBM
         cell.filtered_dbm = power_dbm if fresh else cell.filtered_dbm + share * (power_dbm - cell.filtered_dbm)
 
 
@@ -45,10 +46,6 @@ def attach(w, b, u):
     _measure(w, b, u, 0.0)
     ue.serving = _strongest(w, b, u)
     ue.node = w.cell[b, u, ue.serving].node
-    ue.better_node, ue.better_since_s, ue.last_node, ue.handover_s = -1, 0.0, -1, -_PING_PONG_S
-    ue.silent_until_s, ue.sending_s = 0.0, -1.0
-    ue.fading_step, ue.fading_node, ue.up_step, ue.down_step = fading.NO_STEP, -1, -1, -1
-    ue.up_backoff_db, ue.down_backoff_db = air.FIRST_BACKOFF_DB, air.FIRST_BACKOFF_DB
 
 
 @njit_inner

@@ -15,9 +15,9 @@ _DISK = -1
 @njit_inner
 def _back_link(w, b, i, k):
     """Index, at neighbour k of node i, of the link back to i; -1 if there is none."""
-    peer = w.link[b, i, k].peer
+    peer = w.neighbour[i, k]
     for n in range(w.link.shape[2]):
-        if w.link[b, peer, n].peer == i:
+        if w.neighbour[peer, n] == i:
             return n
     return -1
 
@@ -27,14 +27,14 @@ def _sharers(w, b, i, source):
     """Transfers on the source's link, this load among them once it is counted."""
     if source == w.link.shape[2]:
         return w.node[b, i].n_backhaul
-    return w.link[b, w.link[b, i, source].peer, _back_link(w, b, i, source)].n_transfers
+    return w.link[b, w.neighbour[i, source], _back_link(w, b, i, source)].n_transfers
 
 
 @njit_inner
 def _rate_bytes_s(w, b, i, source, sharers):
     wired = w.wired[0]
     if source == _DISK:
-        return w.device[w.node[b, i].accelerator].load_bytes_s
+        return w.device[w.site[i].accelerator].load_bytes_s
     link_bit_s = wired.backhaul_rate_bit_s if source == w.link.shape[2] else wired.xn_rate_bit_s
     return link_bit_s / (8.0 * max(1, sharers))
 
@@ -43,7 +43,7 @@ def _rate_bytes_s(w, b, i, source, sharers):
 def _reports_it(w, b, i, k, v, low, high):
     """Whether neighbour k, by its last report, holds layers [low, high) of v, and the link from it is up."""
     link, seen = w.link[b, i, k], w.seen[b, i, k, v]
-    if link.peer < 0 or link.up == 0 or _back_link(w, b, i, k) < 0:
+    if w.neighbour[i, k] < 0 or link.up == 0 or _back_link(w, b, i, k) < 0:
         return False
     return seen.low <= low and high <= seen.high and seen.high > seen.low
 
@@ -76,31 +76,33 @@ def best_rate_bytes_s(w, b, i, v, low, high):
 @njit_inner
 def start_load(w, b, i, v, low, high, start_s):
     """Begin to load what [low, high) of v lacks at node i, unless a load is under way; False if memory does not allow it."""
-    node = w.node[b, i]
-    if node.load_variant >= 0:
+    server = w.server[b, i]
+    if server.load_variant >= 0:
         return True
     need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
     if not memory.make_room(w, b, i, need_bytes, v, -1):
-        if node.n_admitted > 0:
+        if server.n_admitted > 0:
             return False
         memory.narrow(w, b, i, v, low, high)  # nobody computes here: other layers of v make way
         need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
         if not memory.make_room(w, b, i, need_bytes, v, -1):
             return False
-    node.weight_bytes += need_bytes
-    node.load_variant = v
-    node.load_low, node.load_high = memory.joined_range(w, b, i, v, low, high)
-    node.load_source = best_source(w, b, i, v, node.load_low, node.load_high)
-    node.load_left_bytes = need_bytes
-    node.load_clock_s = max(start_s, node.load_end_s) + w.serving[0].load_overhead_s
-    node.load_end_s = node.load_clock_s + need_bytes / best_rate_bytes_s(w, b, i, v, node.load_low, node.load_high)
+    server.weight_bytes += need_bytes
+    server.load_variant = v
+    server.load_low, server.load_high = memory.joined_range(w, b, i, v, low, high)
+    server.load_source = best_source(w, b, i, v, server.load_low, server.load_high)
+    server.load_left_bytes = need_bytes
+    server.load_clock_s = max(start_s, server.load_end_s) + w.serving[0].load_overhead_s
+    server.load_end_s = server.load_clock_s + need_bytes / best_rate_bytes_s(
+        w, b, i, v, server.load_low, server.load_high
+    )
     return True
 
 
 @njit_inner
 def _has_source(w, b, i):
     """Whether the source of node i's load still gives: its link is up, and a neighbour still holds the layers."""
-    node, source = w.node[b, i], w.node[b, i].load_source
+    node, server, source = w.node[b, i], w.server[b, i], w.server[b, i].load_source
     if source == _DISK:
         return True
     if source == w.link.shape[2]:
@@ -108,46 +110,46 @@ def _has_source(w, b, i):
     link = w.link[b, i, source]
     return (
         link.up == 1
-        and w.node[b, link.peer].up == 1
-        and memory.is_resident(w, b, link.peer, node.load_variant, node.load_low, node.load_high)
+        and w.node[b, w.neighbour[i, source]].up == 1
+        and memory.is_resident(w, b, w.neighbour[i, source], server.load_variant, server.load_low, server.load_high)
     )
 
 
 @njit_inner
 def count_load(w, b, i, t0):
     """Count node i's load among the transfers of the link that it comes over."""
-    node = w.node[b, i]
-    if node.load_variant < 0 or node.load_source == _DISK:
+    node, server = w.node[b, i], w.server[b, i]
+    if server.load_variant < 0 or server.load_source == _DISK:
         return
     if not _has_source(w, b, i):
-        node.load_source = _DISK
-    elif node.load_clock_s <= t0:
-        if node.load_source == w.link.shape[2]:
+        server.load_source = _DISK
+    elif server.load_clock_s <= t0:
+        if server.load_source == w.link.shape[2]:
             node.n_backhaul += 1
         else:
-            peer = w.link[b, i, node.load_source].peer
-            w.link[b, peer, _back_link(w, b, i, node.load_source)].n_transfers += 1
+            peer = w.neighbour[i, server.load_source]
+            w.link[b, peer, _back_link(w, b, i, server.load_source)].n_transfers += 1
 
 
 @njit_inner
 def advance_load(w, b, i, t0, t1):
     """Advance node i's load from t0 to t1; what is complete becomes resident at that instant."""
-    node = w.node[b, i]
-    if node.load_variant < 0 or node.load_clock_s >= t1:
+    server = w.server[b, i]
+    if server.load_variant < 0 or server.load_clock_s >= t1:
         return
-    sharers = 0 if node.load_source == _DISK else _sharers(w, b, i, node.load_source)
-    if node.load_clock_s > t0:
+    sharers = 0 if server.load_source == _DISK else _sharers(w, b, i, server.load_source)
+    if server.load_clock_s > t0:
         sharers += 1  # its bytes begin in this substep, so it was not counted
-    rate = _rate_bytes_s(w, b, i, node.load_source, sharers)
-    node.load_end_s = node.load_clock_s + node.load_left_bytes / rate
-    if node.load_end_s > t1:
-        node.load_left_bytes -= (t1 - node.load_clock_s) * rate
-        node.load_clock_s = t1
+    rate = _rate_bytes_s(w, b, i, server.load_source, sharers)
+    server.load_end_s = server.load_clock_s + server.load_left_bytes / rate
+    if server.load_end_s > t1:
+        server.load_left_bytes -= (t1 - server.load_clock_s) * rate
+        server.load_clock_s = t1
         return
-    variant = w.variant[b, i, node.load_variant]
-    variant.low, variant.high = node.load_low, node.load_high
-    variant.last_used_s, variant.ready_s = node.load_end_s, node.load_end_s
-    node.load_variant, node.load_left_bytes = -1, 0.0
+    variant = w.variant[b, i, server.load_variant]
+    variant.low, variant.high = server.load_low, server.load_high
+    variant.last_used_s, variant.ready_s = server.load_end_s, server.load_end_s
+    server.load_variant, server.load_left_bytes = -1, 0.0
 
 
 @njit_inner
@@ -160,8 +162,8 @@ def bring_adapter(w, b, i, job):
     if adapter.resident == 0:
         if not memory.make_room(w, b, i, w.lora[service.adapter].bytes, job.variant, service.adapter):
             return False
-        w.node[b, i].weight_bytes += w.lora[service.adapter].bytes
-        rate = w.device[w.node[b, i].accelerator].load_bytes_s
+        w.server[b, i].weight_bytes += w.lora[service.adapter].bytes
+        rate = w.device[w.site[i].accelerator].load_bytes_s
         adapter.resident, adapter.ready_s = 1, job.clock_s + w.lora[service.adapter].bytes / rate
     adapter.last_used_s = job.clock_s
     job.clock_s = max(job.clock_s, adapter.ready_s)

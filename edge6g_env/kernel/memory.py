@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel.costing import weight_bytes
-from edge6g_env.kernel.world import INBOX
+from edge6g_env.kernel.world import INBOX, WAITING
 
 KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
 _PRELOAD_SHARE = 0.5  # of a node's memory; judgement
@@ -55,42 +55,36 @@ def bytes_to_load(w, b, i, v, low, high):
 
 @njit_inner
 def empty_server(w, b, i, now_s):
-    """Leave the server of node i at now_s without work, weights and KV; who held any has left before."""
-    node = w.node[b, i]
-    node.n_inbox, node.n_admitted, node.kv_bytes, node.weight_bytes = 0, 0, 0.0, 0.0
-    node.load_variant, node.load_source, node.load_left_bytes, node.load_clock_s = -1, -1, 0.0, now_s
-    node.load_end_s, node.chunk_job, node.prefill_free_s = now_s, -1, now_s
-    node.chunk_end_s, node.chunk_s = now_s, 0.0
-    node.cycle_s, node.decode_rate, node.prefill_share, node.backlog_s, node.decodes = 0.0, 0.0, 0.0, 0.0, 0
-    node.free_bytes = node.usable_bytes
+    """Leave the server of node i at now_s without work, weights and KV; the jobs that held any have left before."""
+    server = w.server[b, i]
+    w.server[b, i] = w.blank_server[0]
+    server.load_clock_s = server.load_end_s = server.prefill_free_s = server.chunk_end_s = now_s
     for v in range(w.variant.shape[2]):
-        variant = w.variant[b, i, v]
-        variant.low, variant.high, variant.users, variant.last_used_s, variant.ready_s = 0, 0, 0, 0.0, 0.0
-        variant.tokens, variant.context_tokens, variant.share, variant.iteration_s = 0.0, 0.0, 0.0, 0.0
+        w.variant[b, i, v] = w.blank_variant[0]
     for a in range(w.adapter.shape[2]):
-        adapter = w.adapter[b, i, a]
-        adapter.resident, adapter.users, adapter.last_used_s, adapter.ready_s = 0, 0, 0.0, 0.0
+        w.adapter[b, i, a] = w.blank_adapter[0]
 
 
 @njit_inner
 def narrow(w, b, i, v, low, high):
     """Let node i keep of variant v only what lies in layers [low, high)."""
-    node, variant = w.node[b, i], w.variant[b, i, v]
-    node.weight_bytes -= weight_bytes(w, v, variant.low, variant.high)
+    server, variant = w.server[b, i], w.variant[b, i, v]
+    server.weight_bytes -= weight_bytes(w, v, variant.low, variant.high)
     variant.low, variant.high = max(variant.low, low), min(variant.high, high)
     if variant.high <= variant.low:
         variant.low, variant.high = 0, 0
-    node.weight_bytes += weight_bytes(w, v, variant.low, variant.high)
+    server.weight_bytes += weight_bytes(w, v, variant.low, variant.high)
 
 
 @njit_inner
 def _oldest_variant(w, b, i, keep):
-    """Idle variant of node i that was used least recently, -1 for none; who only waits for memory keeps nothing from eviction."""
-    node, oldest = w.node[b, i], -1
+    """Idle variant of node i that was used least recently, -1 for none. A job that only waits for memory does not count as a user while
+    no sequence runs: its weights may go."""
+    server, oldest = w.server[b, i], -1
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
-        unused = variant.users == 0 or node.n_admitted == 0
-        idle = unused and variant.high > variant.low and v != keep and v != node.load_variant
+        unused = variant.users == 0 or server.n_admitted == 0
+        idle = unused and variant.high > variant.low and v != keep and v != server.load_variant
         if idle and (oldest < 0 or variant.last_used_s < w.variant[b, i, oldest].last_used_s):
             oldest = v
     return oldest
@@ -102,7 +96,7 @@ def _oldest_adapter(w, b, i, keep):
     oldest = -1
     for a in range(w.adapter.shape[2]):
         adapter = w.adapter[b, i, a]
-        unused = adapter.users == 0 or w.node[b, i].n_admitted == 0
+        unused = adapter.users == 0 or w.server[b, i].n_admitted == 0
         idle = adapter.resident == 1 and unused and a != keep
         if idle and (oldest < 0 or adapter.last_used_s < w.adapter[b, i, oldest].last_used_s):
             oldest = a
@@ -112,17 +106,17 @@ def _oldest_adapter(w, b, i, keep):
 @njit_inner
 def make_room(w, b, i, need_bytes, keep, keep_adapter):
     """Evict idle variants and adapters of node i, least recently used first, until need_bytes fit; False if they never do."""
-    node = w.node[b, i]
-    while node.weight_bytes + node.kv_bytes + need_bytes > node.usable_bytes:
+    site, server = w.site[i], w.server[b, i]
+    while server.weight_bytes + server.kv_bytes + need_bytes > site.usable_bytes:
         v, a = _oldest_variant(w, b, i, keep), _oldest_adapter(w, b, i, keep_adapter)
         if v < 0 and a < 0:
             return False
         if a >= 0 and (v < 0 or w.adapter[b, i, a].last_used_s <= w.variant[b, i, v].last_used_s):
-            node.weight_bytes -= w.lora[a].bytes
+            server.weight_bytes -= w.lora[a].bytes
             w.adapter[b, i, a].resident = 0
         else:
             variant = w.variant[b, i, v]
-            node.weight_bytes -= weight_bytes(w, v, variant.low, variant.high)
+            server.weight_bytes -= weight_bytes(w, v, variant.low, variant.high)
             variant.low, variant.high = 0, 0
     return True
 
@@ -130,27 +124,27 @@ def make_room(w, b, i, need_bytes, keep, keep_adapter):
 @njit_inner
 def free_bytes(w, b, i):
     """Memory of node i that neither KV nor weights in use hold: free, or evictable."""
-    node = w.node[b, i]
-    held = node.kv_bytes
+    site, server = w.site[i], w.server[b, i]
+    held = server.kv_bytes
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
-        if v == node.load_variant:
-            held += weight_bytes(w, v, node.load_low, node.load_high)
+        if v == server.load_variant:
+            held += weight_bytes(w, v, server.load_low, server.load_high)
         elif variant.users > 0:
             held += weight_bytes(w, v, variant.low, variant.high)
     for a in range(w.adapter.shape[2]):
         if w.adapter[b, i, a].resident == 1 and w.adapter[b, i, a].users > 0:
             held += w.lora[a].bytes
-    return node.usable_bytes - held
+    return site.usable_bytes - held
 
 
 @njit_inner
 def preload(w, b, i, v):
     """Make the whole of variant v resident at the start, if half of the node's memory stays for KV and other weights."""
-    node, layers = w.node[b, i], w.model[v].layers
-    held_bytes = node.weight_bytes + weight_bytes(w, v, 0, layers)
-    if held_bytes <= _PRELOAD_SHARE * node.usable_bytes:
-        node.weight_bytes = held_bytes
+    site, server, layers = w.site[i], w.server[b, i], w.model[v].layers
+    held_bytes = server.weight_bytes + weight_bytes(w, v, 0, layers)
+    if held_bytes <= _PRELOAD_SHARE * site.usable_bytes:
+        server.weight_bytes = held_bytes
         w.variant[b, i, v].low, w.variant[b, i, v].high = 0, layers
 
 
@@ -182,15 +176,15 @@ def join_node(w, b, job, part):
 @njit_inner
 def hold_kv(w, b, job, part, new_bytes):
     """Set the KV that a job holds in a part; the first bytes make it an admitted sequence, none end that."""
-    node = w.node[b, part_node(job, part)]
+    server = w.server[b, part_node(job, part)]
     before = job.kv_0_bytes if part == 0 else job.kv_1_bytes
-    node.kv_bytes += new_bytes - before
+    server.kv_bytes += new_bytes - before
     if before == 0.0 and new_bytes > 0.0:
-        node.n_admitted += 1
+        server.n_admitted += 1
     elif before > 0.0 and new_bytes == 0.0:
-        node.n_admitted -= 1
-        if node.n_admitted == 0:
-            node.kv_bytes = 0.0  # no rounding error outlives the last sequence
+        server.n_admitted -= 1
+        if server.n_admitted == 0:
+            server.kv_bytes = 0.0  # no rounding error outlives the last sequence
     if part == 0:
         job.kv_0_bytes = new_bytes
     else:
@@ -198,34 +192,33 @@ def hold_kv(w, b, job, part, new_bytes):
 
 
 @njit_inner
-def drop_from_inbox(w, b, i, j):
-    """Take job j out of the inbox of node i, if it is there; the others keep their order."""
-    node = w.node[b, i]
+def drop_from_inbox(w, b, i, job):
+    """Take a job out of the inbox of node i, if it is there; the others keep their order."""
+    server = w.server[b, i]
     kept = 0
-    for place in range(node.n_inbox):
-        if w.queue[b, i, INBOX, place] != j:
+    for place in range(server.n_inbox):
+        if w.queue[b, i, INBOX, place] != job.row:
             w.queue[b, i, INBOX, kept] = w.queue[b, i, INBOX, place]
             kept += 1
-    node.n_inbox = kept
+    server.n_inbox = kept
 
 
 @njit_inner
-def leave_nodes(w, b, j, now_s):
-    """Give back everything that job j holds at nodes: places, weights in use, KV."""
-    job = w.job[b, j]
+def leave_nodes(w, b, job, now_s):
+    """Give back everything that a job holds at nodes: places, weights in use, KV."""
     for part in range(2):
         uses = job.users_0 if part == 0 else job.users_1
         if uses == 0:
             continue
         i = part_node(job, part)
-        drop_from_inbox(w, b, i, j)
-        if w.node[b, i].chunk_job == j:
-            w.node[b, i].chunk_job = -1
-            w.node[b, i].prefill_free_s = now_s
+        drop_from_inbox(w, b, i, job)
+        if w.server[b, i].chunk_job == job.row:
+            w.server[b, i].chunk_job = -1
+            w.server[b, i].prefill_free_s = now_s
         hold_kv(w, b, job, part, 0.0)
         variant, a = w.variant[b, i, job.variant], w.service[job.service].adapter
         _count_user(w, b, job, part, -1)
         variant.last_used_s = max(variant.last_used_s, now_s)
         if a >= 0:
             w.adapter[b, i, a].last_used_s = max(w.adapter[b, i, a].last_used_s, now_s)
-    job.users_0, job.users_1, job.admitted = 0, 0, 0
+    job.users_0, job.users_1, job.admitted = 0, 0, WAITING

@@ -254,8 +254,7 @@ def place_ue(w, b, u):
     """Put UE u of world b where its model begins, and draw its links."""
     ue, model = w.ue[b, u], w.mobility[0].model
     ue.to_x_m, ue.to_y_m = _street_place(w, b, u) if model == STREET_GRID else _waypoint(w, b, u, 0)
-    ue.x_m, ue.y_m, ue.look_s = ue.to_x_m, ue.to_y_m, 0.0
-    ue.walked_m, ue.leg_m, ue.link_steps, ue.legs, ue.periods, ue.leave_s = 0.0, 0.0, 0, 0, 0, 0.0
+    ue.x_m, ue.y_m = ue.to_x_m, ue.to_y_m
     if model == GAUSS_MARKOV:
         _draw_mean_velocity(w, b, u)
     _next_leg(w, b, u)

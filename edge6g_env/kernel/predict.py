@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import air, costing, dispatch, loading, setup_pass, way
-from edge6g_env.kernel.ledger import timeliness
-from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
+from edge6g_env.kernel import air, costing, dispatch, loading, setup_pass, way, worth
+from edge6g_env.kernel.rows import put, put_nothing
+from edge6g_env.kernel.world import EXPIRED, HOLD, LOCAL, NEIGHBOUR, REJECT
 
 _MAX_WAIT_S = 60.0  # waits are not told apart beyond this
 _BLOCKED_WAIT_S = 5.0  # memory is short and nobody is there to release it; judgement
@@ -22,12 +22,12 @@ _OWN = 0  # rows of w.known: the node itself, its neighbours, its UE's device, t
 
 
 @njit_inner
-def begin(w, b, i, j):
-    """Before the candidates of job j at node i: forget the places of the decision before, and see what the UE's rates should be."""
+def begin(w, b, i, job):
+    """Before the candidates of a job at node i: forget the places of the decision before, and see what the UE's rates should be."""
     for p in range(w.known.shape[1]):
         for n in range(w.known.shape[2]):
             w.known[b, p, n].ready = 0
-    job, forecast = w.job[b, j], w.forecast[b]
+    forecast = w.forecast[b]
     senders = w.node[b, i].n_senders if w.ue[b, job.ue].node == i else 0  # another cell's are not known
     forecast.up_bit_s = max(_MIN_RATE_BIT_S, air.expected_uplink_bit_s(w, b, job.ue, senders + 1))
     forecast.down_bit_s = max(_MIN_RATE_BIT_S, air.expected_downlink_bit_s(w, b, job.ue))
@@ -81,26 +81,26 @@ def _known_cloud(w, b, v, prompt, output):
 @njit_inner
 def _look_at_own(w, b, i, v, known):
     """What node i knows of itself."""
-    node, variant = w.node[b, i], w.variant[b, i, v]
+    site, server, variant = w.site[i], w.server[b, i], w.variant[b, i, v]
     known.own, known.accelerator, known.cycle_s, known.prefill_share = (
         i,
-        node.accelerator,
-        node.cycle_s,
-        node.prefill_share,
+        site.accelerator,
+        server.cycle_s,
+        server.prefill_share,
     )
-    known.backlog_s, known.prompts, known.sent_since = node.backlog_s, node.n_inbox, 0
-    known.sequences, known.free_bytes, known.age_s = node.n_admitted, node.free_bytes, 0.0
+    known.backlog_s, known.prompts, known.sent_since = server.backlog_s, server.n_inbox, 0
+    known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
     known.low, known.high, known.users, known.tokens = variant.low, variant.high, variant.users, variant.tokens
-    known.disk_s = max(0.0, node.load_end_s - w.episode[b].now_s) if node.load_variant >= 0 else 0.0
-    if node.load_variant == v:
-        known.low, known.high = node.load_low, node.load_high
+    known.disk_s = max(0.0, server.load_end_s - w.episode[b].now_s) if server.load_variant >= 0 else 0.0
+    if server.load_variant == v:
+        known.low, known.high = server.load_low, server.load_high
 
 
 @njit_inner
 def _look_at_neighbour(w, b, i, k, v, known):
     """What node i knows of neighbour k: its report, and the jobs sent there since."""
     link, seen = w.link[b, i, k], w.seen[b, i, k, v]
-    known.own, known.accelerator = -1, w.node[b, link.peer].accelerator
+    known.own, known.accelerator = -1, w.site[w.neighbour[i, k]].accelerator
     known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
@@ -207,7 +207,7 @@ def _add_device_part(w, b, job, v, layer_1, output):
 def _add_air(w, b, job, v, raw, output):
     """Add the upload, the way back, and for a cut behind the device the round trip of every token; latencies at their means."""
     mobility, ue, forecast = w.mobility[0], w.ue[b, job.ue], w.forecast[b]
-    band, up = w.band[w.node[b, ue.node].band], forecast.up_bit_s
+    band, up = w.band[w.site[ue.node].band], forecast.up_bit_s
     back_s = band.downlink_access_s + 8.0 * costing.TOKEN_BYTES / forecast.down_bit_s
     hop_s = way.hop_s(w, b, job)
     sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, raw)
@@ -293,53 +293,59 @@ def _forecast(w, b, i, job, c, target):
 
 
 @njit_inner
-def _write_bare(row, flag, utility):
-    for f in range(row.shape[0]):
-        row[f] = 0.0
-    row[flag] = 1.0
-    row[row.shape[0] - 1] = utility
+def _put_bare(w, row, hold):
+    """The candidate hold or reject. To wait has no prediction: it is worth no more than any other end."""
+    reward = w.reward[0]
+    at = put(row, 0, hold)
+    at = put(row, at, not hold)
+    at = put_nothing(row, at, row.shape[0] - 3)
+    put(row, at, -reward.rejected_cost - (reward.expired_cost if hold else 0.0))
 
 
 @njit_inner
-def candidate(w, b, i, j, c, row):
-    """Fill row (F,) of candidate c for job j at node i; the order is that of spaces.CANDIDATE_FEATURES."""
-    reward, job, route = w.reward[0], w.job[b, j], w.action[c].route
-    if route == HOLD:  # worth no more than any other end: to wait has no prediction
-        _write_bare(row, 0, -reward.expired_cost - reward.rejected_cost)
-        return
-    if route == REJECT:
-        _write_bare(row, 1, -reward.rejected_cost)
+def candidate(w, b, i, job, c, row):
+    """Fill row (F,) of candidate c for a job at node i; the order is that of spaces.CANDIDATE_FEATURES."""
+    route = w.action[c].route
+    if route <= REJECT:
+        _put_bare(w, row, route == HOLD)
         return
     service, v, target = w.service[job.service], dispatch.variant_of(w, job, c), dispatch.target_of(w, b, i, route)
     _forecast(w, b, i, job, c, target)
-    forecast, total = w.forecast[b], w.model[v].layers
-    layer_1, layer_2, in_cloud = w.action_layers[c, v, 0], w.action_layers[c, v, 1], target == w.node.shape[1]
-    exposure = 1.0 if layer_1 == 0 else 0.0
-    output = dispatch.expected_output(w, job)
+    forecast, total, in_cloud = w.forecast[b], w.model[v].layers, target == w.node.shape[1]
+    layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
+    exposure, output = 1.0 if layer_1 == 0 else 0.0, dispatch.expected_output(w, job)
     ttft_s, tpot_s = w.episode[b].now_s - job.arrival_s + forecast.time_s, forecast.token_s
     end_s = ttft_s + output * tpot_s  # since the arrival
     if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
         ttft_s = job.first_token_s - job.arrival_s
         tpot_s = (end_s - ttft_s) / (job.done_tokens + output)
-    late = timeliness(service, ttft_s, tpot_s)
-    cost = reward.price_per_usd * forecast.price_usd + reward.energy_per_j * forecast.energy_j
-    cost += service.exposure_cost * exposure
-    utility = w.model[v].quality * late - cost
+    late = worth.timeliness(service, ttft_s, tpot_s)
+    gain = worth.answer(w, v, late)
     if end_s > service.expire_s:
-        utility = -reward.expired_cost - cost
-    row[0], row[1] = 0.0, 0.0
-    row[2] = 1.0 if route == LOCAL else 0.0
-    row[3] = 1.0 if target >= 0 and not in_cloud else 0.0
-    row[4] = 1.0 if in_cloud else 0.0
-    row[5] = layer_1 / total
-    row[6] = (layer_2 - layer_1) / total
-    row[7] = (total - layer_2) / total if target >= 0 else 0.0
-    row[8] = w.model[v].weight_bits
-    row[9], row[10] = ttft_s, tpot_s
-    row[11], row[12], row[13] = forecast.load_s, forecast.wait_s, forecast.upload_s
-    row[14], row[15], row[16] = forecast.busy_s, forecast.energy_j, 1000.0 * forecast.price_usd
-    row[17], row[18] = w.model[v].quality, late
-    row[19], row[20] = forecast.air_bytes / 1e6, forecast.backhaul_bytes / 1e6
-    row[21] = exposure
-    row[22], row[23], row[24] = forecast.sequences, forecast.cycle_s, forecast.age_s
-    row[25] = utility
+        gain = -worth.cost_of_end(w, EXPIRED)
+    price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
+    at = put_nothing(row, 0, 2)
+    at = put(row, at, route == LOCAL)
+    at = put(row, at, target >= 0 and not in_cloud)
+    at = put(row, at, in_cloud)
+    at = put(row, at, layer_1 / total)
+    at = put(row, at, (layer_2 - layer_1) / total)
+    at = put(row, at, (total - layer_2) / total if target >= 0 else 0.0)
+    at = put(row, at, w.model[v].weight_bits)
+    at = put(row, at, ttft_s)
+    at = put(row, at, tpot_s)
+    at = put(row, at, forecast.load_s)
+    at = put(row, at, forecast.wait_s)
+    at = put(row, at, forecast.upload_s)
+    at = put(row, at, forecast.busy_s)
+    at = put(row, at, forecast.energy_j)
+    at = put(row, at, 1000.0 * forecast.price_usd)
+    at = put(row, at, w.model[v].quality)
+    at = put(row, at, late)
+    at = put(row, at, forecast.air_bytes / 1e6)
+    at = put(row, at, forecast.backhaul_bytes / 1e6)
+    at = put(row, at, exposure)
+    at = put(row, at, forecast.sequences)
+    at = put(row, at, forecast.cycle_s)
+    at = put(row, at, forecast.age_s)
+    put(row, at, gain - (price + energy + exposed))

@@ -18,7 +18,7 @@ from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, QUEUED, RETURN
 def lose(w, b, job, part, at_s):
     """Take from the job all that it holds. part: 0 lost at the ingress, which knows at once; 1 lost at the target, known there after
     the mean delay of the link."""
-    release(w, b, job.row, at_s)
+    release(w, b, job, at_s)
     if job.stage == DECODE and job.clock_s > at_s:
         job.done_tokens -= 1.0  # counted ahead, at the end of a setup pass that does not end
     if job.first_token_s > at_s:
@@ -29,7 +29,7 @@ def lose(w, b, job, part, at_s):
 
 
 @njit_inner
-def _hear(w, b, job):
+def _learn_of_failure(w, b, job):
     """A job that comes back tells its ingress that the target is down."""
     if way.to_cloud(w, job):
         w.node[b, job.ingress].cloud_seen_up = 0
@@ -49,14 +49,13 @@ def _enqueue(w, b, job):
 
 
 @njit_inner
-def come_back(w, b, j, t1):
+def come_back(w, b, job, t1):
     """At the ingress again: True if the job waits for a decision or has failed, False if the queue has no place for it yet."""
-    job = w.job[b, j]
     if job.part == 1:
-        _hear(w, b, job)
+        _learn_of_failure(w, b, job)
         job.part = 0
     if job.retries >= w.serving[0].retries:
-        end_job(w, b, j, FAILED, job.clock_s)
+        end_job(w, b, job, FAILED, job.clock_s)
         return True
     if w.node[b, job.ingress].n_queue == w.queue.shape[3]:
         job.clock_s = t1

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import air, costing, generation, memory, requeue, way
-from edge6g_env.kernel.world import AT_CLOUD, CLOUD_WAIT, DEVICE, INBOX, LINK, NODE_PREFILL, UPLINK
+from edge6g_env.kernel.world import (
+    AT_CLOUD,
+    CLOUD_WAIT,
+    DEVICE,
+    INBOX,
+    LINK,
+    NODE_PREFILL,
+    TURNED_AWAY,
+    UPLINK,
+    WAITING,
+)
 
 
 @njit_inner
-def begin_setup(w, b, j, start_s, sent_before):
-    """Start the setup pass of job j at its first part; after a preemption or a fault the prompt includes what was generated.
+def begin_setup(w, b, job, start_s, sent_before):
+    """Start the setup pass of a job at its first part; after a preemption or a fault the prompt includes what was generated.
     sent_before: the nodes know these tokens already."""
-    job = w.job[b, j]
     job.clock_s, job.prefilled = start_s, 0.0
     if job.layer_1 > 0:
         _begin_device(w, b, job)
@@ -76,16 +85,16 @@ def _begin_node_parts(w, b, job):
 def enter_inbox(w, b, job, part):
     """Queue at a node; a full inbox is tried again in the next substep."""
     i = memory.part_node(job, part)
-    node = w.node[b, i]
+    node, server = w.node[b, i], w.server[b, i]
     if node.up == 0:
         requeue.lose(w, b, job, part, job.clock_s)
         return
-    job.part, job.stage, job.stage_s, job.prefilled, job.admitted = part, NODE_PREFILL, job.clock_s, 0.0, 0
-    if node.n_inbox == w.queue.shape[3]:
-        job.admitted = -1
+    job.part, job.stage, job.stage_s, job.prefilled, job.admitted = part, NODE_PREFILL, job.clock_s, 0.0, WAITING
+    if server.n_inbox == w.queue.shape[3]:
+        job.admitted = TURNED_AWAY
         return
-    w.queue[b, i, INBOX, node.n_inbox] = job.row
-    node.n_inbox += 1
+    w.queue[b, i, INBOX, server.n_inbox] = job.row
+    server.n_inbox += 1
     memory.join_node(w, b, job, part)
 
 
@@ -131,9 +140,8 @@ def start_in_cloud(w, b, job, start_s):
 
 
 @njit_inner
-def after_part(w, b, j):
+def after_part(w, b, job):
     """What follows when a node has finished the job's prefill part, at the job's clock."""
-    job = w.job[b, j]
     if job.part == 0 and way.has_target(w, job):
         _begin_link(w, b, job)
     else:

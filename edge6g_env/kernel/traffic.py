@@ -95,31 +95,32 @@ def _service_of(w, x):
 @njit_inner
 def _arrive(w, b, u, s, row, arrival_s):
     """A job of service s at UE u, with the lengths of a trace row, joins the queue of the serving node."""
-    episode = w.episode[b]
-    episode.arrived += 1
-    i = w.ue[b, u].node
+    episode, i = w.episode[b], w.ue[b, u].node
     node = w.node[b, i]
-    number = episode.next_job
-    episode.next_job += 1
-    spare = w.job.shape[1] - 1  # never in the free stack: describes a job for which there is no row
     full = episode.n_free == 0
     if not full:
         episode.n_free -= 1
-    j = spare if full else w.roster[b, SPARE, episode.n_free]
+    # The last row is never among the free ones: it describes a job for which there is none.
+    j = w.job.shape[1] - 1 if full else w.roster[b, SPARE, episode.n_free]
     job = w.job[b, j]
-    job.stage, job.row, job.number, job.service, job.ue, job.ingress = QUEUED, j, number, s, u, i
-    job.target, job.link, job.action, job.decided_slot = -1, -1, -1, -1
+    w.job[b, j] = w.blank_job[0]
+    job.stage, job.row, job.number, job.service, job.ue, job.ingress, job.decider = (
+        QUEUED,
+        j,
+        episode.next_job,
+        s,
+        u,
+        i,
+        i,
+    )
     job.variant = w.service[s].model * w.interface[0].n_precisions
-    job.layer_1, job.layer_2, job.part, job.admitted, job.crossings, job.retries = 0, 0, 0, 0, 0, 0
-    job.users_0, job.users_1, job.on_device, job.in_cloud, job.raw_left = 0, 0, 0, 0, 0
-    job.arrival_s, job.clock_s = arrival_s, arrival_s
-    job.prompt_tokens, job.output_tokens = w.trace[row, 1], w.trace[row, 2]
-    job.setup_tokens, job.done_tokens, job.prefilled = job.prompt_tokens, 0.0, 0.0
-    job.left_s, job.left_bytes, job.kv_tokens, job.kv_0_bytes, job.kv_1_bytes = 0.0, 0.0, 0.0, 0.0, 0.0
-    job.duty_0, job.duty_1, job.cloud_decode_s, job.first_token_s = 1.0, 1.0, 0.0, -1.0
-    job.energy_j, job.price_usd, job.air_bytes, job.backhaul_bytes, job.xn_bytes = 0.0, 0.0, 0.0, 0.0, 0.0
+    job.arrival_s = job.clock_s = arrival_s
+    job.prompt_tokens = job.setup_tokens = w.trace[row, 1]
+    job.output_tokens = w.trace[row, 2]
+    episode.arrived += 1
+    episode.next_job += 1
     if full or node.n_queue == w.queue.shape[3]:
-        end_job(w, b, j, REJECTED, arrival_s)
+        end_job(w, b, job, REJECTED, arrival_s)
         if full:
             episode.n_free = 0
         return

@@ -38,6 +38,9 @@ STAGE_NAMES = (
 FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)
 PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")
 
+# --- a job at a node: before, in and after its inbox ---------------------------------------------------------------------
+TURNED_AWAY, WAITING, ADMITTED = range(-1, 2)
+
 # --- privacy classes ------------------------------------------------------------------------------------------------
 OPEN, SITE, ON_DEVICE = range(3)
 PRIVACY_NAMES = ("open", "site", "device")
@@ -94,6 +97,9 @@ OWN_REWARD = 0
 ANSWER, PRICE, ENERGY, EXPOSURE, REJECTED_COST, EXPIRED_COST, FAILED_COST = range(1, 1 + len(REWARD_TERMS))
 SLO_MISS, EXPOSED, JOULES = range(1 + len(REWARD_TERMS), 1 + len(REWARD_TERMS) + len(COST_NAMES))
 
+# --- buffers of what agents see: of now, and the last of an episode that ended in this step -----------------------------
+NOW, FINAL = range(2)
+
 # --- lists of job rows: of a world, and of a node ------------------------------------------------------------------------
 ACTIVE, SPARE, AT_CLOUD = range(3)
 DISPATCH, INBOX = range(2)
@@ -121,6 +127,8 @@ class World(NamedTuple):
     action: np.recarray  # (C,) ACTION
     device: np.recarray  # (D,) DEVICE
     model: np.recarray  # (V,) MODEL
+    site: np.recarray  # (N,) SITE
+    neighbour: np.ndarray  # (N, K) int64 nodes, nearest first, -1: none
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
     observation_limits: np.ndarray  # float32 (2, D) low, high
@@ -128,9 +136,21 @@ class World(NamedTuple):
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
     outage: np.recarray  # (E,) OUTAGE beginnings and ends of planned outages
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
+    blank_episode: np.recarray  # (1,) EPISODE as one begins; below, what a new row of each entity holds
+    blank_node: np.recarray  # (1,) NODE
+    blank_server: np.recarray  # (1,) SERVER
+    blank_variant: np.recarray  # (1,) VARIANT
+    blank_adapter: np.recarray  # (1,) ADAPTER
+    blank_link: np.recarray  # (1,) LINK
+    blank_ue: np.recarray  # (1,) UE
+    blank_cell: np.recarray  # (1,) CELL
+    blank_fault: np.recarray  # (P,) FAULT
+    blank_job: np.recarray  # (1,) JOB
     episode: np.recarray  # (B,) EPISODE
-    counters: np.recarray  # (B,) COUNTER
+    step: np.recarray  # (B,) STEP what a call asks for and leaves; it outlives an episode
+    counters: np.recarray  # (B,) COUNTERS of the last slot
     node: np.recarray  # (B, N) NODE
+    server: np.recarray  # (B, N) SERVER of a node: what a failure of it loses
     variant: np.recarray  # (B, N, V) VARIANT
     adapter: np.recarray  # (B, N, A) ADAPTER
     link: np.recarray  # (B, N, K) LINK
@@ -145,15 +165,14 @@ class World(NamedTuple):
     roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
     queue: np.ndarray  # (B, N, 2, Q) int64 rows of job at a node: to be decided, waiting for weights, KV or prefill
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
-    observation: np.ndarray  # (2, B, N, D) float32: present, and the last one of an episode that ended in this step
+    observation: np.ndarray  # (2, B, N, D) float32: NOW, and FINAL: the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise
     candidates: np.ndarray  # (2, B, N, C, F) float32, likewise, or (2, B, N, 0, F) when nobody asked
-    known: (
-        np.recarray
-    )  # (B, K + 3, precisions) KNOWN scratch of a decision: what the agent knows of own node, neighbours, device, cloud
+    known: np.recarray  # (B, K + 3, precisions) KNOWN scratch of a decision: own node, neighbours, device, cloud
     chunk_layer_s: np.ndarray  # (B, K + 1, precisions, chunks) scratch, s: a layer's time for each of the first chunks
     forecast: np.recarray  # (B,) FORECAST scratch of a prediction
     actions: np.ndarray  # (B, N) int64 actions of this step
+    decision: np.recarray  # (B, N) DECISION of this step
     result: np.ndarray  # (B, N, 1 + terms + costs) float64 reward, its terms, costs
 
 
@@ -170,9 +189,10 @@ def print_fields() -> None:
             name, what = line.split("  # ", 1)
             print(f"| `{name.split(':')[0].strip()}` | {what} |")
     for entity, rows in ENTITIES.items():
-        print(f"\n## {entity}\n\n| field | type | unit | meaning |\n|---|---|---|---|")
-        for name, kind, unit, meaning in rows:
-            print(f"| `{name}` | {kind} | {unit} | {meaning} |")
+        start = " at the start |" if len(rows[0]) == 5 else ""
+        print(f"\n## {entity}\n\n| field | type | unit |{start} meaning |\n|{'---|' * len(rows[0])}")
+        for name, *columns in rows:
+            print(f"| `{name}` | {' | '.join(map(str, columns))} |")
 
 
 if __name__ == "__main__":

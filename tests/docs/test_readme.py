@@ -27,7 +27,7 @@ observations, _ = env.reset(seed=0)
 row = observations["node_0"]["observation"]
 assert names.index("node/load_left_s") == names.index("node/cloud_wait_s") + 1
 assert len(row) == len(names) and env.observation_space("node_0")["observation"].contains(row)
-assert (env.batch.world.node["accelerator"] == 0).all() and env.batch.world.device["tdp_w"][0] == 150.0
+assert (env.batch.world.site["accelerator"] == 0).all() and env.batch.world.device["tdp_w"][0] == 150.0
 assert env.batch.world.model["layers"][env.batch.world.service["model"][0] * 3] == 24  # three precisions
 sys.argv[0] = "edge6g"
 edge6g.main()

@@ -24,7 +24,7 @@ def test_another_nodes_senders_and_a_jobs_true_output_are_hidden():
     before = observed(env, i)
     env.world.job["output_tokens"][...] += 500.0
     others = [n for n in range(env.num_agents) if n != i]
-    env.world.node["prefill_share"][0, others] = 0.5
+    env.world.server["prefill_share"][0, others] = 0.5
     env.world.node["cloud_seen_wait_s"][0, others] = 9.0
     after = observed(env, i)
     assert before["action_mask"].sum() > 1

@@ -160,5 +160,5 @@ def test_the_state_names_what_no_agent_sees():
     assert state["world/cloud_jobs"] == world.episode["cloud_running"][0]
     assert state["world/time_share"] == pytest.approx(world.episode["now_s"][0] / env.scenario.time.episode_s)
     for i in range(3):
-        assert state[f"node_{i}/now/sequences"] == world.node["n_admitted"][0, i]
+        assert state[f"node_{i}/now/sequences"] == world.server["n_admitted"][0, i]
     assert state["ue_3/x_m"] == pytest.approx(world.ue["x_m"][0, 3], rel=1e-5)

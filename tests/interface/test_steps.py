@@ -132,7 +132,7 @@ def test_outcomes_of_one_world_are_a_part_of_all(busy_batch):
         parts = [env.outcomes(b) for b in range(3)]
         assert np.array_equal(np.concatenate(parts), outcomes)
         assert all((part["world"] == b).all() for b, part in enumerate(parts))
-        assert [len(part) for part in parts] == env.world.episode["n_outcomes"].tolist()
+        assert [len(part) for part in parts] == env.world.step["n_outcomes"].tolist()
         seen += len(outcomes)
     assert seen > 0
 
@@ -141,6 +141,6 @@ def test_a_violated_invariant_is_raised_with_world_and_slot():
     env = BatchEnv("tiny", 3, debug=True)
     env.reset(seed=1)
     env.step(np.zeros((3, 3), np.int64))
-    env.world.node["kv_bytes"][1, 0] = -1e6
+    env.world.server["kv_bytes"][1, 0] = -1e6
     with pytest.raises(AssertionError, match="world 1, slot 2: "):
         env.step(np.zeros((3, 3), np.int64))

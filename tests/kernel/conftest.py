@@ -41,7 +41,7 @@ def _keep_powers(w):
         for u in range(w.ue.shape[1]):
             for m in range(w.cell.shape[2]):
                 cell = w.cell[b, u, m]
-                channel.keep_powers(w.band[w.node[b, cell.node].band], cell)
+                channel.keep_powers(w.band[w.site[cell.node].band], cell)
 
 
 def weaken(world: World, by_db: float | np.ndarray) -> None:
@@ -254,15 +254,15 @@ class Air:
 
     def band_of_links(self) -> np.ndarray:
         """(B, U, M) index of the band of each candidate."""
-        return self.world.node["band"][0][self.links["node"]]
+        return self.world.site["band"][self.links["node"]]
 
     def distances_m(self) -> np.ndarray:
         """(B, U, M) ground distance of UE and candidate cell."""
         mobility.stand_ues(self.handle)
-        ue, node, cell = self.world.ue, self.world.node, self.links["node"]
+        ue, site, cell = self.world.ue, self.world.site, self.links["node"]
         return np.hypot(
-            ue["x_m"][..., None] - node["x_m"][0][cell],
-            ue["y_m"][..., None] - node["y_m"][0][cell],
+            ue["x_m"][..., None] - site["x_m"][cell],
+            ue["y_m"][..., None] - site["y_m"][cell],
         )
 
     def losses_db(self, now_s: float) -> np.ndarray:

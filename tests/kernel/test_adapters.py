@@ -72,7 +72,7 @@ def test_siblings_hold_their_base_once_and_an_adapter_each(make_bench, make_serv
     for service in range(count):
         serve(bench, service)
         loads.append(float(bench.world.variant["ready_s"][0, 0, 0]))
-    assert bench.world.node["weight_bytes"][0, 0] == pytest.approx(BASE_BYTES + count * ADAPTER_BYTES, abs=1.0)
+    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(BASE_BYTES + count * ADAPTER_BYTES, abs=1.0)
     assert resident(bench) == set(range(count))
     assert len(set(loads)) == 1
 
@@ -82,7 +82,7 @@ def test_copies_of_their_own_hold_the_model_each(make_bench, make_service, count
     bench = make_siblings(make_bench, make_service, count, own=True)
     for service in range(count):
         serve(bench, service)
-    assert bench.world.node["weight_bytes"][0, 0] == pytest.approx(count * BASE_BYTES, abs=1.0)
+    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(count * BASE_BYTES, abs=1.0)
     assert bench.world.adapter.shape[2] == 0
 
 
@@ -92,7 +92,7 @@ def test_precisions_of_a_base_share_nothing_but_the_adapters(make_bench, make_se
     for precision in ("fp16", "int8"):
         serve(bench, 0, f"local, {precision}")
     both = BASE_BYTES + costs.memory_bytes(BASE, "int8")
-    assert bench.world.node["weight_bytes"][0, 0] == pytest.approx(both + ADAPTER_BYTES, abs=1.0)
+    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(both + ADAPTER_BYTES, abs=1.0)
 
 
 def test_an_adapter_takes_its_bytes_over_the_rate_of_the_disk(make_bench, make_service):
@@ -146,7 +146,7 @@ def short_of_memory(make_bench, make_service, count, room):
     """Memory for the base, `room` adapters and the KV of three sequences."""
     assert 4.0 * KV_BYTES < ADAPTER_BYTES
     bench = make_siblings(make_bench, make_service, count)
-    bench.world.node["usable_bytes"][...] = BASE_BYTES + room * ADAPTER_BYTES + 3.0 * KV_BYTES
+    bench.world.site["usable_bytes"][...] = BASE_BYTES + room * ADAPTER_BYTES + 3.0 * KV_BYTES
     bench.reset(1)
     return bench
 
@@ -171,7 +171,7 @@ def test_adapters_leave_in_the_order_of_their_last_use(make_bench, make_service,
 def test_the_end_of_a_job_is_a_use_of_its_adapter(make_bench, make_service):
     """A long job of service 0 begins before one of service 1 and ends after it: then 1 is the one that was not used for longest."""
     bench = short_of_memory(make_bench, make_service, 3, 2)
-    bench.world.node["usable_bytes"][...] = BASE_BYTES + 2.9 * ADAPTER_BYTES
+    bench.world.site["usable_bytes"][...] = BASE_BYTES + 2.9 * ADAPTER_BYTES
     bench.lengths(PROMPT, 400.0)
     begin(bench, 0, 0)
     bench.step()
@@ -186,7 +186,7 @@ def test_the_end_of_a_job_is_a_use_of_its_adapter(make_bench, make_service):
 def test_an_adapter_in_use_stays(make_bench, make_service):
     """Room for two: while 0 decodes, 1, 2 and 3 come and go in the other place."""
     bench = short_of_memory(make_bench, make_service, 4, 2)
-    bench.world.node["usable_bytes"][...] = BASE_BYTES + 2.9 * ADAPTER_BYTES
+    bench.world.site["usable_bytes"][...] = BASE_BYTES + 2.9 * ADAPTER_BYTES
     bench.lengths(PROMPT, 1000.0)
     long = begin(bench, 0, 0)
     while bench.world.job["stage"][0, long] != DECODE:
@@ -203,7 +203,7 @@ def test_an_adapter_in_use_stays(make_bench, make_service):
 def test_nobody_gets_in_while_all_adapters_are_in_use(make_bench, make_service):
     """Room for one adapter and a job that uses it: the other service waits for its end, and is served then."""
     bench = short_of_memory(make_bench, make_service, 2, 1)
-    bench.world.node["usable_bytes"][...] = BASE_BYTES + 1.9 * ADAPTER_BYTES
+    bench.world.site["usable_bytes"][...] = BASE_BYTES + 1.9 * ADAPTER_BYTES
     bench.lengths(PROMPT, 400.0)
     begin(bench, 0, 0)
     bench.step()
@@ -221,7 +221,7 @@ def test_a_load_of_weights_drives_out_idle_adapters_and_weights_alike(make_bench
     """Another precision needs the room of all that was not used since: the oldest leave first, and no more than has to."""
     bench = make_siblings(make_bench, make_service, 3)
     int8_bytes, int4_bytes = (costs.memory_bytes(BASE, precision) for precision in ("int8", "int4"))
-    bench.world.node["usable_bytes"][...] = BASE_BYTES + int8_bytes + 3.0 * ADAPTER_BYTES + 4.0 * KV_BYTES
+    bench.world.site["usable_bytes"][...] = BASE_BYTES + int8_bytes + 3.0 * ADAPTER_BYTES + 4.0 * KV_BYTES
     bench.reset(1)
     for service, precision in ((0, "fp16"), (1, "fp16"), (2, "int8")):
         serve(bench, service, f"local, {precision}")
@@ -243,11 +243,12 @@ def test_memory_is_never_exceeded_with_siblings(make_service, legal, own):
     services = [make_service(f"s{i}", BASE, 0.125, expire_s=20.0, **kind) for i in range(8)]
     more = {"arrivals.rate_jobs_s": 12.0, "serving.load_overhead_s": 0.1, "time.episode_s": 30.0}
     batch = batch_env("tiny", 2, debug=True, service=services, **more)
-    batch.world.node["usable_bytes"][...] = 2.5 * BASE_BYTES
-    obs, rng, node, seen = batch.reset(1), np.random.default_rng(1), batch.world.node, set()
+    batch.world.site["usable_bytes"][...] = 2.5 * BASE_BYTES
+    obs, rng, seen = batch.reset(1), np.random.default_rng(1), set()
+    server, site = batch.world.server, batch.world.site
     for _ in range(1490):
         obs, *_ = batch.step(legal(obs["action_mask"], rng))
-        assert (node["weight_bytes"] + node["kv_bytes"] <= node["usable_bytes"] * (1.0 + 1e-9)).all()
+        assert (server["weight_bytes"] + server["kv_bytes"] <= site["usable_bytes"] * (1.0 + 1e-9)).all()
         in_use = batch.world.adapter["users"] > 0
         seen |= set(np.flatnonzero(in_use.any(axis=(0, 1))).tolist())
     assert batch.counters().finished.sum() > 50

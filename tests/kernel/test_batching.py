@@ -78,20 +78,20 @@ def test_a_prompt_chunk_slows_the_decodes_to_the_time_of_its_iterations(crowd):
     crowd.lengths(20_000.0, 10.0)
     crowd.send({20: crowd.now_s + 0.001})
     world, seen = crowd.world, []
-    while world.node["chunk_job"][0, 0] < 0:
+    while world.server["chunk_job"][0, 0] < 0:
         crowd.step("local, fp16")
     for _ in range(40):
-        j = int(world.node["chunk_job"][0, 0])
-        cached, chunk = world.job["prefilled"][0, j], world.node["chunk_tokens"][0, 0]
+        j = int(world.server["chunk_job"][0, 0])
+        cached, chunk = world.job["prefilled"][0, j], world.server["chunk_tokens"][0, 0]
         context = (world.job["prompt_tokens"] + world.job["done_tokens"])[0, rows].mean()
         assert chunk == 512.0 - running  # the budget, less the decodes aboard
-        assert world.node["chunk_s"][0, 0] == pytest.approx(chunk_time_s(running, context, chunk, cached), rel=0.03)
-        seen.append(world.node["chunk_s"][0, 0])
+        assert world.server["chunk_s"][0, 0] == pytest.approx(chunk_time_s(running, context, chunk, cached), rel=0.03)
+        seen.append(world.server["chunk_s"][0, 0])
         crowd.step()
     done, start_s = world.job["done_tokens"][0, rows].copy(), crowd.now_s
     for _ in range(20):
         crowd.step()
-        seen.append(world.node["chunk_s"][0, 0])
+        seen.append(world.server["chunk_s"][0, 0])
     beside_s = (crowd.now_s - start_s) / (world.job["done_tokens"][0, rows] - done)
     assert beside_s == pytest.approx(np.full(running, np.mean(seen[-20:])), rel=0.03)
     assert beside_s.min() > 2.0 * alone_s
@@ -119,7 +119,7 @@ def test_a_prompt_waits_for_the_rest_of_the_running_iteration_and_the_whole_next
     """Half an iteration on average and one more, then its pass with the decodes aboard; its candidate says so beforehand."""
     idle_s = on_an_idle_node_s(crowd, "local, fp16")
     decoding(crowd, running)
-    context, cycle_s = PROMPT + 10.0, float(crowd.world.node["cycle_s"][0, 0])
+    context, cycle_s = PROMPT + 10.0, float(crowd.world.server["cycle_s"][0, 0])
     job, seen = next_job(crowd, "local, fp16", PROMPT)
     beside_s = chunk_time_s(running, context, PROMPT, 0.0) - chunk_time_s(0.0, 0.0, PROMPT, 0.0)
     wait_s = job["ttft_s"] - idle_s - beside_s
@@ -132,7 +132,7 @@ def test_an_idle_engine_waits_for_its_turn_only(crowd):
     decoding(crowd, 1, "local, int8")
     next_job(crowd, "local, fp16", PROMPT)  # the weights are there
     crowd.step()
-    cycle_s = float(crowd.world.node["cycle_s"][0, 0])
+    cycle_s = float(crowd.world.server["cycle_s"][0, 0])
     job, seen = next_job(crowd, "local, fp16", PROMPT, u=21)
     idle_s = on_an_idle_node_s(crowd, "local, fp16")
     assert job["ttft_s"] - idle_s == pytest.approx(
@@ -219,7 +219,7 @@ def test_no_more_sequences_than_max_batch(make_bench):
     ended, most = 0, 0
     while ended < 12:
         ended += len(bench.step("local, fp16"))
-        most = max(most, int(bench.world.node["n_admitted"][0, 0]))
+        most = max(most, int(bench.world.server["n_admitted"][0, 0]))
     assert most == 4
 
 

@@ -111,12 +111,12 @@ def test_two_bands_are_given_out_as_a_chessboard():
     """So every UE has cells of both near it, whatever the number of columns; the cells of a row take turns."""
     for columns in (2, 3, 4):
         more = {"radio.presets": ["fr3_7g", "fr2_28g"], "nodes.count": 12, "nodes.columns": columns}
-        node = edge6g_env.batch_env("tiny", 1, **more).world.node[0]
-        spacing_m = np.abs(np.diff(node["x_m"])).min()
-        apart_m = np.hypot(node["x_m"][:, None] - node["x_m"], node["y_m"][:, None] - node["y_m"])
+        site = edge6g_env.batch_env("tiny", 1, **more).world.site
+        spacing_m = np.abs(np.diff(site["x_m"])).min()
+        apart_m = np.hypot(site["x_m"][:, None] - site["x_m"], site["y_m"][:, None] - site["y_m"])
         beside = np.isclose(apart_m, spacing_m)
-        assert (node["band"][:, None] != node["band"])[beside].all()
-        assert node["band"][0] == 0
+        assert (site["band"][:, None] != site["band"])[beside].all()
+        assert site["band"][0] == 0
 
 
 def test_interpreted_worlds_on_two_threads_do_not_warn(python):

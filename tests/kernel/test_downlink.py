@@ -90,10 +90,10 @@ def test_node_and_weights_are_free_while_the_last_token_waits(one, stop):
         one.step()
     for _ in range(20):
         one.step()
-        node, row = one.world.node[0, 0], int(one.live()[0])
+        server, row = one.world.server[0, 0], int(one.live()[0])
         assert one.world.job["stage"][0, row] == DOWNLINK
         assert one.world.job["done_tokens"][0, row] == 40.0
-        assert (node["n_admitted"], node["kv_bytes"], one.world.variant["users"].sum()) == (0, 0.0, 0)
+        assert (server["n_admitted"], server["kv_bytes"], one.world.variant["users"].sum()) == (0, 0.0, 0)
         assert one.world.job["kv_0_bytes"][0, row] == 0.0
     silence(one, 0.0), fade(one, 0.0 if stop == "handover" else -300.0)
     (job,) = one.run("hold", 1)

@@ -6,7 +6,6 @@ import pytest
 from edge6g_env import batch_env
 from edge6g_env._jit import njit
 from edge6g_env.kernel import checks, heap, predict
-from edge6g_env.kernel.world import DISPATCH
 
 BUSY = {"arrivals.rate_jobs_s": 40.0}
 
@@ -28,16 +27,16 @@ def _earliest(w, later_s):
 @njit
 def _alone(w, i, c, row):
     """Candidate c of node i as if no other had been asked for."""
-    j = w.queue[0, i, DISPATCH, 0]
-    predict.begin(w, 0, i, j)
-    predict.candidate(w, 0, i, j, c, row)
+    job = w.job[0, w.node[0, i].head]
+    predict.begin(w, 0, i, job)
+    predict.candidate(w, 0, i, job, c, row)
 
 
 @njit
 def _check(w):
-    w.episode[0].error = 0
+    w.step[0].error = 0
     checks.check_kept(w, 0)
-    return w.episode[0].error
+    return w.step[0].error
 
 
 @pytest.fixture

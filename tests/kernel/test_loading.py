@@ -71,7 +71,7 @@ def load_began_s(bench, row):
 
 def load_ends_s(bench, node=0, v=V):
     """Step until the load of the node has ended; its end."""
-    while bench.world.node["load_variant"][0, node] == v:
+    while bench.world.server["load_variant"][0, node] == v:
         assert bench.now_s < 200.0
         bench.step()
     return float(bench.world.variant["ready_s"][0, node, v])
@@ -89,7 +89,7 @@ def test_a_load_from_the_disk_takes_its_overhead_and_bytes_over_rate(
     (row,) = begin(bench, 0, f"local, {precision}")
     bench.step()
     began_s = load_began_s(bench, row)
-    assert bench.world.node["load_source"][0, 0] == DISK
+    assert bench.world.server["load_source"][0, 0] == DISK
     expected_s = OVERHEAD_S + costs.memory_bytes(MODEL, precision) / DISK_BYTES_S
     assert load_ends_s(bench, 0, v) - began_s == pytest.approx(expected_s, abs=1e-9)
 
@@ -118,7 +118,7 @@ def test_a_neighbour_that_holds_the_layers_is_the_source_if_its_link_gives_more_
     (row,) = begin(bench, 0, NAME)
     bench.step()
     fast = link_bytes_s > DISK_BYTES_S
-    assert bench.world.node["load_source"][0, 0] == (NEIGHBOUR if fast else DISK)
+    assert bench.world.server["load_source"][0, 0] == (NEIGHBOUR if fast else DISK)
     rate = max(link_bytes_s, DISK_BYTES_S)
     assert load_ends_s(bench) - load_began_s(bench, row) == pytest.approx(OVERHEAD_S + BYTES / rate, abs=1e-9)
 
@@ -132,7 +132,7 @@ def test_a_neighbour_that_lacks_the_layers_is_no_source(make_bench, make_service
         serve(bench, 0, "neighbour 1, 0.5 of the rest at the ingress, int8")
     begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.node["load_source"][0, 0] == DISK
+    assert bench.world.server["load_source"][0, 0] == DISK
 
 
 def test_a_part_comes_from_a_neighbour_that_holds_the_whole(make_bench, make_service):
@@ -141,11 +141,11 @@ def test_a_part_comes_from_a_neighbour_that_holds_the_whole(make_bench, make_ser
     serve(bench, 1, NAME)
     (row,) = begin(bench, 0, "neighbour 1, 0.5 of the rest at the ingress, int8")
     bench.step()
-    assert bench.world.node["load_source"][0, 0] == NEIGHBOUR
+    assert bench.world.server["load_source"][0, 0] == NEIGHBOUR
     began_s = load_began_s(bench, row)
     took_s = load_ends_s(bench) - began_s
-    assert took_s == pytest.approx(OVERHEAD_S + float(bench.world.node["weight_bytes"][0, 0]) / 4e9, abs=1e-9)
-    assert 0.4 * BYTES < bench.world.node["weight_bytes"][0, 0] < 0.6 * BYTES
+    assert took_s == pytest.approx(OVERHEAD_S + float(bench.world.server["weight_bytes"][0, 0]) / 4e9, abs=1e-9)
+    assert 0.4 * BYTES < bench.world.server["weight_bytes"][0, 0] < 0.6 * BYTES
 
 
 def test_a_node_knows_what_its_neighbour_holds_by_the_report_only(make_bench, make_service):
@@ -154,7 +154,7 @@ def test_a_node_knows_what_its_neighbour_holds_by_the_report_only(make_bench, ma
     serve(bench, 1, NAME)
     begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.node["load_source"][0, 0] == DISK
+    assert bench.world.server["load_source"][0, 0] == DISK
 
 
 def test_the_backhaul_is_the_source_if_it_is_the_fastest(make_bench, make_service):
@@ -164,7 +164,7 @@ def test_the_backhaul_is_the_source_if_it_is_the_fastest(make_bench, make_servic
         serve(bench, 1, name)
         (row,) = begin(bench, 0, NAME)
         bench.step()
-        assert bench.world.node["load_source"][0, 0] == source
+        assert bench.world.server["load_source"][0, 0] == source
         assert load_ends_s(bench) - load_began_s(bench, row) == pytest.approx(OVERHEAD_S + BYTES / rate, abs=1e-9)
 
 
@@ -174,7 +174,7 @@ def test_the_backhaul_is_the_source_if_it_is_the_fastest(make_bench, make_servic
 def transfer_times_s(bench, rows):
     """(began, ended) of the rows' transfers; steps until all have ended, and gives the end of the load as well."""
     began, ended, load_end_s = {}, {}, None
-    job, node = bench.world.job[0], bench.world.node
+    job, server = bench.world.job[0], bench.world.server
     while len(ended) < len(rows) or load_end_s is None:
         assert bench.now_s < 200.0
         for j in rows:
@@ -182,7 +182,7 @@ def transfer_times_s(bench, rows):
                 began[j] = float(job["stage_s"][j])
             elif j in began and j not in ended:
                 ended[j] = float(job["stage_s"][j])
-        if load_end_s is None and node["load_variant"][0, 0] != V:
+        if load_end_s is None and server["load_variant"][0, 0] != V:
             load_end_s = float(bench.world.variant["ready_s"][0, 0, V])
         bench.step()
     return [began[j] for j in rows], [ended[j] for j in rows], load_end_s
@@ -219,7 +219,7 @@ def test_a_load_and_jobs_on_the_same_link_share_its_rate(make_bench, make_servic
         bench.step()
     rows = begin(bench, 1, "neighbour 1, int8", transfers)
     assert (bench.now_s > load_start_s) == load_first
-    assert bench.world.node["load_source"][0, 0] == NEIGHBOUR
+    assert bench.world.server["load_source"][0, 0] == NEIGHBOUR
     assert_shared(bench, 4e9, load_start_s, rows)
 
 
@@ -234,7 +234,7 @@ def test_a_load_that_begins_beside_a_transfer_has_its_share_from_the_first_byte(
     begin(bench, 1, "neighbour 1, int8")
     while bench.now_s < start_s:
         bench.step()
-    came_bytes = BYTES - float(bench.world.node["load_left_bytes"][0, 0])
+    came_bytes = BYTES - float(bench.world.server["load_left_bytes"][0, 0])
     assert 0.005 < bench.now_s - start_s < bench.slot_s
     assert came_bytes == pytest.approx((bench.now_s - start_s) * 0.5 * 4e9, rel=1e-9)
 
@@ -255,7 +255,7 @@ def test_a_load_and_jobs_to_the_cloud_share_the_backhaul(make_bench, make_servic
     bench = make_pair(make_bench, make_service, backhaul_bytes_s=4e9, payload_bytes=PAYLOAD_BYTES, **FINE)
     (row,) = begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.node["load_source"][0, 0] == BACKHAUL
+    assert bench.world.server["load_source"][0, 0] == BACKHAUL
     rows = begin(bench, 0, "cloud, int8", 2)
     assert_shared(bench, 4e9, load_began_s(bench, row) + OVERHEAD_S, rows)
 
@@ -277,9 +277,9 @@ def load_through(make_bench, make_service, kind, nodes, source):
     (row,) = begin(bench, 0, NAME)
     bench.step()
     first_byte_s = load_began_s(bench, row) + OVERHEAD_S
-    assert bench.world.node["load_source"][0, 0] == source
+    assert bench.world.server["load_source"][0, 0] == source
     end_s = load_ends_s(bench)
-    assert bench.world.node["load_source"][0, 0] == DISK
+    assert bench.world.server["load_source"][0, 0] == DISK
     return bench, end_s, first_byte_s
 
 
@@ -300,14 +300,14 @@ def test_a_load_goes_on_from_the_disk_when_its_link_or_neighbour_fails(make_benc
 def test_a_load_goes_on_from_the_disk_when_the_neighbour_evicts_the_weights(make_bench, make_service):
     """A job of another precision at the neighbour, which has room for one only, while the load is on its way."""
     bench = make_pair(make_bench, make_service, xn_bytes_s=2e9)
-    bench.world.node["usable_bytes"][0, 1] = 1.2 * BYTES
+    bench.world.site["usable_bytes"][1] = 1.2 * BYTES
     serve(bench, 1, NAME)
     (row,) = begin(bench, 0, NAME)
     bench.step()
     first_byte_s = load_began_s(bench, row) + OVERHEAD_S
     for _ in range(50):
         bench.step()
-    assert bench.world.node["load_source"][0, 0] == NEIGHBOUR
+    assert bench.world.server["load_source"][0, 0] == NEIGHBOUR
     (other,) = begin(bench, 1, "local, int4")
     bench.step()
     evicted_s = load_began_s(bench, other)
@@ -325,7 +325,7 @@ def test_a_source_that_is_known_to_be_down_is_not_taken(make_bench, make_service
         bench.step()
     begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.node["load_source"][0, 0] == DISK
+    assert bench.world.server["load_source"][0, 0] == DISK
 
 
 # --- what an agent is told -------------------------------------------------------------------------------------------------------------
@@ -376,13 +376,13 @@ def test_preloaded_models_are_resident_while_half_of_the_memory_stays(make_bench
     held loads nothing."""
     services = [make_service("a", MODEL, 0.5), make_service("b", SMALL, 0.5)]
     bench = make_bench(["l40s"], services=services, **{"serving.preload": [MODEL, SMALL]})
-    bench.world.node["usable_bytes"][...] = sizes * costs.memory_bytes(MODEL, "int4")
+    bench.world.site["usable_bytes"][...] = sizes * costs.memory_bytes(MODEL, "int4")
     bench.reset(1)
     whole = np.flatnonzero(bench.world.variant["high"][0, 0] == bench.world.model["layers"])
     int4 = bench.scenario.actions.precision.index("int4")
     assert {(bench.scenario.weights[v // 3], v % 3) for v in whole} == {(name, int4) for name in held}
     expected_bytes = sum(costs.memory_bytes(name, "int4") for name in held)
-    assert bench.world.node["weight_bytes"][0, 0] == pytest.approx(expected_bytes, abs=1.0)
+    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(expected_bytes, abs=1.0)
     bench.world.service["share"][...] = 1.0, 0.0
     bench.lengths(100.0, OUTPUT)
     bench.send({0: 0.001})
@@ -401,13 +401,13 @@ def test_memory_holds_and_loads_end_under_random_decisions_and_faults(scenario, 
     fast = {"xn.rate_bit_s": 8e10, "backhaul.rate_bit_s": 5e10, "serving.load_overhead_s": 0.1}
     short = {"time.episode_s": 30.0, "time.warmup_s": 0.0, "time.drain_s": 0.0}
     batch, rng = batch_env(scenario, 2, debug=True, **faults, **fast, **short), np.random.default_rng(2)
-    obs, node, sources, busy = batch.reset(3), batch.world.node, set(), 0
+    obs, server, sources, busy = batch.reset(3), batch.world.server, set(), 0
     for _ in range(1490):
         obs, *_ = batch.step(legal(obs["action_mask"], rng))
-        loading = node["load_variant"] >= 0
-        sources |= set(np.sign(node["load_source"][loading]).tolist()) | set(node["load_source"][loading].tolist())
-        assert (node["load_left_bytes"][~loading] == 0.0).all()
-        assert (node["load_left_bytes"][loading] <= node["weight_bytes"][loading] + 1.0).all()
+        loading = server["load_variant"] >= 0
+        sources |= set(np.sign(server["load_source"][loading]).tolist()) | set(server["load_source"][loading].tolist())
+        assert (server["load_left_bytes"][~loading] == 0.0).all()
+        assert (server["load_left_bytes"][loading] <= server["weight_bytes"][loading] + 1.0).all()
         busy += int(loading.sum())
     assert busy > 100
     neighbours = batch.scenario.neighbours

@@ -80,11 +80,11 @@ def test_a_failed_server_is_empty_and_loads_again(make_bench, planned):
     bench.send({u: 0.001 + 1e-4 * u for u in range(3)})
     while bench.now_s < 7.97:
         bench.step("local, fp16")
-    assert bench.world.node["weight_bytes"][0, 0] > 0.0
-    assert bench.world.node["n_admitted"][0, 0] == 3
+    assert bench.world.server["weight_bytes"][0, 0] > 0.0
+    assert bench.world.server["n_admitted"][0, 0] == 3
     bench.step()
-    node, variant = bench.world.node[0, 0], bench.world.variant[0, 0]
-    assert (node.weight_bytes, node.kv_bytes, node.n_admitted, node.n_inbox, node.up) == (0.0, 0.0, 0, 0, 0)
+    server, variant = bench.world.server[0, 0], bench.world.variant[0, 0]
+    assert (server.weight_bytes, server.kv_bytes, server.n_admitted, server.n_inbox, bench.world.node[0, 0].up) == (0.0, 0.0, 0, 0, 0)
     assert (variant["high"] == 0).all()
     assert (variant["users"] == 0).all()
     bench.step()
@@ -166,7 +166,7 @@ def test_a_job_sent_to_a_server_that_is_down_comes_back_and_brings_the_news(make
     assert sent_s + 0.2 < bench.now_s < sent_s + 0.2 + 2 * bench.slot_s
     assert bench.obs["action_mask"][0, 0, bench.action(name)] == 0
     assert bench.obs["observation"][0, 0, bench.batch.layout.observation_index("neighbour_1/up")] == 0.0
-    assert bench.world.node["weight_bytes"][0, 1] == 0.0
+    assert bench.world.server["weight_bytes"][0, 1] == 0.0
     (job,) = bench.run("local, int8", 1)
     assert (job["phase"], job["retries"]) == (k.FINISHED, 1)
 
@@ -211,7 +211,7 @@ def test_a_stream_that_waits_gives_its_node_to_the_others(make_bench, planned):
             bench.step()
         end_s[faulty] = next(float(job["end_s"]) for job in bench.outcomes if job["agent"] == 1)
         if faulty:
-            assert bench.world.node["n_admitted"][0, 1] == 1  # the stream that waits keeps its KV
+            assert bench.world.server["n_admitted"][0, 1] == 1  # the stream that waits keeps its KV
     assert end_s[True] < end_s[False] - 0.01
 
 
@@ -225,10 +225,10 @@ def test_a_stream_that_waits_holds_memory_and_nothing_else(make_bench, planned):
     done = float(bench.world.job["done_tokens"][0, 0])
     for _ in range(5):
         bench.step()
-    node, variant = bench.world.node[0, 1], bench.world.variant[0, 1]
+    server, variant = bench.world.server[0, 1], bench.world.variant[0, 1]
     assert float(bench.world.job["done_tokens"][0, 0]) == done > 10.0
-    assert (node.n_admitted, node.cycle_s) == (1, 0.0)
-    assert node.kv_bytes > 0.0
+    assert (server.n_admitted, server.cycle_s) == (1, 0.0)
+    assert server.kv_bytes > 0.0
     for name in ("tokens", "context_tokens", "share"):
         assert (variant[name] == 0.0).all(), name
 
@@ -329,7 +329,7 @@ def test_no_job_is_lost_whatever_fails(scenario, retries, rate, legal):
         for job in info["outcomes"]:
             address = (
                 int(job["world"]),
-                int(batch.world.episode["episode"][job["world"]] - truncated[job["world"]]),
+                int(batch.world.step["episode"][job["world"]] - truncated[job["world"]]),
                 int(job["job"]),
             )
             assert address not in ended, "a job ended twice"

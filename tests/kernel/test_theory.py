@@ -93,7 +93,7 @@ def ideal(make_bench, make_service):
     bench = make_bench([NODE, NEIGHBOUR], services=[make_service(model=MODEL)], **free)
     world, band = bench.world, bench.world.band
     world.model["preload"][...] = 1
-    world.node["usable_bytes"][...], world.device["usable_bytes"][...] = 1e18, 1e18
+    world.site["usable_bytes"][...], world.device["usable_bytes"][...] = 1e18, 1e18
     world.device["load_bytes_s"][...] = 1e20
     for name in ("sr_period_s", "grant_s", "processing_s", "radio_slot_s", "harq_rtt_s"):
         band[name][...] = 0.0

@@ -231,7 +231,7 @@ def worlds(monkeypatch):
     def watched(self):
         for env in self._learner.envs:
             env.reset()
-        seen.append(np.concatenate([env.batch.world.episode["seed"] for env in self._learner.envs]).tolist())
+        seen.append(np.concatenate([env.batch.world.step["seed"] for env in self._learner.envs]).tolist())
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train.callbacks.Watch, "_on_training_start", watched)

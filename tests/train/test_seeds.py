@@ -50,4 +50,4 @@ def test_an_environment_takes_the_largest_seed(scenario):
     env, first = sb3_vec_env(scenario, 2), world_seed(2**24 - 1, 2**21 - 1, 2**16 - 2)
     env.seed(first)
     env.reset()
-    assert np.array(env.batch.world.episode["seed"]).tolist() == [first, first + 1]
+    assert np.array(env.batch.world.step["seed"]).tolist() == [first, first + 1]

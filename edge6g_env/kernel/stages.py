@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import decode, requeue, setup_pass, way
-from edge6g_env.kernel.world import DECODE, DEVICE, DOWNLINK, LINK, NODE_PREFILL, RETURN, UPLINK
+from edge6g_env.kernel.world import DECODE, DEVICE, DOWNLINK, LINK, NODE_PREFILL, RETURN, TURNED_AWAY, UPLINK
 
 
 @njit_inner
-def advance(w, b, j, t0, t1):
-    """Advance job j to t1 through every stage that needs no node or cloud to act; True when it is no longer under way."""
-    job = w.job[b, j]
+def advance(w, b, job, t0, t1):
+    """Advance a job to t1 through every stage that needs no node or cloud to act; True when it is no longer under way."""
     while job.clock_s < t1 - way.EPSILON_S:
         if job.stage == DEVICE:
             setup_pass.advance_device(w, b, job, t1)
@@ -23,13 +22,13 @@ def advance(w, b, j, t0, t1):
         elif job.stage == LINK:
             setup_pass.advance_link(w, b, job, t0, t1)
         elif job.stage == DECODE:
-            decode.advance_decode(w, b, j, t1)
+            decode.advance_decode(w, b, job, t1)
         elif job.stage == DOWNLINK:
-            if decode.advance_downlink(w, b, j, t1):
+            if decode.advance_downlink(w, b, job, t1):
                 return True
         elif job.stage == RETURN:
-            return requeue.come_back(w, b, j, t1)
-        elif job.stage == NODE_PREFILL and job.admitted < 0:
+            return requeue.come_back(w, b, job, t1)
+        elif job.stage == NODE_PREFILL and job.admitted == TURNED_AWAY:
             job.clock_s = t1
             setup_pass.enter_inbox(w, b, job, job.part)
             return False

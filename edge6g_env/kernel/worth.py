@@ -1,0 +1,37 @@
+"""What a job is worth: its answer, what it cost, and the ends that bring no answer. The ledger asks for it when a job has ended, the
+forecast before it begins, so that the two cannot differ."""
+
+from __future__ import annotations
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel.world import EXPIRED, FAILED, REJECTED
+
+
+@njit_inner
+def timeliness(service, ttft_s, tpot_s):
+    """1 while both objectives are met, else it falls as the objective over the time, for each of the two."""
+    return min(1.0, service.ttft_slo_s / max(ttft_s, 1e-9)) * min(1.0, service.tpot_slo_s / max(tpot_s, 1e-9))
+
+
+@njit_inner
+def answer(w, v, late):
+    """Worth of an answer of variant v of that timeliness."""
+    return w.model[v].quality * late
+
+
+@njit_inner
+def costs_of(w, service, price_usd, energy_j, exposure):
+    """(price, energy, exposure): what is taken off for dollars, joules and a share of the raw prompt that left the device."""
+    reward = w.reward[0]
+    return reward.price_per_usd * price_usd, reward.energy_per_j * energy_j, service.exposure_cost * exposure
+
+
+@njit_inner
+def cost_of_end(w, phase):
+    """What is taken off for an end without an answer: 0 for a job that finished or was cut."""
+    reward = w.reward[0]
+    if phase == REJECTED:
+        return reward.rejected_cost
+    if phase == EXPIRED:
+        return reward.expired_cost
+    return reward.failed_cost if phase == FAILED else 0.0
