@@ -6,7 +6,7 @@ import pytest
 import edge6g_env
 from edge6g_env import parallel_env
 
-INFO = {"decision", "action_effect", "slots", "reward_terms", "costs"}
+INFO = {"decision", "job", "action_effect", "slots", "reward_terms", "costs"}
 
 
 @pytest.fixture

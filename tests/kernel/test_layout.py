@@ -52,11 +52,11 @@ def test_every_entry_is_written_and_nothing_beyond(busy):
 def slow_observation(batch, b, i):
     """{name: value} of node i of world b, from the state by the meaning of each name; the report's parts as the link has them."""
     w, scenario = batch.world, batch.scenario
-    node, episode, precisions = w.node[b, i], w.episode[b], scenario.actions.precision
+    node, server, episode, precisions = w.node[b, i], w.server[b, i], w.episode[b], scenario.actions.precision
     values = {}
     model = None
-    if node.n_queue:
-        job = w.job[b, w.queue[b, i, k.DISPATCH, 0]]
+    if node.head >= 0:
+        job = w.job[b, node.head]
         service, ue = scenario.service[int(job.service)], w.ue[b, int(job.ue)]
         model = scenario.models.index(service.model)
         values |= {
@@ -144,7 +144,7 @@ def test_reports_are_as_old_as_their_period_says():
     """Between two reports what a node knows of its neighbours stands still; with a report it is their state at that instant."""
     batch, rng = batch_env("tiny", 1, **BUSY, **{"time.report_period_s": 0.1}), np.random.default_rng(2)
     obs = batch.reset(2)
-    link, node, changed = batch.world.link, batch.world.node, 0
+    link, node, server, changed = batch.world.link, batch.world.node, batch.world.server, 0
     known = link[["seen_queue", "seen_inbox", "seen_admitted", "seen_cycle_s"]].copy()
     for slot in range(1, 200):
         obs, *_ = batch.step(
@@ -154,14 +154,14 @@ def test_reports_are_as_old_as_their_period_says():
         if slot % 5:
             assert np.array_equal(now, known), slot
         else:
-            peer = node[0][link["peer"][0]]
+            peers = batch.world.neighbour
             for mine, theirs in (
-                ("queue", "n_queue"),
-                ("inbox", "n_inbox"),
-                ("admitted", "n_admitted"),
-                ("cycle_s", "cycle_s"),
+                ("queue", node["n_queue"]),
+                ("inbox", server["n_inbox"]),
+                ("admitted", server["n_admitted"]),
+                ("cycle_s", server["cycle_s"]),
             ):
-                assert np.array_equal(link[f"seen_{mine}"][0], peer[theirs]), slot
+                assert np.array_equal(link[f"seen_{mine}"][0], theirs[0][peers]), slot
             assert (link["sent_since"] == 0).all()
             changed += not np.array_equal(now, known)
         known = now
@@ -176,7 +176,7 @@ def test_utility_is_quality_times_timeliness_less_the_costs_of_its_row(busy):
     for _ in range(10):
         obs, *_ = busy.step(hold)
         for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-            head = busy.world.job[b, busy.world.queue[b, i, k.DISPATCH, 0]]
+            head = busy.world.job[b, busy.world.node[b, i].head]
             if head.done_tokens > 0.0:
                 continue  # put back by a fault: its objectives speak of tokens that it has already, see test_faults
             service_at = int(head.service)
@@ -210,7 +210,7 @@ def test_a_candidate_describes_its_action(busy):
     obs, *_ = busy.step(np.zeros((busy.num_worlds, busy.num_agents), np.int64))
     checked = 0
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        model = busy.scenario.service[int(busy.world.job[b, busy.world.queue[b, i, k.DISPATCH, 0]].service)].model
+        model = busy.scenario.service[int(busy.world.job[b, busy.world.node[b, i].head].service)].model
         total = edge6g_env.costs.model(model).layers
         for c in np.flatnonzero(obs["action_mask"][b, i]):
             route, d, e, p = layout.action_table[c]
@@ -249,7 +249,7 @@ def test_mask_follows_privacy_and_memory():
     for _ in range(60):
         obs, *_ = batch.step(np.zeros((2, batch.num_agents), np.int64))
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        service = scenario.service[int(batch.world.job[b, batch.world.queue[b, i, k.DISPATCH, 0]].service)]
+        service = scenario.service[int(batch.world.job[b, batch.world.node[b, i].head].service)]
         mask, device = obs["action_mask"][b, i] == 1, scenario.nodes.devices[i % len(scenario.nodes.devices)]
         seen.add(service.privacy)
         if service.privacy == "device":
