@@ -8,8 +8,8 @@ from scipy import stats
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from edge6g_env.kernel import air as kernel_air
-from edge6g_env.kernel import rng
+from tests.kernel.inner import air as kernel_air
+from tests.kernel.inner import rng
 
 JOBS = 20_000
 UPLOAD, FIRST, LAST = range(3)
@@ -127,7 +127,7 @@ def pair(make_bench):
 
 @pytest.mark.parametrize("output", [1.0, 30.0])
 def test_a_job_pays_its_own_draws_once_for_the_upload_and_once_for_each_end_of_its_answer(pair, handle, output):
-    drawn_world = handle(pair[1].world)
+    drawn_world = handle(pair[1].batch)
     times, preset = [], radio.preset("fr1_3g5_micro")
     for bench in pair:
         bench.reset(1)
