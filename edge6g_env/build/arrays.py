@@ -37,6 +37,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "fault": (b, parts),
         "replay": (b, services),
         "job": (b, j),
+        "part": (b, j, 2),
         "outcome": (b, 3 * j),
         "known": (b, k + 3, precisions),
     }

@@ -109,6 +109,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
     same = ("share", "ttft_slo_s", "tpot_slo_s", "expire_s", "exposure_cost", "payload_bytes")
     return {
         **{name: getattr(service, name) for name in same},
+        "kind": 0,
         "model": scenario.weights.index(service.weights),
         "privacy": k.PRIVACY_NAMES.index(service.privacy),
         "adapter": adapted.index(service.name) if service.name in adapted else -1,

@@ -77,11 +77,11 @@ def _check_node(w, b, i):
             job = w.job[b, j]
             if job.stage == FREE or job.variant != v:
                 continue
-            at_ingress = job.users_0 == 1 and job.ingress == i
-            at_target = job.users_1 == 1 and job.target == i
-            users += int(at_ingress) + int(at_target)
-            kv_bytes += job.kv_0_bytes if at_ingress else 0.0
-            kv_bytes += job.kv_1_bytes if at_target else 0.0
+            for p in range(w.part.shape[2]):
+                part = w.part[b, j, p]
+                if part.uses == 1 and part.node == i:
+                    users += 1
+                    kv_bytes += part.kv_bytes
         if users != variant.users:
             step.error = USERS_MISCOUNTED
         if server.load_variant == v:

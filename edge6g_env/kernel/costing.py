@@ -101,18 +101,6 @@ def one_pass_s(w, device, v, layers, layer_s, with_head):
 
 
 @njit_inner
-def prefill_power_w(w, device):
-    """Power in W while a prompt is computed."""
-    return w.device[device].prefill_w
-
-
-@njit_inner
-def decode_power_w(w, device):
-    """Power in W while tokens are generated."""
-    return w.device[device].decode_w
-
-
-@njit_inner
 def weight_bytes(w, v, low, high):
     """Bytes of layers [low, high) of variant v, with the embedding where they begin at 0 and the head where they end at L."""
     if high <= low:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import memory, requeue
+from edge6g_env.kernel import requeue
+from edge6g_env.kernel.places import memory
 from edge6g_env.kernel.rng import FOR_FAULT, exponential, uniform
-from edge6g_env.kernel.world import ACTIVE, BACKHAUL_FAULT, CLOUD_WAIT, NODE_FAULT, XN_FAULT
+from edge6g_env.kernel.world import ACTIVE, BACKHAUL_FAULT, CLOUD_WAIT, INGRESS, NODE_FAULT, TARGET, XN_FAULT
 
 
 @njit_inner
@@ -106,10 +107,10 @@ def _fail_node(w, b, i, now_s):
     """The server of node i stops: jobs that wait, are computed or hold KV there go back, its memory is empty."""
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, ACTIVE, place]]
-        if job.users_1 == 1 and job.target == i:
-            requeue.lose(w, b, job, 1, now_s)
-        elif job.users_0 == 1 and job.ingress == i:
-            requeue.lose(w, b, job, 0, now_s)
+        for p in (TARGET, INGRESS):
+            part = w.part[b, job.row, p]
+            if part.uses == 1 and part.node == i:
+                requeue.lose(w, b, job, p, now_s)
     memory.empty_server(w, b, i, now_s)
 
 
@@ -119,4 +120,4 @@ def _fail_cloud(w, b, now_s):
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, ACTIVE, place]]
         if job.in_cloud == 1 or job.stage == CLOUD_WAIT:
-            requeue.lose(w, b, job, 1, now_s)
+            requeue.lose(w, b, job, TARGET, now_s)

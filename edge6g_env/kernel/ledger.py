@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import worth
-from edge6g_env.kernel.memory import leave_nodes
+from edge6g_env.kernel.places import cloud, device, node
 from edge6g_env.kernel.world import (
     ANSWER,
-    AT_CLOUD,
-    CLOUD_WAIT,
     CUT,
     ENERGY,
     EXPIRED,
@@ -37,30 +35,11 @@ def is_measured(w, arrival_s):
 
 
 @njit_inner
-def _leave_cloud_wait(w, b, job):
-    episode = w.episode[b]
-    kept = 0
-    for place in range(episode.n_cloud_wait):
-        if w.roster[b, AT_CLOUD, place] != job.row:
-            w.roster[b, AT_CLOUD, kept] = w.roster[b, AT_CLOUD, place]
-            kept += 1
-    episode.n_cloud_wait = kept
-
-
-@njit_inner
 def release(w, b, job, now_s):
-    """Give back everything that a job holds: at nodes, at the cloud or in its queue, on its device."""
-    episode = w.episode[b]
-    leave_nodes(w, b, job, now_s)
-    if job.stage == CLOUD_WAIT:
-        _leave_cloud_wait(w, b, job)
-    if job.in_cloud == 1:
-        if episode.cloud_running == w.cloud[0].concurrency:
-            episode.cloud_free_s = min(now_s, job.clock_s)
-        episode.cloud_running -= 1
-    if job.on_device == 1:
-        w.ue[b, job.ue].device_jobs -= 1
-    job.in_cloud, job.on_device = 0, 0
+    """Give back everything that a job holds at its places."""
+    node.give_up(w, b, job, now_s)
+    cloud.give_up(w, b, job, now_s)
+    device.give_up(w, b, job)
 
 
 @njit_inner

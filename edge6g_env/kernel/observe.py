@@ -9,8 +9,8 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import dispatch, predict
-from edge6g_env.kernel.engine import set_backlog
-from edge6g_env.kernel.memory import free_bytes
+from edge6g_env.kernel.places.engine import set_backlog
+from edge6g_env.kernel.places.memory import free_bytes
 from edge6g_env.kernel.rows import clip, put, put_nothing
 from edge6g_env.kernel.world import DONE, NOW, ON_DEVICE, OPEN, SITE
 

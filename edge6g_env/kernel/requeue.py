@@ -9,29 +9,29 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import way
 from edge6g_env.kernel.ledger import end_job, release
-from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, QUEUED, RETURN
+from edge6g_env.kernel.places import link
+from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, INGRESS, QUEUED, RETURN, TARGET
 
 
 @njit_inner
-def lose(w, b, job, part, at_s):
-    """Take from the job all that it holds. part: 0 lost at the ingress, which knows at once; 1 lost at the target, known there after
-    the mean delay of the link."""
+def lose(w, b, job, p, at_s):
+    """Take from the job all that it holds. p: the part that was lost; the ingress knows at once of its own, of the one at the target
+    after the mean delay of the link."""
     release(w, b, job, at_s)
     if job.stage == DECODE and job.clock_s > at_s:
         job.done_tokens -= 1.0  # counted ahead, at the end of a setup pass that does not end
     if job.first_token_s > at_s:
         job.first_token_s = -1.0
-    job.part, job.stage, job.stage_s, job.clock_s = part, RETURN, at_s, at_s
-    if part == 1:
-        job.clock_s += way.link_delay_s(w, job)
+    job.part, job.stage, job.stage_s, job.clock_s = p, RETURN, at_s, at_s
+    if p == TARGET:
+        job.clock_s += link.delay_s(w, b, job)
 
 
 @njit_inner
 def _learn_of_failure(w, b, job):
     """A job that comes back tells its ingress that the target is down."""
-    if way.to_cloud(w, job):
+    if link.leads_to_cloud(w, b, job):
         w.node[b, job.ingress].cloud_seen_up = 0
     else:
         w.link[b, job.ingress, job.link].seen_up = 0
@@ -51,9 +51,9 @@ def _enqueue(w, b, job):
 @njit_inner
 def come_back(w, b, job, t1):
     """At the ingress again: True if the job waits for a decision or has failed, False if the queue has no place for it yet."""
-    if job.part == 1:
+    if job.part == TARGET:
         _learn_of_failure(w, b, job)
-        job.part = 0
+        job.part = INGRESS
     if job.retries >= w.serving[0].retries:
         end_job(w, b, job, FAILED, job.clock_s)
         return True
@@ -65,6 +65,8 @@ def come_back(w, b, job, t1):
     if job.first_token_s < 0.0:
         job.done_tokens = 0.0  # what was generated has not reached the UE
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
-    job.stage, job.target, job.link, job.layer_1, job.layer_2 = QUEUED, -1, -1, 0, 0
+    job.stage, job.link, job.device_layers = QUEUED, -1, 0
+    for p in range(w.part.shape[2]):
+        w.part[b, job.row, p] = w.blank_part[0]
     _enqueue(w, b, job)
     return True

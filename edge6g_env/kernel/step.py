@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import air, checks, dispatch, engine, faults, handover, memory, mobility, stages, traffic
+from edge6g_env.kernel import checks, dispatch, faults, handover, mobility, rates, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
+from edge6g_env.kernel.places import memory
 from edge6g_env.kernel.rng import world_key
 from edge6g_env.kernel.rows import copy
 from edge6g_env.kernel.world import ACTIVE, CUT, DISPATCH, DONE, EXPIRED, FINAL, NOW, OWN_REWARD, SPARE
@@ -31,10 +32,8 @@ def _advance_jobs(w, b, t0, t1):
 
 @njit_inner
 def _substep(w, b, t0, t1):
-    engine.count_work(w, b, t0)
-    for i in range(w.node.shape[1]):
-        engine.run_node(w, b, i, t0, t1)
-    engine.run_cloud(w, b, t1)
+    stages.count_work(w, b, t0)
+    stages.run_servers(w, b, t0, t1)
     _advance_jobs(w, b, t0, t1)
 
 
@@ -98,7 +97,7 @@ def _slot(w, b, idle):
     episode.now_s = end_s
     mobility.move_ues(w, b, end_s)
     handover.measure_cells(w, b, end_s)
-    air.estimate_channels(w, b, end_s)
+    rates.estimate_channels(w, b, end_s)
     traffic.arrive(w, b, end_s)
     _sweep(w, b, end_s, False)
     dispatch.set_heads(w, b)
@@ -116,14 +115,16 @@ def _start_episode(w, b):
         w.roster[b, SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):
         w.job[b, j] = w.blank_job[0]
+        for p in range(w.part.shape[2]):
+            w.part[b, j, p] = w.blank_part[0]
     for i in range(w.node.shape[1]):
         _start_node(w, b, i)
     for u in range(w.ue.shape[1]):
         w.ue[b, u] = w.blank_ue[0]
         mobility.place_ue(w, b, u)
         handover.attach(w, b, u)
-    air.start_interference(w, b)
-    air.estimate_channels(w, b, 0.0)
+    rates.start_interference(w, b)
+    rates.estimate_channels(w, b, 0.0)
     traffic.start_arrivals(w, b)
     exchange_reports(w, b)  # sent while all was well: who is cut off from the start knows no better
     faults.start_faults(w, b)

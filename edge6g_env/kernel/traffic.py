@@ -104,6 +104,8 @@ def _arrive(w, b, u, s, row, arrival_s):
     j = w.job.shape[1] - 1 if full else w.roster[b, SPARE, episode.n_free]
     job = w.job[b, j]
     w.job[b, j] = w.blank_job[0]
+    for p in range(w.part.shape[2]):
+        w.part[b, j, p] = w.blank_part[0]
     job.stage, job.row, job.number, job.service, job.ue, job.ingress, job.decider = (
         QUEUED,
         j,

@@ -33,13 +33,20 @@ STAGE_NAMES = (
     "downlink",
     "return",
 )
+SAME_INSTANT_S = 1e-12  # instants closer together are one
+
+# --- node parts of a job ---------------------------------------------------------------------------------------------------
+INGRESS, TARGET = range(2)
+
+# --- what `begin` and `advance` of a place say ---------------------------------------------------------------------------
+UNDER_WAY, OVER, LOST = range(3)
 
 # --- how a job ended ------------------------------------------------------------------------------------------------
 FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)
 PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")
 
 # --- a job at a node: before, in and after its inbox ---------------------------------------------------------------------
-TURNED_AWAY, WAITING, ADMITTED = range(-1, 2)
+TURNED_AWAY, WAITING, ADMITTED, PREFILLED = range(-1, 3)
 
 # --- privacy classes ------------------------------------------------------------------------------------------------
 OPEN, SITE, ON_DEVICE = range(3)
@@ -146,6 +153,7 @@ class World(NamedTuple):
     blank_cell: np.recarray  # (1,) CELL
     blank_fault: np.recarray  # (P,) FAULT
     blank_job: np.recarray  # (1,) JOB
+    blank_part: np.recarray  # (1,) PART
     episode: np.recarray  # (B,) EPISODE
     step: np.recarray  # (B,) STEP what a call asks for and leaves; it outlives an episode
     counters: np.recarray  # (B,) COUNTERS of the last slot
@@ -162,6 +170,7 @@ class World(NamedTuple):
     replay: np.recarray  # (B, S) REPLAY
     fault: np.recarray  # (B, P) FAULT parts that can fail
     job: np.recarray  # (B, J) JOB
+    part: np.recarray  # (B, J, 2) PART of a job: at the ingress, at the target
     roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
     queue: np.ndarray  # (B, N, 2, Q) int64 rows of job at a node: to be decided, waiting for weights, KV or prefill
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
