@@ -21,7 +21,7 @@ def mean_sinrs_db(w, now_s, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
             loss_db = channel.link_loss_db(w, b, u, w.ue[b, u].serving, now_s)
-            hz = w.band[w.node[b, w.ue[b, u].node].band].bandwidth_hz
+            hz = w.band[w.site[w.ue[b, u].node].band].bandwidth_hz
             out[b, u, 0] = kernel_air.uplink_sinr_db(w, b, u, loss_db, hz)
             out[b, u, 1] = kernel_air.downlink_sinr_db(w, b, u, loss_db, now_s)
 

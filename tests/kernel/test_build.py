@@ -95,16 +95,16 @@ def test_every_field_has_unit_and_meaning_and_its_record_is_aligned():
     for name, rows in fields.ENTITIES.items():
         names = [row[0] for row in rows]
         assert len(set(names)) == len(names), name
-        assert all(unit and meaning for _, _, unit, meaning in rows), name
-        assert fields.record(rows).isalignedstruct
+        assert all(unit and meaning for _, _, unit, *_, meaning in rows), name
+        assert fields.DTYPES[name].isalignedstruct
 
 
 def test_every_entity_is_an_array_of_the_world():
     world = edge6g_env.batch_env("tiny", 1).world
-    for name, rows in fields.ENTITIES.items():
-        assert getattr(world, name).dtype == fields.record(rows), name
+    for name, dtype in fields.DTYPES.items():
+        assert getattr(world, name).dtype == dtype, name
     recarrays = {name for name in world._fields if getattr(world, name).dtype.names}
-    assert recarrays == set(fields.ENTITIES)
+    assert recarrays == {*fields.DTYPES, *(f"blank_{name}" for name in fields.BLANKS)}
 
 
 def test_two_bands_are_given_out_as_a_chessboard():

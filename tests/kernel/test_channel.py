@@ -229,7 +229,7 @@ def test_below_6_ghz_the_wall_is_20_db_and_each_link_has_its_own_depth(make_air)
 def test_candidate_cells_are_the_nearest_and_links_that_stay_keep_their_state(make_air):
     air = make_air(1, "campus", **{**make_air.STRIDE, "radio.candidate_cells": 4, "ues.per_node": 32}).reset(7)
     world, exchanged, kept = air.world, 0, 0
-    x, y = world.site["x_m"][0], world.site["y_m"][0]
+    x, y = world.site["x_m"], world.site["y_m"]
     for _ in range(120):
         before, steps, served = air.links[0].copy(), world.ue["link_steps"][0].copy(), world.ue["node"][0].copy()
         air.step()

@@ -147,8 +147,8 @@ def test_a_link_is_one_part_that_both_ends_find(planned):
     """In a row of four with one neighbour each, 2 lists 1 but 1 lists 0: the link 1-2 is there once, and 2 sees it fail."""
     more = {"nodes.count": 4, "nodes.columns": 4, "nodes.neighbours": 1}
     batch = batch_env("tiny", 1, **QUIET, **more, **planned(("xn", 0.05, 1.0, [0, 1]), ("xn", 0.1, 2.0, [1, 2])))
-    assert [(part["node"], part["peer"]) for part in batch.world.fault[0]] == [(0, 1), (1, 2)]
     batch.reset(1)
+    assert [(part["node"], part["peer"]) for part in batch.world.fault[0]] == [(0, 1), (1, 2)]
     for _ in range(4):
         batch.step(np.zeros((1, 4), np.int64))
     assert batch.world.link["up"][0, :, 0].tolist() == [0, 0, 1, 1]

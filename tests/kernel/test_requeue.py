@@ -84,11 +84,19 @@ def test_a_failed_server_is_empty_and_loads_again(make_bench, planned):
     assert bench.world.server["n_admitted"][0, 0] == 3
     bench.step()
     server, variant = bench.world.server[0, 0], bench.world.variant[0, 0]
-    assert (server.weight_bytes, server.kv_bytes, server.n_admitted, server.n_inbox, bench.world.node[0, 0].up) == (0.0, 0.0, 0, 0, 0)
+    assert (server.weight_bytes, server.kv_bytes, server.n_admitted, server.n_inbox, bench.world.node[0, 0].up) == (
+        0.0,
+        0.0,
+        0,
+        0,
+        0,
+    )
     assert (variant["high"] == 0).all()
     assert (variant["users"] == 0).all()
     bench.step()
-    assert bench.world.job["number"][0, bench.world.queue[0, 0, k.DISPATCH, : int(node.n_queue)]].tolist() == [0, 1, 2]
+    assert bench.world.job["number"][
+        0, bench.world.queue[0, 0, k.DISPATCH, : bench.world.node[0, 0].n_queue]
+    ].tolist() == [0, 1, 2]
     while bench.now_s < 9.0 + costs.load_s(MODEL, "l40s", "fp16") - 2 * bench.slot_s:
         mask = bench.obs["action_mask"][0, 0]
         bench.step("local, fp16" if mask[bench.action("local, fp16")] else "hold")
