@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from edge6g_env.kernel.codes import COST_NAMES, REWARD_TERMS
 from edge6g_env.kernel.fields import DTYPES
-from edge6g_env.kernel.world import COST_NAMES, REWARD_TERMS
 from edge6g_env.radio.fading import MAX_TAPS
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, dispatch
+from edge6g_env.kernel import channel, codes, dispatch
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.rng import FOR_INTERFERER, owner_bits
-from edge6g_env.kernel.world import DONE, FREE, NOW
 
 VIOLATIONS = (
     "",
@@ -75,7 +74,7 @@ def _check_node(w, b, i):
         users = 0
         for j in range(w.job.shape[1]):
             job = w.job[b, j]
-            if job.stage == FREE or job.variant != v:
+            if job.stage == codes.FREE or job.variant != v:
                 continue
             for p in range(w.part.shape[2]):
                 part = w.part[b, j, p]
@@ -115,7 +114,7 @@ def check_world(w, b):
     for u in range(w.ue.shape[1]):
         jobs = 0
         for j in range(w.job.shape[1]):
-            jobs += int(w.job[b, j].stage != FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
+            jobs += int(w.job[b, j].stage != codes.FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
         if jobs != w.ue[b, u].device_jobs:
             step.error = DEVICE_MISCOUNTED
 
@@ -145,8 +144,8 @@ def _check_mask(w, b, i):
     if head < 0:
         return
     for c in range(w.action.shape[0]):
-        legal = dispatch.refusal(w, b, i, w.job[b, head], c) == DONE
-        if legal != (w.action_mask[NOW, b, i, c] == 1):
+        legal = dispatch.refusal(w, b, i, w.job[b, head], c) == codes.DONE
+        if legal != (w.action_mask[codes.NOW, b, i, c] == 1):
             w.step[b].error = MASK_STALE
 
 

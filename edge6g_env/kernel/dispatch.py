@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import legs
+from edge6g_env.kernel import codes, legs
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.places import air, cloud, device, link, memory, node
-from edge6g_env.kernel.world import (
-    ACTIVE,
-    DISPATCH,
-    DONE,
-    HOLD,
-    INGRESS,
-    LOCAL,
-    NEIGHBOUR,
-    NO_JOB,
-    NO_NEIGHBOUR,
-    REJECT,
-    REJECTED,
-    TARGET,
-)
 
 
 @njit_inner
 def target_of(w, b, i, route):
     """Node that a route of node i leads to: N for the cloud, -1 for none or no such neighbour."""
-    if route <= LOCAL:
+    if route <= codes.LOCAL:
         return -1
-    if route == NEIGHBOUR + w.link.shape[2]:
+    if route == codes.NEIGHBOUR + w.link.shape[2]:
         return w.node.shape[1]
-    return w.neighbour[i, route - NEIGHBOUR]
+    return w.neighbour[i, route - codes.NEIGHBOUR]
 
 
 @njit_inner
@@ -58,26 +44,26 @@ def refusal(w, b, i, job, c):
     """Why action c is illegal for a job at node i: an index into ACTION_EFFECTS, DONE if it is legal. The first reason along the way
     counts, privacy and what is down before what is too small."""
     route = w.action[c].route
-    if route <= REJECT:
-        return DONE
+    if route <= codes.REJECT:
+        return codes.DONE
     v, target, tokens = variant_of(w, job, c), target_of(w, b, i, route), expected_tokens(w, job)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    if route > LOCAL and target < 0:
-        return NO_NEIGHBOUR
+    if route > codes.LOCAL and target < 0:
+        return codes.NO_NEIGHBOUR
     why = air.refuse(w, job, layer_1)
-    if why == DONE and target == w.node.shape[1]:
+    if why == codes.DONE and target == w.node.shape[1]:
         why = cloud.refuse(w, b, i, job, layer_2)
-    if why == DONE and layer_2 > layer_1:
-        why = node.refuse_down(w, b, i, LOCAL)
-    if why == DONE and target >= 0:
+    if why == codes.DONE and layer_2 > layer_1:
+        why = node.refuse_down(w, b, i, codes.LOCAL)
+    if why == codes.DONE and target >= 0:
         why = link.refuse(w, b, i, route, target)
-    if why == DONE and 0 <= target < w.node.shape[1]:
+    if why == codes.DONE and 0 <= target < w.node.shape[1]:
         why = node.refuse_down(w, b, i, route)
-    if why == DONE:
+    if why == codes.DONE:
         why = device.refuse(w, b, job, v, layer_1, tokens)
-    if why == DONE and layer_2 > layer_1:
+    if why == codes.DONE and layer_2 > layer_1:
         why = node.refuse(w, i, v, layer_1, layer_2, tokens)
-    if why == DONE and 0 <= target < w.node.shape[1]:
+    if why == codes.DONE and 0 <= target < w.node.shape[1]:
         why = node.refuse(w, target, v, layer_2, total, tokens)
     return why
 
@@ -86,29 +72,29 @@ def refusal(w, b, i, job, c):
 def set_heads(w, b):
     """At the end of a slot: the job that each node decides in the next one is the first of its queue."""
     for i in range(w.node.shape[1]):
-        w.node[b, i].head = w.queue[b, i, DISPATCH, 0] if w.node[b, i].n_queue > 0 else -1
+        w.node[b, i].head = w.queue[b, i, codes.DISPATCH, 0] if w.node[b, i].n_queue > 0 else -1
 
 
 @njit_inner
 def _pop_head(w, b, i):
     node = w.node[b, i]
     for place in range(1, node.n_queue):
-        w.queue[b, i, DISPATCH, place - 1] = w.queue[b, i, DISPATCH, place]
+        w.queue[b, i, codes.DISPATCH, place - 1] = w.queue[b, i, codes.DISPATCH, place]
     node.n_queue -= 1
 
 
 @njit_inner
 def _send(w, b, i, job, c, now_s):
     """Start a job on its way as action c says."""
-    episode, ingress, target = w.episode[b], w.part[b, job.row, INGRESS], w.part[b, job.row, TARGET]
+    episode, ingress, target = w.episode[b], w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
     route, v = w.action[c].route, variant_of(w, job, c)
     job.variant, job.device_layers, job.kv_tokens = v, w.action_layers[c, v, 0], expected_tokens(w, job)
     ingress.node, ingress.low, ingress.high = i, job.device_layers, w.action_layers[c, v, 1]
     target.node, target.low, target.high = target_of(w, b, i, route), ingress.high, w.model[v].layers
     if 0 <= target.node < w.node.shape[1]:
-        job.link = route - NEIGHBOUR
+        job.link = route - codes.NEIGHBOUR
         w.link[b, i, job.link].sent_since += 1
-    w.roster[b, ACTIVE, episode.n_active] = job.row
+    w.roster[b, codes.ACTIVE, episode.n_active] = job.row
     episode.n_active += 1
     job.clock_s, job.prefilled = now_s, 0.0
     legs.begin(w, b, job, 0)
@@ -119,15 +105,15 @@ def act(w, b, i, c, now_s):
     """Apply action c of node i to the job at its head. An illegal choice acts as hold; why is in decision.effect."""
     decision, route, head = w.decision[b, i], w.action[c].route, w.node[b, i].head
     if head < 0:
-        decision.effect = DONE if route == HOLD else NO_JOB
+        decision.effect = codes.DONE if route == codes.HOLD else codes.NO_JOB
         return
     job = w.job[b, head]
     decision.job, decision.effect = job.number, refusal(w, b, i, job, c)
-    if decision.effect != DONE or route == HOLD:
+    if decision.effect != codes.DONE or route == codes.HOLD:
         return
     job.action, job.decided_slot, job.decider = c, w.episode[b].slot, i
     _pop_head(w, b, i)
-    if route == REJECT:
-        end_job(w, b, job, REJECTED, now_s)
+    if route == codes.REJECT:
+        end_job(w, b, job, codes.REJECTED, now_s)
     else:
         _send(w, b, i, job, c, now_s)

@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import requeue
+from edge6g_env.kernel import codes, requeue
 from edge6g_env.kernel.places import memory
 from edge6g_env.kernel.rng import FOR_FAULT, exponential, uniform
-from edge6g_env.kernel.world import ACTIVE, BACKHAUL_FAULT, CLOUD_WAIT, INGRESS, NODE_FAULT, TARGET, XN_FAULT
 
 
 @njit_inner
@@ -80,14 +79,14 @@ def _apply(w, b, fault, now_s):
         return
     fault.up = up
     w.episode[b].outages += 1 - up
-    if fault.kind == NODE_FAULT:
+    if fault.kind == codes.NODE_FAULT:
         w.node[b, fault.node].up = up
         if up == 0:
             _fail_node(w, b, fault.node, now_s)
-    elif fault.kind == XN_FAULT:
+    elif fault.kind == codes.XN_FAULT:
         _set_link(w, b, fault.node, fault.peer, up)
         _set_link(w, b, fault.peer, fault.node, up)
-    elif fault.kind == BACKHAUL_FAULT:
+    elif fault.kind == codes.BACKHAUL_FAULT:
         w.node[b, fault.node].backhaul_up = up
     else:
         w.episode[b].cloud_up = up
@@ -106,8 +105,8 @@ def _set_link(w, b, i, peer, up):
 def _fail_node(w, b, i, now_s):
     """The server of node i stops: jobs that wait, are computed or hold KV there go back, its memory is empty."""
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, ACTIVE, place]]
-        for p in (TARGET, INGRESS):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        for p in (codes.TARGET, codes.INGRESS):
             part = w.part[b, job.row, p]
             if part.uses == 1 and part.node == i:
                 requeue.lose(w, b, job, p, now_s)
@@ -118,6 +117,6 @@ def _fail_node(w, b, i, now_s):
 def _fail_cloud(w, b, now_s):
     """The cloud stops: jobs that wait or are computed there go back."""
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, ACTIVE, place]]
-        if job.in_cloud == 1 or job.stage == CLOUD_WAIT:
-            requeue.lose(w, b, job, TARGET, now_s)
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.in_cloud == 1 or job.stage == codes.CLOUD_WAIT:
+            requeue.lose(w, b, job, codes.TARGET, now_s)

@@ -6,33 +6,20 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import requeue, stream
+from edge6g_env.kernel import codes, requeue, stream
 from edge6g_env.kernel.places import air, cloud, device, link, node
-from edge6g_env.kernel.world import (
-    CLOUD_WAIT,
-    DECODE,
-    DEVICE,
-    DOWNLINK,
-    INGRESS,
-    LINK,
-    LOST,
-    NODE_PREFILL,
-    OVER,
-    TARGET,
-    UPLINK,
-)
 
 _ = 0  # a leg that has one part of a job only
 # The setup pass: forward through the device, over the air, through the ingress, over the link, through the target; then tokens.
 _INFERENCE = (
-    (DEVICE, _),
-    (UPLINK, _),
-    (NODE_PREFILL, INGRESS),
-    (LINK, _),
-    (NODE_PREFILL, TARGET),
-    (CLOUD_WAIT, TARGET),
-    (DECODE, _),
-    (DOWNLINK, _),
+    (codes.DEVICE, _),
+    (codes.UPLINK, _),
+    (codes.NODE_PREFILL, codes.INGRESS),
+    (codes.LINK, _),
+    (codes.NODE_PREFILL, codes.TARGET),
+    (codes.CLOUD_WAIT, codes.TARGET),
+    (codes.DECODE, _),
+    (codes.DOWNLINK, _),
 )
 LEGS = np.array([_INFERENCE])  # (kinds, legs, 2) stage, part
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
@@ -40,17 +27,17 @@ _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt
 
 @njit_inner
 def _begin_leg(w, b, job, stage, p):
-    if stage == DEVICE:
+    if stage == codes.DEVICE:
         return device.begin(w, b, job)
-    if stage == UPLINK:
+    if stage == codes.UPLINK:
         return air.begin(w, b, job)
-    if stage == NODE_PREFILL:
+    if stage == codes.NODE_PREFILL:
         return node.begin(w, b, job, p)
-    if stage == LINK:
+    if stage == codes.LINK:
         return link.begin(w, b, job)
-    if stage == CLOUD_WAIT:
+    if stage == codes.CLOUD_WAIT:
         return cloud.begin(w, b, job)
-    if stage == DECODE:
+    if stage == codes.DECODE:
         return stream.begin(w, b, job)
     return stream.begin_delivery(w, b, job)
 
@@ -62,9 +49,9 @@ def begin(w, b, job, leg):
     while True:
         stage, p = LEGS[w.service[job.service].kind, job.leg, 0], LEGS[w.service[job.service].kind, job.leg, 1]
         state = _begin_leg(w, b, job, stage, p)
-        if state == LOST:
+        if state == codes.LOST:
             requeue.lose(w, b, job, p, job.clock_s)
-        if state != OVER:
+        if state != codes.OVER:
             return
         job.leg += 1
 

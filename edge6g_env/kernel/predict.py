@@ -8,10 +8,9 @@ w.known[b], worked out when the first candidate of a decision asks for it: the n
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import dispatch, worth
+from edge6g_env.kernel import codes, dispatch, worth
 from edge6g_env.kernel.places import air, cloud, device, link, node
 from edge6g_env.kernel.rows import put, put_nothing
-from edge6g_env.kernel.world import EXPIRED, HOLD, LOCAL, NEIGHBOUR, REJECT
 
 
 @njit_inner
@@ -48,7 +47,7 @@ def _forecast(w, b, i, job, c, target):
         if in_cloud:
             cloud.forecast(w, b, i, job, v, layer_2, output, sent_bytes)
         else:
-            node.forecast(w, b, i, node.OWN + 1 + route - NEIGHBOUR, v, layer_2, total, prompt, output, whole)
+            node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, prompt, output, whole)
     expected.price_usd += expected.air_bytes * w.prices[0].usd_per_air_byte
 
 
@@ -66,8 +65,8 @@ def _put_bare(w, row, hold):
 def candidate(w, b, i, job, c, row):
     """Fill row (F,) of candidate c for a job at node i; the order is that of spaces.CANDIDATE_FEATURES."""
     route = w.action[c].route
-    if route <= REJECT:
-        _put_bare(w, row, route == HOLD)
+    if route <= codes.REJECT:
+        _put_bare(w, row, route == codes.HOLD)
         return
     service, v, target = w.service[job.service], dispatch.variant_of(w, job, c), dispatch.target_of(w, b, i, route)
     _forecast(w, b, i, job, c, target)
@@ -82,10 +81,10 @@ def candidate(w, b, i, job, c, row):
     late = worth.timeliness(service, ttft_s, tpot_s)
     gain = worth.answer(w, v, late)
     if end_s > service.expire_s:
-        gain = -worth.cost_of_end(w, EXPIRED)
+        gain = -worth.cost_of_end(w, codes.EXPIRED)
     price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
     at = put_nothing(row, 0, 2)
-    at = put(row, at, route == LOCAL)
+    at = put(row, at, route == codes.LOCAL)
     at = put(row, at, target >= 0 and not in_cloud)
     at = put(row, at, in_cloud)
     at = put(row, at, layer_1 / total)

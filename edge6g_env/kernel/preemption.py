@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import legs
+from edge6g_env.kernel import codes, legs
 from edge6g_env.kernel.ledger import release
 from edge6g_env.kernel.places import memory
-from edge6g_env.kernel.world import ACTIVE, DECODE, NODE_PREFILL
 
 
 @njit_inner
@@ -42,8 +41,8 @@ def _preempt_youngest(w, b, i):
     """Put back the sequence at node i that was admitted last; returns its row, -1 for none."""
     youngest = -1
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, ACTIVE, place]]
-        at_work = job.stage == DECODE or job.stage == NODE_PREFILL
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        at_work = job.stage == codes.DECODE or job.stage == codes.NODE_PREFILL
         if not at_work or not _holds_kv(w, b, job, i):
             continue
         last = w.job[b, youngest]

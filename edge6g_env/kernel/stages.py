@@ -7,30 +7,9 @@ early hands its left-over time to the next. Latencies without a queue only move 
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import legs, preemption, requeue, stream
+from edge6g_env.kernel import codes, legs, preemption, requeue, stream
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.places import air, cloud, device, link, loading, memory, node
-from edge6g_env.kernel.world import (
-    ACTIVE,
-    ADMITTED,
-    CLOUD_WAIT,
-    DECODE,
-    DEVICE,
-    DOWNLINK,
-    FINISHED,
-    INBOX,
-    INGRESS,
-    LINK,
-    LOST,
-    NODE_PREFILL,
-    OVER,
-    PREFILLED,
-    RETURN,
-    SAME_INSTANT_S,
-    TURNED_AWAY,
-    UNDER_WAY,
-    UPLINK,
-)
 
 
 @njit_inner
@@ -42,13 +21,13 @@ def count_work(w, b, t0):
             w.link[b, i, k].n_transfers = 0
         node.clear_counts(w, b, i)
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, ACTIVE, place]]
-        if job.stage == DECODE:
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.stage == codes.DECODE:
             for p in range(w.part.shape[2]):
                 node.count(w, b, job, w.part[b, job.row, p])
-        elif job.stage == UPLINK:
+        elif job.stage == codes.UPLINK:
             air.count(w, b, job, t0)
-        elif job.stage == LINK:
+        elif job.stage == codes.LINK:
             link.count(w, b, job, t0)
     for i in range(w.node.shape[1]):
         loading.count_load(w, b, i, t0)
@@ -70,10 +49,10 @@ def run_servers(w, b, t0, t1):
 def _leave_inbox(w, b, i):
     place = 0
     while place < w.server[b, i].n_inbox:
-        job = w.job[b, w.queue[b, i, INBOX, place]]
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
         part = w.part[b, job.row, job.part]
-        if part.admitted == PREFILLED:
-            part.admitted = ADMITTED
+        if part.admitted == codes.PREFILLED:
+            part.admitted = codes.ADMITTED
             memory.drop_from_inbox(w, b, i, job)
             legs.finish(w, b, job)
         else:
@@ -82,13 +61,13 @@ def _leave_inbox(w, b, i):
 
 @njit_inner
 def _advance_stage(w, b, job, t0, t1):
-    if job.stage == DEVICE:
+    if job.stage == codes.DEVICE:
         return device.advance(w, b, job, t1)
-    if job.stage == UPLINK:
+    if job.stage == codes.UPLINK:
         return air.advance(w, b, job, t0, t1)
-    if job.stage == LINK:
+    if job.stage == codes.LINK:
         return link.advance(w, b, job, t0, t1)
-    if job.stage == DECODE:
+    if job.stage == codes.DECODE:
         return stream.advance(w, b, job, t1)
     return stream.advance_delivery(w, b, job, t1)
 
@@ -96,29 +75,29 @@ def _advance_stage(w, b, job, t0, t1):
 @njit_inner
 def _is_served(w, b, job, t1):
     """Whether the job is at a node or the cloud, which advance it; one that a full inbox turned away tries again."""
-    if job.stage == NODE_PREFILL and w.part[b, job.row, job.part].admitted == TURNED_AWAY:
+    if job.stage == codes.NODE_PREFILL and w.part[b, job.row, job.part].admitted == codes.TURNED_AWAY:
         job.clock_s = t1
         legs.begin(w, b, job, job.leg)
         return True
-    return job.stage == NODE_PREFILL or job.stage == CLOUD_WAIT
+    return job.stage == codes.NODE_PREFILL or job.stage == codes.CLOUD_WAIT
 
 
 @njit_inner
 def advance(w, b, job, t0, t1):
     """Advance a job to t1 through every stage that needs no node or cloud to act; True when it is no longer under way."""
-    while job.clock_s < t1 - SAME_INSTANT_S:
-        if job.stage == RETURN:
+    while job.clock_s < t1 - codes.SAME_INSTANT_S:
+        if job.stage == codes.RETURN:
             return requeue.come_back(w, b, job, t1)
         if _is_served(w, b, job, t1):
             return False
         state = _advance_stage(w, b, job, t0, t1)
-        if state == LOST:
-            requeue.lose(w, b, job, INGRESS, job.clock_s)
-        elif state == OVER and job.stage == DOWNLINK:
-            end_job(w, b, job, FINISHED, stream.delivered_s(w, b, job))
+        if state == codes.LOST:
+            requeue.lose(w, b, job, codes.INGRESS, job.clock_s)
+        elif state == codes.OVER and job.stage == codes.DOWNLINK:
+            end_job(w, b, job, codes.FINISHED, stream.delivered_s(w, b, job))
             return True
-        elif state == OVER:
+        elif state == codes.OVER:
             legs.finish(w, b, job)
-        elif state == UNDER_WAY and job.stage == DECODE:
+        elif state == codes.UNDER_WAY and job.stage == codes.DECODE:
             preemption.grow_kv(w, b, job)
     return False

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import checks, dispatch, faults, handover, mobility, rates, stages, traffic
+from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.places import memory
 from edge6g_env.kernel.rng import world_key
 from edge6g_env.kernel.rows import copy
-from edge6g_env.kernel.world import ACTIVE, CUT, DISPATCH, DONE, EXPIRED, FINAL, NOW, OWN_REWARD, SPARE
 
 
 @njit_inner
@@ -17,14 +16,14 @@ def _drop_active(w, b, place):
     """Take a row out of the active list; the last one takes its place."""
     episode = w.episode[b]
     episode.n_active -= 1
-    w.roster[b, ACTIVE, place] = w.roster[b, ACTIVE, episode.n_active]
+    w.roster[b, codes.ACTIVE, place] = w.roster[b, codes.ACTIVE, episode.n_active]
 
 
 @njit_inner
 def _advance_jobs(w, b, t0, t1):
     place = 0
     while place < w.episode[b].n_active:
-        if stages.advance(w, b, w.job[b, w.roster[b, ACTIVE, place]], t0, t1):
+        if stages.advance(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]], t0, t1):
             _drop_active(w, b, place)
         else:
             place += 1
@@ -59,7 +58,7 @@ def _end_if_due(w, b, job, now_s, everything):
     if not everything and now_s < job.arrival_s + w.service[job.service].expire_s:
         return False
     expires = not everything or is_measured(w, job.arrival_s)
-    end_job(w, b, job, EXPIRED if expires else CUT, now_s)
+    end_job(w, b, job, codes.EXPIRED if expires else codes.CUT, now_s)
     return True
 
 
@@ -68,16 +67,16 @@ def _sweep(w, b, now_s, everything):
     """End the jobs that are too old, dispatched or not, or all of them."""
     place = 0
     while place < w.episode[b].n_active:
-        if _end_if_due(w, b, w.job[b, w.roster[b, ACTIVE, place]], now_s, everything):
+        if _end_if_due(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]], now_s, everything):
             _drop_active(w, b, place)
         else:
             place += 1
     for i in range(w.node.shape[1]):
         kept = 0
         for place in range(w.node[b, i].n_queue):
-            row = w.queue[b, i, DISPATCH, place]
+            row = w.queue[b, i, codes.DISPATCH, place]
             if not _end_if_due(w, b, w.job[b, row], now_s, everything):
-                w.queue[b, i, DISPATCH, kept] = row
+                w.queue[b, i, codes.DISPATCH, kept] = row
                 kept += 1
         w.node[b, i].n_queue = kept
 
@@ -112,7 +111,7 @@ def _start_episode(w, b):
     episode.key, episode.n_free = world_key(w.step[b].seed, w.step[b].episode), n_rows
     w.roster[b], w.queue[b], w.tap[b] = 0, 0, 0.0
     for j in range(n_rows):
-        w.roster[b, SPARE, j] = n_rows - 1 - j
+        w.roster[b, codes.SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):
         w.job[b, j] = w.blank_job[0]
         for p in range(w.part.shape[2]):
@@ -147,7 +146,7 @@ def _begin_step(w, b):
     w.result[b] = 0.0
     step.n_outcomes, step.truncated, step.slots, step.end_s, step.error = 0, 0, 0, 0.0, 0
     for i in range(w.node.shape[1]):
-        w.decision[b, i].job, w.decision[b, i].effect = -1, DONE
+        w.decision[b, i].job, w.decision[b, i].effect = -1, codes.DONE
 
 
 @njit_inner
@@ -156,9 +155,9 @@ def _mix_reward(w, b):
     if mix > 0.0:
         mean = 0.0
         for i in range(w.result.shape[1]):
-            mean += w.result[b, i, OWN_REWARD] / w.result.shape[1]
+            mean += w.result[b, i, codes.OWN_REWARD] / w.result.shape[1]
         for i in range(w.result.shape[1]):
-            w.result[b, i, OWN_REWARD] = (1.0 - mix) * w.result[b, i, OWN_REWARD] + mix * mean
+            w.result[b, i, codes.OWN_REWARD] = (1.0 - mix) * w.result[b, i, codes.OWN_REWARD] + mix * mean
 
 
 @njit_inner
@@ -182,10 +181,10 @@ def _some_decision(w, b):
 @njit_inner
 def _keep_final(w, b):
     for i in range(w.node.shape[1]):
-        copy(w.observation[NOW, b, i], w.observation[FINAL, b, i])
-        copy(w.action_mask[NOW, b, i], w.action_mask[FINAL, b, i])
+        copy(w.observation[codes.NOW, b, i], w.observation[codes.FINAL, b, i])
+        copy(w.action_mask[codes.NOW, b, i], w.action_mask[codes.FINAL, b, i])
         for c in range(w.candidates.shape[3]):
-            copy(w.candidates[NOW, b, i, c], w.candidates[FINAL, b, i, c])
+            copy(w.candidates[codes.NOW, b, i, c], w.candidates[codes.FINAL, b, i, c])
 
 
 @njit_inner

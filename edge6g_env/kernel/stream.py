@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import rates
+from edge6g_env.kernel import codes, rates
 from edge6g_env.kernel.ledger import release
 from edge6g_env.kernel.places import air, cloud, device, link, node
-from edge6g_env.kernel.world import DECODE, DOWNLINK, INGRESS, OVER, SAME_INSTANT_S, TARGET, UNDER_WAY
 
 
 @njit_inner
 def _token_period_s(w, b, job):
     """Time in s between two tokens; sets the shares of it that each node works on them."""
-    ingress, target = w.part[b, job.row, INGRESS], w.part[b, job.row, TARGET]
+    ingress, target = w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
     ingress_s, target_s = node.token_s(w, b, job, ingress), node.token_s(w, b, job, target)
     period_s = device.token_s(w, b, job) + air.token_s(w, b, job) + cloud.token_s(job) + link.token_s(w, b, job)
     period_s += ingress_s + target_s
@@ -43,9 +42,9 @@ def _pay_tokens(w, b, job, tokens):
 @njit_inner
 def begin(w, b, job):
     """The setup pass yields a token; decoding begins."""
-    job.stage, job.stage_s, job.message_token = DECODE, job.clock_s, air.NO_MESSAGE
+    job.stage, job.stage_s, job.message_token = codes.DECODE, job.clock_s, air.NO_MESSAGE
     _count_tokens(w, b, job, 1.0)
-    return UNDER_WAY
+    return codes.UNDER_WAY
 
 
 @njit_inner
@@ -68,31 +67,31 @@ def advance(w, b, job, t1):
         for p in range(w.part.shape[2]):
             w.part[b, job.row, p].duty = 0.0
         job.clock_s = t1
-        return UNDER_WAY
+        return codes.UNDER_WAY
     _deliver_first(w, b, job)
     left = job.output_tokens - job.done_tokens
     if left <= 0.0:
-        return OVER
+        return codes.OVER
     period_s = _token_period_s(w, b, job)
     generated, until_s = (t1 - job.clock_s) / period_s, t1
     if generated <= 0.0:
         job.clock_s = t1
-        return UNDER_WAY
+        return codes.UNDER_WAY
     most = min(left, air.token_left(job)) if air.is_in_every_token(w, job) else left
     if generated >= most:
         generated, until_s = most, job.clock_s + most * period_s
     _pay_tokens(w, b, job, generated)
     _count_tokens(w, b, job, generated)
     job.clock_s = until_s
-    return OVER if generated >= left else UNDER_WAY
+    return codes.OVER if generated >= left else codes.UNDER_WAY
 
 
 @njit_inner
 def begin_delivery(w, b, job):
     """The last token is still to be delivered; what the job holds is free before."""
     release(w, b, job, job.clock_s)
-    job.stage, job.stage_s = DOWNLINK, job.clock_s
-    return UNDER_WAY
+    job.stage, job.stage_s = codes.DOWNLINK, job.clock_s
+    return codes.UNDER_WAY
 
 
 @njit_inner
@@ -100,11 +99,11 @@ def advance_delivery(w, b, job, t1):
     """Deliver the last token, once the downlink is up."""
     if not _is_reachable(w, b, job):
         job.clock_s = min(max(job.clock_s, w.ue[b, job.ue].silent_until_s), t1)
-        if job.clock_s >= t1 - SAME_INSTANT_S or not _is_reachable(w, b, job):
+        if job.clock_s >= t1 - codes.SAME_INSTANT_S or not _is_reachable(w, b, job):
             job.clock_s = t1
-            return UNDER_WAY
+            return codes.UNDER_WAY
     _deliver_first(w, b, job)
-    return OVER
+    return codes.OVER
 
 
 @njit_inner

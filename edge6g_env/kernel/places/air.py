@@ -6,9 +6,8 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing, rates
+from edge6g_env.kernel import codes, costing, rates
 from edge6g_env.kernel.places import device, link
-from edge6g_env.kernel.world import DONE, ON_DEVICE, OVER, RAW_LEAVES_DEVICE, UNDER_WAY, UPLINK
 
 _SAME_TOKENS = 1e-9  # sums of shares of a token are equal to so much
 NO_MESSAGE = -1.0
@@ -19,14 +18,14 @@ _MIN_RATE_BIT_S = 1e4  # an upload in outage is taken as this slow
 def refuse(w, job, layers_before):
     """Why the prompt cannot be sent behind `layers_before` layers: raw data of some services stay on the device."""
     raw = layers_before == 0
-    return RAW_LEAVES_DEVICE if raw and w.service[job.service].privacy == ON_DEVICE else DONE
+    return codes.RAW_LEAVES_DEVICE if raw and w.service[job.service].privacy == codes.ON_DEVICE else codes.DONE
 
 
 @njit_inner
 def begin(w, b, job):
     """Send the prompt, or the activations at the cut behind the device."""
     if device.has_whole_model(w, job):
-        return OVER
+        return codes.OVER
     raw = job.device_layers == 0
     job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
     job.air_bytes += job.left_bytes
@@ -34,8 +33,8 @@ def begin(w, b, job):
     if raw:
         job.raw_left = 1
     job.clock_s += rates.uplink_access_s(w, b, job)
-    job.stage, job.stage_s = UPLINK, job.clock_s
-    return UNDER_WAY
+    job.stage, job.stage_s = codes.UPLINK, job.clock_s
+    return codes.UNDER_WAY
 
 
 @njit_inner
@@ -57,21 +56,21 @@ def advance(w, b, job, t0, t1):
     start_s = max(job.clock_s, min(ue.silent_until_s, t1))
     if start_s >= t1:
         job.clock_s = t1
-        return UNDER_WAY
+        return codes.UNDER_WAY
     rate, error_rate = rates.uplink(w, b, job.ue, max(1, senders), start_s)
     if rate <= 0.0:
         job.clock_s = t1
-        return UNDER_WAY
+        return codes.UNDER_WAY
     need_s = 8.0 * job.left_bytes / rate
     sent_s = min(need_s, t1 - start_s)
     job.energy_j += sent_s * w.mobility[0].tx_power_w
     if start_s + need_s > t1:
         job.left_bytes -= sent_s * rate / 8.0
         job.clock_s = t1
-        return UNDER_WAY
+        return codes.UNDER_WAY
     job.clock_s = start_s + need_s + link.hop_s(w, b, job) + rates.retransmission_s(w, b, job, rates.UPLOAD, error_rate)
     job.left_bytes = 0.0
-    return OVER
+    return codes.OVER
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------------------------

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing
+from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import link
-from edge6g_env.kernel.world import (
-    AT_CLOUD,
-    CLOUD_DOWN,
-    CLOUD_WAIT,
-    DONE,
-    LOST,
-    OVER,
-    RAW_REACHES_CLOUD,
-    SITE,
-    TARGET,
-    UNDER_WAY,
-)
 
 
 @njit_inner
 def refuse(w, b, i, job, layers_before):
     """Why node i cannot send a job there behind `layers_before` layers: raw data of some services stay on the site, and the cloud may
     have been down when the node heard of it last."""
-    if layers_before == 0 and w.service[job.service].privacy == SITE:
-        return RAW_REACHES_CLOUD
-    return DONE if w.node[b, i].cloud_seen_up == 1 else CLOUD_DOWN
+    if layers_before == 0 and w.service[job.service].privacy == codes.SITE:
+        return codes.RAW_REACHES_CLOUD
+    return codes.DONE if w.node[b, i].cloud_seen_up == 1 else codes.CLOUD_DOWN
 
 
 @njit_inner
@@ -33,13 +21,13 @@ def begin(w, b, job):
     """Join the queue for a place."""
     episode = w.episode[b]
     if not link.leads_to_cloud(w, b, job):
-        return OVER
+        return codes.OVER
     if episode.cloud_up == 0:
-        return LOST
-    job.stage, job.stage_s = CLOUD_WAIT, job.clock_s
-    w.roster[b, AT_CLOUD, episode.n_cloud_wait] = job.row
+        return codes.LOST
+    job.stage, job.stage_s = codes.CLOUD_WAIT, job.clock_s
+    w.roster[b, codes.AT_CLOUD, episode.n_cloud_wait] = job.row
     episode.n_cloud_wait += 1
-    return UNDER_WAY
+    return codes.UNDER_WAY
 
 
 @njit_inner
@@ -48,7 +36,7 @@ def advance(w, b, t1):
     episode = w.episode[b]
     if episode.cloud_running >= w.cloud[0].concurrency or episode.n_cloud_wait == 0:
         return -1
-    job = w.job[b, w.roster[b, AT_CLOUD, 0]]
+    job = w.job[b, w.roster[b, codes.AT_CLOUD, 0]]
     if job.clock_s >= t1:
         return -1
     _leave_queue(w, b, job)
@@ -62,7 +50,7 @@ def _start(w, b, job, start_s):
     w.episode[b].cloud_running += 1
     job.in_cloud = 1
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
-    layers = w.model[v].layers - w.part[b, job.row, TARGET].low
+    layers = w.model[v].layers - w.part[b, job.row, codes.TARGET].low
     share = layers / w.model[v].layers
     job.price_usd += share * job.setup_tokens * service.usd_per_input_token
     compute_s = costing.whole_prompt_s(w, cloud.cloud_device, v, layers, job.setup_tokens, True)
@@ -93,7 +81,7 @@ def pay_way_back(w, b, job, tokens):
     """Price of tokens by the list, and of their bytes that leave the cloud."""
     if link.leads_to_cloud(w, b, job):
         layers = w.model[job.variant].layers
-        share = (layers - w.part[b, job.row, TARGET].low) / layers
+        share = (layers - w.part[b, job.row, codes.TARGET].low) / layers
         job.price_usd += tokens * share * w.service[job.service].usd_per_output_token
         job.price_usd += tokens * costing.TOKEN_BYTES * w.prices[0].usd_per_egress_byte
 
@@ -137,8 +125,8 @@ def _leave_queue(w, b, job):
     episode = w.episode[b]
     kept = 0
     for place in range(episode.n_cloud_wait):
-        if w.roster[b, AT_CLOUD, place] != job.row:
-            w.roster[b, AT_CLOUD, kept] = w.roster[b, AT_CLOUD, place]
+        if w.roster[b, codes.AT_CLOUD, place] != job.row:
+            w.roster[b, codes.AT_CLOUD, kept] = w.roster[b, codes.AT_CLOUD, place]
             kept += 1
     episode.n_cloud_wait = kept
 
@@ -147,7 +135,7 @@ def _leave_queue(w, b, job):
 def give_up(w, b, job, now_s):
     """Free the job's place at the cloud, or in its queue."""
     episode = w.episode[b]
-    if job.stage == CLOUD_WAIT:
+    if job.stage == codes.CLOUD_WAIT:
         _leave_queue(w, b, job)
     if job.in_cloud == 1:
         if episode.cloud_running == w.cloud[0].concurrency:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing
-from edge6g_env.kernel.world import DEVICE, DEVICE_BUSY, DEVICE_TOO_SMALL, DONE, OVER, UNDER_WAY
+from edge6g_env.kernel import codes, costing
 
 
 @njit_inner
@@ -12,11 +11,11 @@ def refuse(w, b, job, v, layers, tokens):
     """Why the first `layers` layers of variant v cannot run on the job's device, with the KV of `tokens` tokens."""
     ue, device = w.ue[b, job.ue], w.mobility[0].ue_device
     if layers == 0:
-        return DONE
+        return codes.DONE
     if ue.device_jobs > 0 and ue.device_variant != v:
-        return DEVICE_BUSY
+        return codes.DEVICE_BUSY
     need_bytes = costing.weight_bytes(w, v, 0, layers) + w.model[v].kv_bytes * layers * tokens
-    return DONE if need_bytes <= w.device[device].usable_bytes else DEVICE_TOO_SMALL
+    return codes.DONE if need_bytes <= w.device[device].usable_bytes else codes.DEVICE_TOO_SMALL
 
 
 @njit_inner
@@ -30,7 +29,7 @@ def begin(w, b, job):
     """Load what the device lacks of its layers, and compute the prompt there."""
     ue, v, device = w.ue[b, job.ue], job.variant, w.mobility[0].ue_device
     if job.device_layers == 0:
-        return OVER
+        return codes.OVER
     if job.on_device == 0:
         job.on_device = 1
         ue.device_jobs += 1
@@ -41,8 +40,8 @@ def begin(w, b, job):
     compute_s = costing.whole_prompt_s(w, device, v, job.device_layers, job.setup_tokens, has_whole_model(w, job))
     job.left_s += compute_s
     job.energy_j += compute_s * w.device[device].prefill_w
-    job.stage, job.stage_s = DEVICE, job.clock_s
-    return UNDER_WAY
+    job.stage, job.stage_s = codes.DEVICE, job.clock_s
+    return codes.UNDER_WAY
 
 
 @njit_inner
@@ -63,10 +62,10 @@ def advance(w, b, job, t1):
     if job.clock_s + need_s > t1:
         job.left_s -= (t1 - job.clock_s) / share
         job.clock_s = t1
-        return UNDER_WAY
+        return codes.UNDER_WAY
     job.clock_s += need_s
     job.left_s = 0.0
-    return OVER
+    return codes.OVER
 
 
 @njit_inner

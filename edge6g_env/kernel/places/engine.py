@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing
+from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import loading, memory
-from edge6g_env.kernel.world import ADMITTED, COST_HEAD, INBOX, PREFILLED
 
 LOADS, LACKS_KV, LACKS_WEIGHTS = -1, -2, -3  # not ADMITTED: weights load, no memory for KV, none for weights
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
@@ -95,8 +94,8 @@ def _admit_job(w, b, job):
             return LACKS_KV
     job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
     memory.hold_kv(w, b, part, need_bytes)
-    part.admitted, job.admit_s = ADMITTED, job.clock_s
-    return ADMITTED
+    part.admitted, job.admit_s = codes.ADMITTED, job.clock_s
+    return codes.ADMITTED
 
 
 @njit_inner
@@ -106,8 +105,8 @@ def _admit(w, b, i, t0, t1):
     loading.advance_load(w, b, i, t0, t1)
     blocked = False
     for place in range(server.n_inbox):
-        job = w.job[b, w.queue[b, i, INBOX, place]]
-        if w.part[b, job.row, job.part].admitted == ADMITTED or job.clock_s >= t1:
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
+        if w.part[b, job.row, job.part].admitted == codes.ADMITTED or job.clock_s >= t1:
             continue
         state = LACKS_KV if blocked else _admit_job(w, b, job)
         blocked = state == LACKS_KV or (state == LACKS_WEIGHTS and t1 - job.stage_s > _PATIENCE_S)
@@ -119,8 +118,8 @@ def _admit(w, b, i, t0, t1):
 def _next_prompt(w, b, i, t1):
     server = w.server[b, i]
     for place in range(server.n_inbox):
-        job = w.job[b, w.queue[b, i, INBOX, place]]
-        if w.part[b, job.row, job.part].admitted == ADMITTED and job.clock_s < t1:
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
+        if w.part[b, job.row, job.part].admitted == codes.ADMITTED and job.clock_s < t1:
             return job.row
     return -1
 
@@ -157,10 +156,10 @@ def _form_chunk(w, b, i, job, start_s):
     else:
         added_s += w.device[site.accelerator].iteration_overhead_s
         if high == w.model[v].layers:
-            added_s += w.cost[site.accelerator, v, COST_HEAD]
+            added_s += w.cost[site.accelerator, v, codes.COST_HEAD]
     added_s += w.device[site.accelerator].sequence_overhead_s
     if high == w.model[v].layers:
-        added_s += w.cost[site.accelerator, v, COST_HEAD + 1]
+        added_s += w.cost[site.accelerator, v, codes.COST_HEAD + 1]
     server.chunk_job = job.row
     server.chunk_added_s = max(added_s, 0.0)
     server.chunk_s = server.cycle_s + server.chunk_added_s
@@ -179,7 +178,7 @@ def _complete_chunk(w, b, i):
     if job.prefilled < job.setup_tokens - 1e-6:
         return
     job.clock_s = server.chunk_end_s
-    w.part[b, job.row, job.part].admitted, w.part[b, job.row, job.part].duty = PREFILLED, 1.0
+    w.part[b, job.row, job.part].admitted, w.part[b, job.row, job.part].duty = codes.PREFILLED, 1.0
 
 
 @njit_inner
@@ -229,7 +228,7 @@ def set_backlog(w, b, i):
     server = w.server[b, i]
     server.backlog_s = 0.0
     for place in range(server.n_inbox):
-        server.backlog_s += _prompt_left_s(w, b, i, w.job[b, w.queue[b, i, INBOX, place]])
+        server.backlog_s += _prompt_left_s(w, b, i, w.job[b, w.queue[b, i, codes.INBOX, place]])
 
 
 @njit_inner

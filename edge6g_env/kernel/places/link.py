@@ -6,39 +6,28 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing
+from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, FOR_XN_DELAY, normal
-from edge6g_env.kernel.world import (
-    BACKHAUL_DOWN,
-    DONE,
-    LINK,
-    LINK_DOWN,
-    LOST,
-    NEIGHBOUR,
-    OVER,
-    TARGET,
-    UNDER_WAY,
-)
 
 
 @njit_inner
 def is_used(w, b, job):
     """Whether layers run beyond the ingress node."""
-    return w.part[b, job.row, TARGET].node >= 0
+    return w.part[b, job.row, codes.TARGET].node >= 0
 
 
 @njit_inner
 def leads_to_cloud(w, b, job):
     """Whether the job's last part runs in the cloud."""
-    return w.part[b, job.row, TARGET].node == w.node.shape[1]
+    return w.part[b, job.row, codes.TARGET].node == w.node.shape[1]
 
 
 @njit_inner
 def refuse(w, b, i, route, target):
     """Why node i's link to a target cannot be used: both ends know at once when it is down."""
     if target == w.node.shape[1]:
-        return DONE if w.node[b, i].backhaul_up == 1 else BACKHAUL_DOWN
-    return DONE if w.link[b, i, route - NEIGHBOUR].up == 1 else LINK_DOWN
+        return codes.DONE if w.node[b, i].backhaul_up == 1 else codes.BACKHAUL_DOWN
+    return codes.DONE if w.link[b, i, route - codes.NEIGHBOUR].up == 1 else codes.LINK_DOWN
 
 
 @njit_inner
@@ -94,11 +83,13 @@ def _pay(w, b, job, sent_bytes):
 def begin(w, b, job):
     """Send what the target needs: the raw prompt if it computes from the first layer on, else the activations at the cut."""
     if not is_used(w, b, job):
-        return OVER
-    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, w.part[b, job.row, TARGET].low == 0)
+        return codes.OVER
+    job.left_bytes = costing.prompt_bytes(
+        w, job, job.variant, job.setup_tokens, w.part[b, job.row, codes.TARGET].low == 0
+    )
     _pay(w, b, job, job.left_bytes)
-    job.stage, job.stage_s = LINK, job.clock_s
-    return UNDER_WAY
+    job.stage, job.stage_s = codes.LINK, job.clock_s
+    return codes.UNDER_WAY
 
 
 @njit_inner
@@ -116,7 +107,7 @@ def count(w, b, job, t0):
 def advance(w, b, job, t0, t1):
     """Send until t1, the rate shared with the link's other transfers; a link that is down loses the job."""
     if is_cut_off(w, b, job):
-        return LOST
+        return codes.LOST
     if leads_to_cloud(w, b, job):
         transfers = w.node[b, job.ingress].n_backhaul
     else:
@@ -128,17 +119,17 @@ def advance(w, b, job, t0, t1):
     if job.clock_s + need_s > t1:
         job.left_bytes -= (t1 - job.clock_s) * rate / (8.0 * max(1, transfers))
         job.clock_s = t1
-        return UNDER_WAY
+        return codes.UNDER_WAY
     job.clock_s += need_s
     job.clock_s += _crossing_s(w, b, job)
     job.left_bytes = 0.0
-    return OVER
+    return codes.OVER
 
 
 @njit_inner
 def _is_in_every_token(w, b, job):
     """Whether every token crosses the link: layers before it run elsewhere."""
-    return is_used(w, b, job) and w.part[b, job.row, TARGET].low > 0
+    return is_used(w, b, job) and w.part[b, job.row, codes.TARGET].low > 0
 
 
 @njit_inner

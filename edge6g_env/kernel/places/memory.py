@@ -8,8 +8,8 @@ blocks when its output is longer.
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes
 from edge6g_env.kernel.costing import weight_bytes
-from edge6g_env.kernel.world import INBOX, WAITING
 
 KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
 _PRELOAD_SHARE = 0.5  # of a node's memory; judgement
@@ -178,7 +178,7 @@ def leave(w, b, job, part, now_s):
     variant.last_used_s = max(variant.last_used_s, now_s)
     if a >= 0:
         w.adapter[b, part.node, a].last_used_s = max(w.adapter[b, part.node, a].last_used_s, now_s)
-    part.admitted = WAITING
+    part.admitted = codes.WAITING
 
 
 @njit_inner
@@ -187,7 +187,7 @@ def drop_from_inbox(w, b, i, job):
     server = w.server[b, i]
     kept = 0
     for place in range(server.n_inbox):
-        if w.queue[b, i, INBOX, place] != job.row:
-            w.queue[b, i, INBOX, kept] = w.queue[b, i, INBOX, place]
+        if w.queue[b, i, codes.INBOX, place] != job.row:
+            w.queue[b, i, codes.INBOX, kept] = w.queue[b, i, codes.INBOX, place]
             kept += 1
     server.n_inbox = kept

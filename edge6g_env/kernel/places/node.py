@@ -6,23 +6,9 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing
+from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import loading, memory
 from edge6g_env.kernel.places.engine import advance, clear_counts, count, set_backlog
-from edge6g_env.kernel.world import (
-    DONE,
-    INBOX,
-    LOST,
-    NEIGHBOUR,
-    NEIGHBOUR_DOWN,
-    NODE_DOWN,
-    NODE_PREFILL,
-    NODE_TOO_SMALL,
-    OVER,
-    TURNED_AWAY,
-    UNDER_WAY,
-    WAITING,
-)
 
 __all__ = [
     "OWN",
@@ -48,15 +34,15 @@ OWN = 0  # row of w.known of the node itself; its neighbours follow
 def refuse(w, i, v, low, high, tokens):
     """Why layers [low, high) with the KV of `tokens` tokens could not run at node i, even if it were empty."""
     need_bytes = costing.weight_bytes(w, v, low, high) + w.model[v].kv_bytes * (high - low) * tokens
-    return DONE if need_bytes <= w.site[i].usable_bytes else NODE_TOO_SMALL
+    return codes.DONE if need_bytes <= w.site[i].usable_bytes else codes.NODE_TOO_SMALL
 
 
 @njit_inner
 def refuse_down(w, b, i, route):
     """Why the server that a route of node i leads to is down: its own as it is, a neighbour's by what the node heard of it last."""
-    if route < NEIGHBOUR:
-        return DONE if w.node[b, i].up == 1 else NODE_DOWN
-    return DONE if w.link[b, i, route - NEIGHBOUR].seen_up == 1 else NEIGHBOUR_DOWN
+    if route < codes.NEIGHBOUR:
+        return codes.DONE if w.node[b, i].up == 1 else codes.NODE_DOWN
+    return codes.DONE if w.link[b, i, route - codes.NEIGHBOUR].seen_up == 1 else codes.NEIGHBOUR_DOWN
 
 
 @njit_inner
@@ -64,19 +50,19 @@ def begin(w, b, job, p):
     """Queue for part p of the job at its node; a full inbox is tried again in the next substep."""
     part = w.part[b, job.row, p]
     if part.high <= part.low or part.node == w.node.shape[1]:
-        return OVER
+        return codes.OVER
     if w.node[b, part.node].up == 0:
-        return LOST
+        return codes.LOST
     server = w.server[b, part.node]
-    job.part, job.stage, job.stage_s, job.prefilled = p, NODE_PREFILL, job.clock_s, 0.0
+    job.part, job.stage, job.stage_s, job.prefilled = p, codes.NODE_PREFILL, job.clock_s, 0.0
     if server.n_inbox == w.queue.shape[3]:
-        part.admitted = TURNED_AWAY
-        return UNDER_WAY
-    part.admitted = WAITING
-    w.queue[b, part.node, INBOX, server.n_inbox] = job.row
+        part.admitted = codes.TURNED_AWAY
+        return codes.UNDER_WAY
+    part.admitted = codes.WAITING
+    w.queue[b, part.node, codes.INBOX, server.n_inbox] = job.row
     server.n_inbox += 1
     memory.join(w, b, job, part)
-    return UNDER_WAY
+    return codes.UNDER_WAY
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------------------------
