@@ -241,7 +241,7 @@ class BatchEnv:
 
     def counters(self) -> Counters:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
-        return Counters(*(np.array(self.world.counters[name]) for name in Counters._fields))
+        return Counters(*(np.array(self.world.last_count[name]) for name in Counters._fields))
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from edge6g_env.errors import UserError
 from edge6g_env.kernel import codes
-from edge6g_env.kernel.fields import BLANKS, DTYPES
+from edge6g_env.kernel.fields import DTYPES, blank
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Outage
 
@@ -27,7 +27,7 @@ def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.recarray:
         mtbf_s, mttr_s = faults.mean_times_s(codes.FAULT_KINDS[kind])
         if mtbf_s > 0.0 or any(_is_meant(outage, kind, node, peer) for outage in faults.outage):
             rows.append((kind, node, peer, owner, mtbf_s, mttr_s))
-    parts = np.repeat(BLANKS["fault"], len(rows))
+    parts = np.repeat(blank()["fault"], len(rows))
     for part, row in zip(parts, rows, strict=True):
         part["kind"], part["node"], part["peer"], part["owner"], part["mtbf_s"], part["mttr_s"] = row
     return parts.view(np.recarray)

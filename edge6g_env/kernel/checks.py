@@ -28,25 +28,9 @@ VIOLATIONS = (
     "a node with decoders is passed over",
     "the interferer's draws of a UE do not belong to its episode",
 )
-(
-    _NONE,
-    JOBS_LOST,
-    ROWS_LOST,
-    MEMORY_OVERRUN,
-    KV_MISCOUNTED,
-    WEIGHTS_MISCOUNTED,
-    USERS_MISCOUNTED,
-    CLOUD_OVERFULL,
-    DEVICE_MISCOUNTED,
-    DOWN_SERVER_HOLDS,
-    DOWN_CLOUD_HOLDS,
-    MASK_STALE,
-    ARRIVAL_PASSED,
-    UE_PASSED,
-    POWER_STALE,
-    DECODERS_PASSED,
-    INTERFERER_FOREIGN,
-) = range(len(VIOLATIONS))
+JOBS_LOST, ROWS_LOST, MEMORY_OVERRUN, KV_MISCOUNTED, WEIGHTS_MISCOUNTED, USERS_MISCOUNTED, CLOUD_OVERFULL = range(1, 8)
+DEVICE_MISCOUNTED, DOWN_SERVER_HOLDS, DOWN_CLOUD_HOLDS, MASK_STALE, ARRIVAL_PASSED, UE_PASSED = range(8, 14)
+POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN = range(14, len(VIOLATIONS))
 _BYTE = 1.0  # rounding of sums of bytes
 
 
@@ -56,8 +40,8 @@ def _check_jobs(w, b):
     in_flight = episode.n_active
     for i in range(w.node.shape[1]):
         in_flight += w.node[b, i].n_queue
-    ended = episode.finished + episode.rejected + episode.expired + episode.failed
-    if episode.arrived != ended + in_flight:
+    ended = w.count[b].finished + w.count[b].rejected + w.count[b].expired + w.count[b].failed
+    if w.count[b].arrived != ended + in_flight:
         step.error = JOBS_LOST
     if episode.n_free + in_flight != w.job.shape[1] - 1:
         step.error = ROWS_LOST

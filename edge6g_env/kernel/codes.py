@@ -4,18 +4,6 @@ from __future__ import annotations
 
 # --- stages of a job ------------------------------------------------------------------------------------------------
 FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN = range(10)
-STAGE_NAMES = (
-    "free",
-    "queued",
-    "device",
-    "uplink",
-    "node_prefill",
-    "link",
-    "cloud_wait",
-    "decode",
-    "downlink",
-    "return",
-)
 SAME_INSTANT_S = 1e-12  # instants closer together are one
 
 # --- node parts of a job ---------------------------------------------------------------------------------------------------
@@ -58,21 +46,10 @@ ACTION_EFFECTS = (
     "refused: the backhaul is down",
     "refused: the cloud is reported down",
 )
-(
-    DONE,
-    NO_JOB,
-    NO_NEIGHBOUR,
-    RAW_LEAVES_DEVICE,
-    RAW_REACHES_CLOUD,
-    DEVICE_TOO_SMALL,
-    DEVICE_BUSY,
-    NODE_TOO_SMALL,
-    NODE_DOWN,
-    LINK_DOWN,
-    NEIGHBOUR_DOWN,
-    BACKHAUL_DOWN,
-    CLOUD_DOWN,
-) = range(len(ACTION_EFFECTS))
+DONE, NO_JOB, NO_NEIGHBOUR, RAW_LEAVES_DEVICE, RAW_REACHES_CLOUD, DEVICE_TOO_SMALL, DEVICE_BUSY, NODE_TOO_SMALL = range(
+    8
+)
+NODE_DOWN, LINK_DOWN, NEIGHBOUR_DOWN, BACKHAUL_DOWN, CLOUD_DOWN = range(8, len(ACTION_EFFECTS))
 
 # --- parts that can fail ---------------------------------------------------------------------------------------------
 NODE_FAULT, XN_FAULT, BACKHAUL_FAULT, CLOUD_FAULT = range(4)

@@ -46,14 +46,8 @@ def iteration_s(w, device, v, layer_s, tokens, layer_share, with_head):
 
 
 @njit_inner
-def prefill_s(w, device, v, layers, new_tokens, cached_tokens, riding_tokens):
-    """Time in s of a prompt chunk through `layers` layers while `riding_tokens` decodes share each layer's pass."""
-    return layers * prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens)
-
-
-@njit_inner
 def prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens):
-    """One layer of it."""
+    """Time in s of a prompt chunk through a layer while `riding_tokens` decodes share its pass."""
     layer_s = costs.tokens_lookup(w.cost[device, v, codes.COST_HEADER :], new_tokens + riding_tokens)
     return layer_s + costs.attention_prefill_s(
         w.cost[device, v, codes.COST_PREFILL : codes.COST_HEAD], new_tokens, cached_tokens
@@ -100,6 +94,15 @@ def one_pass_s(w, device, v, layers, layer_s, with_head):
     if with_head:
         total_s += head_s(w, device, v, 1.0)
     return total_s
+
+
+@njit_inner
+def know_pass(w, known, device, v, prompt, output, batch):
+    """Fill a row of w.known, once a decision, for a place that serves a prompt in one pass and its tokens in a batch."""
+    if known.ready == 0:
+        known.prompt_layer_s = prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
+        known.with_layer_s = decode_layer_s(w, device, v, batch, batch * (prompt + 0.5 * output))
+        known.ready = 1
 
 
 @njit_inner

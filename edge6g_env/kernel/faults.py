@@ -22,7 +22,7 @@ def start_faults(w, b):
     key, episode = w.episode[b].key, w.episode[b]
     for p in range(w.fault.shape[1]):
         fault = w.fault[b, p]
-        w.fault[b, p] = w.blank_fault[p]
+        w.fault[b, p] = w.part_faults[p]
         if fault.mtbf_s > 0.0:
             down_share = fault.mttr_s / (fault.mtbf_s + fault.mttr_s)
             fault.broken = 1 if uniform(key, FOR_FAULT, fault.owner, 0) < down_share else 0
@@ -78,7 +78,7 @@ def _apply(w, b, fault, now_s):
     if up == fault.up:
         return
     fault.up = up
-    w.episode[b].outages += 1 - up
+    w.count[b].outages += 1 - up
     if fault.kind == codes.NODE_FAULT:
         w.node[b, fault.node].up = up
         if up == 0:

@@ -31,15 +31,15 @@ def _give_back(w, b, job, end_s):
 
 
 @njit_inner
-def _count(episode, phase):
+def _count(count, phase):
     if phase == codes.FINISHED:
-        episode.finished += 1
+        count.finished += 1
     elif phase == codes.REJECTED:
-        episode.rejected += 1
+        count.rejected += 1
     elif phase == codes.EXPIRED:
-        episode.expired += 1
+        count.expired += 1
     elif phase == codes.FAILED:
-        episode.failed += 1
+        count.failed += 1
 
 
 @njit_inner
@@ -65,12 +65,8 @@ def _reward(w, result, job, phase, met, gain):
     price, energy, exposure = worth.costs_of(w, w.service[job.service], job.price_usd, job.energy_j, job.raw_left)
     lost = worth.cost_of_end(w, phase)
     result[codes.ANSWER] += gain
-    if phase == codes.REJECTED:
-        result[codes.REJECTED_COST] -= lost
-    elif phase == codes.EXPIRED:
-        result[codes.EXPIRED_COST] -= lost
-    elif phase == codes.FAILED:
-        result[codes.FAILED_COST] -= lost
+    if phase != codes.FINISHED:
+        result[codes.REJECTED_COST - codes.REJECTED + phase] -= lost
     result[codes.PRICE] -= price
     result[codes.ENERGY] -= energy
     result[codes.EXPOSURE] -= exposure
@@ -100,6 +96,6 @@ def end_job(w, b, job, phase, end_s):
     met, total = late >= 1.0, 0.0
     if phase != codes.CUT:
         total = _reward(w, w.result[b, job.decider], job, phase, met, worth.answer(w, job.variant, late))
-    _count(w.episode[b], phase)
+    _count(w.count[b], phase)
     _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, total)
     _give_back(w, b, job, end_s)

@@ -78,20 +78,20 @@ def _put_job(w, b, i, row, at):
 
 
 @njit_inner
-def _resident_share(w, v, low, high):
-    return max(0, high - low) / w.model[v].layers
-
-
-@njit_inner
-def _head_model(w, b, i):
-    """Model of the job that node i decides, -1 without one."""
-    head = w.node[b, i].head
-    return w.service[w.job[b, head].service].model if head >= 0 else -1
+def _put_resident(w, b, i, held, row, at):
+    """Share of the layers of the model that node i decides about, at each precision; held (V,): resident ranges of a node."""
+    head, precisions = w.node[b, i].head, w.interface[0].n_precisions
+    if head < 0:
+        return put_nothing(row, at, precisions)
+    first = w.service[w.job[b, head].service].model * precisions
+    for v in range(first, first + precisions):
+        at = put(row, at, max(0, held[v].high - held[v].low) / w.model[v].layers)
+    return at
 
 
 @njit_inner
 def _put_node(w, b, i, row, at):
-    node, site, server, precisions = w.node[b, i], w.site[i], w.server[b, i], w.interface[0].n_precisions
+    node, site, server = w.node[b, i], w.site[i], w.server[b, i]
     at = put(row, at, node.n_queue)
     at = put(row, at, server.n_inbox)
     at = put(row, at, server.n_admitted)
@@ -107,19 +107,12 @@ def _put_node(w, b, i, row, at):
     at = put(row, at, node.cloud_seen_up)
     at = put(row, at, node.backhaul_up)
     at = put(row, at, node.up)
-    model = _head_model(w, b, i)
-    for p in range(precisions):
-        share = 0.0
-        if model >= 0:
-            v = model * precisions + p
-            share = _resident_share(w, v, w.variant[b, i, v].low, w.variant[b, i, v].high)
-        at = put(row, at, share)
-    return at
+    return _put_resident(w, b, i, w.variant[b, i], row, at)
 
 
 @njit_inner
 def _put_neighbour(w, b, i, k, row, at):
-    link, precisions = w.link[b, i, k], w.interface[0].n_precisions
+    link = w.link[b, i, k]
     if w.neighbour[i, k] < 0:
         return put_nothing(row, at, w.interface[0].n_neighbour_features)
     at = put(row, at, 1.0)
@@ -134,14 +127,7 @@ def _put_neighbour(w, b, i, k, row, at):
     at = put(row, at, link.sent_since)
     at = put(row, at, link.up)
     at = put(row, at, link.seen_up)
-    model = _head_model(w, b, i)
-    for p in range(precisions):
-        share = 0.0
-        if model >= 0:
-            v = model * precisions + p
-            share = _resident_share(w, v, w.seen[b, i, k, v].low, w.seen[b, i, k, v].high)
-        at = put(row, at, share)
-    return at
+    return _put_resident(w, b, i, w.seen[b, i, k], row, at)
 
 
 @njit_inner

@@ -107,19 +107,19 @@ def _slot(w, b, idle):
 def _start_episode(w, b):
     """An empty world with a fresh random key, UEs placed, first reports sent."""
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
-    w.episode[b] = w.blank_episode[0]
+    w.episode[b], w.count[b] = w.blank[0].episode, w.blank[0].count
     episode.key, episode.n_free = world_key(w.step[b].seed, w.step[b].episode), n_rows
     w.roster[b], w.queue[b], w.tap[b] = 0, 0, 0.0
     for j in range(n_rows):
         w.roster[b, codes.SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):
-        w.job[b, j] = w.blank_job[0]
+        w.job[b, j] = w.blank[0].job
         for p in range(w.part.shape[2]):
-            w.part[b, j, p] = w.blank_part[0]
+            w.part[b, j, p] = w.blank[0].part
     for i in range(w.node.shape[1]):
         _start_node(w, b, i)
     for u in range(w.ue.shape[1]):
-        w.ue[b, u] = w.blank_ue[0]
+        w.ue[b, u] = w.blank[0].ue
         mobility.place_ue(w, b, u)
         handover.attach(w, b, u)
     rates.start_interference(w, b)
@@ -131,10 +131,10 @@ def _start_episode(w, b):
 
 @njit_inner
 def _start_node(w, b, i):
-    w.node[b, i] = w.blank_node[0]
+    w.node[b, i] = w.blank[0].node
     memory.empty_server(w, b, i, 0.0)
     for k in range(w.link.shape[2]):
-        w.link[b, i, k] = w.blank_link[0]
+        w.link[b, i, k] = w.blank[0].link
     for v in range(w.variant.shape[2]):
         if w.model[v].preload == 1:
             memory.preload(w, b, i, v)
@@ -161,13 +161,12 @@ def _mix_reward(w, b):
 
 
 @njit_inner
-def _write_counters(w, b):
-    counters, episode = w.counters[b], w.episode[b]
-    counters.in_flight = episode.n_active
+def _keep_count(w, b):
+    count = w.count[b]
+    count.in_flight = w.episode[b].n_active
     for i in range(w.node.shape[1]):
-        counters.in_flight += w.node[b, i].n_queue
-    counters.arrived, counters.finished, counters.rejected = episode.arrived, episode.finished, episode.rejected
-    counters.expired, counters.failed = episode.expired, episode.failed
+        count.in_flight += w.node[b, i].n_queue
+    w.last_count[b] = count
 
 
 @njit_inner
@@ -208,7 +207,7 @@ def _step_world(w, b, skip_idle):
         step.slots += 1
         if debug:
             checks.check_world(w, b)
-        _write_counters(w, b)
+        _keep_count(w, b)
         step.end_s = episode.now_s
         if episode.slot >= w.time[0].episode_slots:
             _end_episode(w, b)
@@ -226,7 +225,7 @@ def _step_world(w, b, skip_idle):
 def _reset_world(w, b):
     _begin_step(w, b)
     _start_episode(w, b)
-    _write_counters(w, b)
+    _keep_count(w, b)
     observe(w, b)
 
 

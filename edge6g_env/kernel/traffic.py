@@ -102,9 +102,9 @@ def _arrive(w, b, u, s, row, arrival_s):
     # The last row is never among the free ones: it describes a job for which there is none.
     j = w.job.shape[1] - 1 if full else w.roster[b, codes.SPARE, episode.n_free]
     job = w.job[b, j]
-    w.job[b, j] = w.blank_job[0]
+    w.job[b, j] = w.blank[0].job
     for p in range(w.part.shape[2]):
-        w.part[b, j, p] = w.blank_part[0]
+        w.part[b, j, p] = w.blank[0].part
     job.stage, job.row, job.number, job.service, job.ue, job.ingress, job.decider = (
         codes.QUEUED,
         j,
@@ -118,7 +118,7 @@ def _arrive(w, b, u, s, row, arrival_s):
     job.arrival_s = job.clock_s = arrival_s
     job.prompt_tokens = job.setup_tokens = w.trace[row, 1]
     job.output_tokens = w.trace[row, 2]
-    episode.arrived += 1
+    w.count[b].arrived += 1
     episode.next_job += 1
     if full or node.n_queue == w.queue.shape[3]:
         end_job(w, b, job, codes.REJECTED, arrival_s)

@@ -87,23 +87,12 @@ def pay_way_back(w, b, job, tokens):
 
 
 @njit_inner
-def _known(w, b, v, prompt, output):
-    """Layer times of the prompt in one pass and of a token in the cloud's batch."""
-    cloud = w.cloud[0]
-    known, batch = w.known[b, w.known.shape[1] - 1, w.model[v].precision], cloud.batch
-    if known.ready == 0:
-        known.prompt_layer_s = costing.prefill_layer_s(w, cloud.cloud_device, v, prompt, 0.0, 0.0)
-        known.with_layer_s = costing.decode_layer_s(w, cloud.cloud_device, v, batch, batch * (prompt + 0.5 * output))
-        known.ready = 1
-    return known
-
-
-@njit_inner
 def forecast(w, b, i, job, v, low, output, sent_bytes):
     """Add layers [low, L) in the cloud, its wait as node i last met it; sent_bytes: over the backhaul."""
     service, expected, prices, device = w.service[job.service], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
     prompt, layers = job.setup_tokens, w.model[v].layers - low
-    share, known = layers / w.model[v].layers, _known(w, b, v, prompt, output)
+    share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, w.model[v].precision]
+    costing.know_pass(w, known, device, v, prompt, output, w.cloud[0].batch)
     wait_s = w.node[b, i].cloud_seen_wait_s
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, w.cloud[0].batch, share, True)

@@ -90,23 +90,14 @@ def pay_tokens(w, job, tokens):
 
 
 @njit_inner
-def _known(w, b, v, prompt, output):
-    """Layer times of the prompt in one pass and of a token."""
-    known, device = w.known[b, w.known.shape[1] - 2, w.model[v].precision], w.mobility[0].ue_device
-    if known.ready == 0:
-        known.prompt_layer_s = costing.prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
-        known.with_layer_s = costing.decode_layer_s(w, device, v, 1.0, prompt + 0.5 * output)
-        known.ready = 1
-    return known
-
-
-@njit_inner
 def forecast(w, b, job, v, layers, output):
     """Add the device's part to what is expected of a candidate."""
     if layers == 0:
         return
     ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
-    known, jobs, with_head = _known(w, b, v, job.setup_tokens, output), ue.device_jobs + 1, layers == w.model[v].layers
+    jobs, with_head = ue.device_jobs + 1, layers == w.model[v].layers
+    known = w.known[b, w.known.shape[1] - 2, w.model[v].precision]
+    costing.know_pass(w, known, device, v, job.setup_tokens, output, 1.0)
     load_s = _load_s(w, ue, v, layers)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)

@@ -150,7 +150,8 @@ def _form_chunk(w, b, i, job, start_s):
     room = max(w.serving[0].token_budget - riding, _MIN_CHUNK_TOKENS)
     server.chunk_tokens = min(room, job.setup_tokens - job.prefilled)
     # What the chunk adds to the cycle: its layers with the decodes aboard, less those layers' pass without it.
-    added_s = costing.prefill_s(w, site.accelerator, v, high - low, server.chunk_tokens, job.prefilled, riding)
+    added_s = costing.prefill_layer_s(w, site.accelerator, v, server.chunk_tokens, job.prefilled, riding)
+    added_s *= high - low
     if riding > 0.0:
         added_s -= costing.linear_s(w, site.accelerator, v, min(high - low, variant.share * w.model[v].layers), riding)
     else:
@@ -218,8 +219,8 @@ def _prompt_left_s(w, b, i, job):
     part = w.part[b, job.row, job.part]
     left = job.setup_tokens - job.prefilled
     chunk = min(left, w.serving[0].token_budget)
-    chunk_s = costing.prefill_s(w, w.site[i].accelerator, job.variant, part.high - part.low, chunk, job.prefilled, 0.0)
-    return chunk_s * left / chunk
+    layer_s = costing.prefill_layer_s(w, w.site[i].accelerator, job.variant, chunk, job.prefilled, 0.0)
+    return (part.high - part.low) * layer_s * left / chunk
 
 
 @njit_inner

@@ -43,12 +43,12 @@ def bytes_to_load(w, b, i, v, low, high):
 def empty_server(w, b, i, now_s):
     """Leave the server of node i at now_s without work, weights and KV; the jobs that held any have left before."""
     server = w.server[b, i]
-    w.server[b, i] = w.blank_server[0]
+    w.server[b, i] = w.blank[0].server
     server.load_clock_s = server.load_end_s = server.prefill_free_s = server.chunk_end_s = now_s
     for v in range(w.variant.shape[2]):
-        w.variant[b, i, v] = w.blank_variant[0]
+        w.variant[b, i, v] = w.blank[0].variant
     for a in range(w.adapter.shape[2]):
-        w.adapter[b, i, a] = w.blank_adapter[0]
+        w.adapter[b, i, a] = w.blank[0].adapter
 
 
 @njit_inner
@@ -141,18 +141,13 @@ def kv_bytes(w, job, part, tokens):
 
 
 @njit_inner
-def _count_user(w, b, job, part, change):
+def count_user(w, b, job, part, change):
+    """Count a job as user of the weights at its part's node (1), or no longer (-1)."""
     a = w.service[job.service].adapter
     w.variant[b, part.node, job.variant].users += change
     part.uses += change
     if a >= 0:
         w.adapter[b, part.node, a].users += change
-
-
-@njit_inner
-def join(w, b, job, part):
-    """Count a job as user of the weights at its part's node."""
-    _count_user(w, b, job, part, 1)
 
 
 @njit_inner
@@ -173,7 +168,7 @@ def hold_kv(w, b, part, new_bytes):
 def leave(w, b, job, part, now_s):
     """Give back what is held for a part: its KV and the use of the weights."""
     hold_kv(w, b, part, 0.0)
-    _count_user(w, b, job, part, -1)
+    count_user(w, b, job, part, -1)
     variant, a = w.variant[b, part.node, job.variant], w.service[job.service].adapter
     variant.last_used_s = max(variant.last_used_s, now_s)
     if a >= 0:

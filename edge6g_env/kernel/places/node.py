@@ -61,7 +61,7 @@ def begin(w, b, job, p):
     part.admitted = codes.WAITING
     w.queue[b, part.node, codes.INBOX, server.n_inbox] = job.row
     server.n_inbox += 1
-    memory.join(w, b, job, part)
+    memory.count_user(w, b, job, part, 1)
     return codes.UNDER_WAY
 
 
