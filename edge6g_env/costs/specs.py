@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 from edge6g_env.costs.efficiency import ALL_PRECISIONS, PRECISIONS, DeviceFit
-from edge6g_env.costs.records import is_blank
+from edge6g_env.costs.measured_rows import is_blank
 
 Spec = TypeVar("Spec", "ModelSpec", "DeviceSpec")
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edge6g_env.costs import latency, parts, shapes
+from edge6g_env.costs import formulas, parts, shapes
 from edge6g_env.costs.checks import Floats, check_at_least, check_precision
 from edge6g_env.costs.parts import Parts
-from edge6g_env.costs.profiles import fit_of
+from edge6g_env.costs.shipped_fits import fit_of
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import device as device_spec
 from edge6g_env.costs.tables import model as model_spec
@@ -51,7 +51,7 @@ def gemm_time_s(device: Device, m: ArrayLike, n: ArrayLike, k: ArrayLike, precis
     rates = parts.rates_of(spec, roofline, kind, shapes.PER_CHANNEL_BITS)
     sizes = broadcast(*(check_at_least(name, value, 1.0) for name, value in (("m", m), ("n", n), ("k", k))))
     rows, columns, inner = (a.ravel() for a in sizes)
-    times = latency.product_times_s(rows, columns, inner, rates)
+    times = formulas.product_times_s(rows, columns, inner, rates)
     return times.reshape(sizes[0].shape) + roofline.o_s
 
 
@@ -152,5 +152,5 @@ def encoder_s(model: Model, device: Device, precision: str = "fp16", inputs: Arr
     layer = parts.layer_times(resolved_parts(model, device, precision)._replace(shape=shape), tokens * count)
     kind = parts.compute_precision(target, fit, precision)
     _, row, token_s = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim, kind)
-    row_s = latency.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
+    row_s = formulas.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
     return spec.enc_layers * (layer + (row_s + token_s * tokens) * count + row[2])
