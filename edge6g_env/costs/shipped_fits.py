@@ -26,6 +26,7 @@ from edge6g_env.costs.specs import DeviceSpec
 # An earlier kernel, 2.2 to 2.8 times slower than a current one from 2048 tokens on (COSTS 3.2).
 SUPERSEDED = {"a100__attention.csv"}
 _SOURCES = (
+    "cells.py",
     "efficiency.py",
     "fit.py",
     "formulas.py",

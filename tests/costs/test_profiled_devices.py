@@ -194,7 +194,9 @@ def test_a_profile_with_a_cell_that_is_no_number_is_refused_when_read(profile_fo
     content = json.loads(write("my-laptop").read_text())
     content["fit"]["layer"]["int8"]["ec"] = cell
     profiles.path_of("my-laptop").write_text(json.dumps(content))
-    with pytest.raises(ProfileError, match=r"my-laptop.json is not a profile"):
+    with pytest.raises(
+        ProfileError, match=r"my-laptop.json is not a profile: DeviceFit.layer\['int8'\]\['ec'\] = .* is"
+    ):
         costs.device("my-laptop")
 
 
