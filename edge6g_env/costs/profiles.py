@@ -9,9 +9,12 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from platformdirs import user_data_path
 
 from edge6g_env._files import read_text
 from edge6g_env.costs.efficiency import HEADS, DeviceFit
@@ -36,15 +39,14 @@ class Profile(NamedTuple):
 
 def folder() -> Path:
     """Folder of the user's profiles: `EDGE6G_PROFILE_DIR`, else `edge6g/profiles` in the user's data folder; ProfileError without one."""
-    if chosen := os.environ.get("EDGE6G_PROFILE_DIR"):
-        return Path(chosen)
-    base = os.environ.get("XDG_DATA_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".local" / "share") / "edge6g" / "profiles"
-    except RuntimeError:  # no HOME, and nobody of this user id
-        raise ProfileError(
-            "there is no home folder for profiles: set EDGE6G_PROFILE_DIR, or name a profile by a path that ends in .json"
-        ) from None
+    with suppress(RuntimeError):  # no HOME, and nobody of this user id
+        if chosen := os.environ.get("EDGE6G_PROFILE_DIR"):
+            return Path(chosen).expanduser()
+        if (base := user_data_path("edge6g")).is_absolute():  # older versions leave a ~
+            return base / "profiles"
+    raise ProfileError(
+        "there is no home folder for profiles: set EDGE6G_PROFILE_DIR, or name a profile by a path that ends in .json"
+    )
 
 
 def is_path(name: object) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pwd
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +143,46 @@ def test_a_profile_is_found_by_name_and_by_path(profile_folder: Path, tmp_path: 
     assert costs.device(str(tmp_path / "moved.json")).fit == TRUTH.fit
     with pytest.raises(ValueError, match="device = 'my-laptop' is not in the table"):
         costs.device("my-laptop")
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"EDGE6G_PROFILE_DIR": "/mine"}, "/mine"),
+        ({"EDGE6G_PROFILE_DIR": "~/mine"}, "/home/me/mine"),
+        ({"XDG_DATA_HOME": "/data"}, "/data/edge6g/profiles"),
+    ],
+)
+def test_the_folder_of_profiles(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], folder: str):
+    for name, value in {"EDGE6G_PROFILE_DIR": "", "HOME": "/home/me", **environment}.items():
+        monkeypatch.setenv(name, value)
+    assert profiles.folder() == Path(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folder of XDG's specification")
+def test_the_folder_of_profiles_without_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for name in ("EDGE6G_PROFILE_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert profiles.folder() == Path("/home/me/.local/share/edge6g/profiles")
+
+
+@pytest.mark.parametrize("chosen", ["", "~/mine"])
+@pytest.mark.parametrize("left", ["~/.local/share/edge6g", None])
+def test_without_a_home_no_folder_is_called_tilde(monkeypatch: pytest.MonkeyPatch, chosen: str, left: str | None):
+    """Versions of platformdirs differ: some leave the ~ in the path, some raise."""
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EDGE6G_PROFILE_DIR", chosen)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    if left:
+        monkeypatch.setattr(profiles, "user_data_path", lambda _name: Path(left))
+    with pytest.raises(ProfileError, match="there is no home folder for profiles: set EDGE6G_PROFILE_DIR"):
+        profiles.folder()
 
 
 def test_a_profile_that_was_written_anew_is_read_anew(profile_folder: Path):
