@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, require_within
+from edge6g_env._arrays import FloatLike, FloatOrArray, require_within
 from edge6g_env.radio._data import rows
 
 Array = npt.NDArray[np.float64]

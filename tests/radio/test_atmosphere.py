@@ -80,7 +80,11 @@ def test_shapes():
         (radio.gas_attenuation_db_per_km, (0.0,), r"frequency_ghz = 0 .* 0.5 to 300 GHz"),
         (radio.gas_attenuation_db_per_km, (math.nan,), r"frequency_ghz = nan"),
         (radio.rain_attenuation_db_per_km, (0.5, 5.0, "h"), r"frequency_ghz = 0.5 .* 1 to 1000 GHz"),
-        (radio.rain_attenuation_db_per_km, (28.0, -1.0, "h"), r"rain_mm_per_h = -1 is outside 0 mm/h or more$"),
+        (
+            radio.rain_attenuation_db_per_km,
+            (28.0, -1.0, "h"),
+            r"rain_mm_per_h = -1 is outside its range: finite and at least 0 mm/h$",
+        ),
         (radio.rain_attenuation_db_per_km, (28.0, [5.0, math.nan], "h"), r"rain_mm_per_h = nan"),
         (radio.rain_attenuation_db_per_km, (28.0, math.inf, "h"), r"rain_mm_per_h = inf"),
         (radio.rain_attenuation_db_per_km, (28.0, 5.0, "x"), r"polarisation = 'x' .* 'h' or 'v'"),
