@@ -71,6 +71,11 @@ def path_of(name: str) -> Path:
     return folder() / f"{checked_name(name)}.json"
 
 
+def name_of(path: Path) -> str:
+    """What a scenario calls the profile in a file: its name if it is in the user's folder, else the path."""
+    return path.stem if path.stem in names() and path == path_of(path.stem) else str(path)
+
+
 def names() -> tuple[str, ...]:
     """Names of the profiles in the user's folder."""
     try:

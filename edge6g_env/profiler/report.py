@@ -63,9 +63,8 @@ def _lines(result: Result) -> Iterator[str]:
     if result.spread > UNQUIET:
         yield "other programs disturbed the timings: run it again with --fresh when the machine is quiet"
     yield from (f"{p}: steps are predicted {e:.0f} % off, do not rely on it" for p, e in _far_off(result.errors))
-    name = str(result.path) if result.path.parent != profiles.folder() else device.name
     yield f"{result.path}"
-    yield from _scenario_lines(name, list(result.errors))
+    yield from _scenario_lines(profiles.name_of(result.path), list(result.errors))
 
 
 def _far_off(errors: Errors) -> Iterator[tuple[str, float]]:

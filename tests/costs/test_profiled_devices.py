@@ -145,6 +145,11 @@ def test_a_profile_is_found_by_name_and_by_path(profile_folder: Path, tmp_path: 
         costs.device("my-laptop")
 
 
+def test_a_scenario_names_a_profile_of_the_users_folder_others_by_their_path(profile_folder: Path, tmp_path: Path):
+    path, elsewhere = write("my-laptop"), tmp_path / "my-laptop.json"
+    assert (profiles.name_of(path), profiles.name_of(elsewhere)) == ("my-laptop", str(elsewhere))
+
+
 @pytest.mark.parametrize(
     ("environment", "folder"),
     [
@@ -183,6 +188,7 @@ def test_without_a_home_no_folder_is_called_tilde(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(profiles, "user_data_path", lambda _name: Path(left))
     with pytest.raises(ProfileError, match="there is no home folder for profiles: set EDGE6G_PROFILE_DIR"):
         profiles.folder()
+    assert profiles.name_of(Path("here/mine.json")) == "here/mine.json"  # a profile by its path needs no folder
 
 
 def test_a_profile_that_was_written_anew_is_read_anew(profile_folder: Path):
