@@ -14,10 +14,10 @@ from dataclasses import replace
 import numpy as np
 
 from edge6g_env import costs
-from edge6g_env.costs import efficiency, parts, profiles, tables
+from edge6g_env.costs import efficiency, parts, shipped_fits, tables
 from edge6g_env.costs.efficiency import DecodeAttention, PrefillAttention
 from edge6g_env.costs.fit import device_name, mean_error_percent
-from edge6g_env.costs.records import Row
+from edge6g_env.costs.measured_rows import Row
 
 PHASES = ("decode", "prefill")
 CLOUD = ("a100-80g", "h100-80g")
@@ -27,7 +27,7 @@ HEADER = f"{'device':20} {'model':16} {'tp':>3} {'fitted':>8} {'sheet':>8} {'hel
 
 def layer_files() -> Iterator[list[Row]]:
     """Rows of each shared file of layer times."""
-    for file in profiles.measured_files():
+    for file in shipped_fits.measured_files():
         rows = tables.read_rows(f"measured/{file.name}")
         if "layer_ms" in rows[0]:
             yield list(rows)
@@ -72,7 +72,7 @@ def layer_errors(rows: list[Row]) -> tuple[float, float, float]:
 
 def product_lines() -> Iterator[str]:
     """A line for each device and precision with measured products."""
-    for name, fit in profiles.fits().items():
+    for name, fit in shipped_fits.fits().items():
         rows = tables.read_rows(f"measured/gemm_{name}.csv") if fit.gemm else []
         for precision in fit.gemm:
             own = [row for row in rows if row["precision"] == precision]
@@ -84,7 +84,7 @@ def product_lines() -> Iterator[str]:
 
 def attention_files() -> dict[str, list[Row]]:
     """Rows of each shared file of attention times by device; a100__attention.csv is of an older kernel (COSTS 3.2)."""
-    names = {file.name for file in profiles.measured_files()} - {"a100__attention.csv"}
+    names = {file.name for file in shipped_fits.measured_files()} - {"a100__attention.csv"}
     tables_read: Iterator[list[Row]] = (list(tables.read_rows(f"measured/{name}")) for name in sorted(names))
     return {
         device_name(rows[0]): rows for rows in tables_read if "attn_ms" in rows[0] and rows[0].get("phase") in PHASES
@@ -98,13 +98,15 @@ def geometric_mean(values: list[float]) -> float:
 
 def decode_without(name: str | None) -> DecodeAttention:
     """The default of decode attention derived again from the other measured cards."""
-    known = [f.decode_attention["fp16"] for n, f in profiles.fits().items() if n != name and f.decode_attention]
+    known = [f.decode_attention["fp16"] for n, f in shipped_fits.fits().items() if n != name and f.decode_attention]
     return DecodeAttention(float(np.mean([fit.eb for fit in known])), geometric_mean([fit.o_s for fit in known]), 1.0)
 
 
 def prefill_without(name: str | None, sheet: costs.DeviceSpec) -> PrefillAttention:
     """The default of prefill attention on a card with this data sheet derived again from the other measured cards."""
-    known = {n: f.prefill_attention["fp16"] for n, f in profiles.fits().items() if n != name and f.prefill_attention}
+    known = {
+        n: f.prefill_attention["fp16"] for n, f in shipped_fits.fits().items() if n != name and f.prefill_attention
+    }
     ramp = geometric_mean([fit.n0 / costs.device(n).fp16_tflops ** 0.5 for n, fit in known.items()])
     alike = [fit for n, fit in known.items() if costs.device(n).halves_fp16 == sheet.halves_fp16] or [*known.values()]
     ec, p = float(np.mean([fit.ec for fit in alike])), float(np.median([fit.p for fit in alike]))

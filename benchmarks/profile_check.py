@@ -15,7 +15,7 @@ import time
 import torch
 
 from edge6g_env import costs
-from edge6g_env.costs import hosts
+from edge6g_env.costs import profiles
 from edge6g_env.profiler import layer as parts
 from edge6g_env.profiler.bench import Bench
 from edge6g_env.profiler.layer import Cache, Layer
@@ -79,9 +79,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("profile")
     name = parser.parse_args().profile
-    found = hosts.find(name)
+    found = profiles.find(name)
     if found is None:
-        raise SystemExit(f"no profile {name!r}: there are {', '.join(hosts.names())}")
+        raise SystemExit(f"no profile {name!r}: there are {', '.join(profiles.names())}")
     torch.set_num_threads(found.content["host"]["threads"])
     print(f"{'model':14} {'precision':9} {'what':24} {'measured ms':>11} {'predicted':>9} {'off %':>6}")
     for model_name in found.content["models"]:

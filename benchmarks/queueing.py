@@ -22,7 +22,7 @@ from scipy import stats
 from benchmarks import ideal
 from edge6g_env.batch import BatchEnv
 from edge6g_env.costs import TOKEN_GRID
-from edge6g_env.kernel.world import COST_HEADER, FINISHED
+from edge6g_env.kernel.codes import COST_HEADER, FINISHED
 
 MODEL, TRACE = "llama-3.2-1b", "azure_conv_2023"
 MEAN_S = 4.0  # mean service; a substep is 1/320 of it, so what happens within one does not matter

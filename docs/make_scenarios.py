@@ -23,7 +23,7 @@ from scenario_map import SEED, Picture
 
 from edge6g_env import radio
 from edge6g_env.build.places import bands_of
-from edge6g_env.kernel.world import FAULT_KINDS
+from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults
 from edge6g_env.spaces import Layout

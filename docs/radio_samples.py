@@ -16,7 +16,7 @@ import numpy as np
 from edge6g_env import radio
 from edge6g_env._jit import njit
 from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel import air, channel
+from edge6g_env.kernel import channel, rates
 from edge6g_env.kernel.handle import handle_of
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 
@@ -37,14 +37,14 @@ def _read_levels(w, now_s, out):  # type: ignore[no-untyped-def]
     """Fill out (LEVELS, B, U); the rates first, since they bring interference and fading to now_s."""
     for b in range(out.shape[1]):
         for u in range(out.shape[2]):
-            out[2, b, u] = air.uplink(w, b, u, 1, now_s)[0]
-            out[3, b, u] = air.downlink(w, b, u, now_s)[0]
+            out[2, b, u] = rates.uplink(w, b, u, 1, now_s)[0]
+            out[3, b, u] = rates.downlink(w, b, u, now_s)[0]
         for u in range(out.shape[2]):
             ue = w.ue[b, u]
             band, cell = w.band[channel.band_of(w, b, ue.node)], w.cell[b, u, ue.serving]
             loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
-            out[0, b, u] = air.uplink_sinr_db(w, b, u, loss_db, band.bandwidth_hz)
-            out[1, b, u] = air.downlink_sinr_db(w, b, u, loss_db, now_s)
+            out[0, b, u] = rates.uplink_sinr_db(w, b, u, loss_db, band.bandwidth_hz)
+            out[1, b, u] = rates.downlink_sinr_db(w, b, u, loss_db, now_s)
             out[4, b, u] = band.ptx_bs_dbm - loss_db
             out[5, b, u], out[6, b, u] = cell.los, cell.blocked
 

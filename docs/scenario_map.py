@@ -18,8 +18,8 @@ from scenario_outages import DOWN, SEED, Span, draw_timeline, outages
 
 from edge6g_env.batch import BatchEnv
 from edge6g_env.build.places import bands_of, neighbours_of, node_positions_m
+from edge6g_env.kernel.codes import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
 from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
-from edge6g_env.kernel.world import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import StreetGridUes
 

@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 
 from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel import faults
+from edge6g_env.kernel.codes import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
 from edge6g_env.kernel.handle import handle_of
-from edge6g_env.kernel.world import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
 from edge6g_env.scenario import Scenario
 
 SEED = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
+from edge6g_env.kernel.world import World
 
 Observation = dict[str, np.ndarray]
 
@@ -16,12 +17,12 @@ class LastStep:
     They always show the present; who hands one out copies it.
     """
 
-    def __init__(self, world: k.World, candidates: bool) -> None:
+    def __init__(self, world: World, candidates: bool) -> None:
         """candidates: whether the agents observe them."""
         self.step = world.step.view(np.ndarray)
-        self.rewards = world.result[:, :, k.OWN_REWARD]  # float64 (B, N)
-        self.terms = world.result[:, :, k.ANSWER : k.SLO_MISS]  # float64 (B, N, terms)
-        self.costs = world.result[:, :, k.SLO_MISS :]  # float64 (B, N, costs)
+        self.rewards = world.result[:, :, codes.OWN_REWARD]  # float64 (B, N)
+        self.terms = world.result[:, :, codes.ANSWER : codes.SLO_MISS]  # float64 (B, N, terms)
+        self.costs = world.result[:, :, codes.SLO_MISS :]  # float64 (B, N, costs)
         decision, node, job = (getattr(world, name).view(np.ndarray) for name in ("decision", "node", "job"))
         self.job, self.effect = decision["job"], decision["effect"]  # int64 (B, N)
         self.truncated, self.slots = self.step["truncated"], self.step["slots"]  # int64 (B,)
@@ -29,7 +30,7 @@ class LastStep:
         self._head, self._number = node["head"], job["number"]
         names = ("observation", "action_mask", *(("candidates",) if candidates else ()))
         self.observations, self.final_observations = (
-            {name: getattr(world, name)[kind] for name in names} for kind in (k.NOW, k.FINAL)
+            {name: getattr(world, name)[kind] for name in names} for kind in (codes.NOW, codes.FINAL)
         )
         self._n_outcomes, rows = self.step["n_outcomes"], world.outcome.view(np.ndarray)
         self._outcomes_a_world = rows.shape[1]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edge6g_env.features import Feature, count, flag, seconds
-from edge6g_env.kernel.world import NOW, World
+from edge6g_env.kernel.codes import NOW
+from edge6g_env.kernel.world import World
 
 
 class Entry(NamedTuple):

@@ -16,10 +16,10 @@ from edge6g_env._state import state_of
 from edge6g_env._threads import Threads
 from edge6g_env.build import make_world
 from edge6g_env.errors import UserError
-from edge6g_env.kernel import mobility
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes, mobility
 from edge6g_env.kernel.checks import VIOLATIONS
 from edge6g_env.kernel.handle import handle_of
+from edge6g_env.kernel.world import STATE_ARRAYS, World
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 
@@ -86,11 +86,11 @@ class BatchEnv:
         self._num_actions = self.layout.num_actions
         self._connect()
 
-    def _make_world(self) -> k.World:
+    def _make_world(self) -> World:
         options = {"candidates": self.observe == "candidates", "debug": self.debug}
         if self.num_worlds >= _MANY_WORLDS:
             one = make_world(self.layout, 1, **options)
-            _arguments.fits_memory(sum(getattr(one, name).nbytes for name in k.STATE_ARRAYS), self.num_worlds)
+            _arguments.fits_memory(sum(getattr(one, name).nbytes for name in STATE_ARRAYS), self.num_worlds)
         return make_world(self.layout, self.num_worlds, **options)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -137,10 +137,10 @@ class BatchEnv:
         """(name, unit, low, high) of each entry of state()."""
         return [(f.name, f.unit, f.low, f.high) for f in self.layout.state]
 
-    action_effects = k.ACTION_EFFECTS
-    reward_terms = k.REWARD_TERMS
-    cost_names = k.COST_NAMES
-    phases = k.PHASE_NAMES
+    action_effects = codes.ACTION_EFFECTS
+    reward_terms = codes.REWARD_TERMS
+    cost_names = codes.COST_NAMES
+    phases = codes.PHASE_NAMES
 
     def reset(self, seed: int | Sequence[int] | None = None) -> Observation:
         """Start a new episode in every world: world b has seed `seed + b`, or `seed[b]`; None goes on with the next episode."""
@@ -241,7 +241,7 @@ class BatchEnv:
 
     def counters(self) -> Counters:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
-        return Counters(*(np.array(self.world.counters[name]) for name in Counters._fields))
+        return Counters(*(np.array(self.world.last_count[name]) for name in Counters._fields))
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""
@@ -282,7 +282,7 @@ class BatchEnv:
 
     def _state_arrays(self, world: int | None) -> list[tuple[str, np.ndarray]]:
         """(name, array) of what makes the state; of one world views with B = 1."""
-        arrays = [(name, getattr(self.world, name)) for name in k.STATE_ARRAYS]
+        arrays = [(name, getattr(self.world, name)) for name in STATE_ARRAYS]
         if world is None:
             return arrays
         one = slice(world, world + 1)

@@ -10,7 +10,7 @@ import numpy as np
 from edge6g_env import costs
 from edge6g_env.build.services import lengths_of
 from edge6g_env.costs import parts
-from edge6g_env.costs.latency import attention_decode_times_s, attention_prefill_times_s
+from edge6g_env.costs.formulas import attention_decode_times_s, attention_prefill_times_s
 from edge6g_env.costs.memory import load_bytes_per_s, usable_bytes
 from edge6g_env.costs.times import resolved_parts
 from edge6g_env.scenario import Scenario

@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 from edge6g_env import _arguments
 from edge6g_env.batch import BatchEnv, Counters, Observation
 from edge6g_env.errors import UserError
-from edge6g_env.kernel.world import FINAL
+from edge6g_env.kernel.codes import FINAL
 from edge6g_env.scenario import Scenario
 from edge6g_env.single import SingleWorld
 from edge6g_env.spaces import Layout

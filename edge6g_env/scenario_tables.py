@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge6g_env import radio
 from edge6g_env.errors import UserError
-from edge6g_env.kernel.world import FAULT_KINDS
+from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -91,7 +91,7 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
 
 
 def _faults(faults: Faults) -> Iterator[tuple[str, str]]:
-    from edge6g_env.kernel.world import FAULT_KINDS
+    from edge6g_env.kernel.codes import FAULT_KINDS
 
     for kind in FAULT_KINDS:
         mtbf_s, mttr_s = faults.mean_times_s(kind)

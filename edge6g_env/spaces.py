@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from edge6g_env._state import NODE_STATE, UE_STATE, WORLD_STATE
 from edge6g_env.features import Feature, count, flag, seconds
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes
 from edge6g_env.scenario import Scenario
 
 # The kernel writes a candidate's row in this order (kernel/predict.py).
@@ -55,7 +55,7 @@ def job_features(scenario: Scenario) -> list[Feature]:
         Feature("job/mean_output_tokens", "token", 0.0, 131_072.0, "log"),
         seconds("job/ttft_slo_s", 600.0),
         seconds("job/tpot_slo_s", 60.0),
-        *(flag(f"job/privacy_{name}") for name in k.PRIVACY_NAMES),
+        *(flag(f"job/privacy_{name}") for name in codes.PRIVACY_NAMES),
         *(flag(f"job/service_{service.name}") for service in scenario.service),
         Feature("job/uplink_sinr_db", "dB", -60.0, 100.0),
         Feature("job/downlink_sinr_db", "dB", -60.0, 100.0),
@@ -144,12 +144,12 @@ def action_table(scenario: Scenario) -> np.ndarray:
     (device_split 1) goes with the route local only.
     """
     grid = scenario.actions
-    rows = [(k.HOLD, 0, 0, 0), (k.REJECT, 0, 0, 0)]
-    cloud = k.NEIGHBOUR + scenario.neighbours
-    for route in range(k.LOCAL, cloud + 1):
+    rows = [(codes.HOLD, 0, 0, 0), (codes.REJECT, 0, 0, 0)]
+    cloud = codes.NEIGHBOUR + scenario.neighbours
+    for route in range(codes.LOCAL, cloud + 1):
         for d, device_share in enumerate(grid.device_split):
             for e, _ in enumerate(grid.edge_split):
-                if (route == k.LOCAL and e > 0) or (route != k.LOCAL and device_share == 1.0):
+                if (route == codes.LOCAL and e > 0) or (route != codes.LOCAL and device_share == 1.0):
                     continue
                 rows += [(route, d, e, p) for p in range(len(grid.precision))]
     return np.array(rows, dtype=np.int64)
@@ -163,8 +163,8 @@ def action_layers(scenario: Scenario, table: np.ndarray, layers: Sequence[int]) 
         first = [cut_layer(share, total) for share in grid.device_split]
         second = [[layer + cut_layer(share, total - layer) for share in grid.edge_split] for layer in first]
         out[:, v, 0] = np.array(first)[d]
-        out[:, v, 1] = np.where(route == k.LOCAL, total, np.array(second)[d, e])
-    out[route < k.LOCAL] = 0
+        out[:, v, 1] = np.where(route == codes.LOCAL, total, np.array(second)[d, e])
+    out[route < codes.LOCAL] = 0
     return out
 
 
@@ -177,17 +177,23 @@ def cut_layer(share: float, layers: int) -> int:
 
 def action_names(scenario: Scenario, table: np.ndarray) -> list[str]:
     """Each action in words."""
-    grid, cloud = scenario.actions, k.NEIGHBOUR + scenario.neighbours
+    grid, cloud = scenario.actions, codes.NEIGHBOUR + scenario.neighbours
     names = []
     for route, d, e, p in table:
-        if route <= k.REJECT:
-            names.append("hold" if route == k.HOLD else "reject")
+        if route <= codes.REJECT:
+            names.append("hold" if route == codes.HOLD else "reject")
             continue
-        where = "local" if route == k.LOCAL else "cloud" if route == cloud else f"neighbour {route - k.NEIGHBOUR + 1}"
+        where = (
+            "local"
+            if route == codes.LOCAL
+            else "cloud"
+            if route == cloud
+            else f"neighbour {route - codes.NEIGHBOUR + 1}"
+        )
         parts = [where]
         if grid.device_split[d] > 0.0:
             parts.append(f"{grid.device_split[d]:g} on the device")
-        if grid.edge_split[e] > 0.0 and route != k.LOCAL:
+        if grid.edge_split[e] > 0.0 and route != codes.LOCAL:
             parts.append(f"{grid.edge_split[e]:g} of the rest at the ingress")
         names.append(", ".join([*parts, grid.precision[p]]))
     return names
@@ -246,7 +252,7 @@ class Layout:
     @property
     def cloud_route(self) -> int:
         """Route of the cloud in the action table; neighbours lie below it, from 3 on."""
-        return k.NEIGHBOUR + self.scenario.neighbours
+        return codes.NEIGHBOUR + self.scenario.neighbours
 
     def observation_index(self, name: str) -> int:
         """Column of an observation entry; KeyError if there is none of that name."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from edge6g_env.kernel.world import REJECT
+from edge6g_env.kernel.codes import REJECT
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Service
 from edge6g_env.spaces import Layout

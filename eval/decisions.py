@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge6g_env.kernel.world import LOCAL, NEIGHBOUR
+from edge6g_env.kernel.codes import LOCAL, NEIGHBOUR
 from edge6g_env.spaces import Layout
 
 

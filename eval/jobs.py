@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edge6g_env.kernel.world import FINISHED, PHASE_NAMES
+from edge6g_env.kernel.codes import FINISHED, PHASE_NAMES
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.decisions import columns_of, route_names

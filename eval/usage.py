@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.policy import MakePolicy, Observation, Policy, start
-from edge6g_env.kernel.world import HOLD, REJECT
+from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.compare import evaluation_seeds, play

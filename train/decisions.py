@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from agents.learned.scorer import Situations
-from edge6g_env.kernel.world import CUT
+from edge6g_env.kernel.codes import CUT
 
 FIRST_PLACES = 1024
 

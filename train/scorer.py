@@ -21,7 +21,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from torch.nn import functional
 
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist, Situations
-from edge6g_env.kernel.world import HOLD
+from edge6g_env.kernel.codes import HOLD
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import Layout
 from train.decisions import DecisionBatch, Decisions

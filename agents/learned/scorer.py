@@ -19,7 +19,7 @@ from torch.nn import functional
 from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
 from agents.policy import Observation
-from edge6g_env.kernel.world import HOLD, REJECT
+from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.spaces import Layout
 
 # What goes into every candidate's score: entries that every scenario has and that mean the same in each, so that one network fits all.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.policy import Observation
-from edge6g_env.kernel.world import HOLD, LOCAL, REJECT
+from edge6g_env.kernel.codes import HOLD, LOCAL, REJECT
 from edge6g_env.spaces import Layout
 
 

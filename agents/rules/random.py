@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.policy import Observation, register
 from agents.rules._rows import waiting
-from edge6g_env.kernel.world import HOLD
+from edge6g_env.kernel.codes import HOLD
 from edge6g_env.spaces import Layout
 
 

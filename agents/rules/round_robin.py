@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.policy import Observation, register
 from agents.rules._rows import DefaultRows, waiting
-from edge6g_env.kernel.world import LOCAL
+from edge6g_env.kernel.codes import LOCAL
 from edge6g_env.spaces import Layout
 
 

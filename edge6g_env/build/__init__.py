@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge6g_env.build import arrays, places, services, tables
 from edge6g_env.build.faults import fault_parts, planned_outages
 from edge6g_env.build.radio import bands, mcs, radio_table
-from edge6g_env.kernel.fields import BLANKS
+from edge6g_env.kernel.fields import blank
 from edge6g_env.kernel.world import World
 from edge6g_env.spaces import Layout
 
@@ -43,6 +43,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         mcs=mcs(),
         outage=planned_outages(scenario, parts),
         cost=services.cost_array(cost),
-        **{f"blank_{name}": row for name, row in {**BLANKS, "fault": parts}.items()},
+        blank=blank(),
+        part_faults=parts,
         **arrays.state(layout, num_worlds, len(parts), candidates),
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from edge6g_env.kernel.codes import COST_NAMES, REWARD_TERMS
 from edge6g_env.kernel.fields import DTYPES
-from edge6g_env.kernel.world import COST_NAMES, REWARD_TERMS
 from edge6g_env.radio.fading import MAX_TAPS
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
 
@@ -26,7 +26,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     j = n * scenario.job_rows_per_node + 1
     d, f = len(layout.observation), len(CANDIDATE_FEATURES)
     records = {
-        **dict.fromkeys(("episode", "step", "counters", "forecast"), (b,)),
+        **dict.fromkeys(("episode", "step", "count", "forecast"), (b,)),
         **dict.fromkeys(("node", "server", "decision"), (b, n)),
         "variant": (b, n, v),
         "adapter": (b, n, adapters),
@@ -37,11 +37,13 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "fault": (b, parts),
         "replay": (b, services),
         "job": (b, j),
+        "part": (b, j, 2),
         "outcome": (b, 3 * j),
         "known": (b, k + 3, precisions),
     }
     return {
         **{name: np.zeros(shape, DTYPES[name]).view(np.recarray) for name, shape in records.items()},
+        "last_count": np.zeros(b, DTYPES["count"]).view(np.recarray),
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
         "arrival_heap": np.zeros((b, u), np.int64),
         "roster": np.zeros((b, 3, j), np.int64),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env.errors import UserError
-from edge6g_env.kernel import world as k
-from edge6g_env.kernel.fields import BLANKS, DTYPES
+from edge6g_env.kernel import codes
+from edge6g_env.kernel.fields import DTYPES, blank
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Outage
 
@@ -24,10 +24,10 @@ def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.recarray:
             raise UserError(f"faults.outage[{n}].nodes: no Xn link joins two of {outage.nodes}")
     rows = []
     for kind, node, peer, owner in every:
-        mtbf_s, mttr_s = faults.mean_times_s(k.FAULT_KINDS[kind])
+        mtbf_s, mttr_s = faults.mean_times_s(codes.FAULT_KINDS[kind])
         if mtbf_s > 0.0 or any(_is_meant(outage, kind, node, peer) for outage in faults.outage):
             rows.append((kind, node, peer, owner, mtbf_s, mttr_s))
-    parts = np.repeat(BLANKS["fault"], len(rows))
+    parts = np.repeat(blank()["fault"], len(rows))
     for part, row in zip(parts, rows, strict=True):
         part["kind"], part["node"], part["peer"], part["owner"], part["mtbf_s"], part["mttr_s"] = row
     return parts.view(np.recarray)
@@ -36,19 +36,19 @@ def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.recarray:
 def _all_parts(count: int, neighbours: np.ndarray) -> list[tuple[int, int, int, int]]:
     """(kind, node, peer, owner) of every part; the owner, address of its random numbers, depends on no other part."""
     links = sorted({(min(i, j), max(i, j)) for i, row in enumerate(neighbours.tolist()) for j in row})
-    kinds = len(k.FAULT_KINDS)
+    kinds = len(codes.FAULT_KINDS)
     return [
-        *((k.NODE_FAULT, i, -1, kinds * i + k.NODE_FAULT) for i in range(count)),
-        *((k.XN_FAULT, i, j, kinds * (count * i + j) + k.XN_FAULT) for i, j in links),
-        *((k.BACKHAUL_FAULT, i, -1, kinds * i + k.BACKHAUL_FAULT) for i in range(count)),
-        (k.CLOUD_FAULT, -1, -1, k.CLOUD_FAULT),
+        *((codes.NODE_FAULT, i, -1, kinds * i + codes.NODE_FAULT) for i in range(count)),
+        *((codes.XN_FAULT, i, j, kinds * (count * i + j) + codes.XN_FAULT) for i, j in links),
+        *((codes.BACKHAUL_FAULT, i, -1, kinds * i + codes.BACKHAUL_FAULT) for i in range(count)),
+        (codes.CLOUD_FAULT, -1, -1, codes.CLOUD_FAULT),
     ]
 
 
 def _is_meant(outage: Outage, kind: int, node: int, peer: int) -> bool:
-    if k.FAULT_KINDS[kind] != outage.kind:
+    if codes.FAULT_KINDS[kind] != outage.kind:
         return False
-    return kind == k.CLOUD_FAULT or (node in outage.nodes and (peer < 0 or peer in outage.nodes))
+    return kind == codes.CLOUD_FAULT or (node in outage.nodes and (peer < 0 or peer in outage.nodes))
 
 
 def planned_outages(scenario: Scenario, parts: np.ndarray) -> np.recarray:

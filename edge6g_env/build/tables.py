@@ -8,7 +8,7 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.build._records import from_table
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Link
@@ -43,7 +43,7 @@ def mobility_table(scenario: Scenario) -> np.recarray:
         "height_m": height_m,
         "node_columns": min(nodes.columns, nodes.count),
         "node_spacing_m": nodes.spacing_m,
-        "model": k.MOBILITY_NAMES.index(ues.mobility),
+        "model": codes.MOBILITY_NAMES.index(ues.mobility),
         "ue_device": scenario.devices.index(ues.device),
     }
     others = {name: getattr(ues, name, 0) for name in DTYPES["mobility"].names or () if name not in own}

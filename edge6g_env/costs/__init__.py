@@ -1,7 +1,8 @@
 """The cost model: latency, memory, energy, price and quality of a language model on a device.
 
-Tables are in `data/`, formulas in `latency.py`, and what a device reaches of its data sheet is fitted on measurements
-(`fit.py`) and cached. `kernel_tables` hands all of it to compiled code as arrays.
+Tables are in `data/`, formulas in `formulas.py`, called by the public functions of `times.py`. What a device reaches of its data sheet
+is fitted on measurements (`fit.py`) and cached (`shipped_fits.py`); the user's own machines are `profiles.py`. `kernel_tables` hands
+all of it to compiled code as arrays.
 """
 
 from edge6g_env.costs.adapters import adapter_bytes, adapter_params, training_memory_bytes, training_step_s
@@ -17,8 +18,6 @@ from edge6g_env.costs.efficiency import (
 )
 from edge6g_env.costs.energy import step_energy_j
 from edge6g_env.costs.fit import fit_device
-from edge6g_env.costs.hosts import ProfileError
-from edge6g_env.costs.hosts import is_path as is_profile_path
 from edge6g_env.costs.kernel_tables import (
     TOKEN_GRID,
     CostTables,
@@ -37,10 +36,12 @@ from edge6g_env.costs.prices import (
     price,
     token_price_usd,
 )
-from edge6g_env.costs.profiles import fit_of
+from edge6g_env.costs.profiles import ProfileError
+from edge6g_env.costs.profiles import is_path as is_profile_path
 from edge6g_env.costs.quality import quality, relative_quality
 from edge6g_env.costs.replay import replay
 from edge6g_env.costs.shapes import attention_flops, linear_flops
+from edge6g_env.costs.shipped_fits import fit_of
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
 from edge6g_env.costs.tables import UnknownNameError, device, devices, model, models, profile_digest
 from edge6g_env.costs.times import (

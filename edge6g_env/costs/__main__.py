@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from edge6g_env.costs.efficiency import DEFAULT_GEMM, DEFAULT_LAYERS, DeviceFit, Roofline
 from edge6g_env.costs.fit import attention_kind
-from edge6g_env.costs.profiles import fit_of, fits
+from edge6g_env.costs.shipped_fits import fit_of, fits
 from edge6g_env.costs.tables import device, devices, shipped_devices
 
 HEADER = f"{'device':20} {'what':18} {'ec':>5} {'eb':>5} {'o us':>6} {'p':>5} {'n0':>6} {'error %':>8}"

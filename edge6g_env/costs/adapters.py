@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from edge6g_env._arrays import require_within
 from edge6g_env.costs import parts, shapes
-from edge6g_env.costs.checks import Floats, check_at_least, check_precision
+from edge6g_env.costs.checks import Floats, check_precision
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import model as model_spec
 from edge6g_env.costs.tables import unknown
@@ -61,7 +62,7 @@ def adapter_params(
     Raises ValueError on unknown names, rank < 1, layers outside the model. Source: COSTS 7, lora.csv.
     """
     spec = model_spec(model)
-    check_at_least("rank", rank, 1.0)
+    require_within("rank", rank, 1.0)
     return _layers_of(spec, layers) * rank * _ends_of(spec, targets)
 
 
@@ -103,7 +104,7 @@ def training_memory_bytes(
     ValueError outside these ranges. Source: COSTS 7.
     """
     spec, count, trained = _tuned(model, rank, targets, layers)
-    n = check_at_least("tokens", tokens, 1.0)
+    n = require_within("tokens", tokens, 1.0)
     frozen = count * shapes.stored_layer_bytes(spec, check_precision(precision))
     if layers is None:
         frozen = shapes.stored_bytes(spec, precision)
@@ -134,7 +135,7 @@ def training_step_s(
     tokens or sequences < 1, layers outside the model. Source: COSTS 7.
     """
     spec, count, trained = _tuned(model, rank, targets, layers)
-    length, batch = broadcast(check_at_least("tokens", tokens, 1.0), check_at_least("sequences", sequences, 1.0))
+    length, batch = broadcast(require_within("tokens", tokens, 1.0), require_within("sequences", sequences, 1.0))
     resolved, n = resolved_parts(spec, device, precision), length * batch
     again = 1.0 if checkpointing else 0.0
     linear_s = (2.0 + again + (1.0 if rank is None else 0.0)) * parts.layer_times(resolved, n)

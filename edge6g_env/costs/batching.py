@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from edge6g_env._jit import njit
 from edge6g_env.costs.checks import Floats
-from edge6g_env.costs.latency import attention_decode_s, attention_prefill_s
+from edge6g_env.costs.formulas import attention_decode_s, attention_prefill_s
 
 BLOCK_TOKENS = 16  # vLLM's default `block_size` on GPUs (Kwon et al., SOSP 2023, section 7.2)
 NONE = -1

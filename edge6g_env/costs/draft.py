@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edge6g_env.costs.checks import Floats, check_at_least
+from edge6g_env._arrays import require_within
+from edge6g_env.costs.checks import Floats
 from edge6g_env.costs.tables import read_rows, unknown
 
 
@@ -33,10 +34,8 @@ def tokens_per_round(acceptance: ArrayLike, drafted: ArrayLike) -> Floats:
 
     acceptance: 0 to 1; at 1 every token is kept and the round yields k + 1. Source: Leviathan et al. 2023, COSTS 12.
     """
-    a = check_at_least("acceptance", acceptance, 0.0)
-    k = check_at_least("drafted", drafted, 0.0)
-    if np.any(a > 1.0):
-        raise ValueError(f"acceptance = {np.max(a):g} is out of range: 0 to 1")
+    a = require_within("acceptance", acceptance, 0.0, 1.0)
+    k = require_within("drafted", drafted, 0.0)
     certain = a == 1.0
     safe = np.where(certain, 0.5, a)
     return np.where(certain, k + 1.0, (1.0 - safe ** (k + 1.0)) / (1.0 - safe))

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from edge6g_env.costs.cells import Fitted, sentence
 
 PRECISIONS = ("fp16", "fp8", "int8", "int8-wo", "int4")
 # bf16 is fp16 to a data sheet: its bytes and its peak. fp32 has times only on a machine that was profiled at it (edge6g_env.profiler).
@@ -24,19 +29,19 @@ HEADS = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8", "int8-w
 class Roofline:
     """Smooth-maximum roofline: share of the peak (ec), of the bandwidth (eb), fixed time in s (o_s), sharpness (p)."""
 
-    ec: float
-    eb: float
-    o_s: float
-    p: float
+    ec: Fitted
+    eb: Fitted
+    o_s: Fitted
+    p: Fitted
 
 
 @dataclass(frozen=True)
 class DecodeAttention:
     """Decode attention of one layer: ((bytes / (eb BW))**p + o_s**p)**(1/p)."""
 
-    eb: float
-    o_s: float
-    p: float
+    eb: Fitted
+    o_s: Fitted
+    p: Fitted
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,11 @@ class PrefillAttention:
     n1: tokens that each new one costs as if it saw them as well, whatever is cached: blocks of a CPU's kernel. n0 or n1 is 0.
     """
 
-    ec: float
-    n0: float
-    o_s: float
-    n1: float = 0.0
-    p: float = 1.0
+    ec: Fitted
+    n0: Fitted
+    o_s: Fitted
+    n1: Fitted = 0.0
+    p: Fitted = 1.0
 
 
 # The ramp at other numbers of query heads: fewer fill a card later. H100 and L40S, measured at 8 and 32 heads; fitted on one of
@@ -67,10 +72,11 @@ def ramp_tokens(n0: float, heads: float) -> float:
 class Residual:
     """What a roofline leaves out: measured over predicted time at some token counts, linear in log(tokens) between them."""
 
-    tokens: tuple[float, ...]
-    factors: tuple[float, ...]
+    tokens: tuple[Fitted, ...]
+    factors: tuple[Fitted, ...]
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class DeviceFit:
     """Parameters of one device; whatever is missing falls back to the defaults of this module.
@@ -87,7 +93,7 @@ class DeviceFit:
     prefill_attention: Mapping[str, PrefillAttention] = field(default_factory=dict)
     head: Mapping[str, Roofline] = field(default_factory=dict)
     residual: Mapping[str, Residual] = field(default_factory=dict)
-    errors: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, Fitted] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and floats, for JSON."""
@@ -95,16 +101,19 @@ class DeviceFit:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DeviceFit:
-        """Inverse of `to_dict`; KeyError or TypeError on anything else."""
-        return cls(
-            gemm={name: Roofline(**values) for name, values in data["gemm"].items()},
-            layer={name: Roofline(**values) for name, values in data["layer"].items()},
-            decode_attention={name: DecodeAttention(**v) for name, v in data["decode_attention"].items()},
-            prefill_attention={name: PrefillAttention(**v) for name, v in data["prefill_attention"].items()},
-            head={name: Roofline(**values) for name, values in data["head"].items()},
-            residual={n: Residual(tuple(v["tokens"]), tuple(v["factors"])) for n, v in data["residual"].items()},
-            errors={name: float(value) for name, value in data["errors"].items()},
-        )
+        """Inverse of `to_dict`; ValueError that names the cell on anything else."""
+        if missing := [f.name for f in fields(cls) if f.name not in data]:
+            raise ValueError(f"DeviceFit lacks {', '.join(missing)}")
+        try:
+            return _fits().validate_python(data)
+        except ValidationError as error:
+            raise ValueError(f"DeviceFit.{sentence(error)}") from None
+
+
+@cache
+def _fits() -> TypeAdapter[DeviceFit]:
+    """What reads a fit and checks its cells."""
+    return TypeAdapter(DeviceFit)
 
 
 # COSTS 3.3b, "No data": a GPU of the data-centre or desktop class.

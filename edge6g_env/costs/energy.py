@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from edge6g_env._arrays import require_within
 from edge6g_env.costs import parts, shapes
-from edge6g_env.costs.checks import Floats, check_at_least
+from edge6g_env.costs.checks import Floats
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import device as device_spec
 from edge6g_env.costs.tables import model as model_spec
@@ -75,9 +76,9 @@ def step_energy_j(
     """
     spec, target = model_spec(model), device_spec(device)
     total, context, sequences = broadcast(
-        check_at_least("tokens", tokens, 1.0),
-        check_at_least("context_tokens", context_tokens, 0.0),
-        check_at_least("batch", batch, 1.0),
+        require_within("tokens", tokens, 1.0),
+        require_within("context_tokens", context_tokens, 0.0),
+        require_within("batch", batch, 1.0),
     )
     if np.any(total < sequences):
         raise ValueError("tokens is out of range: at least batch, since it counts the new tokens of all sequences")

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from edge6g_env.costs import efficiency as eff
-from edge6g_env.costs import latency, parts, shapes
+from edge6g_env.costs import formulas, parts, shapes
 from edge6g_env.costs.efficiency import DecodeAttention, DeviceFit, PrefillAttention, Residual, Roofline
-from edge6g_env.costs.records import Row, records_of
+from edge6g_env.costs.measured_rows import Row, records_of
 from edge6g_env.costs.specs import DeviceSpec
 from edge6g_env.costs.tables import device, model, models
 
@@ -80,7 +80,7 @@ def _fit_gemm(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[Ro
 
     def predict(x: np.ndarray) -> np.ndarray:
         rates = parts.rates_of(spec, Roofline(*x), precision, shapes.PER_CHANNEL_BITS)
-        return latency.product_times_s(m, n, k, rates) + x[2]
+        return formulas.product_times_s(m, n, k, rates) + x[2]
 
     start = eff.DEFAULT_GEMM[precision]
     x = _least_squares(predict, us * 1e-6, (start.ec, start.eb, start.o_s, start.p), (EC, EB, (0.0, 1e-4), P))
@@ -112,7 +112,7 @@ def _fit_head(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[Ro
 
     def predict(x: np.ndarray) -> np.ndarray:
         rates = parts.rates_of(spec, Roofline(*x), precision, shapes.STORED_BITS)
-        return latency.product_times_s(batch, vocab, hidden, rates) + x[2]
+        return formulas.product_times_s(batch, vocab, hidden, rates) + x[2]
 
     x = _least_squares(predict, ms * 1e-3, (0.7, 0.8, 40e-6, 2.0), (*_bounds(spec), P))
     residual = _residual(batch, predict(x), ms * 1e-3)
@@ -130,7 +130,7 @@ def _fit_layer(spec: DeviceSpec, precision: str, rows: Sequence[Row]) -> tuple[R
 
     def predict(x: np.ndarray) -> np.ndarray:
         rates = parts.rates_of(spec, Roofline(*x), precision, shapes.STORED_BITS)
-        return latency.layer_times_s(tokens, layer_shapes, rates, rates.bytes_per_s, x[2])
+        return formulas.layer_times_s(tokens, layer_shapes, rates, rates.bytes_per_s, x[2])
 
     x = _least_squares(predict, ms * 1e-3, (0.7, 0.8, 40e-6, 2.0), (*_bounds(spec), P))
     found = predict(x)
@@ -146,7 +146,7 @@ def _fit_decode_attention(spec: DeviceSpec, precision: str, rows: Sequence[Row])
     read_s = kv_bytes * batch * (prior + 1.0) / parts.bandwidth(spec)
 
     def predict(x: np.ndarray) -> np.ndarray:
-        return latency.attention_decode_times_s(np.array([1.0, x[1], x[2]]), read_s / x[0])
+        return formulas.attention_decode_times_s(np.array([1.0, x[1], x[2]]), read_s / x[0])
 
     x = _least_squares(predict, ms * 1e-3, (0.8, 20e-6, 1.5), (_bounds(spec)[1], (0.0, 2e-4), (1.0, 4.0)))
     return DecodeAttention(*x.tolist()), mean_error_percent(predict(x), ms * 1e-3)
@@ -164,7 +164,7 @@ def _fit_prefill_attention(spec: DeviceSpec, rows: Sequence[Row]) -> tuple[Prefi
         work = n1 * new * batch
         for n, own in by_heads:
             row = np.array([1.0, eff.ramp_tokens(n0, n), 0.0, x[3]])
-            work[own] += latency.attention_prefill_times_s(row, new[own], prior[own], batch[own])
+            work[own] += formulas.attention_prefill_times_s(row, new[own], prior[own], batch[own])
         return pair_s / x[0] * work + x[2]
 
     bounds = (_bounds(spec)[0], (0.0, 3000.0), (0.0, 1e-3), P)

@@ -12,7 +12,7 @@ from edge6g_env._jit import njit
 from edge6g_env.costs import energy, memory, parts, shapes
 from edge6g_env.costs.checks import check_precision
 from edge6g_env.costs.efficiency import ALL_PRECISIONS
-from edge6g_env.costs.latency import attention_decode_s, attention_prefill_s
+from edge6g_env.costs.formulas import attention_decode_s, attention_prefill_s
 from edge6g_env.costs.parts import Parts
 from edge6g_env.costs.quality import quality
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from numpy.typing import ArrayLike
 
+from edge6g_env._arrays import require_within
 from edge6g_env.costs import shapes
-from edge6g_env.costs.checks import Floats, check_at_least, check_precision
+from edge6g_env.costs.checks import Floats, check_precision
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import device, model, unknown
 
@@ -42,7 +43,7 @@ def kv_bytes(model_name: str | ModelSpec, tokens: ArrayLike, precision: str = "f
 
     precision: that of the model; KV is fp16 in all but fp32, where it takes 4 bytes an element.
     """
-    return kv_token_bytes(model(model_name), check_precision(precision)) * check_at_least("tokens", tokens, 0.0)
+    return kv_token_bytes(model(model_name), check_precision(precision)) * require_within("tokens", tokens, 0.0)
 
 
 def boundary_token_bytes(spec: ModelSpec, precision: str) -> float:
@@ -58,7 +59,7 @@ def boundary_bytes(model_name: str | ModelSpec, tokens: ArrayLike, precision: st
     precision: that of the activations as sent: fp32; fp16, bf16; fp8, int8, int8-wo (8 bits, a scale a token); int4 (a scale for
     128 values); int2 (for 64). Source: COSTS 6, boundary.csv.
     """
-    return boundary_token_bytes(model(model_name), precision) * check_at_least("tokens", tokens, 0.0)
+    return boundary_token_bytes(model(model_name), precision) * require_within("tokens", tokens, 0.0)
 
 
 def usable_bytes(spec: DeviceSpec) -> float:

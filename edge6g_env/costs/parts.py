@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from edge6g_env.costs import efficiency as eff
-from edge6g_env.costs import latency, shapes
+from edge6g_env.costs import formulas, shapes
 from edge6g_env.costs.efficiency import DeviceFit, Residual, Roofline
-from edge6g_env.costs.latency import LayerShape, Rates
+from edge6g_env.costs.formulas import LayerShape, Rates
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 
 PRODUCTS_A_LAYER = 4
@@ -189,7 +189,7 @@ def head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, precision: str)
     kind = "fp16" if precision == "int4" else compute_precision(spec, fit, precision)
     rates = rates_of(spec, layer_roofline(spec, fit, kind), kind, shapes.STORED_BITS)
     first_s, knot_s = (
-        latency.product_s(m, float(model.vocab), float(model.hidden), 1.0, rates) for m in (1.0, HEAD_KNOT_TOKENS)
+        formulas.product_s(m, float(model.vocab), float(model.hidden), 1.0, rates) for m in (1.0, HEAD_KNOT_TOKENS)
     )
     slope_s = (knot_s - first_s) / (HEAD_KNOT_TOKENS - 1.0)
     if spec.shares_memory:
@@ -203,7 +203,7 @@ def _profiled_head_row(spec: DeviceSpec, fit: DeviceFit, model: ModelSpec, kind:
     kind = eff.HEADS[kind]
     roofline, sizes = fit.head[kind], (float(model.vocab), float(model.hidden))
     rates = rates_of(spec, roofline, kind, shapes.STORED_BITS)
-    product_s = np.array([latency.product_s(m, *sizes, 1.0, rates) for m in PROFILED_HEAD_TOKENS])
+    product_s = np.array([formulas.product_s(m, *sizes, 1.0, rates) for m in PROFILED_HEAD_TOKENS])
     time_s = (product_s + roofline.o_s) * factors_at(fit.residual[f"head {kind}"], PROFILED_HEAD_TOKENS)
     more, over = PROFILED_HEAD_TOKENS[1:] - 1.0, time_s[1:] - time_s[0]
     slope_s = max(0.0, float(np.sum(over * more / time_s[1:] ** 2) / np.sum((more / time_s[1:]) ** 2)))
@@ -245,7 +245,7 @@ def layer_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
     """One layer without attention at each token count, s, shape of tokens."""
     flat = np.ascontiguousarray(tokens, dtype=np.float64).ravel()
     rows = np.repeat(np.array([parts.shape]), flat.size, axis=0)
-    times = latency.layer_times_s(flat, rows, parts.rates, parts.elementwise_bytes_per_s, parts.o_s)
+    times = formulas.layer_times_s(flat, rows, parts.rates, parts.elementwise_bytes_per_s, parts.o_s)
     if parts.residual is not NO_RESIDUAL:
         times *= factors_at(parts.residual, flat)
     return times.reshape(np.shape(tokens))
@@ -261,7 +261,7 @@ def table_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
 
 def expert_times(parts: Parts, tokens: np.ndarray) -> np.ndarray:
     """The routed feed-forward blocks of one layer at each token count, s, shape of tokens."""
-    products_s = [latency.feed_forward_s(n, parts.shape, parts.rates) for n in np.ravel(tokens).tolist()]
+    products_s = [formulas.feed_forward_s(n, parts.shape, parts.rates) for n in np.ravel(tokens).tolist()]
     moved = 2.0 * shapes.routed_elements(parts.shape) * tokens
     return np.reshape(products_s, np.shape(tokens)) + moved / parts.elementwise_bytes_per_s
 
@@ -274,7 +274,7 @@ def step_extras_s(parts: Parts, batch: np.ndarray) -> np.ndarray:
 def decode_attention(parts: Parts, context_tokens: np.ndarray, batch: np.ndarray) -> np.ndarray:
     """One layer's decode attention, s; each sequence reads its context and the new token. Arrays of one shape."""
     read = np.ascontiguousarray(batch * (context_tokens + 1.0)).ravel()
-    return latency.attention_decode_times_s(parts.attention_decode, read).reshape(batch.shape)
+    return formulas.attention_decode_times_s(parts.attention_decode, read).reshape(batch.shape)
 
 
 def prefill_attention(
@@ -282,7 +282,7 @@ def prefill_attention(
 ) -> np.ndarray:
     """One layer's causal attention of new tokens after cached ones, s, for equal sequences. Arrays of one shape."""
     flat = (np.ascontiguousarray(a).ravel() for a in (new_tokens, context_tokens, batch))
-    times = latency.attention_prefill_times_s(parts.attention_prefill, *flat).reshape(batch.shape)
+    times = formulas.attention_prefill_times_s(parts.attention_prefill, *flat).reshape(batch.shape)
     return times + parts.prefill_token_s * new_tokens * batch
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from edge6g_env._files import TextError
-from edge6g_env.costs import hosts
+from edge6g_env.costs import profiles
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import UnknownNameError, read_rows, shipped_devices, unknown
 
@@ -89,7 +89,7 @@ def _own_price_usd_per_hour(device: str | DeviceSpec) -> float | None:
     """What a profile says of its machine."""
     if isinstance(device, DeviceSpec):
         return device.usd_per_hour
-    profile = None if device in shipped_devices() else hosts.find(device)
+    profile = None if device in shipped_devices() else profiles.find(device)
     return profile.device.usd_per_hour if profile else None
 
 

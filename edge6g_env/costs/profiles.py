@@ -1,108 +1,124 @@
-"""Fitted parameters of the shipped devices: computed from the measurements once, then read from the user's cache.
+"""Profiles of machines that `edge6g profile` has measured: where they lie, and how one becomes a DeviceSpec.
 
-The cache entry is named by a hash of everything that goes into a fit (measured tables, data sheets, fitting and formula
-sources), so an edited table is fitted anew and an old entry is never read.
+A profile is a JSON file: device (columns of devices.csv and what was measured instead of a data sheet), fit, errors, host, rows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterator
+import os
+import re
 from contextlib import suppress
-from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from edge6g_env._cache import cache_root
-from edge6g_env._files import write_text_atomic
-from edge6g_env.costs import tables
-from edge6g_env.costs.efficiency import DeviceFit
+from platformdirs import user_data_path
+
+from edge6g_env._files import read_text
+from edge6g_env.costs.efficiency import HEADS, DeviceFit
 from edge6g_env.costs.specs import DeviceSpec
+from edge6g_env.errors import UserError
 
-# An earlier kernel, 2.2 to 2.8 times slower than a current one from 2048 tokens on (COSTS 3.2).
-SUPERSEDED = {"a100__attention.csv"}
-_SOURCES = (
-    "efficiency.py",
-    "fit.py",
-    "latency.py",
-    "parts.py",
-    "profiles.py",
-    "records.py",
-    "shapes.py",
-    "specs.py",
-    "tables.py",
-)
+FORMAT = 1
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
-def measured_files() -> list[Traversable]:
-    """The shipped tables of measurements, in the order of their names."""
-    files = (f for f in (tables.DATA / "measured").iterdir() if f.name.endswith(".csv"))
-    return sorted(files, key=lambda f: f.name)
+class ProfileError(UserError):
+    """A profile that cannot be read, made or named so; the message says what would be right."""
 
 
-def _inputs() -> Iterator[Traversable]:
-    yield from measured_files()
-    yield tables.DATA / "devices.csv"
-    yield tables.DATA / "models.csv"
-    package = resources.files("edge6g_env.costs")
-    yield from (package / name for name in _SOURCES)
+class Profile(NamedTuple):
+    """A profile as read: the fitted device, the whole file, and a hash of what decides its times and costs."""
+
+    device: DeviceSpec
+    content: dict[str, Any]
+    digest: str
 
 
-def _cache_file() -> Path:
-    digest = hashlib.sha256()
-    for file in _inputs():
-        content = file.read_bytes()
-        digest.update(f"{file.name} {len(content)}\n".encode() + content)
-    return cache_root() / "fits" / f"{digest.hexdigest()}.json"
+def folder() -> Path:
+    """Folder of the user's profiles: `EDGE6G_PROFILE_DIR`, else `edge6g/profiles` in the user's data folder; ProfileError without one."""
+    with suppress(RuntimeError):  # no HOME, and nobody of this user id
+        if chosen := os.environ.get("EDGE6G_PROFILE_DIR"):
+            return Path(chosen).expanduser()
+        if (base := user_data_path("edge6g")).is_absolute():  # older versions leave a ~
+            return base / "profiles"
+    raise ProfileError(
+        "there is no home folder for profiles: set EDGE6G_PROFILE_DIR, or name a profile by a path that ends in .json"
+    )
 
 
-def _read(path: Path) -> dict[str, DeviceFit] | None:
+def is_path(name: object) -> bool:
+    """Whether a device is named by the path of its profile."""
+    return isinstance(name, str) and name.endswith(".json")
+
+
+def checked_name(name: str) -> str:
+    """The name of a profile itself; ProfileError if none can be called so."""
+    if not NAME.fullmatch(name):
+        raise ProfileError(
+            f"no profile can be called {name!r}: small letters, digits and - . _ after a first letter or digit, "
+            "or a path that ends in .json"
+        )
+    return name
+
+
+def path_of(name: str) -> Path:
+    """The file of a profile: the path itself, or `name`.json in the user's folder; ProfileError for a name that is no file name."""
+    if is_path(name):
+        return Path(name)
+    return folder() / f"{checked_name(name)}.json"
+
+
+def name_of(path: Path) -> str:
+    """What a scenario calls the profile in a file: its name if it is in the user's folder, else the path."""
+    return path.stem if path.stem in names() and path == path_of(path.stem) else str(path)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the profiles in the user's folder."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return {name: DeviceFit.from_dict(fit) for name, fit in data.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = (p.name.removesuffix(".json") for p in folder().iterdir() if p.name.endswith(".json"))
+        return tuple(sorted(name for name in found if NAME.fullmatch(name)))
+    except (OSError, ProfileError):
+        return ()
+
+
+def find(name: object) -> Profile | None:
+    """The profile of a name or path, None if there is no such file; ProfileError for a file that is no profile."""
+    if not isinstance(name, str) or not (is_path(name) or NAME.fullmatch(name)):
         return None
+    try:
+        path = path_of(name)
+        stat = path.stat()
+    except (OSError, ProfileError):
+        return None
+    return _read(path.absolute(), stat.st_mtime_ns, stat.st_size)
 
 
-def _write(path: Path, fits: dict[str, DeviceFit]) -> None:
-    """Write atomically; a cache that cannot be written costs time at the next start, nothing else."""
-    text = json.dumps({name: fit.to_dict() for name, fit in fits.items()}, indent=1)
-    with suppress(OSError):
-        write_text_atomic(path, text)
+@lru_cache(maxsize=64)
+def _read(path: Path, _mtime_ns: int, _size: int) -> Profile:
+    """The profile in a file; a file that has changed is read anew."""
+    try:
+        content = json.loads(read_text(path))
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
+        device = DeviceSpec(**{**content["device"], "name": path.stem}, fit=DeviceFit.from_dict(content["fit"]))
+        _check_complete(device)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ProfileError(f"{path} is not a profile: {reason}; `edge6g profile` makes one anew") from None
+    decisive = json.dumps([content["device"], content["fit"]], sort_keys=True)
+    return Profile(device, content, hashlib.sha256(decisive.encode()).hexdigest()[:16])
 
 
-def _fit_all() -> dict[str, DeviceFit]:
-    from edge6g_env.costs.fit import device_name, fit_rows
-    from edge6g_env.costs.records import records_of
-
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for file in measured_files():
-        if file.name in SUPERSEDED:
-            continue
-        for row in tables.read_rows(f"measured/{file.name}"):
-            rows[device_name(row)].append(row)
-    return {
-        name: fit_rows(tables.device(name), records_of(rows[name])) for name in tables.shipped_devices() if name in rows
-    }
-
-
-@cache
-def fits() -> dict[str, DeviceFit]:
-    """Device name -> fitted parameters of every device with shipped measurements; 2 to 3 s the first time."""
-    path = _cache_file()
-    found = _read(path)
-    if found is None:
-        found = _fit_all()
-        _write(path, found)
-    return found
-
-
-def fit_of(spec: DeviceSpec) -> DeviceFit:
-    """A device's own fit, else that of the shipped measurements of its name, else nothing fitted: the defaults."""
-    if spec.fit is not None:
-        return spec.fit
-    return fits().get(spec.name, DeviceFit()) if spec.name in tables.shipped_devices() else DeviceFit()
+def _check_complete(device: DeviceSpec) -> None:
+    """All that the formulas look up for each of its precisions is there; ValueError otherwise."""
+    fit, peaks = device.fit or DeviceFit(), device.measured_tflops or {}
+    if not device.precisions:
+        raise ValueError("it has no precision")
+    for precision in fit.layer:
+        head = HEADS.get(precision)
+        if head not in fit.head or f"head {head}" not in fit.residual or not {precision, head} <= set(peaks):
+            raise ValueError(f"it lacks a part of what belongs to {precision}")

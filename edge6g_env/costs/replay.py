@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from edge6g_env._arrays import require_within
 from edge6g_env.costs import batching, memory, parts
 from edge6g_env.costs.batching import Engine, Ints, NodeCost, Requests
-from edge6g_env.costs.checks import Floats, check_at_least
+from edge6g_env.costs.checks import Floats
 from edge6g_env.costs.tables import device as device_spec
 from edge6g_env.costs.tables import model as model_spec
 from edge6g_env.costs.times import Device, Model, resolved_parts
@@ -61,7 +62,7 @@ def replay(
 
 def _arrivals(t_s: ArrayLike) -> Floats:
     """Arrivals (R,), counted from the first one; ValueError unless they are finite and one-dimensional."""
-    arrival = check_at_least("t_s", t_s, -np.finfo(np.float64).max)
+    arrival = require_within("t_s", t_s, -np.finfo(np.float64).max)
     if arrival.ndim != 1:
         raise ValueError(f"t_s has the shape {arrival.shape}: (R,) is expected, an arrival a request")
     return arrival - arrival.min() if arrival.size else arrival
@@ -69,7 +70,7 @@ def _arrivals(t_s: ArrayLike) -> Floats:
 
 def _tokens(name: str, value: ArrayLike, low: int, requests: int) -> Ints:
     """Token counts (R,), a scalar repeated; ValueError unless they are whole numbers of at least `low`."""
-    numbers = check_at_least(name, value, low)
+    numbers = require_within(name, value, low)
     if numbers.shape not in ((), (requests,)):
         raise ValueError(f"{name} has the shape {numbers.shape}: one number or ({requests},) as t_s is expected")
     if np.any(numbers != np.floor(numbers)) or np.any(numbers > 2**53):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge6g_env.costs import latency
+from edge6g_env.costs import formulas
 from edge6g_env.costs.checks import Floats
-from edge6g_env.costs.latency import LayerShape
+from edge6g_env.costs.formulas import LayerShape
 from edge6g_env.costs.specs import ModelSpec
 
 STORED_BITS = {
@@ -80,7 +80,7 @@ def read_layer_bytes(spec: ModelSpec, precision: str, tokens: Floats) -> Floats:
     if not spec.has_experts:
         return np.full(np.shape(tokens), stored_layer_bytes(spec, precision))
     s = layer_shape(spec)
-    reached = [latency.experts_read(n, s.experts, s.active) for n in np.ravel(tokens).tolist()]
+    reached = [formulas.experts_read(n, s.experts, s.active) for n in np.ravel(tokens).tolist()]
     unread = s.experts - np.reshape(reached, np.shape(tokens))
     return (spec.params_per_layer - unread * expert_params(spec)) * STORED_BITS[precision] / 8.0
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any, TypeVar
 
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from edge6g_env.costs.cells import Count, Flag, Name, NotNegative, Positive, Size, sentence
 from edge6g_env.costs.efficiency import ALL_PRECISIONS, PRECISIONS, DeviceFit
-from edge6g_env.costs.records import is_blank
+from edge6g_env.costs.measured_rows import is_blank
 
 Spec = TypeVar("Spec", "ModelSpec", "DeviceSpec")
 
@@ -27,35 +30,35 @@ class ModelSpec:
     and `gated_mlp` are 0 or 1. ValueError names a field that is missing or out of range.
     """
 
-    name: str
-    params_total: int = 0
-    layers: int = 0
-    hidden: int = 0
-    ffn: int = 0
-    heads: int = 0
-    kv_heads: int = 0
-    vocab: int = 0
-    head_dim: int = 0
-    context: int = 0
+    name: Name
+    params_total: Count = 0
+    layers: Size = 0
+    hidden: Size = 0
+    ffn: Count = 0
+    heads: Size = 0
+    kv_heads: Count = 0
+    vocab: Size = 0
+    head_dim: Count = 0
+    context: Count = 0
     modality: str = "text"
-    fp16_bytes: int = 0
-    kv_bytes_per_token_fp16: int = 0
-    params_per_layer: int = 0
-    tied_embeddings: int = 0
-    gated_mlp: int = 1
-    boundary_bytes_per_token_fp16: int = 0
-    enc_layers: int = 0
-    enc_hidden: int = 0
-    enc_ffn: int = 0
-    enc_heads: int = 0
-    enc_tokens_per_input: int = 0
-    enc_params: int = 0
+    fp16_bytes: Count = 0
+    kv_bytes_per_token_fp16: Count = 0
+    params_per_layer: Count = 0
+    tied_embeddings: Flag = 0
+    gated_mlp: Flag = 1
+    boundary_bytes_per_token_fp16: Count = 0
+    enc_layers: Count = 0
+    enc_hidden: Count = 0
+    enc_ffn: Count = 0
+    enc_heads: Count = 0
+    enc_tokens_per_input: Count = 0
+    enc_params: Count = 0
     source: str = ""
     status: str = ""
-    experts: int = 0
-    experts_active: int = 0
-    expert_ffn: int = 0
-    params_active: int = 0
+    experts: Count = 0
+    experts_active: Count = 0
+    expert_ffn: Count = 0
+    params_active: Count = 0
 
     def __post_init__(self) -> None:
         """Read the cells; raise ValueError for what is missing; fill in what follows from the shape."""
@@ -82,37 +85,29 @@ class DeviceSpec:
     not above 0.
     """
 
-    name: str
+    name: Name
     class_: str
-    fp16_tflops: float
-    int8_tops: float | None
-    fp8_tflops: float | None
-    int4_tops: float | None
-    mem_gb: float
-    mem_bw_gbs: float
-    idle_w: float
-    tdp_w: float
-    disk_read_gbs: float
-    host_link_gbs: float | None
+    fp16_tflops: Positive
+    int8_tops: Positive | None
+    fp8_tflops: Positive | None
+    int4_tops: Positive | None
+    mem_gb: Positive
+    mem_bw_gbs: Positive
+    idle_w: NotNegative
+    tdp_w: Positive
+    disk_read_gbs: Positive
+    host_link_gbs: Positive | None
     source: str = ""
     status: str = ""
     fit: DeviceFit | None = field(default=None, hash=False)
-    measured_tflops: Mapping[str, float] | None = field(default=None, hash=False)
-    usd_per_hour: float | None = None
+    measured_tflops: Mapping[str, Positive] | None = field(default=None, hash=False)
+    usd_per_hour: NotNegative | None = None
 
     def __post_init__(self) -> None:
         """Read the cells; raise ValueError for what is missing or out of range."""
         _read_cells(self)
-        _check_positive(self, ("fp16_tflops", "mem_gb", "mem_bw_gbs", "tdp_w", "disk_read_gbs"))
-        if self.idle_w is None or not 0.0 <= self.idle_w <= self.tdp_w:
+        if self.idle_w > self.tdp_w:
             raise _out_of_range(self, "idle_w", f"0 to tdp_w = {self.tdp_w}")
-        may_lack = ("int8_tops", "fp8_tflops", "int4_tops", "host_link_gbs")
-        _check_positive(self, (name for name in may_lack if getattr(self, name) is not None))
-        if self.usd_per_hour is not None and self.usd_per_hour < 0.0:
-            raise _out_of_range(self, "usd_per_hour", "at least 0")
-        for precision, value in (self.measured_tflops or {}).items():
-            if _number(self, f"measured_tflops[{precision!r}]", value, "float") <= 0.0:
-                raise ValueError(f"DeviceSpec.measured_tflops[{precision!r}] = {value!r} is out of range: above 0")
 
     @property
     def is_profiled(self) -> bool:
@@ -144,54 +139,36 @@ def _out_of_range(spec: Spec, name: str, allowed: str) -> ValueError:
     return ValueError(f"{type(spec).__name__}.{name} = {getattr(spec, name)!r} is out of range: {allowed}")
 
 
-def _number(spec: Spec, name: str, value: Any, kind: str) -> float | int:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{type(spec).__name__}.{name} = {value!r} is not a number") from None
-    if not math.isfinite(number):
-        raise _out_of_range(spec, name, "a finite number of at least 0")
-    if kind != "int":
-        return number
-    if number != int(number):
-        raise ValueError(f"{type(spec).__name__}.{name} = {value!r} is not a whole number")
-    return int(number)
+@cache
+def _cells_of(kind: type[Any]) -> type[BaseModel]:
+    """What reads the cells of a record, each as the annotation of its field says."""
+    cells: dict[str, Any] = {f.name: (f.type, None if f.default is MISSING else f.default) for f in fields(kind)}
+    return create_model(kind.__name__, __config__=ConfigDict(validate_default=True), __module__=__name__, **cells)
 
 
 def _read_cells(spec: Spec) -> None:
     """Turn every field into what its annotation says: a number from its text, a blank cell into its default or None."""
-    if not isinstance(spec.name, str) or is_blank(spec.name):
-        raise _out_of_range(spec, "name", "a text that is not blank")
-    for f in fields(spec):
-        value, kind = getattr(spec, f.name), str(f.type).split(" ")[0]
-        if kind not in ("int", "float"):
-            continue
-        if is_blank(value):
-            object.__setattr__(spec, f.name, None if f.default is MISSING else f.default)
-        else:
-            object.__setattr__(spec, f.name, _number(spec, f.name, value, kind))
+    cells = {name: value for name, value in vars(spec).items() if name in ("name", "class_") or not is_blank(value)}
+    try:
+        read = _cells_of(type(spec)).model_validate(cells)  # type: ignore[arg-type]  # a class has a hash
+    except ValidationError as error:
+        raise ValueError(f"{type(spec).__name__}.{sentence(error)}") from None
+    for name, value in read:
+        object.__setattr__(spec, name, value)
 
 
-def _check_positive(spec: Spec, names: Iterable[str], needed_by: str = "") -> None:
+def _check_positive(spec: ModelSpec, names: Iterable[str], needed_by: str = "") -> None:
     for name in names:
-        value = getattr(spec, name)
-        if value is None or value <= 0:
+        if getattr(spec, name) <= 0:
             raise _out_of_range(spec, name, "above 0" + (needed_by and f", as {needed_by} is"))
 
 
 def _check_shape(spec: ModelSpec) -> None:
-    for f in fields(spec):
-        if f.type == "int" and getattr(spec, f.name) < 0:
-            raise _out_of_range(spec, f.name, "at least 0")
-    width = ("experts_active", "expert_ffn") if spec.experts > 0 else ("ffn",)
-    _check_positive(spec, ("layers", "hidden", "heads", "vocab", *width))
+    _check_positive(spec, ("experts_active", "expert_ffn") if spec.experts > 0 else ("ffn",))
     if spec.experts > 0 and spec.experts_active > spec.experts:
         raise _out_of_range(spec, "experts_active", f"1 to experts = {spec.experts}")
     if spec.kv_heads > 0 and spec.heads % spec.kv_heads != 0:
         raise _out_of_range(spec, "kv_heads", f"a divisor of heads = {spec.heads}")
-    for name in ("tied_embeddings", "gated_mlp"):
-        if getattr(spec, name) > 1:
-            raise _out_of_range(spec, name, "0 or 1")
     if spec.enc_layers > 0:
         _check_positive(spec, ("enc_hidden", "enc_ffn", "enc_heads", "enc_tokens_per_input"), "enc_layers")
         if spec.enc_heads > spec.enc_hidden:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from edge6g_env._csv import Row, read_csv
 from edge6g_env._files import TextError
-from edge6g_env.costs import hosts
+from edge6g_env.costs import profiles
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
 from edge6g_env.errors import UserError
 
@@ -68,7 +68,7 @@ def shipped_devices() -> tuple[str, ...]:
 
 def devices() -> tuple[str, ...]:
     """Names of the devices in devices.csv, then those of the user's profiles (`edge6g profile`)."""
-    return (*_devices(), *(name for name in hosts.names() if name not in _devices()))
+    return (*_devices(), *(name for name in profiles.names() if name not in _devices()))
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
@@ -99,9 +99,9 @@ def device(name: str | DeviceSpec) -> DeviceSpec:
     try:
         return _devices()[name]
     except (KeyError, TypeError):
-        profile = hosts.find(name)
-    if profile is None and hosts.is_path(name):
-        raise hosts.ProfileError(f"device = {name!r}: there is no such file")
+        profile = profiles.find(name)
+    if profile is None and profiles.is_path(name):
+        raise profiles.ProfileError(f"device = {name!r}: there is no such file")
     if profile is None:
         raise unknown("device", name, devices())
     return profile.device
@@ -109,5 +109,5 @@ def device(name: str | DeviceSpec) -> DeviceSpec:
 
 def profile_digest(name: str) -> str:
     """Hash of a profile's device and fit, so of all that it says of times and costs; empty for a row of devices.csv."""
-    profile = None if name in _devices() else hosts.find(name)
+    profile = None if name in _devices() else profiles.find(name)
     return profile.digest if profile else ""

@@ -7,10 +7,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from edge6g_env.costs import latency, parts, shapes
-from edge6g_env.costs.checks import Floats, check_at_least, check_precision
+from edge6g_env._arrays import require_within
+from edge6g_env.costs import formulas, parts, shapes
+from edge6g_env.costs.checks import Floats, check_precision
 from edge6g_env.costs.parts import Parts
-from edge6g_env.costs.profiles import fit_of
+from edge6g_env.costs.shipped_fits import fit_of
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import device as device_spec
 from edge6g_env.costs.tables import model as model_spec
@@ -49,9 +50,9 @@ def gemm_time_s(device: Device, m: ArrayLike, n: ArrayLike, k: ArrayLike, precis
     kind = parts.compute_precision(spec, fit, check_precision(precision))
     roofline = parts.gemm_roofline(spec, fit, kind)
     rates = parts.rates_of(spec, roofline, kind, shapes.PER_CHANNEL_BITS)
-    sizes = broadcast(*(check_at_least(name, value, 1.0) for name, value in (("m", m), ("n", n), ("k", k))))
+    sizes = broadcast(*(require_within(name, value, 1.0) for name, value in (("m", m), ("n", n), ("k", k))))
     rows, columns, inner = (a.ravel() for a in sizes)
-    times = latency.product_times_s(rows, columns, inner, rates)
+    times = formulas.product_times_s(rows, columns, inner, rates)
     return times.reshape(sizes[0].shape) + roofline.o_s
 
 
@@ -63,7 +64,7 @@ def layer_time_s(model: Model, device: Device, tokens: ArrayLike, precision: str
     the fp16 layer as its products differ from fp16 products; a device without measured layers takes four products.
     Raises ValueError on unknown names or tokens < 1. Source: COSTS 3, 3.1, 3.3b.
     """
-    return parts.layer_times(resolved_parts(model, device, precision), check_at_least("tokens", tokens, 1.0))
+    return parts.layer_times(resolved_parts(model, device, precision), require_within("tokens", tokens, 1.0))
 
 
 def experts_time_s(model: Model, device: Device, tokens: ArrayLike, precision: str = "fp16") -> Floats:
@@ -75,7 +76,7 @@ def experts_time_s(model: Model, device: Device, tokens: ArrayLike, precision: s
     spec = model_spec(model)
     if not spec.has_experts:
         raise ValueError(f"model = {spec.name!r} is dense: it has no experts")
-    return parts.expert_times(resolved_parts(spec, device, precision), check_at_least("tokens", tokens, 1.0))
+    return parts.expert_times(resolved_parts(spec, device, precision), require_within("tokens", tokens, 1.0))
 
 
 def attention_time_s(
@@ -95,9 +96,9 @@ def attention_time_s(
     """
     resolved = resolved_parts(model, device, precision)
     new, context, sequences = broadcast(
-        check_at_least("new_tokens", new_tokens, 1.0),
-        check_at_least("context_tokens", context_tokens, 0.0),
-        check_at_least("batch", batch, 1.0),
+        require_within("new_tokens", new_tokens, 1.0),
+        require_within("context_tokens", context_tokens, 0.0),
+        require_within("batch", batch, 1.0),
     )
     return parts.attention_times(resolved, new, context, sequences)
 
@@ -111,7 +112,7 @@ def decode_step_s(
     outside these ranges and on unknown names. Source: COSTS 3, 10.
     """
     context, sequences = broadcast(
-        check_at_least("context_tokens", context_tokens, 0.0), check_at_least("batch", batch, 1.0)
+        require_within("context_tokens", context_tokens, 0.0), require_within("batch", batch, 1.0)
     )
     return parts.decode_times(resolved_parts(model, device, precision), model_spec(model).layers, context, sequences)
 
@@ -121,7 +122,7 @@ def prefill_s(model: Model, device: Device, tokens: ArrayLike, precision: str = 
 
     Nothing is cached, nothing else runs. Raises ValueError on tokens < 1 and unknown names. Source: COSTS 3, 3.2.
     """
-    length = check_at_least("tokens", tokens, 1.0)
+    length = require_within("tokens", tokens, 1.0)
     resolved = resolved_parts(model, device, precision)
     one = np.ones(length.shape)
     layer = parts.layer_times(resolved, length) + parts.prefill_attention(resolved, length, 0.0 * one, one)
@@ -141,7 +142,7 @@ def encoder_s(model: Model, device: Device, precision: str = "fp16", inputs: Arr
     Plain layers without gate at the precision, attention without causal mask; projector and patch embedding are left out.
     Raises ValueError on unknown names or inputs < 1. Source: COSTS 2.
     """
-    count = check_at_least("inputs", inputs, 1.0)
+    count = require_within("inputs", inputs, 1.0)
     spec, target = model_spec(model), device_spec(device)
     check_precision(precision)
     if spec.enc_layers == 0:
@@ -152,5 +153,5 @@ def encoder_s(model: Model, device: Device, precision: str = "fp16", inputs: Arr
     layer = parts.layer_times(resolved_parts(model, device, precision)._replace(shape=shape), tokens * count)
     kind = parts.compute_precision(target, fit, precision)
     _, row, token_s = parts.attention_rows(target, fit, spec.enc_heads, spec.enc_heads, head_dim, kind)
-    row_s = latency.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
+    row_s = formulas.attention_prefill_s(row, tokens, 0.5 * tokens) - row[2]
     return spec.enc_layers * (layer + (row_s + token_s * tokens) * count + row[2])

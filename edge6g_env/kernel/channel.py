@@ -38,12 +38,6 @@ def link_address(u, node):
 
 
 @njit_inner
-def band_of(w, b, i):
-    """Band of node i's cell, an index into w.band."""
-    return w.site[i].band
-
-
-@njit_inner
 def stand(ue, now_s):
     """Put a UE where it is on its present leg at now_s; returns the share of the leg that it has walked."""
     done = 1.0
@@ -206,13 +200,13 @@ def _fresh_cell(w, b, u, m, link_steps):
     """Candidate m of UE u, in the spare row, becomes a new link to its node, in the stationary state."""
     cell = w.cell[b, w.ue.shape[1], m]
     node, near_m = cell.node, cell.distance_m
-    w.cell[b, w.ue.shape[1], m] = w.blank_cell[0]
+    w.cell[b, w.ue.shape[1], m] = w.blank[0].cell
     cell.node, cell.distance_m = node, near_m
     key, owner = w.episode[b].key, link_address(u, node)
     cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * link_steps + 1)
     cell.z_los = normal(key, FOR_LOS, owner, 2 * link_steps + 1)
     cell.z_k = normal(key, FOR_K, owner, 2 * link_steps + 1)
-    cell.offset_db = w.band[band_of(w, b, cell.node)].offset_db
+    cell.offset_db = w.band[w.site[cell.node].band].offset_db
     cell.blockages = link_steps << 16  # a link that comes back has other blockages
 
 
@@ -333,7 +327,7 @@ def draw_links(w, b, u):
     """Draw the candidate links of UE u at its first place."""
     _enter_or_stay_out(w, b, u)
     for m in range(w.cell.shape[2]):
-        w.cell[b, u, m] = w.blank_cell[0]
+        w.cell[b, u, m] = w.blank[0].cell
     _choose_candidates(w, b, u, 0)
     for m in range(w.cell.shape[2]):
         _refresh_loss(w, b, u, m, 0.0)

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, dispatch
+from edge6g_env.kernel import channel, codes, dispatch
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.rng import FOR_INTERFERER, owner_bits
-from edge6g_env.kernel.world import DONE, FREE, NOW
 
 VIOLATIONS = (
     "",
@@ -29,25 +28,9 @@ VIOLATIONS = (
     "a node with decoders is passed over",
     "the interferer's draws of a UE do not belong to its episode",
 )
-(
-    _NONE,
-    JOBS_LOST,
-    ROWS_LOST,
-    MEMORY_OVERRUN,
-    KV_MISCOUNTED,
-    WEIGHTS_MISCOUNTED,
-    USERS_MISCOUNTED,
-    CLOUD_OVERFULL,
-    DEVICE_MISCOUNTED,
-    DOWN_SERVER_HOLDS,
-    DOWN_CLOUD_HOLDS,
-    MASK_STALE,
-    ARRIVAL_PASSED,
-    UE_PASSED,
-    POWER_STALE,
-    DECODERS_PASSED,
-    INTERFERER_FOREIGN,
-) = range(len(VIOLATIONS))
+JOBS_LOST, ROWS_LOST, MEMORY_OVERRUN, KV_MISCOUNTED, WEIGHTS_MISCOUNTED, USERS_MISCOUNTED, CLOUD_OVERFULL = range(1, 8)
+DEVICE_MISCOUNTED, DOWN_SERVER_HOLDS, DOWN_CLOUD_HOLDS, MASK_STALE, ARRIVAL_PASSED, UE_PASSED = range(8, 14)
+POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN = range(14, len(VIOLATIONS))
 _BYTE = 1.0  # rounding of sums of bytes
 
 
@@ -57,8 +40,8 @@ def _check_jobs(w, b):
     in_flight = episode.n_active
     for i in range(w.node.shape[1]):
         in_flight += w.node[b, i].n_queue
-    ended = episode.finished + episode.rejected + episode.expired + episode.failed
-    if episode.arrived != ended + in_flight:
+    ended = w.count[b].finished + w.count[b].rejected + w.count[b].expired + w.count[b].failed
+    if w.count[b].arrived != ended + in_flight:
         step.error = JOBS_LOST
     if episode.n_free + in_flight != w.job.shape[1] - 1:
         step.error = ROWS_LOST
@@ -75,13 +58,13 @@ def _check_node(w, b, i):
         users = 0
         for j in range(w.job.shape[1]):
             job = w.job[b, j]
-            if job.stage == FREE or job.variant != v:
+            if job.stage == codes.FREE or job.variant != v:
                 continue
-            at_ingress = job.users_0 == 1 and job.ingress == i
-            at_target = job.users_1 == 1 and job.target == i
-            users += int(at_ingress) + int(at_target)
-            kv_bytes += job.kv_0_bytes if at_ingress else 0.0
-            kv_bytes += job.kv_1_bytes if at_target else 0.0
+            for p in range(w.part.shape[2]):
+                part = w.part[b, j, p]
+                if part.uses == 1 and part.node == i:
+                    users += 1
+                    kv_bytes += part.kv_bytes
         if users != variant.users:
             step.error = USERS_MISCOUNTED
         if server.load_variant == v:
@@ -115,7 +98,7 @@ def check_world(w, b):
     for u in range(w.ue.shape[1]):
         jobs = 0
         for j in range(w.job.shape[1]):
-            jobs += int(w.job[b, j].stage != FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
+            jobs += int(w.job[b, j].stage != codes.FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
         if jobs != w.ue[b, u].device_jobs:
             step.error = DEVICE_MISCOUNTED
 
@@ -145,8 +128,8 @@ def _check_mask(w, b, i):
     if head < 0:
         return
     for c in range(w.action.shape[0]):
-        legal = dispatch.refusal(w, b, i, w.job[b, head], c) == DONE
-        if legal != (w.action_mask[NOW, b, i, c] == 1):
+        legal = dispatch.refusal(w, b, i, w.job[b, head], c) == codes.DONE
+        if legal != (w.action_mask[codes.NOW, b, i, c] == 1):
             w.step[b].error = MASK_STALE
 
 

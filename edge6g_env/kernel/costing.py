@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge6g_env import costs
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel.world import COST_HEAD, COST_HEADER, COST_PREFILL
+from edge6g_env.kernel import codes
 
 TOKEN_BYTES = 4.0  # a token id
 
@@ -12,13 +12,13 @@ TOKEN_BYTES = 4.0  # a token id
 @njit_inner
 def linear_s(w, device, v, layers, tokens):
     """Time in s of the linear and element-wise parts of `layers` layers for `tokens` tokens."""
-    return layers * costs.tokens_lookup(w.cost[device, v, COST_HEADER:], max(tokens, 1.0))
+    return layers * costs.tokens_lookup(w.cost[device, v, codes.COST_HEADER :], max(tokens, 1.0))
 
 
 @njit_inner
 def head_s(w, device, v, tokens):
     """Time in s of output head and sampling for `tokens` tokens of one step."""
-    return w.cost[device, v, COST_HEAD] + w.cost[device, v, COST_HEAD + 1] * tokens
+    return w.cost[device, v, codes.COST_HEAD] + w.cost[device, v, codes.COST_HEAD + 1] * tokens
 
 
 @njit_inner
@@ -31,8 +31,8 @@ def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_h
 @njit_inner
 def decode_layer_s(w, device, v, tokens, context_tokens):
     """One layer of it."""
-    layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], max(tokens, 1.0))
-    return layer_s + costs.attention_decode_s(w.cost[device, v, :COST_PREFILL], context_tokens)
+    layer_s = costs.tokens_lookup(w.cost[device, v, codes.COST_HEADER :], max(tokens, 1.0))
+    return layer_s + costs.attention_decode_s(w.cost[device, v, : codes.COST_PREFILL], context_tokens)
 
 
 @njit_inner
@@ -46,16 +46,12 @@ def iteration_s(w, device, v, layer_s, tokens, layer_share, with_head):
 
 
 @njit_inner
-def prefill_s(w, device, v, layers, new_tokens, cached_tokens, riding_tokens):
-    """Time in s of a prompt chunk through `layers` layers while `riding_tokens` decodes share each layer's pass."""
-    return layers * prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens)
-
-
-@njit_inner
 def prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens):
-    """One layer of it."""
-    layer_s = costs.tokens_lookup(w.cost[device, v, COST_HEADER:], new_tokens + riding_tokens)
-    return layer_s + costs.attention_prefill_s(w.cost[device, v, COST_PREFILL:COST_HEAD], new_tokens, cached_tokens)
+    """Time in s of a prompt chunk through a layer while `riding_tokens` decodes share its pass."""
+    layer_s = costs.tokens_lookup(w.cost[device, v, codes.COST_HEADER :], new_tokens + riding_tokens)
+    return layer_s + costs.attention_prefill_s(
+        w.cost[device, v, codes.COST_PREFILL : codes.COST_HEAD], new_tokens, cached_tokens
+    )
 
 
 @njit_inner
@@ -101,15 +97,12 @@ def one_pass_s(w, device, v, layers, layer_s, with_head):
 
 
 @njit_inner
-def prefill_power_w(w, device):
-    """Power in W while a prompt is computed."""
-    return w.device[device].prefill_w
-
-
-@njit_inner
-def decode_power_w(w, device):
-    """Power in W while tokens are generated."""
-    return w.device[device].decode_w
+def know_pass(w, known, device, v, prompt, output, batch):
+    """Fill a row of w.known, once a decision, for a place that serves a prompt in one pass and its tokens in a batch."""
+    if known.ready == 0:
+        known.prompt_layer_s = prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
+        known.with_layer_s = decode_layer_s(w, device, v, batch, batch * (prompt + 0.5 * output))
+        known.ready = 1
 
 
 @njit_inner

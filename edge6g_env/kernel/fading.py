@@ -46,7 +46,7 @@ def _set_powers(w, b, u, band):
 def _advance_to(w, b, u, step):
     """Bring the taps of UE u to a grid step: correlation r^k over k steps, none for a new link."""
     ue, key = w.ue[b, u], w.episode[b].key
-    band = w.band[channel.band_of(w, b, ue.node)]
+    band = w.band[w.site[ue.node].band]
     r = 0.0
     if ue.fading_step > NO_STEP:
         doppler_hz = radio.doppler_hz(max(ue.speed_m_s, _LEAST_SPEED_M_S), band.carrier_ghz)

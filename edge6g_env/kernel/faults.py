@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import memory, requeue
+from edge6g_env.kernel import codes, requeue
+from edge6g_env.kernel.places import memory
 from edge6g_env.kernel.rng import FOR_FAULT, exponential, uniform
-from edge6g_env.kernel.world import ACTIVE, BACKHAUL_FAULT, CLOUD_WAIT, NODE_FAULT, XN_FAULT
 
 
 @njit_inner
@@ -22,7 +22,7 @@ def start_faults(w, b):
     key, episode = w.episode[b].key, w.episode[b]
     for p in range(w.fault.shape[1]):
         fault = w.fault[b, p]
-        w.fault[b, p] = w.blank_fault[p]
+        w.fault[b, p] = w.part_faults[p]
         if fault.mtbf_s > 0.0:
             down_share = fault.mttr_s / (fault.mtbf_s + fault.mttr_s)
             fault.broken = 1 if uniform(key, FOR_FAULT, fault.owner, 0) < down_share else 0
@@ -78,15 +78,15 @@ def _apply(w, b, fault, now_s):
     if up == fault.up:
         return
     fault.up = up
-    w.episode[b].outages += 1 - up
-    if fault.kind == NODE_FAULT:
+    w.count[b].outages += 1 - up
+    if fault.kind == codes.NODE_FAULT:
         w.node[b, fault.node].up = up
         if up == 0:
             _fail_node(w, b, fault.node, now_s)
-    elif fault.kind == XN_FAULT:
+    elif fault.kind == codes.XN_FAULT:
         _set_link(w, b, fault.node, fault.peer, up)
         _set_link(w, b, fault.peer, fault.node, up)
-    elif fault.kind == BACKHAUL_FAULT:
+    elif fault.kind == codes.BACKHAUL_FAULT:
         w.node[b, fault.node].backhaul_up = up
     else:
         w.episode[b].cloud_up = up
@@ -105,11 +105,11 @@ def _set_link(w, b, i, peer, up):
 def _fail_node(w, b, i, now_s):
     """The server of node i stops: jobs that wait, are computed or hold KV there go back, its memory is empty."""
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, ACTIVE, place]]
-        if job.users_1 == 1 and job.target == i:
-            requeue.lose(w, b, job, 1, now_s)
-        elif job.users_0 == 1 and job.ingress == i:
-            requeue.lose(w, b, job, 0, now_s)
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        for p in (codes.TARGET, codes.INGRESS):
+            part = w.part[b, job.row, p]
+            if part.uses == 1 and part.node == i:
+                requeue.lose(w, b, job, p, now_s)
     memory.empty_server(w, b, i, now_s)
 
 
@@ -117,6 +117,6 @@ def _fail_node(w, b, i, now_s):
 def _fail_cloud(w, b, now_s):
     """The cloud stops: jobs that wait or are computed there go back."""
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, ACTIVE, place]]
-        if job.in_cloud == 1 or job.stage == CLOUD_WAIT:
-            requeue.lose(w, b, job, 1, now_s)
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.in_cloud == 1 or job.stage == codes.CLOUD_WAIT:
+            requeue.lose(w, b, job, codes.TARGET, now_s)

@@ -20,15 +20,15 @@ def _record(rows: tuple[Any, ...]) -> np.dtype:
     return np.dtype([(name, kind) for name, kind, *_ in rows], align=True)
 
 
-def _blank(rows: tuple[Any, ...]) -> np.recarray:
-    """A record array (1,) of a table with starts: what a new row holds until its birth has set what is drawn."""
-    out = np.zeros(1, _record(rows))
-    for name, _, _, start, _ in rows:
-        if not isinstance(start, str):
-            out[name] = start
-    return out.view(np.recarray)
-
-
 DTYPES = {name: _record(rows) for name, rows in ENTITIES.items()}
-BLANKS = {name: _blank(rows) for name, rows in ENTITIES.items() if len(rows[0]) == 5}
 OUTCOME_DTYPE = DTYPES["outcome"]
+
+
+def blank() -> np.recarray:
+    """A record array (1,) with a new row of each entity whose table has starts: what it holds until its birth has set what is drawn."""
+    born = {name: rows for name, rows in ENTITIES.items() if len(rows[0]) == 5}
+    out = np.zeros(1, np.dtype([(name, DTYPES[name]) for name in born], align=True))
+    for entity, rows in born.items():
+        for name, _, _, start, _ in rows:
+            out[entity][name] = 0 if isinstance(start, str) else start
+    return out.view(np.recarray)

@@ -6,8 +6,8 @@ Event A3 of 3GPP TS 38.331 5.5.4.4 with the layer 3 filter of 5.5.3.2, on the ti
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import air, channel
-from edge6g_env.kernel.world_fields import NOT_MEASURED_DBM
+from edge6g_env.kernel import channel
+from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB, NOT_MEASURED_DBM
 
 _PING_PONG_S = 1.0  # minimum time of stay, 3GPP TR 36.839 5.2.1.3: back to the cell before within it is a ping-pong
 
@@ -50,13 +50,13 @@ def attach(w, b, u):
 
 @njit_inner
 def _hand_over(w, b, u, m, now_s):
-    ue, episode, node = w.ue[b, u], w.episode[b], w.cell[b, u, m].node
-    episode.handovers += 1
+    ue, node = w.ue[b, u], w.cell[b, u, m].node
+    w.count[b].handovers += 1
     if node == ue.last_node and now_s - ue.handover_s <= _PING_PONG_S:
-        episode.ping_pongs += 1
+        w.count[b].ping_pongs += 1
     ue.last_node, ue.handover_s = ue.node, now_s
     ue.serving, ue.node, ue.better_node, ue.up_step, ue.down_step = m, node, -1, -1, -1
-    ue.up_backoff_db, ue.down_backoff_db = air.FIRST_BACKOFF_DB, air.FIRST_BACKOFF_DB
+    ue.up_backoff_db, ue.down_backoff_db = FIRST_BACKOFF_DB, FIRST_BACKOFF_DB
     ue.silent_until_s = now_s + w.radio[0].handover_interruption_s
 
 

@@ -3,30 +3,8 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import worth
-from edge6g_env.kernel.memory import leave_nodes
-from edge6g_env.kernel.world import (
-    ANSWER,
-    AT_CLOUD,
-    CLOUD_WAIT,
-    CUT,
-    ENERGY,
-    EXPIRED,
-    EXPIRED_COST,
-    EXPOSED,
-    EXPOSURE,
-    FAILED,
-    FAILED_COST,
-    FINISHED,
-    FREE,
-    JOULES,
-    OWN_REWARD,
-    PRICE,
-    REJECTED,
-    REJECTED_COST,
-    SLO_MISS,
-    SPARE,
-)
+from edge6g_env.kernel import codes, worth
+from edge6g_env.kernel.places import cloud, device, node
 
 
 @njit_inner
@@ -37,50 +15,31 @@ def is_measured(w, arrival_s):
 
 
 @njit_inner
-def _leave_cloud_wait(w, b, job):
-    episode = w.episode[b]
-    kept = 0
-    for place in range(episode.n_cloud_wait):
-        if w.roster[b, AT_CLOUD, place] != job.row:
-            w.roster[b, AT_CLOUD, kept] = w.roster[b, AT_CLOUD, place]
-            kept += 1
-    episode.n_cloud_wait = kept
-
-
-@njit_inner
 def release(w, b, job, now_s):
-    """Give back everything that a job holds: at nodes, at the cloud or in its queue, on its device."""
-    episode = w.episode[b]
-    leave_nodes(w, b, job, now_s)
-    if job.stage == CLOUD_WAIT:
-        _leave_cloud_wait(w, b, job)
-    if job.in_cloud == 1:
-        if episode.cloud_running == w.cloud[0].concurrency:
-            episode.cloud_free_s = min(now_s, job.clock_s)
-        episode.cloud_running -= 1
-    if job.on_device == 1:
-        w.ue[b, job.ue].device_jobs -= 1
-    job.in_cloud, job.on_device = 0, 0
+    """Give back everything that a job holds at its places."""
+    node.give_up(w, b, job, now_s)
+    cloud.give_up(w, b, job, now_s)
+    device.give_up(w, b, job)
 
 
 @njit_inner
 def _give_back(w, b, job, end_s):
     release(w, b, job, end_s)
-    job.stage = FREE
-    w.roster[b, SPARE, w.episode[b].n_free] = job.row
+    job.stage = codes.FREE
+    w.roster[b, codes.SPARE, w.episode[b].n_free] = job.row
     w.episode[b].n_free += 1
 
 
 @njit_inner
-def _count(episode, phase):
-    if phase == FINISHED:
-        episode.finished += 1
-    elif phase == REJECTED:
-        episode.rejected += 1
-    elif phase == EXPIRED:
-        episode.expired += 1
-    elif phase == FAILED:
-        episode.failed += 1
+def _count(count, phase):
+    if phase == codes.FINISHED:
+        count.finished += 1
+    elif phase == codes.REJECTED:
+        count.rejected += 1
+    elif phase == codes.EXPIRED:
+        count.expired += 1
+    elif phase == codes.FAILED:
+        count.failed += 1
 
 
 @njit_inner
@@ -94,7 +53,7 @@ def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     row.service, row.action, row.arrival_s, row.end_s = job.service, job.action, job.arrival_s, end_s
     row.ttft_s, row.tpot_s, row.slo_met = ttft_s, tpot_s, 1 if met else 0
     row.prompt_tokens, row.output_tokens = job.prompt_tokens, job.output_tokens
-    row.quality = w.model[job.variant].quality if phase == FINISHED else 0.0
+    row.quality = w.model[job.variant].quality if phase == codes.FINISHED else 0.0
     row.energy_j, row.price_usd, row.air_bytes = job.energy_j, job.price_usd, job.air_bytes
     row.backhaul_bytes, row.raw_left, row.retries = job.backhaul_bytes, job.raw_left, job.retries
     step.n_outcomes += 1
@@ -105,21 +64,17 @@ def _reward(w, result, job, phase, met, gain):
     """Add the terms of a job that ended, with an answer worth `gain`, to its decider's row of w.result; returns their sum."""
     price, energy, exposure = worth.costs_of(w, w.service[job.service], job.price_usd, job.energy_j, job.raw_left)
     lost = worth.cost_of_end(w, phase)
-    result[ANSWER] += gain
-    if phase == REJECTED:
-        result[REJECTED_COST] -= lost
-    elif phase == EXPIRED:
-        result[EXPIRED_COST] -= lost
-    elif phase == FAILED:
-        result[FAILED_COST] -= lost
-    result[PRICE] -= price
-    result[ENERGY] -= energy
-    result[EXPOSURE] -= exposure
-    result[SLO_MISS] += 0.0 if met else 1.0
-    result[EXPOSED] += job.raw_left
-    result[JOULES] += job.energy_j
+    result[codes.ANSWER] += gain
+    if phase != codes.FINISHED:
+        result[codes.REJECTED_COST - codes.REJECTED + phase] -= lost
+    result[codes.PRICE] -= price
+    result[codes.ENERGY] -= energy
+    result[codes.EXPOSURE] -= exposure
+    result[codes.SLO_MISS] += 0.0 if met else 1.0
+    result[codes.EXPOSED] += job.raw_left
+    result[codes.JOULES] += job.energy_j
     total = gain - lost - (price + energy + exposure)
-    result[OWN_REWARD] += total
+    result[codes.OWN_REWARD] += total
     return total
 
 
@@ -131,16 +86,16 @@ def end_job(w, b, job, phase, end_s):
     """
     ttft_s, tpot_s, late = -1.0, -1.0, 0.0
     if (
-        phase == FINISHED or 0.0 <= job.first_token_s <= end_s
+        phase == codes.FINISHED or 0.0 <= job.first_token_s <= end_s
     ):  # one that ended otherwise may have had its first token, too
         ttft_s = job.first_token_s - job.arrival_s
-    if phase == FINISHED:
+    if phase == codes.FINISHED:
         if job.output_tokens > 1.0:
             tpot_s = (end_s - job.first_token_s) / (job.output_tokens - 1.0)
         late = worth.timeliness(w.service[job.service], ttft_s, max(tpot_s, 0.0))
     met, total = late >= 1.0, 0.0
-    if phase != CUT:
+    if phase != codes.CUT:
         total = _reward(w, w.result[b, job.decider], job, phase, met, worth.answer(w, job.variant, late))
-    _count(w.episode[b], phase)
+    _count(w.count[b], phase)
     _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, total)
     _give_back(w, b, job, end_s)

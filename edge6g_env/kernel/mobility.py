@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import channel
+from edge6g_env.kernel import channel, codes
 from edge6g_env.kernel.rng import (
     FOR_HOTSPOT,
     FOR_PAUSE,
@@ -28,7 +28,6 @@ from edge6g_env.kernel.rng import (
     normal_pair,
     uniform,
 )
-from edge6g_env.kernel.world import GAUSS_MARKOV, STREET_GRID, WAYPOINT
 
 # UMTS 30.03 turns with probability 0.5 at a crossing; TR 36.885 A.1.2: 0.5 straight on, 0.25 left, 0.25 right (recalled).
 _STRAIGHT_ON = 0.5
@@ -237,11 +236,11 @@ def _stay(ue):
 @njit_inner
 def _next_leg(w, b, u):
     ue, model = w.ue[b, u], w.mobility[0].model
-    if model == WAYPOINT:
+    if model == codes.WAYPOINT:
         _to_waypoint(w, b, u)
-    elif model == GAUSS_MARKOV:
+    elif model == codes.GAUSS_MARKOV:
         _keep_velocity(w, b, u)
-    elif model == STREET_GRID:
+    elif model == codes.STREET_GRID:
         _to_crossing(w, b, u)
     else:
         _stay(ue)
@@ -253,9 +252,9 @@ def _next_leg(w, b, u):
 def place_ue(w, b, u):
     """Put UE u of world b where its model begins, and draw its links."""
     ue, model = w.ue[b, u], w.mobility[0].model
-    ue.to_x_m, ue.to_y_m = _street_place(w, b, u) if model == STREET_GRID else _waypoint(w, b, u, 0)
+    ue.to_x_m, ue.to_y_m = _street_place(w, b, u) if model == codes.STREET_GRID else _waypoint(w, b, u, 0)
     ue.x_m, ue.y_m = ue.to_x_m, ue.to_y_m
-    if model == GAUSS_MARKOV:
+    if model == codes.GAUSS_MARKOV:
         _draw_mean_velocity(w, b, u)
     _next_leg(w, b, u)
     channel.draw_links(w, b, u)

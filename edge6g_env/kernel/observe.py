@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import dispatch, predict
-from edge6g_env.kernel.engine import set_backlog
-from edge6g_env.kernel.memory import free_bytes
+from edge6g_env.kernel import codes, dispatch, predict
+from edge6g_env.kernel.places.engine import set_backlog
+from edge6g_env.kernel.places.memory import free_bytes
 from edge6g_env.kernel.rows import clip, put, put_nothing
-from edge6g_env.kernel.world import DONE, NOW, ON_DEVICE, OPEN, SITE
 
 
 @njit_inner
@@ -62,9 +61,9 @@ def _put_job(w, b, i, row, at):
     at = put(row, at, service.mean_output_tokens)
     at = put(row, at, service.ttft_slo_s)
     at = put(row, at, service.tpot_slo_s)
-    at = put(row, at, service.privacy == OPEN)
-    at = put(row, at, service.privacy == SITE)
-    at = put(row, at, service.privacy == ON_DEVICE)
+    at = put(row, at, service.privacy == codes.OPEN)
+    at = put(row, at, service.privacy == codes.SITE)
+    at = put(row, at, service.privacy == codes.ON_DEVICE)
     for s in range(w.service.shape[0]):
         at = put(row, at, job.service == s)
     at = put(row, at, ue.seen_uplink_db)
@@ -79,20 +78,20 @@ def _put_job(w, b, i, row, at):
 
 
 @njit_inner
-def _resident_share(w, v, low, high):
-    return max(0, high - low) / w.model[v].layers
-
-
-@njit_inner
-def _head_model(w, b, i):
-    """Model of the job that node i decides, -1 without one."""
-    head = w.node[b, i].head
-    return w.service[w.job[b, head].service].model if head >= 0 else -1
+def _put_resident(w, b, i, held, row, at):
+    """Share of the layers of the model that node i decides about, at each precision; held (V,): resident ranges of a node."""
+    head, precisions = w.node[b, i].head, w.interface[0].n_precisions
+    if head < 0:
+        return put_nothing(row, at, precisions)
+    first = w.service[w.job[b, head].service].model * precisions
+    for v in range(first, first + precisions):
+        at = put(row, at, max(0, held[v].high - held[v].low) / w.model[v].layers)
+    return at
 
 
 @njit_inner
 def _put_node(w, b, i, row, at):
-    node, site, server, precisions = w.node[b, i], w.site[i], w.server[b, i], w.interface[0].n_precisions
+    node, site, server = w.node[b, i], w.site[i], w.server[b, i]
     at = put(row, at, node.n_queue)
     at = put(row, at, server.n_inbox)
     at = put(row, at, server.n_admitted)
@@ -108,19 +107,12 @@ def _put_node(w, b, i, row, at):
     at = put(row, at, node.cloud_seen_up)
     at = put(row, at, node.backhaul_up)
     at = put(row, at, node.up)
-    model = _head_model(w, b, i)
-    for p in range(precisions):
-        share = 0.0
-        if model >= 0:
-            v = model * precisions + p
-            share = _resident_share(w, v, w.variant[b, i, v].low, w.variant[b, i, v].high)
-        at = put(row, at, share)
-    return at
+    return _put_resident(w, b, i, w.variant[b, i], row, at)
 
 
 @njit_inner
 def _put_neighbour(w, b, i, k, row, at):
-    link, precisions = w.link[b, i, k], w.interface[0].n_precisions
+    link = w.link[b, i, k]
     if w.neighbour[i, k] < 0:
         return put_nothing(row, at, w.interface[0].n_neighbour_features)
     at = put(row, at, 1.0)
@@ -135,27 +127,20 @@ def _put_neighbour(w, b, i, k, row, at):
     at = put(row, at, link.sent_since)
     at = put(row, at, link.up)
     at = put(row, at, link.seen_up)
-    model = _head_model(w, b, i)
-    for p in range(precisions):
-        share = 0.0
-        if model >= 0:
-            v = model * precisions + p
-            share = _resident_share(w, v, w.seen[b, i, k, v].low, w.seen[b, i, k, v].high)
-        at = put(row, at, share)
-    return at
+    return _put_resident(w, b, i, w.seen[b, i, k], row, at)
 
 
 @njit_inner
 def _mask(w, b, i):
     """Which actions are legal for the job at the head of node i's queue; a mask stays while all that it depends on does."""
-    mask, node = w.action_mask[NOW, b, i], w.node[b, i]
+    mask, node = w.action_mask[codes.NOW, b, i], w.node[b, i]
     if node.head < 0:
         mask[:] = 0
         mask[0] = 1
         node.mask_job = -1
     elif not _mask_holds(w, b, i):
         for c in range(w.action.shape[0]):
-            mask[c] = dispatch.refusal(w, b, i, w.job[b, node.head], c) == DONE
+            mask[c] = dispatch.refusal(w, b, i, w.job[b, node.head], c) == codes.DONE
 
 
 @njit_inner
@@ -188,8 +173,8 @@ def _candidates(w, b, i):
     job = w.job[b, w.node[b, i].head]
     predict.begin(w, b, i, job)
     for c in range(w.candidates.shape[3]):
-        row = w.candidates[NOW, b, i, c]
-        if w.action_mask[NOW, b, i, c] == 1:
+        row = w.candidates[codes.NOW, b, i, c]
+        if w.action_mask[codes.NOW, b, i, c] == 1:
             predict.candidate(w, b, i, job, c, row)
             clip(row, w.candidate_limits)
         else:
@@ -200,7 +185,7 @@ def _candidates(w, b, i):
 def observe(w, b):
     """Write observation, mask and candidates of every agent of world b. A node without a job shows `hold` only."""
     for i in range(w.node.shape[1]):
-        node, server, row = w.node[b, i], w.server[b, i], w.observation[NOW, b, i]
+        node, server, row = w.node[b, i], w.server[b, i], w.observation[codes.NOW, b, i]
         at = _put_job(w, b, i, row, 0)
         if node.head >= 0:
             set_backlog(w, b, i)
@@ -212,7 +197,7 @@ def observe(w, b):
         elif node.shown == 1:
             node.shown = 0
             _mask(w, b, i)
-            w.candidates[NOW, b, i] = 0.0
+            w.candidates[codes.NOW, b, i] = 0.0
         at = _put_node(w, b, i, row, at)
         for k in range(w.link.shape[2]):
             at = _put_neighbour(w, b, i, k, row, at)

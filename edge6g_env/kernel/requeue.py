@@ -9,29 +9,29 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import way
+from edge6g_env.kernel import codes
 from edge6g_env.kernel.ledger import end_job, release
-from edge6g_env.kernel.world import DECODE, DISPATCH, FAILED, QUEUED, RETURN
+from edge6g_env.kernel.places import link
 
 
 @njit_inner
-def lose(w, b, job, part, at_s):
-    """Take from the job all that it holds. part: 0 lost at the ingress, which knows at once; 1 lost at the target, known there after
-    the mean delay of the link."""
+def lose(w, b, job, p, at_s):
+    """Take from the job all that it holds. p: the part that was lost; the ingress knows at once of its own, of the one at the target
+    after the mean delay of the link."""
     release(w, b, job, at_s)
-    if job.stage == DECODE and job.clock_s > at_s:
+    if job.stage == codes.DECODE and job.clock_s > at_s:
         job.done_tokens -= 1.0  # counted ahead, at the end of a setup pass that does not end
     if job.first_token_s > at_s:
         job.first_token_s = -1.0
-    job.part, job.stage, job.stage_s, job.clock_s = part, RETURN, at_s, at_s
-    if part == 1:
-        job.clock_s += way.link_delay_s(w, job)
+    job.part, job.stage, job.stage_s, job.clock_s = p, codes.RETURN, at_s, at_s
+    if p == codes.TARGET:
+        job.clock_s += link.delay_s(w, b, job)
 
 
 @njit_inner
 def _learn_of_failure(w, b, job):
     """A job that comes back tells its ingress that the target is down."""
-    if way.to_cloud(w, job):
+    if link.leads_to_cloud(w, b, job):
         w.node[b, job.ingress].cloud_seen_up = 0
     else:
         w.link[b, job.ingress, job.link].seen_up = 0
@@ -41,30 +41,32 @@ def _learn_of_failure(w, b, job):
 def _enqueue(w, b, job):
     """Put the job where its age belongs: before all that came later."""
     node, place = w.node[b, job.ingress], w.node[b, job.ingress].n_queue
-    while place > 0 and w.job[b, w.queue[b, job.ingress, DISPATCH, place - 1]].number > job.number:
-        w.queue[b, job.ingress, DISPATCH, place] = w.queue[b, job.ingress, DISPATCH, place - 1]
+    while place > 0 and w.job[b, w.queue[b, job.ingress, codes.DISPATCH, place - 1]].number > job.number:
+        w.queue[b, job.ingress, codes.DISPATCH, place] = w.queue[b, job.ingress, codes.DISPATCH, place - 1]
         place -= 1
-    w.queue[b, job.ingress, DISPATCH, place] = job.row
+    w.queue[b, job.ingress, codes.DISPATCH, place] = job.row
     node.n_queue += 1
 
 
 @njit_inner
 def come_back(w, b, job, t1):
     """At the ingress again: True if the job waits for a decision or has failed, False if the queue has no place for it yet."""
-    if job.part == 1:
+    if job.part == codes.TARGET:
         _learn_of_failure(w, b, job)
-        job.part = 0
+        job.part = codes.INGRESS
     if job.retries >= w.serving[0].retries:
-        end_job(w, b, job, FAILED, job.clock_s)
+        end_job(w, b, job, codes.FAILED, job.clock_s)
         return True
     if w.node[b, job.ingress].n_queue == w.queue.shape[3]:
         job.clock_s = t1
         return False
     job.retries += 1
-    w.episode[b].requeued += 1
+    w.count[b].requeued += 1
     if job.first_token_s < 0.0:
         job.done_tokens = 0.0  # what was generated has not reached the UE
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
-    job.stage, job.target, job.link, job.layer_1, job.layer_2 = QUEUED, -1, -1, 0, 0
+    job.stage, job.link, job.device_layers = codes.QUEUED, -1, 0
+    for p in range(w.part.shape[2]):
+        w.part[b, job.row, p] = w.blank[0].part
     _enqueue(w, b, job)
     return True

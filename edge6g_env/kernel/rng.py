@@ -13,34 +13,12 @@ import numpy as np
 from edge6g_env._jit import njit_inner
 
 # Purposes: what a random number is for. Values are part of a scenario's version: never renumber.
-(
-    FOR_EPISODE,
-    FOR_HOTSPOT,
-    FOR_WAYPOINT,
-    FOR_SPEED,
-    FOR_PAUSE,
-    FOR_LOS,
-    FOR_SHADOW,
-    FOR_K,
-    FOR_FADING,
-    FOR_CSI,
-    FOR_ARRIVAL,
-    FOR_SERVICE,
-    FOR_LENGTH,
-    FOR_UE,
-    FOR_TRACE_START,
-    FOR_CLOUD_DELAY,
-    FOR_TURN,
-    FOR_VELOCITY,
-    FOR_FAULT,
-    FOR_XN_DELAY,
-    FOR_INDOOR,
-    FOR_BLOCKAGE,
-    FOR_BEAM,
-    FOR_INTERFERER,
-    FOR_ACCESS,
-    FOR_RETRANSMISSION,
-) = range(26)
+FOR_EPISODE, FOR_HOTSPOT, FOR_WAYPOINT, FOR_SPEED, FOR_PAUSE, FOR_LOS, FOR_SHADOW, FOR_K, FOR_FADING, FOR_CSI = range(
+    10
+)
+FOR_ARRIVAL, FOR_SERVICE, FOR_LENGTH, FOR_UE, FOR_TRACE_START, FOR_CLOUD_DELAY, FOR_TURN, FOR_VELOCITY = range(10, 18)
+FOR_FAULT, FOR_XN_DELAY, FOR_INDOOR, FOR_BLOCKAGE, FOR_BEAM, FOR_INTERFERER = range(18, 24)
+FOR_ACCESS, FOR_RETRANSMISSION = range(24, 26)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

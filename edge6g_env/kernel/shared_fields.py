@@ -140,8 +140,9 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("downlink_access_s", "f8", "s", "mean access latency of a downlink message"),
     ),
     "service": (
+        ("kind", "i8", "id", "kind of its jobs, see legs.py"),
         ("model", "i8", "1", "model of the service"),
-        ("privacy", "i8", "id", "0 open, 1 site, 2 device"),
+        ("privacy", "i8", "id", "see PRIVACY_NAMES"),
         ("share", "f8", "1", "share of the arrivals"),
         ("ttft_slo_s", "f8", "s", "objective for the time to first token"),
         ("tpot_slo_s", "f8", "s", "objective for the time per output token"),

@@ -1,4 +1,4 @@
-"""A job's way through its stages: setup pass (setup_pass.py), then tokens one by one (decode.py), or back after a fault (requeue.py).
+"""What happens to the jobs under way in a substep: counted, then served by nodes and cloud, then advanced one after the other.
 
 Each job carries its own clock and is advanced through as many stages as fit before the end of the substep, so a stage that ends
 early hands its left-over time to the next. Latencies without a queue only move the clock. Rates are those of the substep.
@@ -7,31 +7,97 @@ early hands its left-over time to the next. Latencies without a queue only move 
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import decode, requeue, setup_pass, way
-from edge6g_env.kernel.world import DECODE, DEVICE, DOWNLINK, LINK, NODE_PREFILL, RETURN, TURNED_AWAY, UPLINK
+from edge6g_env.kernel import codes, legs, preemption, requeue, stream
+from edge6g_env.kernel.ledger import end_job
+from edge6g_env.kernel.places import air, cloud, device, link, loading, memory, node
+
+
+@njit_inner
+def count_work(w, b, t0):
+    """Count the jobs that decode, send and transfer from t0 on; one that begins later in the substep counts itself."""
+    for i in range(w.node.shape[1]):
+        w.node[b, i].n_senders, w.node[b, i].n_backhaul = 0, 0
+        for k in range(w.link.shape[2]):
+            w.link[b, i, k].n_transfers = 0
+        node.clear_counts(w, b, i)
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.stage == codes.DECODE:
+            for p in range(w.part.shape[2]):
+                node.count(w, b, job, w.part[b, job.row, p])
+        elif job.stage == codes.UPLINK:
+            air.count(w, b, job, t0)
+        elif job.stage == codes.LINK:
+            link.count(w, b, job, t0)
+    for i in range(w.node.shape[1]):
+        loading.count_load(w, b, i, t0)
+
+
+@njit_inner
+def run_servers(w, b, t0, t1):
+    """Let the nodes and the cloud work until t1; jobs whose part they have computed go on."""
+    for i in range(w.node.shape[1]):
+        node.advance(w, b, i, t0, t1)
+        _leave_inbox(w, b, i)
+    row = cloud.advance(w, b, t1)
+    while row >= 0:
+        legs.finish(w, b, w.job[b, row])
+        row = cloud.advance(w, b, t1)
+
+
+@njit_inner
+def _leave_inbox(w, b, i):
+    place = 0
+    while place < w.server[b, i].n_inbox:
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
+        part = w.part[b, job.row, job.part]
+        if part.admitted == codes.PREFILLED:
+            part.admitted = codes.ADMITTED
+            memory.drop_from_inbox(w, b, i, job)
+            legs.finish(w, b, job)
+        else:
+            place += 1
+
+
+@njit_inner
+def _advance_stage(w, b, job, t0, t1):
+    if job.stage == codes.DEVICE:
+        return device.advance(w, b, job, t1)
+    if job.stage == codes.UPLINK:
+        return air.advance(w, b, job, t0, t1)
+    if job.stage == codes.LINK:
+        return link.advance(w, b, job, t0, t1)
+    if job.stage == codes.DECODE:
+        return stream.advance(w, b, job, t1)
+    return stream.advance_delivery(w, b, job, t1)
+
+
+@njit_inner
+def _is_served(w, b, job, t1):
+    """Whether the job is at a node or the cloud, which advance it; one that a full inbox turned away tries again."""
+    if job.stage == codes.NODE_PREFILL and w.part[b, job.row, job.part].admitted == codes.TURNED_AWAY:
+        job.clock_s = t1
+        legs.begin(w, b, job, job.leg)
+        return True
+    return job.stage == codes.NODE_PREFILL or job.stage == codes.CLOUD_WAIT
 
 
 @njit_inner
 def advance(w, b, job, t0, t1):
     """Advance a job to t1 through every stage that needs no node or cloud to act; True when it is no longer under way."""
-    while job.clock_s < t1 - way.EPSILON_S:
-        if job.stage == DEVICE:
-            setup_pass.advance_device(w, b, job, t1)
-        elif job.stage == UPLINK:
-            setup_pass.advance_upload(w, b, job, t0, t1)
-        elif job.stage == LINK:
-            setup_pass.advance_link(w, b, job, t0, t1)
-        elif job.stage == DECODE:
-            decode.advance_decode(w, b, job, t1)
-        elif job.stage == DOWNLINK:
-            if decode.advance_downlink(w, b, job, t1):
-                return True
-        elif job.stage == RETURN:
+    while job.clock_s < t1 - codes.SAME_INSTANT_S:
+        if job.stage == codes.RETURN:
             return requeue.come_back(w, b, job, t1)
-        elif job.stage == NODE_PREFILL and job.admitted == TURNED_AWAY:
-            job.clock_s = t1
-            setup_pass.enter_inbox(w, b, job, job.part)
+        if _is_served(w, b, job, t1):
             return False
-        else:
-            return False
+        state = _advance_stage(w, b, job, t0, t1)
+        if state == codes.LOST:
+            requeue.lose(w, b, job, codes.INGRESS, job.clock_s)
+        elif state == codes.OVER and job.stage == codes.DOWNLINK:
+            end_job(w, b, job, codes.FINISHED, stream.delivered_s(w, b, job))
+            return True
+        elif state == codes.OVER:
+            legs.finish(w, b, job)
+        elif state == codes.UNDER_WAY and job.stage == codes.DECODE:
+            preemption.grow_kv(w, b, job)
     return False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import air, checks, dispatch, engine, faults, handover, memory, mobility, stages, traffic
+from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
+from edge6g_env.kernel.places import memory
 from edge6g_env.kernel.rng import world_key
 from edge6g_env.kernel.rows import copy
-from edge6g_env.kernel.world import ACTIVE, CUT, DISPATCH, DONE, EXPIRED, FINAL, NOW, OWN_REWARD, SPARE
 
 
 @njit_inner
@@ -16,14 +16,14 @@ def _drop_active(w, b, place):
     """Take a row out of the active list; the last one takes its place."""
     episode = w.episode[b]
     episode.n_active -= 1
-    w.roster[b, ACTIVE, place] = w.roster[b, ACTIVE, episode.n_active]
+    w.roster[b, codes.ACTIVE, place] = w.roster[b, codes.ACTIVE, episode.n_active]
 
 
 @njit_inner
 def _advance_jobs(w, b, t0, t1):
     place = 0
     while place < w.episode[b].n_active:
-        if stages.advance(w, b, w.job[b, w.roster[b, ACTIVE, place]], t0, t1):
+        if stages.advance(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]], t0, t1):
             _drop_active(w, b, place)
         else:
             place += 1
@@ -31,10 +31,8 @@ def _advance_jobs(w, b, t0, t1):
 
 @njit_inner
 def _substep(w, b, t0, t1):
-    engine.count_work(w, b, t0)
-    for i in range(w.node.shape[1]):
-        engine.run_node(w, b, i, t0, t1)
-    engine.run_cloud(w, b, t1)
+    stages.count_work(w, b, t0)
+    stages.run_servers(w, b, t0, t1)
     _advance_jobs(w, b, t0, t1)
 
 
@@ -60,7 +58,7 @@ def _end_if_due(w, b, job, now_s, everything):
     if not everything and now_s < job.arrival_s + w.service[job.service].expire_s:
         return False
     expires = not everything or is_measured(w, job.arrival_s)
-    end_job(w, b, job, EXPIRED if expires else CUT, now_s)
+    end_job(w, b, job, codes.EXPIRED if expires else codes.CUT, now_s)
     return True
 
 
@@ -69,16 +67,16 @@ def _sweep(w, b, now_s, everything):
     """End the jobs that are too old, dispatched or not, or all of them."""
     place = 0
     while place < w.episode[b].n_active:
-        if _end_if_due(w, b, w.job[b, w.roster[b, ACTIVE, place]], now_s, everything):
+        if _end_if_due(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]], now_s, everything):
             _drop_active(w, b, place)
         else:
             place += 1
     for i in range(w.node.shape[1]):
         kept = 0
         for place in range(w.node[b, i].n_queue):
-            row = w.queue[b, i, DISPATCH, place]
+            row = w.queue[b, i, codes.DISPATCH, place]
             if not _end_if_due(w, b, w.job[b, row], now_s, everything):
-                w.queue[b, i, DISPATCH, kept] = row
+                w.queue[b, i, codes.DISPATCH, kept] = row
                 kept += 1
         w.node[b, i].n_queue = kept
 
@@ -98,7 +96,7 @@ def _slot(w, b, idle):
     episode.now_s = end_s
     mobility.move_ues(w, b, end_s)
     handover.measure_cells(w, b, end_s)
-    air.estimate_channels(w, b, end_s)
+    rates.estimate_channels(w, b, end_s)
     traffic.arrive(w, b, end_s)
     _sweep(w, b, end_s, False)
     dispatch.set_heads(w, b)
@@ -109,21 +107,23 @@ def _slot(w, b, idle):
 def _start_episode(w, b):
     """An empty world with a fresh random key, UEs placed, first reports sent."""
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
-    w.episode[b] = w.blank_episode[0]
+    w.episode[b], w.count[b] = w.blank[0].episode, w.blank[0].count
     episode.key, episode.n_free = world_key(w.step[b].seed, w.step[b].episode), n_rows
     w.roster[b], w.queue[b], w.tap[b] = 0, 0, 0.0
     for j in range(n_rows):
-        w.roster[b, SPARE, j] = n_rows - 1 - j
+        w.roster[b, codes.SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):
-        w.job[b, j] = w.blank_job[0]
+        w.job[b, j] = w.blank[0].job
+        for p in range(w.part.shape[2]):
+            w.part[b, j, p] = w.blank[0].part
     for i in range(w.node.shape[1]):
         _start_node(w, b, i)
     for u in range(w.ue.shape[1]):
-        w.ue[b, u] = w.blank_ue[0]
+        w.ue[b, u] = w.blank[0].ue
         mobility.place_ue(w, b, u)
         handover.attach(w, b, u)
-    air.start_interference(w, b)
-    air.estimate_channels(w, b, 0.0)
+    rates.start_interference(w, b)
+    rates.estimate_channels(w, b, 0.0)
     traffic.start_arrivals(w, b)
     exchange_reports(w, b)  # sent while all was well: who is cut off from the start knows no better
     faults.start_faults(w, b)
@@ -131,10 +131,10 @@ def _start_episode(w, b):
 
 @njit_inner
 def _start_node(w, b, i):
-    w.node[b, i] = w.blank_node[0]
+    w.node[b, i] = w.blank[0].node
     memory.empty_server(w, b, i, 0.0)
     for k in range(w.link.shape[2]):
-        w.link[b, i, k] = w.blank_link[0]
+        w.link[b, i, k] = w.blank[0].link
     for v in range(w.variant.shape[2]):
         if w.model[v].preload == 1:
             memory.preload(w, b, i, v)
@@ -146,7 +146,7 @@ def _begin_step(w, b):
     w.result[b] = 0.0
     step.n_outcomes, step.truncated, step.slots, step.end_s, step.error = 0, 0, 0, 0.0, 0
     for i in range(w.node.shape[1]):
-        w.decision[b, i].job, w.decision[b, i].effect = -1, DONE
+        w.decision[b, i].job, w.decision[b, i].effect = -1, codes.DONE
 
 
 @njit_inner
@@ -155,19 +155,18 @@ def _mix_reward(w, b):
     if mix > 0.0:
         mean = 0.0
         for i in range(w.result.shape[1]):
-            mean += w.result[b, i, OWN_REWARD] / w.result.shape[1]
+            mean += w.result[b, i, codes.OWN_REWARD] / w.result.shape[1]
         for i in range(w.result.shape[1]):
-            w.result[b, i, OWN_REWARD] = (1.0 - mix) * w.result[b, i, OWN_REWARD] + mix * mean
+            w.result[b, i, codes.OWN_REWARD] = (1.0 - mix) * w.result[b, i, codes.OWN_REWARD] + mix * mean
 
 
 @njit_inner
-def _write_counters(w, b):
-    counters, episode = w.counters[b], w.episode[b]
-    counters.in_flight = episode.n_active
+def _keep_count(w, b):
+    count = w.count[b]
+    count.in_flight = w.episode[b].n_active
     for i in range(w.node.shape[1]):
-        counters.in_flight += w.node[b, i].n_queue
-    counters.arrived, counters.finished, counters.rejected = episode.arrived, episode.finished, episode.rejected
-    counters.expired, counters.failed = episode.expired, episode.failed
+        count.in_flight += w.node[b, i].n_queue
+    w.last_count[b] = count
 
 
 @njit_inner
@@ -181,10 +180,10 @@ def _some_decision(w, b):
 @njit_inner
 def _keep_final(w, b):
     for i in range(w.node.shape[1]):
-        copy(w.observation[NOW, b, i], w.observation[FINAL, b, i])
-        copy(w.action_mask[NOW, b, i], w.action_mask[FINAL, b, i])
+        copy(w.observation[codes.NOW, b, i], w.observation[codes.FINAL, b, i])
+        copy(w.action_mask[codes.NOW, b, i], w.action_mask[codes.FINAL, b, i])
         for c in range(w.candidates.shape[3]):
-            copy(w.candidates[NOW, b, i, c], w.candidates[FINAL, b, i, c])
+            copy(w.candidates[codes.NOW, b, i, c], w.candidates[codes.FINAL, b, i, c])
 
 
 @njit_inner
@@ -208,7 +207,7 @@ def _step_world(w, b, skip_idle):
         step.slots += 1
         if debug:
             checks.check_world(w, b)
-        _write_counters(w, b)
+        _keep_count(w, b)
         step.end_s = episode.now_s
         if episode.slot >= w.time[0].episode_slots:
             _end_episode(w, b)
@@ -226,7 +225,7 @@ def _step_world(w, b, skip_idle):
 def _reset_world(w, b):
     _begin_step(w, b)
     _start_episode(w, b)
-    _write_counters(w, b)
+    _keep_count(w, b)
     observe(w, b)
 
 

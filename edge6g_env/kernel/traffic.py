@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import heap
+from edge6g_env.kernel import codes, heap
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.rng import FOR_ARRIVAL, FOR_LENGTH, FOR_SERVICE, FOR_TRACE_START, FOR_UE, exponential, uniform
-from edge6g_env.kernel.world import DISPATCH, QUEUED, REJECTED, SPARE
 
 
 @njit_inner
@@ -101,11 +100,13 @@ def _arrive(w, b, u, s, row, arrival_s):
     if not full:
         episode.n_free -= 1
     # The last row is never among the free ones: it describes a job for which there is none.
-    j = w.job.shape[1] - 1 if full else w.roster[b, SPARE, episode.n_free]
+    j = w.job.shape[1] - 1 if full else w.roster[b, codes.SPARE, episode.n_free]
     job = w.job[b, j]
-    w.job[b, j] = w.blank_job[0]
+    w.job[b, j] = w.blank[0].job
+    for p in range(w.part.shape[2]):
+        w.part[b, j, p] = w.blank[0].part
     job.stage, job.row, job.number, job.service, job.ue, job.ingress, job.decider = (
-        QUEUED,
+        codes.QUEUED,
         j,
         episode.next_job,
         s,
@@ -117,14 +118,14 @@ def _arrive(w, b, u, s, row, arrival_s):
     job.arrival_s = job.clock_s = arrival_s
     job.prompt_tokens = job.setup_tokens = w.trace[row, 1]
     job.output_tokens = w.trace[row, 2]
-    episode.arrived += 1
+    w.count[b].arrived += 1
     episode.next_job += 1
     if full or node.n_queue == w.queue.shape[3]:
-        end_job(w, b, job, REJECTED, arrival_s)
+        end_job(w, b, job, codes.REJECTED, arrival_s)
         if full:
             episode.n_free = 0
         return
-    w.queue[b, i, DISPATCH, node.n_queue] = j
+    w.queue[b, i, codes.DISPATCH, node.n_queue] = j
     node.n_queue += 1
 
 

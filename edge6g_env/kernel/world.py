@@ -12,100 +12,9 @@ index; other records go by the names of their arrays.
 
 from __future__ import annotations
 
-import inspect
 from typing import NamedTuple
 
 import numpy as np
-
-from edge6g_env.kernel.fields import ENTITIES
-
-# --- stages of a job ------------------------------------------------------------------------------------------------
-FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN = range(10)
-STAGE_NAMES = (
-    "free",
-    "queued",
-    "device",
-    "uplink",
-    "node_prefill",
-    "link",
-    "cloud_wait",
-    "decode",
-    "downlink",
-    "return",
-)
-
-# --- how a job ended ------------------------------------------------------------------------------------------------
-FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)
-PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")
-
-# --- a job at a node: before, in and after its inbox ---------------------------------------------------------------------
-TURNED_AWAY, WAITING, ADMITTED = range(-1, 2)
-
-# --- privacy classes ------------------------------------------------------------------------------------------------
-OPEN, SITE, ON_DEVICE = range(3)
-PRIVACY_NAMES = ("open", "site", "device")
-
-# --- how UEs move --------------------------------------------------------------------------------------------------------
-WAYPOINT, GAUSS_MARKOV, STREET_GRID, STATIONARY = range(4)
-MOBILITY_NAMES = ("waypoint", "gauss-markov", "street-grid", "stationary")
-
-# --- routes: a neighbour k is NEIGHBOUR + k, the cloud comes after the last neighbour ---------------------------------
-HOLD, REJECT, LOCAL, NEIGHBOUR = range(4)
-
-# --- what became of an action ----------------------------------------------------------------------------------------
-ACTION_EFFECTS = (
-    "done",
-    "refused: no job is waiting",
-    "refused: no such neighbour",
-    "refused: raw data may not leave the device",
-    "refused: raw data may not reach the cloud",
-    "refused: the device cannot hold its part",
-    "refused: the device is busy with another model",
-    "refused: the node cannot hold its part",
-    "refused: the node is down",
-    "refused: the link is down",
-    "refused: the neighbour is reported down",
-    "refused: the backhaul is down",
-    "refused: the cloud is reported down",
-)
-(
-    DONE,
-    NO_JOB,
-    NO_NEIGHBOUR,
-    RAW_LEAVES_DEVICE,
-    RAW_REACHES_CLOUD,
-    DEVICE_TOO_SMALL,
-    DEVICE_BUSY,
-    NODE_TOO_SMALL,
-    NODE_DOWN,
-    LINK_DOWN,
-    NEIGHBOUR_DOWN,
-    BACKHAUL_DOWN,
-    CLOUD_DOWN,
-) = range(len(ACTION_EFFECTS))
-
-# --- parts that can fail ---------------------------------------------------------------------------------------------
-NODE_FAULT, XN_FAULT, BACKHAUL_FAULT, CLOUD_FAULT = range(4)
-FAULT_KINDS = ("node", "xn", "backhaul", "cloud")
-
-# --- terms of the reward and costs beside it ---------------------------------------------------------------------------
-REWARD_TERMS = ("answer", "price", "energy", "exposure", "rejected", "expired", "failed")
-COST_NAMES = ("slo_miss", "exposure", "energy_j")
-
-# --- columns of World.result: the reward, its terms, the costs ---------------------------------------------------------
-OWN_REWARD = 0
-ANSWER, PRICE, ENERGY, EXPOSURE, REJECTED_COST, EXPIRED_COST, FAILED_COST = range(1, 1 + len(REWARD_TERMS))
-SLO_MISS, EXPOSED, JOULES = range(1 + len(REWARD_TERMS), 1 + len(REWARD_TERMS) + len(COST_NAMES))
-
-# --- buffers of what agents see: of now, and the last of an episode that ended in this step -----------------------------
-NOW, FINAL = range(2)
-
-# --- lists of job rows: of a world, and of a node ------------------------------------------------------------------------
-ACTIVE, SPARE, AT_CLOUD = range(3)
-DISPATCH, INBOX = range(2)
-
-# --- World.cost[d, v]: 3 of costs.attention_decode_s, 4 of costs.attention_prefill_s, 2 of the head, then layer times ------
-COST_PREFILL, COST_HEAD, COST_HEADER = 3, 7, 9  # first columns: decode attention before them, layers by tokens after
 
 
 class World(NamedTuple):
@@ -136,19 +45,12 @@ class World(NamedTuple):
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
     outage: np.recarray  # (E,) OUTAGE beginnings and ends of planned outages
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
-    blank_episode: np.recarray  # (1,) EPISODE as one begins; below, what a new row of each entity holds
-    blank_node: np.recarray  # (1,) NODE
-    blank_server: np.recarray  # (1,) SERVER
-    blank_variant: np.recarray  # (1,) VARIANT
-    blank_adapter: np.recarray  # (1,) ADAPTER
-    blank_link: np.recarray  # (1,) LINK
-    blank_ue: np.recarray  # (1,) UE
-    blank_cell: np.recarray  # (1,) CELL
-    blank_fault: np.recarray  # (P,) FAULT
-    blank_job: np.recarray  # (1,) JOB
+    blank: np.recarray  # (1,) a new row of each entity that is born as a copy of one
+    part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins
     episode: np.recarray  # (B,) EPISODE
     step: np.recarray  # (B,) STEP what a call asks for and leaves; it outlives an episode
-    counters: np.recarray  # (B,) COUNTERS of the last slot
+    count: np.recarray  # (B,) COUNT since the episode began
+    last_count: np.recarray  # (B,) COUNT at the end of the last slot, which may have ended an episode
     node: np.recarray  # (B, N) NODE
     server: np.recarray  # (B, N) SERVER of a node: what a failure of it loses
     variant: np.recarray  # (B, N, V) VARIANT
@@ -162,6 +64,7 @@ class World(NamedTuple):
     replay: np.recarray  # (B, S) REPLAY
     fault: np.recarray  # (B, P) FAULT parts that can fail
     job: np.recarray  # (B, J) JOB
+    part: np.recarray  # (B, J, 2) PART of a job: at the ingress, at the target
     roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
     queue: np.ndarray  # (B, N, 2, Q) int64 rows of job at a node: to be decided, waiting for weights, KV or prefill
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
@@ -177,23 +80,3 @@ class World(NamedTuple):
 
 
 STATE_ARRAYS = World._fields[World._fields.index("episode") :]
-
-
-def print_fields() -> None:
-    """Print docs/state.md: every array of World and every field of its records."""
-    text = (__doc__ or "").split("\n\n", 1)[1].strip()
-    print("# The state\n\nGenerated by `python -m edge6g_env.kernel.world > docs/state.md`; a test compares them.\n")
-    print(f"{text}\n\n| array | what |\n|---|---|")
-    for line in inspect.getsource(World).splitlines():
-        if "  # " in line:
-            name, what = line.split("  # ", 1)
-            print(f"| `{name.split(':')[0].strip()}` | {what} |")
-    for entity, rows in ENTITIES.items():
-        start = " at the start |" if len(rows[0]) == 5 else ""
-        print(f"\n## {entity}\n\n| field | type | unit |{start} meaning |\n|{'---|' * len(rows[0])}")
-        for name, *columns in rows:
-            print(f"| `{name}` | {' | '.join(map(str, columns))} |")
-
-
-if __name__ == "__main__":
-    print_fields()

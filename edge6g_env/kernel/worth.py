@@ -4,7 +4,7 @@ forecast before it begins, so that the two cannot differ."""
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel.world import EXPIRED, FAILED, REJECTED
+from edge6g_env.kernel import codes
 
 
 @njit_inner
@@ -30,8 +30,8 @@ def costs_of(w, service, price_usd, energy_j, exposure):
 def cost_of_end(w, phase):
     """What is taken off for an end without an answer: 0 for a job that finished or was cut."""
     reward = w.reward[0]
-    if phase == REJECTED:
+    if phase == codes.REJECTED:
         return reward.rejected_cost
-    if phase == EXPIRED:
+    if phase == codes.EXPIRED:
         return reward.expired_cost
-    return reward.failed_cost if phase == FAILED else 0.0
+    return reward.failed_cost if phase == codes.FAILED else 0.0

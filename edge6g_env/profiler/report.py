@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge6g_env import costs
-from edge6g_env.costs import hosts
+from edge6g_env.costs import profiles
 from edge6g_env.costs.specs import SHEET_PRECISIONS
 from edge6g_env.profiler.fitting import PARTS, Error, Errors
 from edge6g_env.profiler.run import Result
@@ -63,9 +63,8 @@ def _lines(result: Result) -> Iterator[str]:
     if result.spread > UNQUIET:
         yield "other programs disturbed the timings: run it again with --fresh when the machine is quiet"
     yield from (f"{p}: steps are predicted {e:.0f} % off, do not rely on it" for p, e in _far_off(result.errors))
-    name = str(result.path) if result.path.parent != hosts.folder() else device.name
     yield f"{result.path}"
-    yield from _scenario_lines(name, list(result.errors))
+    yield from _scenario_lines(profiles.name_of(result.path), list(result.errors))
 
 
 def _far_off(errors: Errors) -> Iterator[tuple[str, float]]:

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from edge6g_env import costs
 from edge6g_env._files import write_json_atomic
-from edge6g_env.costs import hosts, shapes
+from edge6g_env.costs import profiles, shapes
 from edge6g_env.costs.efficiency import ACTIVATIONS
-from edge6g_env.costs.hosts import ProfileError
+from edge6g_env.costs.profiles import ProfileError
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import shipped_devices
 from edge6g_env.profiler import fitting, machine, products
@@ -65,7 +65,7 @@ def profile(
     _check_costs(fixed)
     with _threads(threads) as used:
         here = machine.this_machine(used)
-        _check_replaced(path, here, damaged_too=not hosts.is_path(out))
+        _check_replaced(path, here, damaged_too=not profiles.is_path(out))
         _check_memory(specs, wanted, here)
         for precision in wanted:
             products.check_precision(precision)
@@ -96,8 +96,8 @@ def _checked_model(name: str | ModelSpec) -> ModelSpec:
 
 
 def _checked_path(out: str) -> Path:
-    path = hosts.path_of(out)
-    name = hosts.checked_name(path.name.removesuffix(".json"))
+    path = profiles.path_of(out)
+    name = profiles.checked_name(path.name.removesuffix(".json"))
     if name in shipped_devices():
         raise ProfileError(f"{name} is a device of the tables: choose another --out")
     if path.is_dir():
@@ -126,7 +126,7 @@ def _check_costs(fixed: Costs) -> None:
 def _check_replaced(path: Path, here: Machine, *, damaged_too: bool) -> None:
     """What stands at the path may be replaced: a profile of this machine, and in the user's folder one that is damaged."""
     try:
-        found = hosts.find(str(path))
+        found = profiles.find(str(path))
     except ProfileError:
         if damaged_too:
             return
@@ -180,7 +180,7 @@ def _finish(session: Session, path: Path, fixed: Costs) -> Result:
     errors = fitting.errors_of(device, timed)
     sheet = {key: value for key, value in asdict(device).items() if key not in ("name", "fit")}
     content = {
-        "format": hosts.FORMAT,
+        "format": profiles.FORMAT,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "host": session.machine._asdict(),
         "models": [spec.name for spec in session.specs],

@@ -12,7 +12,7 @@ from rich.console import Console
 from edge6g_env._bars import Bars
 from edge6g_env._cache import cache_root
 from edge6g_env.costs.efficiency import ACTIVATIONS, HEADS
-from edge6g_env.costs.hosts import ProfileError
+from edge6g_env.costs.profiles import ProfileError
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.profiler import machine, plan
 from edge6g_env.profiler.bench import Bench, time_calls

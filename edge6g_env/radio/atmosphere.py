@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, require_within
+from edge6g_env._arrays import FloatLike, FloatOrArray, require_within
 from edge6g_env.radio._data import rows
 
 Array = npt.NDArray[np.float64]
@@ -17,39 +18,12 @@ _LEAST_CARRIER_GHZ = 0.5
 _GAS_FROM_GHZ = 1.0  # P.676 starts here; below, the loss is taken as none (< 0.006 dB/km)
 
 
-class _Spline:
-    """Cubic spline with not-a-knot ends through (x, y), x rising, at least 4 points."""
-
-    def __init__(self, x: Array, y: Array) -> None:
-        self._x, self._y = x, y
-        self._curvature = self._solve_curvature(np.diff(x), np.diff(y))
-
-    @staticmethod
-    def _solve_curvature(h: Array, dy: Array) -> Array:
-        """Second derivatives at the points: slopes continuous inside, third derivative continuous next to the ends."""
-        n = h.size + 1
-        system, right = np.zeros((n, n)), np.zeros(n)
-        inner = np.arange(1, n - 1)
-        system[inner, inner - 1] = h[:-1]
-        system[inner, inner] = 2.0 * (h[:-1] + h[1:])
-        system[inner, inner + 1] = h[1:]
-        right[1:-1] = 6.0 * np.diff(dy / h)
-        system[0, :3] = h[1], -(h[0] + h[1]), h[0]
-        system[-1, -3:] = h[-1], -(h[-2] + h[-1]), h[-2]
-        return np.asarray(np.linalg.solve(system, right), dtype=np.float64)
-
-    def __call__(self, at: Array) -> Array:
-        i = np.clip(np.searchsorted(self._x, at, side="right") - 1, 0, self._x.size - 2)
-        h = self._x[i + 1] - self._x[i]
-        left, right = (self._x[i + 1] - at) / h, (at - self._x[i]) / h
-        cubic = (left**3 - left) * self._curvature[i] + (right**3 - right) * self._curvature[i + 1]
-        return np.asarray(left * self._y[i] + right * self._y[i + 1] + cubic * h * h / 6.0)
-
-
 @cache
-def _gas_spline() -> _Spline:
+def _gas_spline() -> Callable[[Array], Array]:
+    from scipy.interpolate import CubicSpline  # takes longer to import than all of this package
+
     table = np.array([(r.number("frequency_ghz"), r.number("gamma_db_per_km")) for r in rows("gas_attenuation.csv")])
-    return _Spline(np.log10(table[:, 0]), np.log10(table[:, 1]))
+    return CubicSpline(np.log10(table[:, 0]), np.log10(table[:, 1]))
 
 
 def gas_attenuation_db_per_km(frequency_ghz: FloatLike) -> FloatOrArray:

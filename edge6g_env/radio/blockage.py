@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from edge6g_env._arrays import FloatLike, FloatOrArray, flat, require_number, require_within, shaped
 from edge6g_env._jit import njit
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, require_number, require_within, shaped
 from edge6g_env.radio._data import rows
 
 BLOCKERS_PER_M2 = 0.01  # Jain et al.: 0.01 (few) or 0.1 (many)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from edge6g_env._arrays import require_positive
 from edge6g_env.errors import UserError
-from edge6g_env.radio._arrays import require_positive
 from edge6g_env.radio._data import fact, rows
 
 UMI, UMA, RMA, INH_MIXED, INH_OPEN, INF_SL, INF_DL, INF_SH, INF_DH, INF_HH = range(10)

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from edge6g_env._arrays import require_positive
 from edge6g_env._jit import njit
-from edge6g_env.radio._arrays import require_positive
 from edge6g_env.radio._data import rows
 from edge6g_env.radio._numeric import db_of, linear_of
 from edge6g_env.radio.environments import INF_SL, INH_MIXED, INH_OPEN, environment_id

@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from edge6g_env._arrays import FloatLike, FloatOrArray, flat, numbers_of, shaped
 from edge6g_env._jit import njit
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, numbers_of, shaped
 from edge6g_env.radio._data import rows
 from edge6g_env.radio._numeric import db_of, linear_of, normal_cdf
 

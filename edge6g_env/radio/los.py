@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from edge6g_env._arrays import FloatLike, FloatOrArray, flat, require_within, shaped
 from edge6g_env._jit import njit
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, flat, require_within, shaped
 from edge6g_env.radio.environments import (
     INF_DH,
     INF_DL,

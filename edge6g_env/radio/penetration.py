@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge6g_env.radio._arrays import FloatLike, FloatOrArray, require_within
+from edge6g_env._arrays import FloatLike, FloatOrArray, require_within
 from edge6g_env.radio._data import fact
 
 INDOOR_LOSS_DB_PER_M = 0.5  # Table 7.4.3-2

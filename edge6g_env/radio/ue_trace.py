@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edge6g_env._arrays import require_number, require_positive
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.radio._arrays import require_number, require_positive
 from edge6g_env.radio._numeric import normal_cdf
 from edge6g_env.radio.antennas.beams import BEAM_TRACKING_PERIOD_S, beamwidth_deg, pointing_loss_db
 from edge6g_env.radio.antennas.presets import RadioPreset, preset, presets

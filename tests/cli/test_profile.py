@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge6g_env.costs import hosts, tables
+from edge6g_env.costs import profiles, tables
 from edge6g_env.costs.efficiency import ACTIVATIONS
 from edge6g_env.costs.specs import ModelSpec
 from edge6g_env.profiler import machine, plan, session
@@ -35,7 +35,7 @@ def test_it_shows_errors_speeds_and_how_to_use_the_profile(run, tmp_path: Path):
     assert all(row.count("/") == 5 for row in rows.values())
     assert "its times at fp32 are for scenarios whose UEs and cloud are profiled too" in ended.out
     assert "tiny-shape: pass 3 of 3" in ended.err
-    assert hosts.names() == ("my-laptop",)
+    assert profiles.names() == ("my-laptop",)
 
 
 @pytest.mark.parametrize("precisions", ["fp32,int8", "bf16", "fp32"])
@@ -60,7 +60,7 @@ def test_ctrl_c_ends_with_130_and_keeps_what_was_timed(run, clock):
     ended = run(*COMMAND)
     assert ended.status == 130
     assert "30 timings are kept: the same command goes on from there" in ended.err
-    assert hosts.names() == ()
+    assert profiles.names() == ()
     clock()
     assert ", 30 reused" in run(*COMMAND).out
 

@@ -56,7 +56,7 @@ def model_of() -> Callable[[dict[str, str]], costs.ModelSpec]:
 
 
 @pytest.fixture
-def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def profile_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Empty folders for profiles and measurements; fewer points, and hardly any time for each."""
     from edge6g_env.profiler import machine, plan, session
 

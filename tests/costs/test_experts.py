@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge6g_env import costs
-from edge6g_env.costs import latency, shapes
+from edge6g_env.costs import formulas, shapes
 
 MOE = [name for name in costs.models() if costs.model(name).has_experts]
 
@@ -21,7 +21,7 @@ def test_the_tables_name_them():
 def test_experts_reached(experts, tokens):
     """One token reaches its own; many reach all; and a draw of tokens one by one gives the same mean."""
     active = max(1, experts // 4)
-    reached = [latency.experts_read(float(n), float(experts), float(active)) for n in (1, tokens, 10_000)]
+    reached = [formulas.experts_read(float(n), float(experts), float(active)) for n in (1, tokens, 10_000)]
     assert reached[0] == pytest.approx(active)
     assert reached[2] == pytest.approx(experts)
     missed = 1.0
@@ -34,7 +34,7 @@ def test_experts_reached_of_random_routing():
     rng, experts, active = np.random.default_rng(4), 16, 2
     for tokens in (1, 3, 8, 30):
         draws = [len({*np.ravel([rng.permutation(experts)[:active] for _ in range(tokens)])}) for _ in range(2000)]
-        assert latency.experts_read(float(tokens), 16.0, 2.0) == pytest.approx(np.mean(draws), rel=0.02)
+        assert formulas.experts_read(float(tokens), 16.0, 2.0) == pytest.approx(np.mean(draws), rel=0.02)
 
 
 @pytest.mark.parametrize("name", MOE)

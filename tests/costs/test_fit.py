@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.costs import profiles
+from edge6g_env.costs import shipped_fits
 
 A6000 = replace(costs.device("a40"), name="a6000", fp16_tflops=154.8, mem_bw_gbs=768.0)
 SHEETS = {"a6000": A6000}
@@ -21,7 +21,7 @@ NOT_FITTED = (
     "rtx-4090__attention_mixed.csv",
     "rtx-4090__head_overhead.csv",
 )
-FITTED = [file.name for file in profiles.measured_files() if file.name not in NOT_FITTED]
+FITTED = [file.name for file in shipped_fits.measured_files() if file.name not in NOT_FITTED]
 # Mean error in percent that a fit on the file alone stays below: COSTS 3.1 to 3.3b, and 20 for the superseded attention.
 BOUND = {"layer": 6.0, "gemm": 1.3 * 13.8, "decode": 12.0, "prefill": 20.0}
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import cost_errors
 from edge6g_env import costs
-from edge6g_env.costs import efficiency, profiles
+from edge6g_env.costs import efficiency, shipped_fits
 
 # COSTS 3.3b: mean error in percent of a fit of this form on the shared rows.
 GEMM_ERRORS = {
@@ -195,7 +195,7 @@ def test_attention_of_a_card_without_measurements(column, error_percent, phase, 
 
 
 def test_the_defaults_of_attention_are_the_means_of_the_measured_cards():
-    assert {name for name, fit in profiles.fits().items() if fit.prefill_attention} == set(BLIND["prefill"])
+    assert {name for name, fit in shipped_fits.fits().items() if fit.prefill_attention} == set(BLIND["prefill"])
     decode, default = cost_errors.decode_without(None), efficiency.DEFAULT_DECODE_ATTENTION
     assert (default.eb, default.o_s, default.p) == pytest.approx((decode.eb, decode.o_s, decode.p), rel=0.01)
     for name in ("l4", "rtx-4090"):

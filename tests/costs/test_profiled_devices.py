@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pwd
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +15,9 @@ import pytest
 
 import edge6g_env
 from edge6g_env import costs
-from edge6g_env.costs import hosts, tables
+from edge6g_env.costs import profiles, tables
 from edge6g_env.costs.efficiency import DecodeAttention, DeviceFit, PrefillAttention, Residual, Roofline
-from edge6g_env.costs.hosts import ProfileError
+from edge6g_env.costs.profiles import ProfileError
 from edge6g_env.costs.specs import DeviceSpec
 from edge6g_env.profiler import fitting, plan
 from edge6g_env.profiler.fitting import Timed
@@ -120,14 +122,20 @@ def test_rows_are_those_of_the_measured_tables():
 def write(name: str, device: DeviceSpec = TRUTH) -> Path:
     """A profile of a machine of known parameters in the user's folder."""
     sheet = {key: getattr(device, key) for key in device.__dataclass_fields__ if key not in ("name", "fit")}
-    content = {"format": hosts.FORMAT, "device": sheet, "fit": costs.fit_of(device).to_dict(), "host": {}, "rows": []}
-    path = hosts.path_of(name)
+    content = {
+        "format": profiles.FORMAT,
+        "device": sheet,
+        "fit": costs.fit_of(device).to_dict(),
+        "host": {},
+        "rows": [],
+    }
+    path = profiles.path_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     return path
 
 
-def test_a_profile_is_found_by_name_and_by_path(profiles: Path, tmp_path: Path):
+def test_a_profile_is_found_by_name_and_by_path(profile_folder: Path, tmp_path: Path):
     path = write("my-laptop")
     assert costs.devices()[-1] == "my-laptop"
     assert costs.device("my-laptop") == costs.device(str(path)) == replace(TRUTH, name="my-laptop")
@@ -138,7 +146,53 @@ def test_a_profile_is_found_by_name_and_by_path(profiles: Path, tmp_path: Path):
         costs.device("my-laptop")
 
 
-def test_a_profile_that_was_written_anew_is_read_anew(profiles: Path):
+def test_a_scenario_names_a_profile_of_the_users_folder_others_by_their_path(profile_folder: Path, tmp_path: Path):
+    path, elsewhere = write("my-laptop"), tmp_path / "my-laptop.json"
+    assert (profiles.name_of(path), profiles.name_of(elsewhere)) == ("my-laptop", str(elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"EDGE6G_PROFILE_DIR": "/mine"}, "/mine"),
+        ({"EDGE6G_PROFILE_DIR": "~/mine"}, "/home/me/mine"),
+        ({"XDG_DATA_HOME": "/data"}, "/data/edge6g/profiles"),
+    ],
+)
+def test_the_folder_of_profiles(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], folder: str):
+    for name, value in {"EDGE6G_PROFILE_DIR": "", "HOME": "/home/me", **environment}.items():
+        monkeypatch.setenv(name, value)
+    assert profiles.folder() == Path(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folder of XDG's specification")
+def test_the_folder_of_profiles_without_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for name in ("EDGE6G_PROFILE_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert profiles.folder() == Path("/home/me/.local/share/edge6g/profiles")
+
+
+@pytest.mark.parametrize("chosen", ["", "~/mine"])
+@pytest.mark.parametrize("left", ["~/.local/share/edge6g", None])
+def test_without_a_home_no_folder_is_called_tilde(monkeypatch: pytest.MonkeyPatch, chosen: str, left: str | None):
+    """Versions of platformdirs differ: some leave the ~ in the path, some raise."""
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EDGE6G_PROFILE_DIR", chosen)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    if left:
+        monkeypatch.setattr(profiles, "user_data_path", lambda _name: Path(left))
+    with pytest.raises(ProfileError, match="there is no home folder for profiles: set EDGE6G_PROFILE_DIR"):
+        profiles.folder()
+    assert profiles.name_of(Path("here/mine.json")) == "here/mine.json"  # a profile by its path needs no folder
+
+
+def test_a_profile_that_was_written_anew_is_read_anew(profile_folder: Path):
     write("my-laptop")
     before = tables.profile_digest("my-laptop")
     write("my-laptop", replace(TRUTH, usd_per_hour=0.75))
@@ -146,7 +200,7 @@ def test_a_profile_that_was_written_anew_is_read_anew(profiles: Path):
     assert tables.profile_digest("my-laptop") != before
 
 
-def test_a_shipped_device_is_never_hidden_by_a_profile(profiles: Path):
+def test_a_shipped_device_is_never_hidden_by_a_profile(profile_folder: Path):
     write("l4")
     assert not costs.device("l4").is_profiled
     assert costs.devices().count("l4") == 1
@@ -157,7 +211,7 @@ def test_a_shipped_device_is_never_hidden_by_a_profile(profiles: Path):
     ("text", "why"),
     [("{", "line 1"), ("[]", "not a profile"), ('{"format": 9}', "format is 9"), ('{"format": 1}', "lacks 'device'")],
 )
-def test_a_damaged_profile_says_what_to_do(profiles: Path, text: str, why: str):
+def test_a_damaged_profile_says_what_to_do(profile_folder: Path, text: str, why: str):
     write("my-laptop").write_text(text)
     with pytest.raises(ProfileError, match=rf"(?s)my-laptop.json is not a profile.*{why}|{why}.*edge6g profile"):
         costs.device("my-laptop")
@@ -172,33 +226,35 @@ def test_a_damaged_profile_says_what_to_do(profiles: Path, text: str, why: str):
         (("device", "measured_tflops"), "it has no precision|part of what belongs to fp32"),
     ],
 )
-def test_a_profile_that_lacks_a_part_is_refused_when_read(profiles: Path, part: tuple[str, ...], why: str):
+def test_a_profile_that_lacks_a_part_is_refused_when_read(profile_folder: Path, part: tuple[str, ...], why: str):
     content = json.loads(write("my-laptop").read_text())
     *folders, name = part
     inner = content
     for folder in folders:
         inner = inner[folder]
     del inner[name]
-    hosts.path_of("my-laptop").write_text(json.dumps(content))
+    profiles.path_of("my-laptop").write_text(json.dumps(content))
     with pytest.raises(ProfileError, match=rf"my-laptop.json is not a profile.*({why})"):
         costs.device("my-laptop")
 
 
 @pytest.mark.parametrize("cell", [math.nan, math.inf, -1.0, "1", None])
-def test_a_profile_with_a_cell_that_is_no_number_is_refused_when_read(profiles: Path, cell: object):
+def test_a_profile_with_a_cell_that_is_no_number_is_refused_when_read(profile_folder: Path, cell: object):
     content = json.loads(write("my-laptop").read_text())
     content["fit"]["layer"]["int8"]["ec"] = cell
-    hosts.path_of("my-laptop").write_text(json.dumps(content))
-    with pytest.raises(ProfileError, match=r"my-laptop.json is not a profile"):
+    profiles.path_of("my-laptop").write_text(json.dumps(content))
+    with pytest.raises(
+        ProfileError, match=r"my-laptop.json is not a profile: DeviceFit.layer\['int8'\]\['ec'\] = .* is"
+    ):
         costs.device("my-laptop")
 
 
-def test_a_path_without_a_file_is_said_to_be_missing(profiles: Path):
+def test_a_path_without_a_file_is_said_to_be_missing(profile_folder: Path):
     with pytest.raises(ProfileError, match=r"device = 'runs/mine.json': there is no such file"):
         costs.decode_step_s(MODEL, "runs/mine.json", 500, 2, "int8")
 
 
-def test_a_profile_has_the_precisions_that_were_measured(profiles: Path):
+def test_a_profile_has_the_precisions_that_were_measured(profile_folder: Path):
     write("my-laptop")
     assert costs.device("my-laptop").precisions == ("fp32", "bf16", "fp16", "int8")
     step_s = {p: float(costs.decode_step_s(MODEL, "my-laptop", 500, 2, p)) for p in ("fp32", "bf16", "fp16", "int8")}
@@ -230,7 +286,7 @@ def test_bf16_is_fp16_to_a_data_sheet_and_fp32_takes_twice_the_room():
     assert costs.quality(MODEL, "fp32") == costs.quality(MODEL, "bf16") == costs.quality(MODEL, "fp16")
 
 
-def test_the_kernels_tables_of_a_profile_are_those_of_the_functions(profiles: Path):
+def test_the_kernels_tables_of_a_profile_are_those_of_the_functions(profile_folder: Path):
     write("my-laptop")
     variants = [(MODEL, p) for p in PRECISIONS]
     table = costs.kernel_tables(["my-laptop", TRUTH], variants)
@@ -263,7 +319,7 @@ LAPTOPS = {
 }
 
 
-def test_a_scenario_takes_a_profile_as_node_and_as_ue_and_steps(kernel: None, profiles: Path):
+def test_a_scenario_takes_a_profile_as_node_and_as_ue_and_steps(kernel: None, profile_folder: Path):
     path = write("my-laptop")
     scenario = edge6g_env.load_scenario("tiny", **LAPTOPS)
     env = edge6g_env.batch_env(scenario, num_worlds=2, skip_idle=True)
@@ -278,7 +334,7 @@ def test_a_scenario_takes_a_profile_as_node_and_as_ue_and_steps(kernel: None, pr
     edge6g_env.load_scenario("tiny", **{**LAPTOPS, "nodes.devices": [str(path)]})
 
 
-def test_the_fingerprint_of_a_scenario_holds_its_profiles(profiles: Path):
+def test_the_fingerprint_of_a_scenario_holds_its_profiles(profile_folder: Path):
     write("my-laptop")
     before, shipped = (edge6g_env.load_scenario("tiny", **options).fingerprint for options in (LAPTOPS, {}))
     write("my-laptop", replace(TRUTH, idle_w=6.0))
@@ -303,7 +359,7 @@ def test_the_fingerprint_of_a_scenario_holds_its_profiles(profiles: Path):
         ({"cloud.device": "broken"}, "broken.json is not a profile"),
     ],
 )
-def test_a_scenario_says_what_a_profile_lacks(profiles: Path, options: dict[str, object], message: str):
+def test_a_scenario_says_what_a_profile_lacks(profile_folder: Path, options: dict[str, object], message: str):
     write("my-laptop")
     write("broken").write_text("{}")
     with pytest.raises(edge6g_env.ScenarioError, match=message):

@@ -15,9 +15,9 @@ import torch
 from rich.console import Console
 
 from edge6g_env import costs
-from edge6g_env.costs import hosts
+from edge6g_env.costs import profiles
 from edge6g_env.costs.efficiency import ACTIVATIONS
-from edge6g_env.costs.hosts import ProfileError
+from edge6g_env.costs.profiles import ProfileError
 from edge6g_env.costs.specs import ModelSpec
 from edge6g_env.profiler import fitting, machine, measurements, report, session
 from edge6g_env.profiler import run as profiler
@@ -36,7 +36,7 @@ def profile(**options: object) -> profiler.Result:
 # --- the cache -----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_times_nothing_and_finds_the_same(profiles: Path, clock: Callable):
+def test_a_second_run_times_nothing_and_finds_the_same(profile_folder: Path, clock: Callable):
     calls = clock()
     first = profile()
     assert first.timed == len(calls) > 0
@@ -46,10 +46,10 @@ def test_a_second_run_times_nothing_and_finds_the_same(profiles: Path, clock: Ca
     assert (second.timed, second.reused, len(again)) == (0, first.timed, 0)
     assert second.device == first.device
     assert second.errors == first.errors
-    assert hosts.find("my-laptop").digest == hosts.find(str(first.path)).digest
+    assert profiles.find("my-laptop").digest == profiles.find(str(first.path)).digest
 
 
-def test_fresh_times_everything_anew(profiles: Path, clock: Callable):
+def test_fresh_times_everything_anew(profile_folder: Path, clock: Callable):
     clock()
     first = profile()
     calls = clock()
@@ -59,11 +59,11 @@ def test_fresh_times_everything_anew(profiles: Path, clock: Callable):
 
 
 @pytest.mark.parametrize("stop_at", [1, 40, 200])
-def test_after_ctrl_c_a_run_goes_on_where_it_stopped(profiles: Path, clock: Callable, stop_at: int):
+def test_after_ctrl_c_a_run_goes_on_where_it_stopped(profile_folder: Path, clock: Callable, stop_at: int):
     clock(stop_at)
     with pytest.raises(KeyboardInterrupt):
         profile()
-    assert hosts.names() == ()
+    assert profiles.names() == ()
     calls = clock()
     result = profile()
     assert result.reused == stop_at
@@ -72,7 +72,7 @@ def test_after_ctrl_c_a_run_goes_on_where_it_stopped(profiles: Path, clock: Call
     assert result.timed + result.reused == profile(fresh=True).timed
 
 
-def test_another_precision_or_thread_count_times_only_what_is_new(profiles: Path, clock: Callable):
+def test_another_precision_or_thread_count_times_only_what_is_new(profile_folder: Path, clock: Callable):
     clock()
     first = profiler.profile([SPEC], PRECISIONS[:2], "my-laptop", console=QUIET)
     more = clock()
@@ -83,7 +83,7 @@ def test_another_precision_or_thread_count_times_only_what_is_new(profiles: Path
     assert profile(threads=torch.get_num_threads() + 1).timed == len(calls) == first.timed + second.timed
 
 
-def test_torch_has_its_threads_back(profiles: Path, clock: Callable):
+def test_torch_has_its_threads_back(profile_folder: Path, clock: Callable):
     before = torch.get_num_threads()
     clock(stop_at=5)
     with pytest.raises(KeyboardInterrupt):
@@ -91,7 +91,7 @@ def test_torch_has_its_threads_back(profiles: Path, clock: Callable):
     assert torch.get_num_threads() == before
 
 
-def test_measurements_survive_a_torn_line_and_count_the_middle_pass(profiles: Path):
+def test_measurements_survive_a_torn_line_and_count_the_middle_pass(profile_folder: Path):
     times = Measurements(["a"])
     for time_s in (3.0, 2.0, 4.0):
         times.add("x", time_s)
@@ -117,7 +117,7 @@ def test_measurements_survive_a_torn_line_and_count_the_middle_pass(profiles: Pa
         ((6.0, 5.0, 4.0, 3.0, 2.0, 1.0), 0),
     ],
 )
-def test_a_point_is_timed_until_its_passes_agree(profiles: Path, passes: tuple[float, ...], more: int):
+def test_a_point_is_timed_until_its_passes_agree(profile_folder: Path, passes: tuple[float, ...], more: int):
     times = Measurements(["a"])
     for time_s in passes:
         times.add("x", time_s)
@@ -129,7 +129,7 @@ def test_a_point_is_timed_until_its_passes_agree(profiles: Path, passes: tuple[f
     assert added == more
 
 
-def test_a_busy_machine_is_timed_more_often(profiles: Path, clock: Callable):
+def test_a_busy_machine_is_timed_more_often(profile_folder: Path, clock: Callable):
     clock()
     quiet = profile()
     clock(growth=1.01)
@@ -139,7 +139,7 @@ def test_a_busy_machine_is_timed_more_often(profiles: Path, clock: Callable):
     assert quiet.timed == steady.timed < busy.timed <= quiet.timed * MOST_PASSES / PASSES
 
 
-def test_a_profile_not_to_be_relied_on_says_so(profiles: Path, clock: Callable):
+def test_a_profile_not_to_be_relied_on_says_so(profile_folder: Path, clock: Callable):
     clock()
     good = profile()
     bad_part = {"held_out": fitting.Error(mean_percent=16.0, worst_percent=40.0, points=8)}
@@ -153,7 +153,7 @@ def test_a_profile_not_to_be_relied_on_says_so(profiles: Path, clock: Callable):
         assert [said in text for text in shown] == [False, True]
 
 
-def test_edited_code_of_the_layer_measures_anew(profiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_edited_code_of_the_layer_measures_anew(profile_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     before = Measurements(["a"])._file
     for name in measurements._SOURCES:
         (tmp_path / name).write_text("edited")
@@ -161,14 +161,16 @@ def test_edited_code_of_the_layer_measures_anew(profiles: Path, tmp_path: Path, 
     assert Measurements(["a"])._file != before
 
 
-def test_points_that_take_too_long_are_left_out_but_the_fit_has_enough(profiles: Path, clock: Callable, monkeypatch):
+def test_points_that_take_too_long_are_left_out_but_the_fit_has_enough(
+    profile_folder: Path, clock: Callable, monkeypatch
+):
     clock()
     monkeypatch.setattr(session, "LONGEST_CALL_S", 0.0)
     monkeypatch.setattr(session, "LONGEST_STEP_S", 0.0)
     fewest = profile()
     found = {part for parts_ in fewest.errors.values() for part, e in parts_.items() if "fit" in e}
     assert found == {"layer", "decode attention", "prefill attention", "head"}
-    rows = hosts.find("my-laptop").content["rows"]
+    rows = profiles.find("my-laptop").content["rows"]
     for kind in ("layer_ms", "head_ms"):
         assert (
             sum(kind in r and r["precision"] == "int8" and not r["held_out"] for r in rows) == session.FEWEST_FIT_POINTS
@@ -203,18 +205,18 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_profiled_is_refused_before_anything_is_timed(
-    profiles: Path, clock: Callable, monkeypatch, case: str
+    profile_folder: Path, clock: Callable, monkeypatch, case: str
 ):
     models, precisions, out, options, message = REFUSED[case]
     monkeypatch.setattr(machine, "_memory_bytes", lambda: 8_000_000_000)
     clock(stop_at=0)
     with pytest.raises(ProfileError, match=message):
         profiler.profile(models, precisions, out, console=QUIET, **options)
-    assert not profiles.exists()
+    assert not profile_folder.exists()
 
 
 def test_the_profile_of_another_machine_is_not_replaced(
-    profiles: Path, clock: Callable, monkeypatch: pytest.MonkeyPatch
+    profile_folder: Path, clock: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     clock()
     profile()
@@ -224,7 +226,7 @@ def test_the_profile_of_another_machine_is_not_replaced(
 
 
 @pytest.mark.parametrize("host", [None, [], {"processor": None}])
-def test_a_profile_that_does_not_name_its_machine_is_replaced(profiles: Path, clock: Callable, host: object):
+def test_a_profile_that_does_not_name_its_machine_is_replaced(profile_folder: Path, clock: Callable, host: object):
     clock()
     path = profile().path
     path.write_text(json.dumps({**json.loads(path.read_text()), "host": host}))
@@ -232,10 +234,10 @@ def test_a_profile_that_does_not_name_its_machine_is_replaced(profiles: Path, cl
     assert json.loads(path.read_text())["host"]["torch"] == torch.__version__
 
 
-def test_what_is_no_profile_is_replaced_in_the_users_folder_only(profiles: Path, clock: Callable, tmp_path: Path):
+def test_what_is_no_profile_is_replaced_in_the_users_folder_only(profile_folder: Path, clock: Callable, tmp_path: Path):
     clock()
-    profiles.mkdir()
-    (profiles / "my-laptop.json").write_text("{")
+    profile_folder.mkdir()
+    (profile_folder / "my-laptop.json").write_text("{")
     assert costs.device(profile().path.stem).is_profiled
     (tmp_path / "package.json").write_text("{}")
     with pytest.raises(ProfileError, match=r"package.json is there and is no profile: delete it, or choose another"):
@@ -244,23 +246,23 @@ def test_what_is_no_profile_is_replaced_in_the_users_folder_only(profiles: Path,
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_timed(
-    profiles: Path, clock: Callable, monkeypatch: pytest.MonkeyPatch
+    profile_folder: Path, clock: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     calls = clock()
     real = tempfile.TemporaryFile
 
     def refuse(*, dir: Path) -> object:
-        if dir == profiles:
+        if dir == profile_folder:
             raise PermissionError(errno.EACCES, "Permission denied", f"{dir}/tmp")
         return real(dir=dir)
 
     monkeypatch.setattr(profiler.tempfile, "TemporaryFile", refuse)
     with pytest.raises(PermissionError, match="nothing can be written there") as refused:
         profile()
-    assert (refused.value.filename, calls) == (str(profiles), [])
+    assert (refused.value.filename, calls) == (str(profile_folder), [])
 
 
-def test_a_model_named_twice_is_timed_once_and_two_of_one_name_are_two(profiles: Path, clock: Callable):
+def test_a_model_named_twice_is_timed_once_and_two_of_one_name_are_two(profile_folder: Path, clock: Callable):
     calls = clock()
     profiler.profile([SPEC, SPEC], PRECISIONS, "my-laptop", console=QUIET)
     once = len(calls)
@@ -269,13 +271,13 @@ def test_a_model_named_twice_is_timed_once_and_two_of_one_name_are_two(profiles:
     wider = replace(SPEC, ffn=256, params_per_layer=0, params_total=0, fp16_bytes=0)
     profiler.profile([SPEC, wider], PRECISIONS, "both", console=QUIET)
     assert len(calls) == 2 * once
-    assert {row["ffn"] for row in hosts.find("both").content["rows"] if "layer_ms" in row} == {128, 256}
+    assert {row["ffn"] for row in profiles.find("both").content["rows"] if "layer_ms" in row} == {128, 256}
 
 
 # --- all of it, with the real clock --------------------------------------------------------------------------------------------
 
 
-def test_a_profile_of_this_machine(profiles: Path):
+def test_a_profile_of_this_machine(profile_folder: Path):
     result = profile(fixed=Costs(0.2, 3.0, 30.0))
     content = json.loads(result.path.read_text())
     device = costs.device("my-laptop")

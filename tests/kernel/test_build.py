@@ -85,7 +85,7 @@ def test_an_edit_of_any_compiled_source_is_another_cache(python, tmp_path):
 
     places = [place()]
     assert str(tmp_path) in places[0]
-    for edited, renews in (("batch.py", False), ("kernel/rng.py", True), ("costs/latency.py", True)):
+    for edited, renews in (("batch.py", False), ("kernel/rng.py", True), ("costs/formulas.py", True)):
         with (package / edited).open("a") as file:
             file.write("# edited\n")
         places.append(place())

@@ -51,12 +51,14 @@ def test_same_numbers_without_the_compiler():
     assert flattened(interpreted) == pytest.approx(flattened(compiled), rel=1e-12)
 
 
-def test_needs_neither_scipy_nor_pandas():
-    without = "import sys; sys.modules.update(scipy=None, pandas=None)\n"
-    numbers = (
-        "from edge6g_env import radio; print(radio.gas_attenuation_db_per_km(60.0), radio.spectral_efficiency(9.0))"
+def test_needs_no_pandas_and_scipy_for_gas_alone():
+    gas, rest = (
+        "radio.gas_attenuation_db_per_km(60.0)",
+        "radio.rain_attenuation_db_per_km(60.0, 5.0, 'h'), radio.spectral_efficiency(9.0)",
     )
-    assert run(without + numbers) == run(numbers)
+    for without, numbers in (("pandas=None", gas), ("pandas=None, scipy=None", rest)):
+        code = f"from edge6g_env import radio; print({numbers})"
+        assert run(f"import sys; sys.modules.update({without})\n{code}") == run(code)
 
 
 def test_all_names_exist_once():

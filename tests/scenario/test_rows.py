@@ -65,9 +65,9 @@ CELLS = {
     "device": (
         "devices.csv",
         "mine,edge,0,,,,32,600,20,150,3.5,24,,",
-        "devices.csv, line .*: DeviceSpec.fp16_tflops = 0",
+        "devices.csv, line .*: DeviceSpec.fp16_tflops = '0' is out of range: above 0",
     ),
-    "model": ("models.csv", "mine,,0,2048,5632,16,8,32000", "models.csv, line .*: ModelSpec.layers = 0"),
+    "model": ("models.csv", "mine,,0,2048,5632,16,8,32000", "models.csv, line .*: ModelSpec.layers = '0'"),
     "twice": ("devices.csv", "l4,edge,1,,,,32,600,20,150,3.5,24,,", "devices.csv, line .*: there is a row l4 already"),
     "score": ("model_quality.csv", "mine,m,1,high,1,,,", "model_quality.csv, line .*: score01 = 'high'"),
     "map": ("quality_map.csv", "mine,fp16,all,,,", "quality_map.csv, line .*: relative_quality = 'all'"),

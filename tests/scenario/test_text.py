@@ -15,7 +15,7 @@ import edge6g_env
 from edge6g_env import costs, load_scenario
 from edge6g_env._csv import read_csv
 from edge6g_env._files import TextError, read_text
-from edge6g_env.costs import hosts
+from edge6g_env.costs import profiles
 from edge6g_env.trace_files import read_trace, traces
 
 PACKAGE = Path(edge6g_env.__file__).parent
@@ -130,7 +130,7 @@ def test_a_scenario_and_a_profile_are_the_same_however_they_are_saved(tmp_path: 
     assert load_scenario(tmp_path / "mine.toml") == load_scenario("tiny")
     (tmp_path / "mine.json").write_bytes(SAVED[saved](json.dumps({"format": 0})))
     with pytest.raises(costs.ProfileError, match="its format is 0"):
-        hosts.find(str(tmp_path / "mine.json"))
+        profiles.find(str(tmp_path / "mine.json"))
 
 
 @pytest.mark.parametrize("content", ["name = 'Zürich'".encode("latin-1"), b"name = 'a\0'", b"\xff\xfe\x00"])

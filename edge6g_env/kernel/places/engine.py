@@ -11,72 +11,38 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import costing, loading, memory, setup_pass, way
-from edge6g_env.kernel.world import ACTIVE, ADMITTED, AT_CLOUD, COST_HEAD, DECODE, INBOX, LINK, UPLINK
+from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel.places import loading, memory
 
-LOADS, LACKS_KV, LACKS_WEIGHTS = (
-    -1,
-    -2,
-    -3,
-)  # why a job is not ADMITTED: its weights load, or lack memory, or its KV does
+LOADS, LACKS_KV, LACKS_WEIGHTS = -1, -2, -3  # not ADMITTED: weights load, no memory for KV, none for weights
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
-_PATIENCE_S = (
-    2.0  # a job that waits longer for room for its weights lets none pass, so that the node empties; judgement
-)
+_PATIENCE_S = 2.0  # waiting longer for room for weights, a job lets none pass, so that the node empties; judgement
 _LOAD_MEMORY_S = 1.0  # time constant of prefill_share
 
 
 @njit_inner
-def _add_decode(w, b, job, part):
-    i = memory.part_node(job, part)
-    low, high = memory.part_range(w, job, part)
-    share = (high - low) / w.model[job.variant].layers
-    duty = job.duty_0 if part == 0 else job.duty_1
-    if duty <= 0.0:
-        return  # its tokens cannot cross a link that is down
-    w.server[b, i].decodes = 1
-    variant = w.variant[b, i, job.variant]
-    variant.tokens += duty * share
-    variant.context_tokens += duty * share * (job.prompt_tokens + job.done_tokens)
+def count(w, b, job, part):
+    """Count a sequence that decodes from now on, by its part here, among those of its variant."""
+    if part.uses == 0 or part.duty <= 0.0:
+        return  # not here, or its tokens cannot cross a link that is down
+    share = (part.high - part.low) / w.model[job.variant].layers
+    w.server[b, part.node].decodes = 1
+    variant = w.variant[b, part.node, job.variant]
+    variant.tokens += part.duty * share
+    variant.context_tokens += part.duty * share * (job.prompt_tokens + job.done_tokens)
     variant.share = max(variant.share, share)
 
 
 @njit_inner
-def _clear_counts(w, b):
-    for i in range(w.node.shape[1]):
-        w.node[b, i].n_senders, w.node[b, i].n_backhaul = 0, 0
-        for k in range(w.link.shape[2]):
-            w.link[b, i, k].n_transfers = 0
-        if w.server[b, i].decodes == 0:
-            continue
-        w.server[b, i].decodes = 0
-        for v in range(w.variant.shape[2]):
-            variant = w.variant[b, i, v]
-            if variant.tokens > 0.0:
-                variant.tokens, variant.context_tokens, variant.share = 0.0, 0.0, 0.0
-
-
-@njit_inner
-def count_work(w, b, t0):
-    """Count the jobs that decode, send and transfer from t0 on; one that begins later in the substep counts itself."""
-    _clear_counts(w, b)
-    for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, ACTIVE, place]]
-        if job.stage == DECODE:
-            if job.users_0 == 1:
-                _add_decode(w, b, job, 0)
-            if job.users_1 == 1:
-                _add_decode(w, b, job, 1)
-        elif job.stage == UPLINK and job.stage_s < t0 and t0 >= w.ue[b, job.ue].silent_until_s:
-            w.node[b, w.ue[b, job.ue].node].n_senders += 1
-            w.ue[b, job.ue].sending_s = t0
-        elif job.stage == LINK and job.stage_s < t0:
-            if way.to_cloud(w, job):
-                w.node[b, job.ingress].n_backhaul += 1
-            else:
-                w.link[b, job.ingress, job.link].n_transfers += 1
-    for i in range(w.node.shape[1]):
-        loading.count_load(w, b, i, t0)
+def clear_counts(w, b, i):
+    """Forget the sequences that decoded at node i in the last substep."""
+    if w.server[b, i].decodes == 0:
+        return
+    w.server[b, i].decodes = 0
+    for v in range(w.variant.shape[2]):
+        variant = w.variant[b, i, v]
+        if variant.tokens > 0.0:
+            variant.tokens, variant.context_tokens, variant.share = 0.0, 0.0, 0.0
 
 
 @njit_inner
@@ -112,12 +78,12 @@ def _make_room_for(w, b, i, job, kv_bytes):
 @njit_inner
 def _admit_job(w, b, job):
     """Admit the job if its weights are resident and its KV fits; returns one of the codes above."""
-    i, v = memory.part_node(job, job.part), job.variant
+    part, v = w.part[b, job.row, job.part], job.variant
+    i, low, high = part.node, part.low, part.high
     server = w.server[b, i]
-    low, high = memory.part_range(w, job, job.part)
     if not memory.is_resident(w, b, i, v, low, high):
         return LOADS if loading.start_load(w, b, i, v, low, high, job.clock_s) else LACKS_WEIGHTS
-    need_bytes = memory.part_kv_bytes(w, job, job.part, job.kv_tokens)
+    need_bytes = memory.kv_bytes(w, job, part, job.kv_tokens)
     if server.n_admitted >= w.serving[0].max_batch:
         return LACKS_KV
     if not _make_room_for(w, b, i, job, need_bytes):
@@ -127,9 +93,9 @@ def _admit_job(w, b, job):
         if not _make_room_for(w, b, i, job, need_bytes):
             return LACKS_KV
     job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
-    memory.hold_kv(w, b, job, job.part, need_bytes)
-    job.admitted, job.admit_s = ADMITTED, job.clock_s
-    return ADMITTED
+    memory.hold_kv(w, b, part, need_bytes)
+    part.admitted, job.admit_s = codes.ADMITTED, job.clock_s
+    return codes.ADMITTED
 
 
 @njit_inner
@@ -139,8 +105,8 @@ def _admit(w, b, i, t0, t1):
     loading.advance_load(w, b, i, t0, t1)
     blocked = False
     for place in range(server.n_inbox):
-        job = w.job[b, w.queue[b, i, INBOX, place]]
-        if job.admitted == ADMITTED or job.clock_s >= t1:
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
+        if w.part[b, job.row, job.part].admitted == codes.ADMITTED or job.clock_s >= t1:
             continue
         state = LACKS_KV if blocked else _admit_job(w, b, job)
         blocked = state == LACKS_KV or (state == LACKS_WEIGHTS and t1 - job.stage_s > _PATIENCE_S)
@@ -152,8 +118,8 @@ def _admit(w, b, i, t0, t1):
 def _next_prompt(w, b, i, t1):
     server = w.server[b, i]
     for place in range(server.n_inbox):
-        job = w.job[b, w.queue[b, i, INBOX, place]]
-        if job.admitted == ADMITTED and job.clock_s < t1:
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
+        if w.part[b, job.row, job.part].admitted == codes.ADMITTED and job.clock_s < t1:
             return job.row
     return -1
 
@@ -178,23 +144,23 @@ def _chunk_start_s(w, b, i, job):
 def _form_chunk(w, b, i, job, start_s):
     """Latch a chunk of a job: its tokens beside the running decodes and the time of the iteration."""
     site, server = w.site[i], w.server[b, i]
-    v = job.variant
-    variant = w.variant[b, i, v]
-    low, high = memory.part_range(w, job, job.part)
+    part, v = w.part[b, job.row, job.part], job.variant
+    low, high, variant = part.low, part.high, w.variant[b, i, v]
     riding = variant.tokens / variant.share if variant.tokens > 0.0 else 0.0
     room = max(w.serving[0].token_budget - riding, _MIN_CHUNK_TOKENS)
     server.chunk_tokens = min(room, job.setup_tokens - job.prefilled)
     # What the chunk adds to the cycle: its layers with the decodes aboard, less those layers' pass without it.
-    added_s = costing.prefill_s(w, site.accelerator, v, high - low, server.chunk_tokens, job.prefilled, riding)
+    added_s = costing.prefill_layer_s(w, site.accelerator, v, server.chunk_tokens, job.prefilled, riding)
+    added_s *= high - low
     if riding > 0.0:
         added_s -= costing.linear_s(w, site.accelerator, v, min(high - low, variant.share * w.model[v].layers), riding)
     else:
         added_s += w.device[site.accelerator].iteration_overhead_s
         if high == w.model[v].layers:
-            added_s += w.cost[site.accelerator, v, COST_HEAD]
+            added_s += w.cost[site.accelerator, v, codes.COST_HEAD]
     added_s += w.device[site.accelerator].sequence_overhead_s
     if high == w.model[v].layers:
-        added_s += w.cost[site.accelerator, v, COST_HEAD + 1]
+        added_s += w.cost[site.accelerator, v, codes.COST_HEAD + 1]
     server.chunk_job = job.row
     server.chunk_added_s = max(added_s, 0.0)
     server.chunk_s = server.cycle_s + server.chunk_added_s
@@ -203,19 +169,17 @@ def _form_chunk(w, b, i, job, start_s):
 
 @njit_inner
 def _complete_chunk(w, b, i):
-    """Credit the finished chunk; when the prompt is through, the job leaves the inbox for its next stage."""
+    """Credit the finished chunk; when it was the last, the prompt is through."""
     site, server = w.site[i], w.server[b, i]
     job = w.job[b, server.chunk_job]
     job.prefilled += server.chunk_tokens
     job.price_usd += server.chunk_added_s * w.device[site.accelerator].usd_s
-    job.energy_j += server.chunk_added_s * costing.prefill_power_w(w, site.accelerator)
+    job.energy_j += server.chunk_added_s * w.device[site.accelerator].prefill_w
     server.chunk_job, server.prefill_free_s = -1, server.chunk_end_s
     if job.prefilled < job.setup_tokens - 1e-6:
         return
-    memory.drop_from_inbox(w, b, i, job)
     job.clock_s = server.chunk_end_s
-    job.duty_0, job.duty_1 = 1.0, 1.0
-    setup_pass.after_part(w, b, job)
+    w.part[b, job.row, job.part].admitted, w.part[b, job.row, job.part].duty = codes.PREFILLED, 1.0
 
 
 @njit_inner
@@ -250,13 +214,13 @@ def _work(w, b, i, t0, t1):
 
 
 @njit_inner
-def _prompt_left_s(w, i, job):
+def _prompt_left_s(w, b, i, job):
     """Estimated accelerator time of what is left of a prompt in its part at node i."""
-    low, high = memory.part_range(w, job, job.part)
+    part = w.part[b, job.row, job.part]
     left = job.setup_tokens - job.prefilled
     chunk = min(left, w.serving[0].token_budget)
-    chunk_s = costing.prefill_s(w, w.site[i].accelerator, job.variant, high - low, chunk, job.prefilled, 0.0)
-    return chunk_s * left / chunk
+    layer_s = costing.prefill_layer_s(w, w.site[i].accelerator, job.variant, chunk, job.prefilled, 0.0)
+    return (part.high - part.low) * layer_s * left / chunk
 
 
 @njit_inner
@@ -265,12 +229,12 @@ def set_backlog(w, b, i):
     server = w.server[b, i]
     server.backlog_s = 0.0
     for place in range(server.n_inbox):
-        server.backlog_s += _prompt_left_s(w, i, w.job[b, w.queue[b, i, INBOX, place]])
+        server.backlog_s += _prompt_left_s(w, b, i, w.job[b, w.queue[b, i, codes.INBOX, place]])
 
 
 @njit_inner
-def run_node(w, b, i, t0, t1):
-    """Admit, compute prompts and decode at node i during [t0, t1)."""
+def advance(w, b, i, t0, t1):
+    """Admit, compute prompts and decode at node i during [t0, t1); a prompt that is through waits as PREFILLED."""
     server = w.server[b, i]
     _set_cycle(w, b, i)
     if server.n_inbox == 0 and server.load_variant < 0:
@@ -283,21 +247,3 @@ def run_node(w, b, i, t0, t1):
     server.decode_rate = cycles / (t1 - t0) if server.cycle_s > 0.0 else 0.0
     keep = math.exp((t0 - t1) / _LOAD_MEMORY_S)
     server.prefill_share = keep * server.prefill_share + (1.0 - keep) * prefill_s / (t1 - t0)
-
-
-@njit_inner
-def run_cloud(w, b, t1):
-    """Fill free places of the cloud, first come first served."""
-    episode = w.episode[b]
-    free = w.cloud[0].concurrency - episode.cloud_running
-    started = 0
-    while started < free and started < episode.n_cloud_wait:
-        job = w.job[b, w.roster[b, AT_CLOUD, started]]
-        if job.clock_s >= t1:
-            break
-        setup_pass.start_in_cloud(w, b, job, max(job.clock_s, episode.cloud_free_s))
-        started += 1
-    if started > 0:
-        for place in range(started, episode.n_cloud_wait):
-            w.roster[b, AT_CLOUD, place - started] = w.roster[b, AT_CLOUD, place]
-        episode.n_cloud_wait -= started

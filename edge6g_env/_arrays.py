@@ -1,4 +1,4 @@
-"""Argument checks and broadcasting of the public functions."""
+"""Argument checks and broadcasting of the public functions of `radio` and `costs`."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def require_positive(name: str, value: float, unit: str) -> float:
 
 
 def _between(low: float, high: float, unit: str, where: str) -> str:
-    limits = f"{low:g} {unit} or more" if np.isinf(high) else f"{low:g} to {high:g} {unit}"
-    return limits + (where and f" ({where})")
+    limits = f"its range: finite and at least {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"
+    return limits + (unit and f" {unit}") + (where and f" ({where})")
 
 
 def require_number(name: str, value: float, low: float, high: float, unit: str, where: str = "") -> float:
@@ -50,11 +50,11 @@ def require_number(name: str, value: float, low: float, high: float, unit: str, 
 
 
 def require_within(
-    name: str, values: npt.ArrayLike, low: float, high: npt.ArrayLike, unit: str, where: str = ""
+    name: str, values: npt.ArrayLike, low: float, high: npt.ArrayLike = math.inf, unit: str = "", where: str = ""
 ) -> npt.NDArray[np.float64]:
     """`values` as float64; ValueError naming the argument, the first value outside (or NaN) and its range.
 
-    An infinite `high` means any finite number.
+    An infinite `high` means any finite number from `low` on.
     """
     array = numbers_of(name, values, _between(low, np.max(high), unit, where))
     inside = (array >= low) & (array <= np.asarray(high)) & np.isfinite(array)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge6g_env.costs import profiles, tables
+from edge6g_env.costs import shipped_fits, tables
 
 SLOW = 2.0
 
@@ -24,18 +24,18 @@ def data(monkeypatch, tmp_path) -> Path:
         shutil.copy(str(tables.DATA / name), folder / name)
     monkeypatch.setattr(tables, "DATA", folder)
     monkeypatch.setenv("EDGE6G_CACHE_DIR", str(tmp_path / "cache"))
-    profiles.fits.cache_clear()
+    shipped_fits.fits.cache_clear()
     yield folder
-    profiles.fits.cache_clear()
+    shipped_fits.fits.cache_clear()
 
 
 def load():
-    profiles.fits.cache_clear()
-    return profiles.fits()
+    shipped_fits.fits.cache_clear()
+    return shipped_fits.fits()
 
 
 def forbid_fitting(monkeypatch):
-    monkeypatch.setattr(profiles, "_fit_all", lambda: pytest.fail("fitted again"))
+    monkeypatch.setattr(shipped_fits, "_fit_all", lambda: pytest.fail("fitted again"))
 
 
 def slow_down(file: Path) -> None:
@@ -65,7 +65,7 @@ def test_an_edited_data_sheet_is_fitted_anew(data, monkeypatch):
     sheet = data / "devices.csv"
     sheet.write_text(sheet.read_text().replace("456.0", "457.0"))
     called = []
-    monkeypatch.setattr(profiles, "_fit_all", lambda: called.append(True) or {})
+    monkeypatch.setattr(shipped_fits, "_fit_all", lambda: called.append(True) or {})
     load()
     assert called
 
@@ -73,7 +73,7 @@ def test_an_edited_data_sheet_is_fitted_anew(data, monkeypatch):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"arc-b60": {}}', '{"arc-b60": 3}', "\x00"])
 def test_a_damaged_entry_is_replaced(data, monkeypatch, content):
     fitted = load()
-    profiles._cache_file().write_text(content)
+    shipped_fits._cache_file().write_text(content)
     assert load() == fitted
     forbid_fitting(monkeypatch)
     assert load() == fitted
@@ -87,14 +87,14 @@ def test_a_cache_that_cannot_be_written_is_done_without(data, monkeypatch, tmp_p
 
 def test_nothing_is_left_beside_the_entry(data):
     load()
-    assert [path.suffix for path in profiles._cache_file().parent.iterdir()] == [".json"]
+    assert [path.suffix for path in shipped_fits._cache_file().parent.iterdir()] == [".json"]
 
 
 def test_an_import_fits_nothing_and_loads_no_large_library(tmp_path):
     code = "import sys, edge6g_env.costs; print(*{'scipy.optimize', 'pandas', 'torch'} & set(sys.modules))"
     run = subprocess.run(
         [sys.executable, "-c", code],
-        env={"EDGE6G_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(profiles.__file__).parents[2]), "PATH": ""},
+        env={"EDGE6G_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(shipped_fits.__file__).parents[2]), "PATH": ""},
         capture_output=True,
         text=True,
         check=True,
@@ -108,5 +108,5 @@ def test_the_table_of_parameters_names_every_fitted_device(capsys):
 
     main()
     printed = capsys.readouterr().out
-    for name in profiles.fits():
+    for name in shipped_fits.fits():
         assert name in printed

@@ -37,7 +37,7 @@ _SENDS = np.uint64(1 << 63)
 
 @njit_inner
 def _band(w, b, u):
-    return w.band[channel.band_of(w, b, w.ue[b, u].node)]
+    return w.band[w.site[w.ue[b, u].node].band]
 
 
 @njit_inner
@@ -102,14 +102,14 @@ def _draw_interferers(w, b, step, since_s):
 @njit_inner
 def _radiate(w, b, sender, step, now_s):
     """Add what the interferer of the cell `sender` brings to the other cells of its band that are near it."""
-    u, n_nodes, z = w.node[b, sender].interferer, w.node.shape[1], channel.band_of(w, b, sender)
+    u, n_nodes, z = w.node[b, sender].interferer, w.node.shape[1], w.site[sender].band
     senders, own_hz = w.node[b, sender].n_senders, w.band[z].bandwidth_hz
     if senders > 0:
         own_hz = _share_hz(w, w.band[z], senders)
     density_dbm_hz = _power_density_dbm_hz(w, b, u, own_hz)
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
-        if i != sender and channel.band_of(w, b, i) == z:
+        if i != sender and w.site[i].band == z:
             gain_db = _stray_db(w, b, w.band[z], n_nodes + i * n_nodes + sender, step)
             gain_db -= channel.link_loss_db(w, b, u, m, now_s)
             w.node[b, i].interference_mw_hz += w.node[b, sender].uplink_load * radio.linear_of(density_dbm_hz + gain_db)
@@ -143,11 +143,11 @@ def _downlink_interference_mw_hz(w, b, u, now_s):
     load, density = w.radio[0].background_load, 0.0
     if load <= 0.0:
         return 0.0
-    z, step = channel.band_of(w, b, w.ue[b, u].node), fading.step_of(w, now_s)
+    z, step = w.site[w.ue[b, u].node].band, fading.step_of(w, now_s)
     band = w.band[z]
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
-        if m != w.ue[b, u].serving and channel.band_of(w, b, i) == z:
+        if m != w.ue[b, u].serving and w.site[i].band == z:
             points_here = _downlink_points_here(w, b, band, i, step)
             density += load * channel.heard_mw(w, b, u, m, points_here, now_s) / band.bandwidth_hz
     return density

@@ -8,25 +8,11 @@ blocks when its output is longer.
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes
 from edge6g_env.kernel.costing import weight_bytes
-from edge6g_env.kernel.world import INBOX, WAITING
 
 KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
 _PRELOAD_SHARE = 0.5  # of a node's memory; judgement
-
-
-@njit_inner
-def part_node(job, part):
-    """Node of a job's part: 0 the ingress, 1 the target."""
-    return job.ingress if part == 0 else job.target
-
-
-@njit_inner
-def part_range(w, job, part):
-    """Layers [low, high) of a job's node part."""
-    if part == 0:
-        return job.layer_1, job.layer_2
-    return job.layer_2, w.model[job.variant].layers
 
 
 @njit_inner
@@ -57,12 +43,12 @@ def bytes_to_load(w, b, i, v, low, high):
 def empty_server(w, b, i, now_s):
     """Leave the server of node i at now_s without work, weights and KV; the jobs that held any have left before."""
     server = w.server[b, i]
-    w.server[b, i] = w.blank_server[0]
+    w.server[b, i] = w.blank[0].server
     server.load_clock_s = server.load_end_s = server.prefill_free_s = server.chunk_end_s = now_s
     for v in range(w.variant.shape[2]):
-        w.variant[b, i, v] = w.blank_variant[0]
+        w.variant[b, i, v] = w.blank[0].variant
     for a in range(w.adapter.shape[2]):
-        w.adapter[b, i, a] = w.blank_adapter[0]
+        w.adapter[b, i, a] = w.blank[0].adapter
 
 
 @njit_inner
@@ -149,46 +135,45 @@ def preload(w, b, i, v):
 
 
 @njit_inner
-def part_kv_bytes(w, job, part, tokens):
+def kv_bytes(w, job, part, tokens):
     """KV bytes of `tokens` tokens in a job's part."""
-    low, high = part_range(w, job, part)
-    return w.model[job.variant].kv_bytes * (high - low) * tokens
+    return w.model[job.variant].kv_bytes * (part.high - part.low) * tokens
 
 
 @njit_inner
-def _count_user(w, b, job, part, change):
-    i, a = part_node(job, part), w.service[job.service].adapter
-    w.variant[b, i, job.variant].users += change
+def count_user(w, b, job, part, change):
+    """Count a job as user of the weights at its part's node (1), or no longer (-1)."""
+    a = w.service[job.service].adapter
+    w.variant[b, part.node, job.variant].users += change
+    part.uses += change
     if a >= 0:
-        w.adapter[b, i, a].users += change
+        w.adapter[b, part.node, a].users += change
 
 
 @njit_inner
-def join_node(w, b, job, part):
-    """Count a job as user of the weights at its part's node."""
-    _count_user(w, b, job, part, 1)
-    if part == 0:
-        job.users_0 = 1
-    else:
-        job.users_1 = 1
-
-
-@njit_inner
-def hold_kv(w, b, job, part, new_bytes):
-    """Set the KV that a job holds in a part; the first bytes make it an admitted sequence, none end that."""
-    server = w.server[b, part_node(job, part)]
-    before = job.kv_0_bytes if part == 0 else job.kv_1_bytes
-    server.kv_bytes += new_bytes - before
-    if before == 0.0 and new_bytes > 0.0:
+def hold_kv(w, b, part, new_bytes):
+    """Set the KV that is held for a part; the first bytes make it an admitted sequence, none end that."""
+    server = w.server[b, part.node]
+    server.kv_bytes += new_bytes - part.kv_bytes
+    if part.kv_bytes == 0.0 and new_bytes > 0.0:
         server.n_admitted += 1
-    elif before > 0.0 and new_bytes == 0.0:
+    elif part.kv_bytes > 0.0 and new_bytes == 0.0:
         server.n_admitted -= 1
         if server.n_admitted == 0:
             server.kv_bytes = 0.0  # no rounding error outlives the last sequence
-    if part == 0:
-        job.kv_0_bytes = new_bytes
-    else:
-        job.kv_1_bytes = new_bytes
+    part.kv_bytes = new_bytes
+
+
+@njit_inner
+def leave(w, b, job, part, now_s):
+    """Give back what is held for a part: its KV and the use of the weights."""
+    hold_kv(w, b, part, 0.0)
+    count_user(w, b, job, part, -1)
+    variant, a = w.variant[b, part.node, job.variant], w.service[job.service].adapter
+    variant.last_used_s = max(variant.last_used_s, now_s)
+    if a >= 0:
+        w.adapter[b, part.node, a].last_used_s = max(w.adapter[b, part.node, a].last_used_s, now_s)
+    part.admitted = codes.WAITING
 
 
 @njit_inner
@@ -197,28 +182,7 @@ def drop_from_inbox(w, b, i, job):
     server = w.server[b, i]
     kept = 0
     for place in range(server.n_inbox):
-        if w.queue[b, i, INBOX, place] != job.row:
-            w.queue[b, i, INBOX, kept] = w.queue[b, i, INBOX, place]
+        if w.queue[b, i, codes.INBOX, place] != job.row:
+            w.queue[b, i, codes.INBOX, kept] = w.queue[b, i, codes.INBOX, place]
             kept += 1
     server.n_inbox = kept
-
-
-@njit_inner
-def leave_nodes(w, b, job, now_s):
-    """Give back everything that a job holds at nodes: places, weights in use, KV."""
-    for part in range(2):
-        uses = job.users_0 if part == 0 else job.users_1
-        if uses == 0:
-            continue
-        i = part_node(job, part)
-        drop_from_inbox(w, b, i, job)
-        if w.server[b, i].chunk_job == job.row:
-            w.server[b, i].chunk_job = -1
-            w.server[b, i].prefill_free_s = now_s
-        hold_kv(w, b, job, part, 0.0)
-        variant, a = w.variant[b, i, job.variant], w.service[job.service].adapter
-        _count_user(w, b, job, part, -1)
-        variant.last_used_s = max(variant.last_used_s, now_s)
-        if a >= 0:
-            w.adapter[b, i, a].last_used_s = max(w.adapter[b, i, a].last_used_s, now_s)
-    job.users_0, job.users_1, job.admitted = 0, 0, WAITING

@@ -7,7 +7,7 @@ source is lost goes on from the disk, which holds every model. LoRA adapters com
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import memory
+from edge6g_env.kernel.places import memory
 
 _DISK = -1
 

@@ -1,0 +1,69 @@
+"""What a kind of job does, leg by leg. A leg says where and with what; what it costs is worked out when it begins, one without work is
+skipped, and none names the next: that is the table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, requeue, stream
+from edge6g_env.kernel.places import air, cloud, device, link, node
+
+_ = 0  # a leg that has one part of a job only
+# The setup pass: forward through the device, over the air, through the ingress, over the link, through the target; then tokens.
+_INFERENCE = (
+    (codes.DEVICE, _),
+    (codes.UPLINK, _),
+    (codes.NODE_PREFILL, codes.INGRESS),
+    (codes.LINK, _),
+    (codes.NODE_PREFILL, codes.TARGET),
+    (codes.CLOUD_WAIT, codes.TARGET),
+    (codes.DECODE, _),
+    (codes.DOWNLINK, _),
+)
+LEGS = np.array([_INFERENCE])  # (kinds, legs, 2) stage, part
+_AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
+
+
+@njit_inner
+def _begin_leg(w, b, job, stage, p):
+    if stage == codes.DEVICE:
+        return device.begin(w, b, job)
+    if stage == codes.UPLINK:
+        return air.begin(w, b, job)
+    if stage == codes.NODE_PREFILL:
+        return node.begin(w, b, job, p)
+    if stage == codes.LINK:
+        return link.begin(w, b, job)
+    if stage == codes.CLOUD_WAIT:
+        return cloud.begin(w, b, job)
+    if stage == codes.DECODE:
+        return stream.begin(w, b, job)
+    return stream.begin_delivery(w, b, job)
+
+
+@njit_inner
+def begin(w, b, job, leg):
+    """Begin a leg of the job's way, or the first one after it that has work."""
+    job.leg = leg
+    while True:
+        stage, p = LEGS[w.service[job.service].kind, job.leg, 0], LEGS[w.service[job.service].kind, job.leg, 1]
+        state = _begin_leg(w, b, job, stage, p)
+        if state == codes.LOST:
+            requeue.lose(w, b, job, p, job.clock_s)
+        if state != codes.OVER:
+            return
+        job.leg += 1
+
+
+@njit_inner
+def finish(w, b, job):
+    """Go on with the next leg."""
+    begin(w, b, job, job.leg + 1)
+
+
+@njit_inner
+def compute_again(w, b, job):
+    """Begin the setup pass anew, of the prompt and what was generated: the device computes its part again, nodes have the tokens."""
+    job.prefilled = 0.0
+    begin(w, b, job, 0 if job.device_layers > 0 else _AT_NODES)

@@ -1,0 +1,190 @@
+"""The air between a UE and the node that serves it, as a job uses it: the prompt or its activations up, a message up and down for each
+token of a job that is cut behind the device, the first and the last token down. The rates are in rates.py."""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, costing, rates
+from edge6g_env.kernel.places import device, link
+
+_SAME_TOKENS = 1e-9  # sums of shares of a token are equal to so much
+NO_MESSAGE = -1.0
+_MIN_RATE_BIT_S = 1e4  # an upload in outage is taken as this slow
+
+
+@njit_inner
+def refuse(w, job, layers_before):
+    """Why the prompt cannot be sent behind `layers_before` layers: raw data of some services stay on the device."""
+    raw = layers_before == 0
+    return codes.RAW_LEAVES_DEVICE if raw and w.service[job.service].privacy == codes.ON_DEVICE else codes.DONE
+
+
+@njit_inner
+def begin(w, b, job):
+    """Send the prompt, or the activations at the cut behind the device."""
+    if device.has_whole_model(w, job):
+        return codes.OVER
+    raw = job.device_layers == 0
+    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
+    job.air_bytes += job.left_bytes
+    job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
+    if raw:
+        job.raw_left = 1
+    job.clock_s += rates.uplink_access_s(w, b, job)
+    job.stage, job.stage_s = codes.UPLINK, job.clock_s
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def count(w, b, job, t0):
+    """Count an upload that goes on from t0 on among those of its cell."""
+    ue = w.ue[b, job.ue]
+    if job.stage_s < t0 and t0 >= ue.silent_until_s:
+        w.node[b, ue.node].n_senders += 1
+        ue.sending_s = t0
+
+
+@njit_inner
+def advance(w, b, job, t0, t1):
+    """Send until t1, beside the cell's other senders; a handover or an outage interrupts."""
+    ue = w.ue[b, job.ue]
+    senders = w.node[b, ue.node].n_senders
+    if job.stage_s >= t0:
+        senders += 1  # began in this substep, so it was not counted
+    start_s = max(job.clock_s, min(ue.silent_until_s, t1))
+    if start_s >= t1:
+        job.clock_s = t1
+        return codes.UNDER_WAY
+    rate, error_rate = rates.uplink(w, b, job.ue, max(1, senders), start_s)
+    if rate <= 0.0:
+        job.clock_s = t1
+        return codes.UNDER_WAY
+    need_s = 8.0 * job.left_bytes / rate
+    sent_s = min(need_s, t1 - start_s)
+    job.energy_j += sent_s * w.mobility[0].tx_power_w
+    if start_s + need_s > t1:
+        job.left_bytes -= sent_s * rate / 8.0
+        job.clock_s = t1
+        return codes.UNDER_WAY
+    job.clock_s = start_s + need_s + link.hop_s(w, b, job) + rates.retransmission_s(w, b, job, rates.UPLOAD, error_rate)
+    job.left_bytes = 0.0
+    return codes.OVER
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def is_in_every_token(w, job):
+    """Whether every token crosses the air: the device computes a part of it, but not all."""
+    return job.device_layers > 0 and not device.has_whole_model(w, job)
+
+
+@njit_inner
+def _token_under_way(job):
+    """Number of the token that is being generated."""
+    return math.floor(job.done_tokens + _SAME_TOKENS)
+
+
+@njit_inner
+def token_left(job):
+    """What is left of the token under way: a share of one."""
+    return _token_under_way(job) + 1.0 - job.done_tokens
+
+
+@njit_inner
+def token_s(w, b, job):
+    """Time in s that the cut behind the device adds to the token under way: up with the activations, down with the token. The channel is
+    asked once, when the token begins; infinite while one of the directions is down, and then asked again."""
+    if not is_in_every_token(w, job):
+        return 0.0
+    token = _token_under_way(job)
+    if job.message_token != token:
+        job.message_s, job.message_bit_s = _send_message(w, b, job)
+        job.message_token = token if job.message_s < math.inf else NO_MESSAGE
+    return job.message_s
+
+
+@njit_inner
+def _send_message(w, b, job):
+    """(time in s of a token's messages both ways at the job's clock, rate in bit/s of the one with the activations)."""
+    ue = w.ue[b, job.ue]
+    band = w.band[w.site[ue.node].band]
+    up, up_errors = rates.uplink(w, b, job.ue, max(1, w.node[b, ue.node].n_senders), job.clock_s)
+    down, down_errors = rates.downlink(w, b, job.ue, job.clock_s)
+    if up <= 0.0 or down <= 0.0:
+        return math.inf, 0.0
+    sending_s = 8.0 * w.model[job.variant].boundary_bytes / up + 8.0 * costing.TOKEN_BYTES / down
+    sending_s += rates.mean_retransmission_s(band, up_errors) + rates.mean_retransmission_s(band, down_errors)
+    return sending_s + band.uplink_stream_s + band.downlink_access_s + 2.0 * link.hop_s(w, b, job), up
+
+
+@njit_inner
+def pay_tokens(w, job, tokens):
+    """Bytes, price and energy of what goes up for tokens of a job that is cut behind its device."""
+    if is_in_every_token(w, job):
+        cut_bytes = tokens * w.model[job.variant].boundary_bytes
+        job.air_bytes += cut_bytes
+        job.price_usd += cut_bytes * w.prices[0].usd_per_air_byte
+        job.energy_j += w.mobility[0].tx_power_w * 8.0 * cut_bytes / job.message_bit_s
+
+
+@njit_inner
+def pay_way_back(w, job, tokens):
+    """Bytes and price of tokens on their way down."""
+    if not device.has_whole_model(w, job):
+        job.air_bytes += tokens * costing.TOKEN_BYTES
+        job.price_usd += tokens * costing.TOKEN_BYTES * w.prices[0].usd_per_air_byte
+
+
+@njit_inner
+def carries_back(w, b, job):
+    """Whether tokens reach the UE at the job's clock."""
+    return device.has_whole_model(w, job) or rates.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
+
+
+@njit_inner
+def way_back_s(w, b, job, message):
+    """Delay in s from the generation of a token to the UE: link, Xn hop after a handover, access, transmission, block errors."""
+    if device.has_whole_model(w, job):
+        return 0.0
+    rate, error_rate = rates.downlink(w, b, job.ue, job.clock_s)
+    back_s = rates.downlink_access_s(w, b, job, message) + rates.retransmission_s(w, b, job, message, error_rate)
+    back_s += 8.0 * costing.TOKEN_BYTES / rate + link.hop_s(w, b, job)
+    return back_s + link.delay_s(w, b, job) if link.is_used(w, b, job) else back_s
+
+
+# --- what agents expect ----------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def expect_rates(w, b, i, job):
+    """What node i expects of the rates of the job's UE, for all candidates of a decision."""
+    senders = w.node[b, i].n_senders if w.ue[b, job.ue].node == i else 0  # another cell's are not known
+    expected = w.forecast[b]
+    expected.up_bit_s = max(_MIN_RATE_BIT_S, rates.expected_uplink_bit_s(w, b, job.ue, senders + 1))
+    expected.down_bit_s = max(_MIN_RATE_BIT_S, rates.expected_downlink_bit_s(w, b, job.ue))
+
+
+@njit_inner
+def forecast(w, b, job, v, layers_before, output):
+    """Add the upload, the way back, and for a cut behind the device the round trip of every token; latencies at their means."""
+    if layers_before == w.model[v].layers:
+        return
+    expected, mobility, raw = w.forecast[b], w.mobility[0], layers_before == 0
+    band, up = w.band[w.site[w.ue[b, job.ue].node].band], expected.up_bit_s
+    back_s = band.downlink_access_s + 8.0 * costing.TOKEN_BYTES / expected.down_bit_s
+    hop_s = link.hop_s(w, b, job)
+    sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, raw)
+    send_s = 8.0 * sent_bytes / up
+    expected.upload_s = band.uplink_access_s + send_s + hop_s
+    expected.time_s += expected.upload_s + back_s + hop_s
+    expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * output
+    expected.energy_j += mobility.tx_power_w * send_s
+    if not raw:
+        message_s = 8.0 * w.model[v].boundary_bytes / up
+        expected.token_s += band.uplink_stream_s + message_s + back_s + 2.0 * hop_s
+        expected.air_bytes += output * w.model[v].boundary_bytes
+        expected.energy_j += output * mobility.tx_power_w * message_s

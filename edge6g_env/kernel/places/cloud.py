@@ -1,0 +1,133 @@
+"""The cloud: a number of places, first come first served; a prompt in one pass, tokens in a batch of its own, paid by the token."""
+
+from __future__ import annotations
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel.places import link
+
+
+@njit_inner
+def refuse(w, b, i, job, layers_before):
+    """Why node i cannot send a job there behind `layers_before` layers: raw data of some services stay on the site, and the cloud may
+    have been down when the node heard of it last."""
+    if layers_before == 0 and w.service[job.service].privacy == codes.SITE:
+        return codes.RAW_REACHES_CLOUD
+    return codes.DONE if w.node[b, i].cloud_seen_up == 1 else codes.CLOUD_DOWN
+
+
+@njit_inner
+def begin(w, b, job):
+    """Join the queue for a place."""
+    episode = w.episode[b]
+    if not link.leads_to_cloud(w, b, job):
+        return codes.OVER
+    if episode.cloud_up == 0:
+        return codes.LOST
+    job.stage, job.stage_s = codes.CLOUD_WAIT, job.clock_s
+    w.roster[b, codes.AT_CLOUD, episode.n_cloud_wait] = job.row
+    episode.n_cloud_wait += 1
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def advance(w, b, t1):
+    """Give a free place to the job that has waited longest and compute its part; returns its row, -1 if there is no place or no job."""
+    episode = w.episode[b]
+    if episode.cloud_running >= w.cloud[0].concurrency or episode.n_cloud_wait == 0:
+        return -1
+    job = w.job[b, w.roster[b, codes.AT_CLOUD, 0]]
+    if job.clock_s >= t1:
+        return -1
+    _leave_queue(w, b, job)
+    _start(w, b, job, max(job.clock_s, episode.cloud_free_s))
+    return job.row
+
+
+@njit_inner
+def _start(w, b, job, start_s):
+    cloud, v, service, node = w.cloud[0], job.variant, w.service[job.service], w.node[b, job.ingress]
+    w.episode[b].cloud_running += 1
+    job.in_cloud = 1
+    node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
+    layers = w.model[v].layers - w.part[b, job.row, codes.TARGET].low
+    share = layers / w.model[v].layers
+    job.price_usd += share * job.setup_tokens * service.usd_per_input_token
+    compute_s = costing.whole_prompt_s(w, cloud.cloud_device, v, layers, job.setup_tokens, True)
+    job.energy_j += compute_s * w.device[cloud.cloud_device].prefill_w
+    context = job.setup_tokens + service.mean_output_tokens / 2.0
+    job.cloud_decode_s = costing.decode_iteration_s(
+        w, cloud.cloud_device, v, cloud.batch, cloud.batch * context, share, True
+    )
+    job.clock_s = start_s + compute_s
+
+
+@njit_inner
+def token_s(job):
+    """Time in s of a token in the cloud."""
+    return job.cloud_decode_s if job.in_cloud == 1 else 0.0
+
+
+@njit_inner
+def pay_tokens(w, job, tokens):
+    """Energy of tokens."""
+    if job.in_cloud == 1:
+        busy_s = tokens * job.cloud_decode_s / w.cloud[0].batch
+        job.energy_j += busy_s * w.device[w.cloud[0].cloud_device].decode_w
+
+
+@njit_inner
+def pay_way_back(w, b, job, tokens):
+    """Price of tokens by the list, and of their bytes that leave the cloud."""
+    if link.leads_to_cloud(w, b, job):
+        layers = w.model[job.variant].layers
+        share = (layers - w.part[b, job.row, codes.TARGET].low) / layers
+        job.price_usd += tokens * share * w.service[job.service].usd_per_output_token
+        job.price_usd += tokens * costing.TOKEN_BYTES * w.prices[0].usd_per_egress_byte
+
+
+@njit_inner
+def forecast(w, b, i, job, v, low, output, sent_bytes):
+    """Add layers [low, L) in the cloud, its wait as node i last met it; sent_bytes: over the backhaul."""
+    service, expected, prices, device = w.service[job.service], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
+    prompt, layers = job.setup_tokens, w.model[v].layers - low
+    share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, w.model[v].precision]
+    costing.know_pass(w, known, device, v, prompt, output, w.cloud[0].batch)
+    wait_s = w.node[b, i].cloud_seen_wait_s
+    compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
+    step_s = costing.iteration_s(w, device, v, known.with_layer_s, w.cloud[0].batch, share, True)
+    expected.wait_s += wait_s
+    expected.time_s += wait_s + compute_s
+    expected.token_s += step_s
+    expected.backhaul_bytes += sent_bytes
+    expected.price_usd += share * (prompt * service.usd_per_input_token + output * service.usd_per_output_token)
+    expected.price_usd += sent_bytes * prices.usd_per_backhaul_byte
+    expected.price_usd += costing.TOKEN_BYTES * output * prices.usd_per_egress_byte
+    expected.energy_j += compute_s * w.device[device].prefill_w
+    expected.energy_j += output * step_s / w.cloud[0].batch * w.device[device].decode_w
+    expected.sequences, expected.cycle_s = 0.0, step_s
+    expected.age_s = w.episode[b].now_s - w.node[b, i].cloud_seen_s
+
+
+@njit_inner
+def _leave_queue(w, b, job):
+    episode = w.episode[b]
+    kept = 0
+    for place in range(episode.n_cloud_wait):
+        if w.roster[b, codes.AT_CLOUD, place] != job.row:
+            w.roster[b, codes.AT_CLOUD, kept] = w.roster[b, codes.AT_CLOUD, place]
+            kept += 1
+    episode.n_cloud_wait = kept
+
+
+@njit_inner
+def give_up(w, b, job, now_s):
+    """Free the job's place at the cloud, or in its queue."""
+    episode = w.episode[b]
+    if job.stage == codes.CLOUD_WAIT:
+        _leave_queue(w, b, job)
+    if job.in_cloud == 1:
+        if episode.cloud_running == w.cloud[0].concurrency:
+            episode.cloud_free_s = min(now_s, job.clock_s)
+        episode.cloud_running -= 1
+        job.in_cloud = 0

@@ -1,0 +1,168 @@
+"""The wired links: from a job's ingress to its target, a neighbour over Xn or the cloud over the backhaul; and the Xn hop of a UE's data
+when another node serves it than the ingress."""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, FOR_XN_DELAY, normal
+
+
+@njit_inner
+def is_used(w, b, job):
+    """Whether layers run beyond the ingress node."""
+    return w.part[b, job.row, codes.TARGET].node >= 0
+
+
+@njit_inner
+def leads_to_cloud(w, b, job):
+    """Whether the job's last part runs in the cloud."""
+    return w.part[b, job.row, codes.TARGET].node == w.node.shape[1]
+
+
+@njit_inner
+def refuse(w, b, i, route, target):
+    """Why node i's link to a target cannot be used: both ends know at once when it is down."""
+    if target == w.node.shape[1]:
+        return codes.DONE if w.node[b, i].backhaul_up == 1 else codes.BACKHAUL_DOWN
+    return codes.DONE if w.link[b, i, route - codes.NEIGHBOUR].up == 1 else codes.LINK_DOWN
+
+
+@njit_inner
+def is_cut_off(w, b, job):
+    """Whether the link between ingress and target is down."""
+    if not is_used(w, b, job):
+        return False
+    if leads_to_cloud(w, b, job):
+        return w.node[b, job.ingress].backhaul_up == 0
+    return w.link[b, job.ingress, job.link].up == 0
+
+
+@njit_inner
+def hop_s(w, b, job):
+    """Extra one-way delay when the UE is served by another node than its ingress: its data take the Xn link."""
+    return w.wired[0].xn_delay_s if w.ue[b, job.ue].node != job.ingress else 0.0
+
+
+@njit_inner
+def delay_s(w, b, job):
+    """Mean one-way delay between ingress and target."""
+    return w.wired[0].backhaul_delay_s if leads_to_cloud(w, b, job) else w.wired[0].xn_delay_s
+
+
+@njit_inner
+def _rate_bit_s(w, b, job):
+    """Rate of the link between ingress and target, for all its transfers together."""
+    return w.wired[0].backhaul_rate_bit_s if leads_to_cloud(w, b, job) else w.wired[0].xn_rate_bit_s
+
+
+@njit_inner
+def _crossing_s(w, b, job):
+    """Delay in s of the job's next message to its target: lognormal, of the mean delay_s."""
+    wired = w.wired[0]
+    if leads_to_cloud(w, b, job):
+        purpose, sigma = FOR_CLOUD_DELAY, wired.backhaul_delay_jitter
+    else:
+        purpose, sigma = FOR_XN_DELAY, wired.xn_delay_jitter
+    z = normal(w.episode[b].key, purpose, job.number, job.crossings)
+    job.crossings += 1
+    return delay_s(w, b, job) * math.exp(sigma * z - 0.5 * sigma * sigma)
+
+
+@njit_inner
+def _pay(w, b, job, sent_bytes):
+    """Count bytes on the link; those of the backhaul have a price."""
+    if leads_to_cloud(w, b, job):
+        job.backhaul_bytes += sent_bytes
+        job.price_usd += sent_bytes * w.prices[0].usd_per_backhaul_byte
+
+
+@njit_inner
+def begin(w, b, job):
+    """Send what the target needs: the raw prompt if it computes from the first layer on, else the activations at the cut."""
+    if not is_used(w, b, job):
+        return codes.OVER
+    job.left_bytes = costing.prompt_bytes(
+        w, job, job.variant, job.setup_tokens, w.part[b, job.row, codes.TARGET].low == 0
+    )
+    _pay(w, b, job, job.left_bytes)
+    job.stage, job.stage_s = codes.LINK, job.clock_s
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def count(w, b, job, t0):
+    """Count a transfer that goes on from t0 on among those of its link."""
+    if job.stage_s >= t0:
+        return
+    if leads_to_cloud(w, b, job):
+        w.node[b, job.ingress].n_backhaul += 1
+    else:
+        w.link[b, job.ingress, job.link].n_transfers += 1
+
+
+@njit_inner
+def advance(w, b, job, t0, t1):
+    """Send until t1, the rate shared with the link's other transfers; a link that is down loses the job."""
+    if is_cut_off(w, b, job):
+        return codes.LOST
+    if leads_to_cloud(w, b, job):
+        transfers = w.node[b, job.ingress].n_backhaul
+    else:
+        transfers = w.link[b, job.ingress, job.link].n_transfers
+    if job.stage_s >= t0:
+        transfers += 1
+    rate = _rate_bit_s(w, b, job)
+    need_s = 8.0 * job.left_bytes * max(1, transfers) / rate
+    if job.clock_s + need_s > t1:
+        job.left_bytes -= (t1 - job.clock_s) * rate / (8.0 * max(1, transfers))
+        job.clock_s = t1
+        return codes.UNDER_WAY
+    job.clock_s += need_s
+    job.clock_s += _crossing_s(w, b, job)
+    job.left_bytes = 0.0
+    return codes.OVER
+
+
+@njit_inner
+def _is_in_every_token(w, b, job):
+    """Whether every token crosses the link: layers before it run elsewhere."""
+    return is_used(w, b, job) and w.part[b, job.row, codes.TARGET].low > 0
+
+
+@njit_inner
+def token_s(w, b, job):
+    """Time in s that a cut before the target adds to a token: there with the activations, back with the token."""
+    if not _is_in_every_token(w, b, job):
+        return 0.0
+    return 2.0 * delay_s(w, b, job) + 8.0 * w.model[job.variant].boundary_bytes / _rate_bit_s(w, b, job)
+
+
+@njit_inner
+def pay_tokens(w, b, job, tokens):
+    """Bytes of the activations of tokens."""
+    if _is_in_every_token(w, b, job):
+        _pay(w, b, job, tokens * w.model[job.variant].boundary_bytes)
+
+
+@njit_inner
+def pay_way_back(w, b, job, tokens):
+    """Bytes of tokens on their way back."""
+    if is_used(w, b, job):
+        _pay(w, b, job, tokens * costing.TOKEN_BYTES)
+
+
+@njit_inner
+def forecast(w, b, job, v, target_low, in_cloud, output):
+    """Add the link to the target and back, and for a cut before it the round trip of every token; returns bytes sent."""
+    wired, expected = w.wired[0], w.forecast[b]
+    mean_delay_s = wired.backhaul_delay_s if in_cloud else wired.xn_delay_s
+    rate = wired.backhaul_rate_bit_s if in_cloud else wired.xn_rate_bit_s
+    sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, target_low == 0)
+    expected.time_s += 2.0 * mean_delay_s + 8.0 * sent_bytes / rate
+    if target_low > 0:
+        expected.token_s += 2.0 * mean_delay_s + 8.0 * w.model[v].boundary_bytes / rate
+        sent_bytes += output * w.model[v].boundary_bytes
+    return sent_bytes + costing.TOKEN_BYTES * output

@@ -1,0 +1,245 @@
+"""A node's server as a job meets it: an inbox, then memory and prompt chunks, then a share of every decode cycle. What goes on inside
+is in engine.py, memory.py and loading.py."""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel.places import loading, memory
+from edge6g_env.kernel.places.engine import advance, clear_counts, count, set_backlog
+
+__all__ = [
+    "OWN",
+    "advance",
+    "begin",
+    "clear_counts",
+    "count",
+    "forecast",
+    "give_up",
+    "pay_tokens",
+    "refuse",
+    "refuse_down",
+    "set_backlog",
+    "token_s",
+]
+_MAX_WAIT_S = 60.0  # waits are not told apart beyond this
+_BLOCKED_WAIT_S = 5.0  # memory is short and nobody is there to release it; judgement
+_MAX_PREFILL_SHARE = 0.8  # beyond it the slowdown of decodes is not told apart
+OWN = 0  # row of w.known of the node itself; its neighbours follow
+
+
+@njit_inner
+def refuse(w, i, v, low, high, tokens):
+    """Why layers [low, high) with the KV of `tokens` tokens could not run at node i, even if it were empty."""
+    need_bytes = costing.weight_bytes(w, v, low, high) + w.model[v].kv_bytes * (high - low) * tokens
+    return codes.DONE if need_bytes <= w.site[i].usable_bytes else codes.NODE_TOO_SMALL
+
+
+@njit_inner
+def refuse_down(w, b, i, route):
+    """Why the server that a route of node i leads to is down: its own as it is, a neighbour's by what the node heard of it last."""
+    if route < codes.NEIGHBOUR:
+        return codes.DONE if w.node[b, i].up == 1 else codes.NODE_DOWN
+    return codes.DONE if w.link[b, i, route - codes.NEIGHBOUR].seen_up == 1 else codes.NEIGHBOUR_DOWN
+
+
+@njit_inner
+def begin(w, b, job, p):
+    """Queue for part p of the job at its node; a full inbox is tried again in the next substep."""
+    part = w.part[b, job.row, p]
+    if part.high <= part.low or part.node == w.node.shape[1]:
+        return codes.OVER
+    if w.node[b, part.node].up == 0:
+        return codes.LOST
+    server = w.server[b, part.node]
+    job.part, job.stage, job.stage_s, job.prefilled = p, codes.NODE_PREFILL, job.clock_s, 0.0
+    if server.n_inbox == w.queue.shape[3]:
+        part.admitted = codes.TURNED_AWAY
+        return codes.UNDER_WAY
+    part.admitted = codes.WAITING
+    w.queue[b, part.node, codes.INBOX, server.n_inbox] = job.row
+    server.n_inbox += 1
+    memory.count_user(w, b, job, part, 1)
+    return codes.UNDER_WAY
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def token_s(w, b, job, part):
+    """Time in s of a token in a part: its share of the decode cycle, and for a token that comes and goes the mean wait for the running
+    iteration of the others."""
+    if part.uses == 0:
+        return 0.0
+    v, layers = job.variant, w.model[job.variant].layers
+    server, variant = w.server[b, part.node], w.variant[b, part.node, v]
+    share = (part.high - part.low) / layers
+    if server.decode_rate <= 0.0 or variant.tokens <= 0.0:
+        context = job.prompt_tokens + job.done_tokens
+        device = w.site[part.node].accelerator
+        return costing.decode_iteration_s(w, device, v, 1.0, context, share, part.high == layers)
+    cycle_s = 1.0 / server.decode_rate
+    if share >= variant.share and part.low == 0 and part.high == layers:
+        return cycle_s
+    others = min(1.0, max(0.0, variant.tokens / variant.share - part.duty))
+    return cycle_s * min(1.0, share / max(variant.share, share)) + 0.5 * others * cycle_s
+
+
+@njit_inner
+def pay_tokens(w, b, job, part, tokens):
+    """Price and energy of the accelerator's time for tokens of a part."""
+    if part.uses == 0:
+        return
+    device, variant = w.site[part.node].accelerator, w.variant[b, part.node, job.variant]
+    share = (part.high - part.low) / w.model[job.variant].layers
+    iteration_s = variant.iteration_s
+    if variant.tokens <= 0.0:
+        iteration_s = costing.decode_iteration_s(w, device, job.variant, 1.0, job.prompt_tokens, share, True)
+    busy_s = tokens * iteration_s / max(variant.tokens, 1.0) * min(1.0, share / max(variant.share, share))
+    job.price_usd += busy_s * w.device[device].usd_s
+    job.energy_j += busy_s * w.device[device].decode_w
+
+
+# --- what agents expect ----------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def _known(w, b, i, p, v, prompt, output):
+    """The own node (p = 0) or neighbour p - 1 as node i knows it, with the layer times of the job there."""
+    n = w.model[v].precision
+    known = w.known[b, p, n]
+    if known.ready == 0:
+        if p == OWN:
+            _look_at_own(w, b, i, v, known)
+        else:
+            _look_at_neighbour(w, b, i, p - OWN - 1, v, known)
+        device, running, context = known.accelerator, known.tokens, prompt + 0.5 * output
+        costing.chunk_layers_s(w, device, v, prompt, w.chunk_layer_s[b, p, n])
+        known.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (running + 1.0))
+        if running > 0.0:
+            known.running_layer_s = costing.decode_layer_s(w, device, v, running, context * running)
+        known.ready = 1
+    return known
+
+
+@njit_inner
+def _look_at_own(w, b, i, v, known):
+    """What node i knows of itself."""
+    server, variant = w.server[b, i], w.variant[b, i, v]
+    known.own, known.accelerator, known.cycle_s = i, w.site[i].accelerator, server.cycle_s
+    known.prefill_share, known.backlog_s = server.prefill_share, server.backlog_s
+    known.prompts, known.sent_since = server.n_inbox, 0
+    known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
+    known.low, known.high, known.users, known.tokens = variant.low, variant.high, variant.users, variant.tokens
+    known.disk_s = max(0.0, server.load_end_s - w.episode[b].now_s) if server.load_variant >= 0 else 0.0
+    if server.load_variant == v:
+        known.low, known.high = server.load_low, server.load_high
+
+
+@njit_inner
+def _look_at_neighbour(w, b, i, k, v, known):
+    """What node i knows of neighbour k: its report, and the jobs sent there since."""
+    link, seen = w.link[b, i, k], w.seen[b, i, k, v]
+    known.own, known.accelerator = -1, w.site[w.neighbour[i, k]].accelerator
+    known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
+    known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
+    known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
+    known.low, known.high, known.users, known.tokens = seen.low, seen.high, seen.users, seen.tokens
+    known.disk_s, known.age_s = 0.0, w.episode[b].now_s - link.report_s
+
+
+@njit_inner
+def _missing_bytes(w, known, v, low, high):
+    if known.high <= known.low:
+        return costing.weight_bytes(w, v, low, high)
+    joined = costing.weight_bytes(w, v, min(low, known.low), max(high, known.high))
+    return joined - costing.weight_bytes(w, v, known.low, known.high)
+
+
+@njit_inner
+def _memory_wait_s(w, known, v, layers, tokens, missing_bytes, output_tokens):
+    """Time until memory for the weights and KV is released, at the pace at which the sequences there end."""
+    kv_bytes = w.model[v].kv_bytes * layers * tokens
+    short_bytes = kv_bytes + missing_bytes - known.free_bytes
+    if known.users == 0:
+        short_bytes += costing.weight_bytes(w, v, known.low, known.high)  # they would have to stay
+    if short_bytes <= 0.0:
+        return 0.0
+    if known.sequences <= 0 or known.cycle_s <= 0.0:
+        return _BLOCKED_WAIT_S
+    pace = known.sequences * kv_bytes / (output_tokens * known.cycle_s)
+    return min(_MAX_WAIT_S, short_bytes / pace)
+
+
+@njit_inner
+def _load_s(w, b, known, v, low, high, missing_bytes):
+    """Time to have the part's weights; nothing is known of a load that a neighbour has under way, nor of its other sources."""
+    if missing_bytes > 0.0:
+        rate = w.device[known.accelerator].load_bytes_s
+        if known.own >= 0:
+            rate = loading.best_rate_bytes_s(w, b, known.own, v, low, high)
+        return known.disk_s + missing_bytes / rate + w.serving[0].load_overhead_s
+    return known.disk_s
+
+
+@njit_inner
+def _iteration_wait_s(known):
+    """Time until an iteration that is formed with the job in it: the rest of the running one and the whole next. Among the prompts of
+    others there is none to wait for but their own, and after the last of them the next."""
+    next_s = known.cycle_s * min(1.0, known.tokens)
+    if known.prompts == 0:
+        return 0.5 * known.cycle_s + next_s
+    return next_s if known.prompts == 1 else 0.0
+
+
+@njit_inner
+def forecast(w, b, i, p, v, low, high, prompt, output, whole):
+    """Add layers [low, high) at place p, as node i knows it: load, wait, prefill, a share of every token. whole: no cut, so tokens stay."""
+    known, expected = _known(w, b, i, p, v, prompt, output), w.forecast[b]
+    device, running = known.accelerator, known.tokens
+    with_head = high == w.model[v].layers
+    share = (high - low) / w.model[v].layers
+    missing_bytes = _missing_bytes(w, known, v, low, high)
+    load_s = _load_s(w, b, known, v, low, high, missing_bytes)
+    kept_s = w.chunk_layer_s[b, p, w.model[v].precision]
+    compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head, kept_s)
+    wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
+    wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
+    wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
+    wait_s = min(wait_s, _MAX_WAIT_S)
+    with_it_s = costing.iteration_s(w, device, v, known.with_layer_s, running + 1.0, share, with_head)
+    others_s = known.cycle_s
+    if running > 0.0:
+        others_s -= costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
+    cycle_s = max(others_s, 0.0) + with_it_s
+    token_s = cycle_s if whole else with_it_s + 0.5 * min(1.0, running) * cycle_s
+    decode_s = output * with_it_s / (running + 1.0)
+    expected.load_s += load_s
+    expected.wait_s += wait_s
+    expected.time_s += load_s + wait_s + compute_s + math.ceil(prompt / w.serving[0].token_budget) * known.cycle_s
+    expected.token_s += token_s / (1.0 - min(known.prefill_share, _MAX_PREFILL_SHARE))
+    expected.busy_s += compute_s + decode_s
+    expected.price_usd += (compute_s + decode_s) * w.device[device].usd_s
+    expected.energy_j += compute_s * w.device[device].prefill_w + decode_s * w.device[device].decode_w
+    expected.sequences, expected.cycle_s, expected.age_s = known.sequences, known.cycle_s, known.age_s
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------------------------
+
+
+@njit_inner
+def give_up(w, b, job, now_s):
+    """Give back everything that a job holds at nodes: places, weights in use, KV."""
+    for p in range(w.part.shape[2]):
+        part = w.part[b, job.row, p]
+        if part.uses == 0:
+            continue
+        i = part.node
+        memory.drop_from_inbox(w, b, i, job)
+        if w.server[b, i].chunk_job == job.row:
+            w.server[b, i].chunk_job = -1
+            w.server[b, i].prefill_free_s = now_s
+        memory.leave(w, b, job, part, now_s)

@@ -1,0 +1,59 @@
+"""A sequence that outgrows its KV memory reserves another block; if there is none, the youngest makes way (recomputation, as vLLM does)."""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, legs
+from edge6g_env.kernel.ledger import release
+from edge6g_env.kernel.places import memory
+
+
+@njit_inner
+def grow_kv(w, b, job):
+    """Reserve blocks where the sequence has outgrown its reservation; without room the youngest goes, which may be the job itself."""
+    while job.prompt_tokens + job.done_tokens > job.kv_tokens:
+        wanted = job.kv_tokens + memory.KV_BLOCK_TOKENS
+        for p in range(w.part.shape[2]):
+            part = w.part[b, job.row, p]
+            if part.uses == 0:
+                continue
+            want_bytes, adapter = memory.kv_bytes(w, job, part, wanted), w.service[job.service].adapter
+            while not memory.make_room(w, b, part.node, want_bytes - part.kv_bytes, job.variant, adapter):
+                if _preempt_youngest(w, b, part.node) == job.row:
+                    return
+            memory.hold_kv(w, b, part, want_bytes)
+        job.kv_tokens = wanted
+
+
+@njit_inner
+def _holds_kv(w, b, job, i):
+    for p in range(w.part.shape[2]):
+        part = w.part[b, job.row, p]
+        if part.node == i and part.kv_bytes > 0.0:
+            return True
+    return False
+
+
+@njit_inner
+def _preempt_youngest(w, b, i):
+    """Put back the sequence at node i that was admitted last; returns its row, -1 for none."""
+    youngest = -1
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        at_work = job.stage == codes.DECODE or job.stage == codes.NODE_PREFILL
+        if not at_work or not _holds_kv(w, b, job, i):
+            continue
+        last = w.job[b, youngest]
+        if youngest < 0 or job.admit_s > last.admit_s or (job.admit_s == last.admit_s and job.number > last.number):
+            youngest = job.row
+    if youngest < 0:
+        return -1
+    job = w.job[b, youngest]
+    release(w, b, job, job.clock_s)
+    job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
+    job.kv_tokens = max(job.kv_tokens, job.setup_tokens + memory.KV_BLOCK_TOKENS)
+    w.count[b].preempted += 1
+    legs.compute_again(w, b, job)
+    return youngest

@@ -1,0 +1,115 @@
+"""Tokens one by one until the last has reached the UE: each takes its time at every place of the job."""
+
+from __future__ import annotations
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, rates
+from edge6g_env.kernel.ledger import release
+from edge6g_env.kernel.places import air, cloud, device, link, node
+
+
+@njit_inner
+def _token_period_s(w, b, job):
+    """Time in s between two tokens; sets the shares of it that each node works on them."""
+    ingress, target = w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
+    ingress_s, target_s = node.token_s(w, b, job, ingress), node.token_s(w, b, job, target)
+    period_s = device.token_s(w, b, job) + air.token_s(w, b, job) + cloud.token_s(job) + link.token_s(w, b, job)
+    period_s += ingress_s + target_s
+    ingress.duty, target.duty = ingress_s / period_s, target_s / period_s
+    return period_s
+
+
+@njit_inner
+def _count_tokens(w, b, job, tokens):
+    """Count generated tokens, and what their way back costs."""
+    job.done_tokens += tokens
+    air.pay_way_back(w, job, tokens)
+    cloud.pay_way_back(w, b, job, tokens)
+    link.pay_way_back(w, b, job, tokens)
+
+
+@njit_inner
+def _pay_tokens(w, b, job, tokens):
+    """Price, energy and bytes of tokens at every place."""
+    for p in range(w.part.shape[2]):
+        node.pay_tokens(w, b, job, w.part[b, job.row, p], tokens)
+    cloud.pay_tokens(w, job, tokens)
+    link.pay_tokens(w, b, job, tokens)
+    device.pay_tokens(w, job, tokens)
+    air.pay_tokens(w, job, tokens)
+
+
+@njit_inner
+def begin(w, b, job):
+    """The setup pass yields a token; decoding begins."""
+    job.stage, job.stage_s, job.message_token = codes.DECODE, job.clock_s, air.NO_MESSAGE
+    _count_tokens(w, b, job, 1.0)
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def _deliver_first(w, b, job):
+    """Let the first token reach the UE at the job's clock, unless the downlink or a link is down: then the next substep tries again."""
+    if job.first_token_s < 0.0 and _is_reachable(w, b, job):
+        job.first_token_s = job.clock_s + air.way_back_s(w, b, job, rates.FIRST_TOKEN)
+
+
+@njit_inner
+def _is_reachable(w, b, job):
+    """Whether tokens reach the UE at the job's clock: over the link, if there is one, and the air."""
+    return not link.is_cut_off(w, b, job) and air.carries_back(w, b, job)
+
+
+@njit_inner
+def advance(w, b, job, t1):
+    """Generate tokens until t1; a job that is cut off waits for the repair."""
+    if link.is_cut_off(w, b, job):
+        for p in range(w.part.shape[2]):
+            w.part[b, job.row, p].duty = 0.0
+        job.clock_s = t1
+        return codes.UNDER_WAY
+    _deliver_first(w, b, job)
+    left = job.output_tokens - job.done_tokens
+    if left <= 0.0:
+        return codes.OVER
+    period_s = _token_period_s(w, b, job)
+    generated, until_s = (t1 - job.clock_s) / period_s, t1
+    if generated <= 0.0:
+        job.clock_s = t1
+        return codes.UNDER_WAY
+    most = min(left, air.token_left(job)) if air.is_in_every_token(w, job) else left
+    if generated >= most:
+        generated, until_s = most, job.clock_s + most * period_s
+    _pay_tokens(w, b, job, generated)
+    _count_tokens(w, b, job, generated)
+    job.clock_s = until_s
+    return codes.OVER if generated >= left else codes.UNDER_WAY
+
+
+@njit_inner
+def begin_delivery(w, b, job):
+    """The last token is still to be delivered; what the job holds is free before."""
+    release(w, b, job, job.clock_s)
+    job.stage, job.stage_s = codes.DOWNLINK, job.clock_s
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def advance_delivery(w, b, job, t1):
+    """Deliver the last token, once the downlink is up."""
+    if not _is_reachable(w, b, job):
+        job.clock_s = min(max(job.clock_s, w.ue[b, job.ue].silent_until_s), t1)
+        if job.clock_s >= t1 - codes.SAME_INSTANT_S or not _is_reachable(w, b, job):
+            job.clock_s = t1
+            return codes.UNDER_WAY
+    _deliver_first(w, b, job)
+    return codes.OVER
+
+
+@njit_inner
+def delivered_s(w, b, job):
+    """When the last token reaches the UE."""
+    end_s = job.first_token_s
+    if job.output_tokens > 1.0:
+        end_s = max(end_s, job.clock_s + air.way_back_s(w, b, job, rates.LAST_TOKEN))
+    return end_s
