@@ -6,14 +6,14 @@ Records are the world's own: a field that is written is written in the world, an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from edge6g_env import _jit
 from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel import channel, heap, mobility
-from edge6g_env.kernel.world import DISPATCH, FREE, QUEUED, TURNED_AWAY
+from edge6g_env.kernel.codes import DISPATCH, FREE, QUEUED
 
 
 @_jit.njit
@@ -29,16 +29,6 @@ def _keep_powers(w):
             for m in range(w.cell.shape[2]):
                 cell = w.cell[b, u, m]
                 channel.keep_powers(w.band[w.site[cell.node].band], cell)
-
-
-class Part(NamedTuple):
-    """Layers [low, high) of a job at a node, -1: none; whether it counts as a user of its weights there, and the KV it holds."""
-
-    node: int
-    low: int
-    high: int
-    uses: int
-    kv_bytes: float
 
 
 class Look:
@@ -116,16 +106,13 @@ class Look:
         """Jobs that wait for a decision of node i, the head first."""
         return [self._w.job[self._b, row] for row in self._w.queue[self._b, i, DISPATCH, : self.node(i).n_queue]]
 
-    def part(self, job: Any, p: int) -> Part:
-        """Part p of a job: 0 at its ingress node, 1 at its target."""
-        if p == 0:
-            return Part(int(job.ingress), int(job.layer_1), int(job.layer_2), int(job.users_0), float(job.kv_0_bytes))
-        layers = int(self._w.model[int(job.variant)].layers)
-        return Part(int(job.target), int(job.layer_2), layers, int(job.users_1), float(job.kv_1_bytes))
+    def part(self, job: Any, p: int) -> Any:
+        """Part of a job at its INGRESS, or at its TARGET."""
+        return self._w.part[self._b, job.row, p]
 
-    def was_turned_away(self, job: Any) -> bool:
-        """Whether the inbox of its node had no room when it came."""
-        return int(job.admitted) == TURNED_AWAY
+    def in_flight(self) -> list[Any]:
+        """Jobs that wait for a decision or are under way, in the order of their numbers."""
+        return sorted(self.jobs(QUEUED) + self.jobs(), key=lambda job: job.number)
 
     def all_rows_are_free(self) -> bool:
         """No job has a row, and every row is on the stack of the free ones."""
@@ -213,7 +200,7 @@ def episodes(batch: BatchEnv) -> list[int]:
 
 def count(batch: BatchEnv, name: str) -> np.ndarray:
     """(B,) of a counter of the episode: preempted, handovers, ping_pongs, outages or requeued."""
-    return np.array(batch.world.episode[name])
+    return np.array(batch.world.count[name])
 
 
 def ues(batch: BatchEnv) -> np.recarray:

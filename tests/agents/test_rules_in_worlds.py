@@ -7,7 +7,7 @@ import pytest
 
 from agents.policy import make_rule, rule_names, start
 from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel.world import ACTION_EFFECTS, FAULT_KINDS
+from edge6g_env.kernel.codes import ACTION_EFFECTS, FAULT_KINDS
 from tests.looking import count
 
 NUM_WORLDS, STEPS = 3, 150

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.world import HOLD
+from edge6g_env.kernel.codes import HOLD
 
 SECONDS = 4.0
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from edge6g_env.batch import batch_env
-from edge6g_env.kernel.world import STAGE_NAMES
 from tests.looking import Look
 
 
@@ -25,7 +24,7 @@ def test_another_nodes_senders_and_a_jobs_true_output_are_hidden():
         env.step(hold)
     i = int(np.flatnonzero(env.deciding()[0] >= 0)[0])
     before = observed(env, i)
-    for job in look.jobs(*range(1, len(STAGE_NAMES))):
+    for job in look.in_flight():
         job.output_tokens += 500.0
     for other in set(range(env.num_agents)) - {i}:
         look.server(other).prefill_share = 0.5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.world import ACTIVE, AT_CLOUD, DISPATCH, INBOX, NOW, SPARE
+from edge6g_env.kernel.codes import ACTIVE, AT_CLOUD, DISPATCH, INBOX, NOW, SPARE
 
 FAILING = {
     "faults.node_mtbf_s": 20.0,
@@ -44,8 +44,9 @@ def poison(batch, rng):
         episode, node, server = world.episode[b], world.node[b], world.server[b]
         free = np.setdiff1d(np.arange(world.job.shape[1]), in_use(world, b))
         assert set(world.roster[b, SPARE, : episode.n_free]) <= set(free)
-        for name in world.job.dtype.names:
-            world.job[name][b, free] = garbage(rng, world.job[name][b, free])
+        for rows in (world.job, world.part):
+            for name in rows.dtype.names:
+                rows[name][b, free] = garbage(rng, rows[name][b, free])
         lists = [(world.roster[b, kind], n) for kind, n in _ends(episode)]
         lists += [(world.queue[b, i, DISPATCH], node.n_queue[i]) for i in range(batch.num_agents)]
         lists += [(world.queue[b, i, INBOX], server.n_inbox[i]) for i in range(batch.num_agents)]

@@ -17,7 +17,7 @@ import pytest
 import edge6g_env
 from benchmarks import ideal
 from edge6g_env import _jit, batch_env
-from tests.kernel.inner import air, channel
+from tests.kernel.inner import channel, rates
 from tests.looking import Look, ues
 
 ROOT = Path(edge6g_env.__file__).resolve().parents[1]
@@ -114,9 +114,9 @@ def _ask(w, up, senders, now_s, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
             if up:
-                out[b, u, 0], out[b, u, 1] = air.uplink(w, b, u, senders, now_s)
+                out[b, u, 0], out[b, u, 1] = rates.uplink(w, b, u, senders, now_s)
             else:
-                out[b, u, 0], out[b, u, 1] = air.downlink(w, b, u, now_s)
+                out[b, u, 0], out[b, u, 1] = rates.downlink(w, b, u, now_s)
 
 
 @_jit.njit

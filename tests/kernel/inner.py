@@ -1,5 +1,5 @@
 """The kernel's own modules whose inner functions tests call: imported here alone."""
 
-from edge6g_env.kernel import air, channel, checks, faults, heap, predict, rng, traffic
+from edge6g_env.kernel import channel, checks, faults, heap, predict, rates, rng, traffic
 
-__all__ = ["air", "channel", "checks", "faults", "heap", "predict", "rng", "traffic"]
+__all__ = ["channel", "checks", "faults", "heap", "predict", "rates", "rng", "traffic"]

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.published import sharing
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import DECODE, FINISHED, FREE
+from edge6g_env.kernel.codes import DECODE, FINISHED, FREE
 from edge6g_env.scenario import ScenarioError, load_scenario
 from tests.looking import Look, memory_shares, values
 

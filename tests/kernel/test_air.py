@@ -8,8 +8,7 @@ from scipy import stats
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from tests.kernel.inner import air as kernel_air
-from tests.kernel.inner import channel
+from tests.kernel.inner import channel, rates
 
 STEP_S = 0.02  # fading grid of tiny
 UP, DOWN = True, False
@@ -22,14 +21,14 @@ def mean_sinrs_db(w, now_s, out):
         for u in range(out.shape[1]):
             loss_db = channel.link_loss_db(w, b, u, w.ue[b, u].serving, now_s)
             hz = w.band[w.site[w.ue[b, u].node].band].bandwidth_hz
-            out[b, u, 0] = kernel_air.uplink_sinr_db(w, b, u, loss_db, hz)
-            out[b, u, 1] = kernel_air.downlink_sinr_db(w, b, u, loss_db, now_s)
+            out[b, u, 0] = rates.uplink_sinr_db(w, b, u, loss_db, hz)
+            out[b, u, 1] = rates.downlink_sinr_db(w, b, u, loss_db, now_s)
 
 
 @njit
 def link_rates(w, chosen_by, backoff_db, sinr, bandwidth_hz, out):
     for n in range(out.shape[0]):
-        out[n, 0], out[n, 1] = kernel_air._link_rate(w, w.band[0], chosen_by[n], backoff_db, sinr[n], bandwidth_hz)
+        out[n, 0], out[n, 1] = rates._link_rate(w, w.band[0], chosen_by[n], backoff_db, sinr[n], bandwidth_hz)
 
 
 def sinrs_db(air, now_s):

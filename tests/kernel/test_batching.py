@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.kernel.world import DECODE, FINISHED, NODE_PREFILL
+from edge6g_env.kernel.codes import DECODE, FINISHED, NODE_PREFILL
 from tests.looking import values
 
 MODEL, DEVICE = "llama-3.1-8b", "l40s"

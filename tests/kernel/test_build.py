@@ -105,7 +105,9 @@ def test_every_entity_is_an_array_of_the_world():
     for name, dtype in fields.DTYPES.items():
         assert getattr(world, name).dtype == dtype, name
     recarrays = {name for name in world._fields if getattr(world, name).dtype.names}
-    assert recarrays == {*fields.DTYPES, *(f"blank_{name}" for name in fields.BLANKS)}
+    assert recarrays == {*fields.DTYPES, "blank", "part_faults"}
+    assert world.part_faults.dtype == fields.DTYPES["fault"]
+    assert all(world.blank.dtype[name] == fields.DTYPES[name] for name in world.blank.dtype.names)
 
 
 def test_two_bands_are_given_out_as_a_chessboard():

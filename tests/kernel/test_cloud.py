@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.kernel.world import CLOUD_WAIT, FINISHED
+from edge6g_env.kernel.codes import CLOUD_WAIT, FINISHED
 
 MODEL, CLOUD = "llama-3.1-8b", "h100-80g"
 NAME = "cloud, int4"

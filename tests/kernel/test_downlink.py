@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env, radio
-from edge6g_env.kernel.world import DECODE, DOWNLINK, EXPIRED, FINISHED, NODE_PREFILL
+from edge6g_env.kernel.codes import DECODE, DOWNLINK, EXPIRED, FINISHED, INGRESS, NODE_PREFILL
 from edge6g_env.trace_files import read_trace
 from tests.looking import Look, ues
 
@@ -89,7 +89,7 @@ def test_node_and_weights_are_free_while_the_last_token_waits(one, stop):
         one.step()
         assert (waiting.stage, waiting.done_tokens) == (DOWNLINK, 40.0)
         assert (one.server(0).n_admitted, one.server(0).kv_bytes, one.users()) == (0, 0.0, 0)
-        assert one.part(waiting, 0).kv_bytes == 0.0
+        assert one.part(waiting, INGRESS).kv_bytes == 0.0
     one.silence(0.0), fade(one, 0.0 if stop == "handover" else -300.0)
     (job,) = one.run("hold", 1)
     assert job["phase"] == FINISHED

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.kernel.world import FINISHED
+from edge6g_env.kernel.codes import FINISHED
 
 MODEL, DEVICE = "llama-3.1-8b", "a100-80g"
 SERVING = {"token_budget": 2048, "max_batch": 256}

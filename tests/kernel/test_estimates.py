@@ -7,7 +7,7 @@ import pytest
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from tests.kernel.inner import air as kernel_air
+from tests.kernel.inner import rates
 
 UMI = "UMi-StreetCanyon"
 
@@ -16,8 +16,8 @@ UMI = "UMi-StreetCanyon"
 def expected_bit_s(w, senders, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
-            out[b, u, 0] = kernel_air.expected_uplink_bit_s(w, b, u, senders)
-            out[b, u, 1] = kernel_air.expected_downlink_bit_s(w, b, u)
+            out[b, u, 0] = rates.expected_uplink_bit_s(w, b, u, senders)
+            out[b, u, 1] = rates.expected_downlink_bit_s(w, b, u)
 
 
 def slow_expected_bit_s(preset, seen_db, up, bandwidth_hz):

@@ -7,7 +7,7 @@ from scipy import stats
 import edge6g_env
 from edge6g_env import _jit, batch_env
 from edge6g_env.build.faults import fault_parts, planned_outages
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes as k
 from tests.kernel.inner import faults
 from tests.looking import Look, fault_records, times_s
 

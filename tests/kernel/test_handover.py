@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from edge6g_env.kernel.world import DECODE, FINISHED, NODE_PREFILL, UPLINK
+from edge6g_env.kernel.codes import DECODE, FINISHED, NODE_PREFILL, UPLINK
 from tests.looking import values
 
 PEOPLE = {"radio.presets": ["fr2_28g"], "radio.blockers_per_m2": 0.1}

@@ -7,8 +7,7 @@ import pytest
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from tests.kernel.inner import air as kernel_air
-from tests.kernel.inner import channel, rng
+from tests.kernel.inner import channel, rates, rng
 
 STEP_S = 0.02  # fading grid of tiny
 PRESETS = ["fr1_3g5_micro", "fr2_28g", "subthz_140g"]
@@ -20,7 +19,7 @@ def downlink_sinrs_db(w, now_s, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
             loss_db = channel.link_loss_db(w, b, u, w.ue[b, u].serving, now_s)
-            out[b, u] = kernel_air.downlink_sinr_db(w, b, u, loss_db, now_s)
+            out[b, u] = rates.downlink_sinr_db(w, b, u, loss_db, now_s)
 
 
 @njit

@@ -6,7 +6,7 @@ import pytest
 import edge6g_env
 from edge6g_env import batch_env
 from edge6g_env.costs import shapes
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes as k
 from tests.looking import Look
 
 BUSY = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": 30.0}

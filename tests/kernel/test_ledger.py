@@ -5,7 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env
-from edge6g_env.kernel.world import CUT, EXPIRED, FINISHED, REJECTED
+from edge6g_env.kernel.codes import CUT, EXPIRED, FINISHED, REJECTED
 
 EPISODE = {"time.episode_s": 4.0, "time.warmup_s": 1.0, "time.drain_s": 1.0}
 

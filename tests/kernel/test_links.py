@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import CLOUD_WAIT, NODE_PREFILL
+from edge6g_env.kernel.codes import CLOUD_WAIT, NODE_PREFILL, TARGET, TURNED_AWAY
 from tests.looking import Look
 
 MODEL = "llama-3.1-8b"
@@ -37,7 +37,9 @@ def test_the_delay_of_a_message_is_lognormal_about_its_median(make_service, tabl
         for b, look in enumerate(looks):
             for job in look.jobs(stage):
                 took_s = job.stage_s - job.decided_slot * batch.scenario.time.slot_s
-                seen.setdefault((b, int(job.number)), np.nan if look.was_turned_away(job) else took_s)
+                seen.setdefault(
+                    (b, int(job.number)), np.nan if look.part(job, TARGET).admitted == TURNED_AWAY else took_s
+                )
     delays = np.array(list(seen.values()))
     delays = delays[~np.isnan(delays)]
     assert len(delays) > 300

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.queueing import processor_sharing_s
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import DECODE, FINISHED, LINK, NODE_PREFILL
+from edge6g_env.kernel.codes import DECODE, FINISHED, LINK, NODE_PREFILL
 from tests.looking import Look, servers, values
 
 MODEL, NAME, V = "llama-3.1-8b", "local, int8", 1

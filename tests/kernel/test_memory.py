@@ -5,7 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import DECODE, FINISHED, NODE_PREFILL
+from edge6g_env.kernel.codes import ADMITTED, DECODE, FINISHED, INGRESS, NODE_PREFILL
 from tests.looking import memory_shares, values
 
 MODEL = "llama-3.1-8b"
@@ -220,7 +220,7 @@ def test_a_queue_for_memory_lets_nobody_pass(make_bench):
     while len(bench.outcomes) < 3:
         bench.step()
         for job in waiting:
-            if job.admitted == 1 and job.stage in (NODE_PREFILL, DECODE):
+            if bench.part(job, INGRESS).admitted >= ADMITTED and job.stage in (NODE_PREFILL, DECODE):
                 admit.setdefault(int(job.number), bench.now_s)
     order = sorted(admit, key=admit.get)
     assert order == [1, 2]

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.world import QUEUED
+from edge6g_env.kernel.codes import QUEUED
 from tests.looking import Look, ues
 
 SPEED = {"ues.speed_min_m_s": 5.0, "ues.speed_max_m_s": 15.0}

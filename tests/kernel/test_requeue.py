@@ -5,7 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes as k
 from tests.looking import episodes, values
 
 MODEL = "llama-3.1-8b"
@@ -68,7 +68,7 @@ def test_tokens_that_were_delivered_are_those_of_the_same_world_without_the_faul
         after = bench.now_s, float(job.done_tokens)
         done[faulty] = np.interp(start_s, [before[0], after[0]], [before[1], after[1]]) if not faulty else after[1]
         if faulty:
-            ingress, target = (bench.part(job, p) for p in (0, 1))
+            ingress, target = (bench.part(job, p) for p in (k.INGRESS, k.TARGET))
             assert (job.stage, target.node, ingress.uses, ingress.kv_bytes) == (k.QUEUED, -1, 0, 0.0)
             assert job.setup_tokens == 300.0 + np.floor(job.done_tokens)
     assert done[True] == pytest.approx(done[False], rel=1e-4)

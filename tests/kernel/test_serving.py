@@ -3,7 +3,7 @@
 import pytest
 
 from edge6g_env import costs, radio
-from edge6g_env.kernel.world import FINISHED
+from edge6g_env.kernel.codes import FINISHED
 
 PROMPT, OUTPUT = 400.0, 40.0
 PHONE, CLOUD = "phone-snapdragon-8gen3", "h100-80g"

@@ -8,7 +8,7 @@ from agents.policy import make_rule
 from benchmarks import ideal as ideal_air
 from benchmarks.queueing import LENGTHS, processor_sharing_s, responses
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import FINISHED, STAGE_NAMES
+from edge6g_env.kernel.codes import FINISHED
 from edge6g_env.trace_files import read_trace
 from tests.looking import Look
 
@@ -76,7 +76,7 @@ def test_littles_law(scenario):
         if slot > slots[0]:
             in_system += batch.counters().in_flight.sum()
     arrived += batch.counters().arrived.sum()
-    left = [job.arrival_s for b in range(2) for job in Look(batch, b).jobs(*range(1, len(STAGE_NAMES)))]
+    left = [job.arrival_s for b in range(2) for job in Look(batch, b).in_flight()]
     counted_s += job_seconds(np.array(left), np.inf)
     rate_s, mean_s = arrived / SPAN_S, counted_s / arrived
     assert in_system / (slots[1] - slots[0]) == pytest.approx(rate_s * mean_s, rel=0.02)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.world import DISPATCH, QUEUED, SPARE
+from edge6g_env.kernel.codes import DISPATCH, QUEUED, SPARE
 from tests.kernel.inner import traffic
 from tests.looking import Look, replays, times_s
 
