@@ -39,8 +39,6 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         DTYPES["device"],
         iteration_overhead_s=tables.overhead_s[:, 0],
         sequence_overhead_s=tables.overhead_s[:, 1],
-        idle_w=tables.power_w[:, 0],
-        tdp_w=tables.power_w[:, 1],
         prefill_w=tables.busy_w[:, 0],
         decode_w=tables.busy_w[:, 1],
         usable_bytes=tables.usable_bytes,

@@ -24,9 +24,7 @@ from edge6g_env.kernel.rng import (
 )
 
 _CANDIDATES_EVERY_M = 20  # a UE looks for new candidate cells this often; judgement: a tenth of the UMi site distance
-_OUT_OF_REACH = (
-    0.500001  # spacings from a place in a cell of the node grid to its centre, along an axis, with room for rounding
-)
+_OUT_OF_REACH = 0.500001  # spacings from a place in a cell of the node grid to its centre, with room for rounding
 _NODE_ADDRESS = 65_536  # owner of a link's random numbers is ue * _NODE_ADDRESS + node
 _OF_UE = _NODE_ADDRESS - 1  # what a UE has once, not once a link
 
@@ -68,27 +66,19 @@ def _indoor_loss_db(w, b, u, cell, band):
 
 
 @njit_inner
-def _sigma_db(band, los, d_m):
-    return radio.shadow_std_db_of(
-        los == 1, d_m, band.breakpoint_m, band.sigma_los_db, band.sigma_los_far_db, band.sigma_nlos_db
-    )
-
-
-@njit_inner
 def _refresh_loss(w, b, u, m, now_s):
     """Loss of candidate link m at the UE's present place."""
     cell, ue = w.cell[b, u, m], w.ue[b, u]
     band = w.band[w.site[cell.node].band]
     d_m = distance_m(w, b, u, cell.node)
-    p_los = radio.los_probability_of(
-        w.radio[0].environment, max(d_m - ue.indoor_m, 0.0), w.radio[0].h_ue_m, w.radio[0].h_bs_m
-    )
+    env, h_bs_m, h_ue_m = w.radio[0].environment, w.radio[0].h_bs_m, w.radio[0].h_ue_m
+    p_los = radio.los_probability_of(env, max(d_m - ue.indoor_m, 0.0), h_ue_m, h_bs_m)
     cell.los = 1 if radio.normal_cdf(cell.z_los) < p_los else 0
-    loss_db = radio.basic_path_loss_db(
-        w.radio[0].environment, cell.los == 1, d_m, w.radio[0].h_bs_m, w.radio[0].h_ue_m, band.carrier_ghz
-    )
-    loss_db += _sigma_db(band, cell.los, d_m) * cell.z_shadow
-    d3_m = max(math.hypot(d_m, w.radio[0].h_bs_m - w.radio[0].h_ue_m), 1.0)
+    loss_db = radio.basic_path_loss_db(env, cell.los == 1, d_m, h_bs_m, h_ue_m, band.carrier_ghz)
+    near_db, far_db = band.sigma_los_db, band.sigma_los_far_db
+    sigma_db = radio.shadow_std_db_of(cell.los == 1, d_m, band.breakpoint_m, near_db, far_db, band.sigma_nlos_db)
+    loss_db += sigma_db * cell.z_shadow
+    d3_m = max(math.hypot(d_m, h_bs_m - h_ue_m), 1.0)
     loss_db += band.air_db_per_m * d3_m
     loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.beamwidth_deg)
     loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.ue_beamwidth_deg)
@@ -145,9 +135,8 @@ def heard_mw(w, b, u, m, points_here, now_s):
 
 @njit_inner
 def _blockage_rates(w, d_m):
-    return radio.blockage_rates_of(
-        max(d_m, 1.0), w.radio[0].h_bs_m, radio.BLOCKED_UE_HEIGHT_M, w.radio[0].blockers_per_m2
-    )
+    h_bs_m, blockers_per_m2 = w.radio[0].h_bs_m, w.radio[0].blockers_per_m2
+    return radio.blockage_rates_of(max(d_m, 1.0), h_bs_m, radio.BLOCKED_UE_HEIGHT_M, blockers_per_m2)
 
 
 @njit_inner
@@ -340,10 +329,8 @@ def follow(w, b, u, link_steps, now_s):
     while ue.link_steps < link_steps:
         ue.link_steps += 1
         _step_links(w, b, u, ue.link_steps)
-        if (
-            ue.link_steps % max(1, int(_CANDIDATES_EVERY_M / w.radio[0].link_step_m)) == 0
-            and w.cell.shape[2] < w.node.shape[1]
-        ):
+        every = max(1, int(_CANDIDATES_EVERY_M / w.radio[0].link_step_m))
+        if ue.link_steps % every == 0 and w.cell.shape[2] < w.node.shape[1]:
             _choose_candidates(w, b, u, ue.link_steps)
     for m in range(w.cell.shape[2]):
         _refresh_loss(w, b, u, m, now_s)

@@ -78,9 +78,7 @@ def _check_node(w, b, i):
         step.error = KV_MISCOUNTED
     if abs(weights - server.weight_bytes) > _BYTE:
         step.error = WEIGHTS_MISCOUNTED
-    if node.up == 0 and (
-        server.n_inbox > 0 or server.n_admitted > 0 or server.kv_bytes > 0.0 or server.weight_bytes > 0.0
-    ):
+    if node.up == 0 and (server.n_inbox + server.n_admitted > 0 or server.kv_bytes + server.weight_bytes > 0.0):
         step.error = DOWN_SERVER_HOLDS
 
 

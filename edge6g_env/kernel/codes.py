@@ -46,10 +46,8 @@ ACTION_EFFECTS = (
     "refused: the backhaul is down",
     "refused: the cloud is reported down",
 )
-DONE, NO_JOB, NO_NEIGHBOUR, RAW_LEAVES_DEVICE, RAW_REACHES_CLOUD, DEVICE_TOO_SMALL, DEVICE_BUSY, NODE_TOO_SMALL = range(
-    8
-)
-NODE_DOWN, LINK_DOWN, NEIGHBOUR_DOWN, BACKHAUL_DOWN, CLOUD_DOWN = range(8, len(ACTION_EFFECTS))
+DONE, NO_JOB, NO_NEIGHBOUR, RAW_LEAVES_DEVICE, RAW_REACHES_CLOUD, DEVICE_TOO_SMALL, DEVICE_BUSY = range(7)
+NODE_TOO_SMALL, NODE_DOWN, LINK_DOWN, NEIGHBOUR_DOWN, BACKHAUL_DOWN, CLOUD_DOWN = range(7, len(ACTION_EFFECTS))
 
 # --- parts that can fail ---------------------------------------------------------------------------------------------
 NODE_FAULT, XN_FAULT, BACKHAUL_FAULT, CLOUD_FAULT = range(4)

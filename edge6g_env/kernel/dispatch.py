@@ -48,8 +48,6 @@ def refusal(w, b, i, job, c):
         return codes.DONE
     v, target, tokens = variant_of(w, job, c), target_of(w, b, i, route), expected_tokens(w, job)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    if route > codes.LOCAL and target < 0:
-        return codes.NO_NEIGHBOUR
     why = air.refuse(w, job, layer_1)
     if why == codes.DONE and target == w.node.shape[1]:
         why = cloud.refuse(w, b, i, job, layer_2)

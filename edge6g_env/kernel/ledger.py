@@ -23,14 +23,6 @@ def release(w, b, job, now_s):
 
 
 @njit_inner
-def _give_back(w, b, job, end_s):
-    release(w, b, job, end_s)
-    job.stage = codes.FREE
-    w.roster[b, codes.SPARE, w.episode[b].n_free] = job.row
-    w.episode[b].n_free += 1
-
-
-@njit_inner
 def _count(count, phase):
     if phase == codes.FINISHED:
         count.finished += 1
@@ -98,4 +90,7 @@ def end_job(w, b, job, phase, end_s):
         total = _reward(w, w.result[b, job.decider], job, phase, met, worth.answer(w, job.variant, late))
     _count(w.count[b], phase)
     _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, total)
-    _give_back(w, b, job, end_s)
+    release(w, b, job, end_s)
+    job.stage = codes.FREE
+    w.roster[b, codes.SPARE, w.episode[b].n_free] = job.row
+    w.episode[b].n_free += 1

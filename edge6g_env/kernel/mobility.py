@@ -31,9 +31,7 @@ from edge6g_env.kernel.rng import (
 
 # UMTS 30.03 turns with probability 0.5 at a crossing; TR 36.885 A.1.2: 0.5 straight on, 0.25 left, 0.25 right (recalled).
 _STRAIGHT_ON = 0.5
-_FASTEST_SIGMAS = (
-    4.0  # Gauss-Markov: nobody walks faster than this above speed_max_m_s (1 velocity in 3,000 would); judgement
-)
+_FASTEST_SIGMAS = 4.0  # Gauss-Markov: nobody is faster than this above speed_max_m_s (1 in 3,000 would); judgement
 _EARLY = 0.999999  # of the time to a link step: it may not be missed by rounding
 _ON_CROSSING = 1e-6  # of a block: what rounding may put between a UE and the crossing that it stands on
 
@@ -228,12 +226,6 @@ def _street_place(w, b, u):
 
 
 @njit_inner
-def _stay(ue):
-    _head_for(ue, ue.to_x_m, ue.to_y_m)
-    ue.leg_end_s, ue.leave_s = ue.leg_start_s, math.inf
-
-
-@njit_inner
 def _next_leg(w, b, u):
     ue, model = w.ue[b, u], w.mobility[0].model
     if model == codes.WAYPOINT:
@@ -243,7 +235,8 @@ def _next_leg(w, b, u):
     elif model == codes.STREET_GRID:
         _to_crossing(w, b, u)
     else:
-        _stay(ue)
+        _head_for(ue, ue.to_x_m, ue.to_y_m)
+        ue.leg_end_s, ue.leave_s = ue.leg_start_s, math.inf
     time_s = ue.leg_end_s - ue.leg_start_s
     ue.speed_m_s = ue.leg_m / time_s if time_s > 0.0 else 0.0
 

@@ -30,7 +30,7 @@ def exchange_reports(w, b):
             w.node[b, i].cloud_seen_up = episode.cloud_up
         for k in range(w.link.shape[2]):
             link = w.link[b, i, k]
-            if w.neighbour[i, k] >= 0 and link.up == 1:
+            if link.up == 1:
                 _read_report(w, b, i, k)
 
 
@@ -113,8 +113,6 @@ def _put_node(w, b, i, row, at):
 @njit_inner
 def _put_neighbour(w, b, i, k, row, at):
     link = w.link[b, i, k]
-    if w.neighbour[i, k] < 0:
-        return put_nothing(row, at, w.interface[0].n_neighbour_features)
     at = put(row, at, 1.0)
     at = put(row, at, w.episode[b].now_s - link.report_s)
     at = put(row, at, link.seen_queue)

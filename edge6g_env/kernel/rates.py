@@ -26,9 +26,7 @@ from edge6g_env.kernel.rng import (
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB
 
 UPLOAD, FIRST_TOKEN, LAST_TOKEN = range(3)  # messages of a job whose latencies are drawn
-_MAX_ERROR_RATE = (
-    0.9  # retransmissions are counted up to this: combining makes each better than the one before; judgement
-)
+_MAX_ERROR_RATE = 0.9  # retransmissions count up to this: combining makes each better than the one before; judgement
 # Outer loop link adaptation towards 10 % block errors (Pedersen et al., IEEE VTC 2007): the backoff grows by errors and shrinks without.
 _TARGET_ERROR_RATE, _BACKOFF_STEP_DB, _MAX_BACKOFF_DB = 0.1, 1.0, 10.0  # TS 38.214 5.2.2.1; judgement
 _DRAWS = 4  # random numbers of a message
@@ -50,13 +48,8 @@ def _share_hz(w, band, senders):
 
 
 @njit_inner
-def _stray_db(w, b, band, beam, step):
-    """Gain, relative to the full one, of a beam that is aimed at somebody else: now and then it points here (CHANNEL 9)."""
-    return 0.0 if _points_here(w, b, band, beam, step) else band.stray_db
-
-
-@njit_inner
 def _points_here(w, b, band, beam, step):
+    """Whether a beam that is aimed at somebody else points here now, as it does now and then (CHANNEL 9)."""
     return uniform(w.episode[b].key, FOR_BEAM, beam, step) < band.alignment
 
 
@@ -73,10 +66,8 @@ def _downlink_points_here(w, b, band, i, step):
 def _power_density_dbm_hz(w, b, u, bandwidth_hz):
     """Uplink power of UE u over its bandwidth; the path loss it makes up for is that of the filtered power (TS 38.213 7.1.1)."""
     band, cell = _band(w, b, u), w.cell[b, u, w.ue[b, u].serving]
-    filtered_loss_db = band.ptx_bs_dbm - cell.filtered_dbm
-    power_dbm = radio.uplink_power_dbm(
-        band.ptx_ue_dbm, band.p0_dbm, band.path_loss_share, filtered_loss_db, bandwidth_hz
-    )
+    loss_db, share = band.ptx_bs_dbm - cell.filtered_dbm, band.path_loss_share
+    power_dbm = radio.uplink_power_dbm(band.ptx_ue_dbm, band.p0_dbm, share, loss_db, bandwidth_hz)
     return power_dbm - radio.db_of(bandwidth_hz)
 
 
@@ -110,8 +101,9 @@ def _radiate(w, b, sender, step, now_s):
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
         if i != sender and w.site[i].band == z:
-            gain_db = _stray_db(w, b, w.band[z], n_nodes + i * n_nodes + sender, step)
-            gain_db -= channel.link_loss_db(w, b, u, m, now_s)
+            gain_db = -channel.link_loss_db(w, b, u, m, now_s)
+            if not _points_here(w, b, w.band[z], n_nodes + i * n_nodes + sender, step):
+                gain_db += w.band[z].stray_db
             w.node[b, i].interference_mw_hz += w.node[b, sender].uplink_load * radio.linear_of(density_dbm_hz + gain_db)
 
 
@@ -261,10 +253,9 @@ def uplink_access_s(w, b, job):
     """Access latency of a first uplink message, its phases drawn: request, wait for the grant, grant, wait for the slot."""
     band = _band(w, b, job.ue)
     request_s = band.sr_period_s * _draw(w, b, job, UPLOAD, 0)
-    grant_s = radio.access_wait_s(
-        _draw(w, b, job, UPLOAD, 1), band.downlink_slots, band.radio_slot_s, band.tdd_period_s
-    )
-    wait_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 2), band.uplink_slots, band.radio_slot_s, band.tdd_period_s)
+    slot_s, period_s = band.radio_slot_s, band.tdd_period_s
+    grant_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 1), band.downlink_slots, slot_s, period_s)
+    wait_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 2), band.uplink_slots, slot_s, period_s)
     return request_s + grant_s + band.grant_s + wait_s + band.radio_slot_s + band.processing_s
 
 

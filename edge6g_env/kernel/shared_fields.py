@@ -6,7 +6,6 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "interface": (
         ("n_precisions", "i8", "1", "precisions of the action table"),
         ("n_job_features", "i8", "1", "entries of an observation about the job"),
-        ("n_neighbour_features", "i8", "1", "entries of an observation about each neighbour"),
         ("debug", "i8", "0/1", "check conservation and memory in every slot"),
     ),
     "time": (
@@ -165,8 +164,6 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "device": (
         ("iteration_overhead_s", "f8", "s", "CPU time of an iteration"),
         ("sequence_overhead_s", "f8", "s", "CPU time of an iteration, a sequence"),
-        ("idle_w", "f8", "W", "power at rest"),
-        ("tdp_w", "f8", "W", "power at full load"),
         ("prefill_w", "f8", "W", "power while a prompt is computed"),
         ("decode_w", "f8", "W", "power while tokens are generated"),
         ("usable_bytes", "f8", "B", "memory for weights and KV"),

@@ -109,7 +109,6 @@ def _start_episode(w, b):
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
     w.episode[b], w.count[b] = w.blank[0].episode, w.blank[0].count
     episode.key, episode.n_free = world_key(w.step[b].seed, w.step[b].episode), n_rows
-    w.roster[b], w.queue[b], w.tap[b] = 0, 0, 0.0
     for j in range(n_rows):
         w.roster[b, codes.SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):

@@ -105,15 +105,8 @@ def _arrive(w, b, u, s, row, arrival_s):
     w.job[b, j] = w.blank[0].job
     for p in range(w.part.shape[2]):
         w.part[b, j, p] = w.blank[0].part
-    job.stage, job.row, job.number, job.service, job.ue, job.ingress, job.decider = (
-        codes.QUEUED,
-        j,
-        episode.next_job,
-        s,
-        u,
-        i,
-        i,
-    )
+    job.stage, job.row, job.number = codes.QUEUED, j, episode.next_job
+    job.service, job.ue, job.ingress, job.decider = s, u, i, i
     job.variant = w.service[s].model * w.interface[0].n_precisions
     job.arrival_s = job.clock_s = arrival_s
     job.prompt_tokens = job.setup_tokens = w.trace[row, 1]

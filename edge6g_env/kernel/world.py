@@ -37,7 +37,7 @@ class World(NamedTuple):
     device: np.recarray  # (D,) DEVICE
     model: np.recarray  # (V,) MODEL
     site: np.recarray  # (N,) SITE
-    neighbour: np.ndarray  # (N, K) int64 nodes, nearest first, -1: none
+    neighbour: np.ndarray  # (N, K) int64 nodes, nearest first
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
     observation_limits: np.ndarray  # float32 (2, D) low, high

@@ -55,10 +55,8 @@ def _start(w, b, job, start_s):
     job.price_usd += share * job.setup_tokens * service.usd_per_input_token
     compute_s = costing.whole_prompt_s(w, cloud.cloud_device, v, layers, job.setup_tokens, True)
     job.energy_j += compute_s * w.device[cloud.cloud_device].prefill_w
-    context = job.setup_tokens + service.mean_output_tokens / 2.0
-    job.cloud_decode_s = costing.decode_iteration_s(
-        w, cloud.cloud_device, v, cloud.batch, cloud.batch * context, share, True
-    )
+    context = cloud.batch * (job.setup_tokens + service.mean_output_tokens / 2.0)
+    job.cloud_decode_s = costing.decode_iteration_s(w, cloud.cloud_device, v, cloud.batch, context, share, True)
     job.clock_s = start_s + compute_s
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from edge6g_env import costs
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import loading, memory
@@ -59,9 +60,8 @@ def _set_cycle(w, b, i):
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
         with_head = variant.high == w.model[v].layers
-        variant.iteration_s = costing.decode_iteration_s(
-            w, site.accelerator, v, tokens, context, variant.share, with_head
-        )
+        share, device = variant.share, site.accelerator
+        variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, share, with_head)
         variant.last_used_s = w.episode[b].now_s
         server.cycle_s += variant.iteration_s
 
@@ -153,7 +153,10 @@ def _form_chunk(w, b, i, job, start_s):
     added_s = costing.prefill_layer_s(w, site.accelerator, v, server.chunk_tokens, job.prefilled, riding)
     added_s *= high - low
     if riding > 0.0:
-        added_s -= costing.linear_s(w, site.accelerator, v, min(high - low, variant.share * w.model[v].layers), riding)
+        shared_layers = min(high - low, variant.share * w.model[v].layers)
+        added_s -= shared_layers * costs.tokens_lookup(
+            w.cost[site.accelerator, v, codes.COST_HEADER :], max(riding, 1.0)
+        )
     else:
         added_s += w.device[site.accelerator].iteration_overhead_s
         if high == w.model[v].layers:

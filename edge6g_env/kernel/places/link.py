@@ -82,11 +82,10 @@ def _pay(w, b, job, sent_bytes):
 @njit_inner
 def begin(w, b, job):
     """Send what the target needs: the raw prompt if it computes from the first layer on, else the activations at the cut."""
-    if not is_used(w, b, job):
+    target = w.part[b, job.row, codes.TARGET]
+    if target.node < 0:
         return codes.OVER
-    job.left_bytes = costing.prompt_bytes(
-        w, job, job.variant, job.setup_tokens, w.part[b, job.row, codes.TARGET].low == 0
-    )
+    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, target.low == 0)
     _pay(w, b, job, job.left_bytes)
     job.stage, job.stage_s = codes.LINK, job.clock_s
     return codes.UNDER_WAY

@@ -8,22 +8,10 @@ import math
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import loading, memory
-from edge6g_env.kernel.places.engine import advance, clear_counts, count, set_backlog
+from edge6g_env.kernel.places.engine import advance as advance
+from edge6g_env.kernel.places.engine import clear_counts as clear_counts
+from edge6g_env.kernel.places.engine import count as count
 
-__all__ = [
-    "OWN",
-    "advance",
-    "begin",
-    "clear_counts",
-    "count",
-    "forecast",
-    "give_up",
-    "pay_tokens",
-    "refuse",
-    "refuse_down",
-    "set_backlog",
-    "token_s",
-]
 _MAX_WAIT_S = 60.0  # waits are not told apart beyond this
 _BLOCKED_WAIT_S = 5.0  # memory is short and nobody is there to release it; judgement
 _MAX_PREFILL_SHARE = 0.8  # beyond it the slowdown of decodes is not told apart
