@@ -113,6 +113,13 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("tokens", "f8", "token", 0, "tokens a decode iteration, weighted by layer share"),
         ("context_tokens", "f8", "token", 0, "their contexts, weighted alike"),
         ("share", "f8", "1", 0, "largest layer share of a running job"),
+        (
+            "head_tokens",
+            "f8",
+            "token",
+            0,
+            "tokens a decode iteration of parts that end at the last layer: they take the head",
+        ),
         ("iteration_s", "f8", "s", 0, "one decode iteration"),
     ),
     "adapter": (

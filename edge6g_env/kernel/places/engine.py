@@ -32,6 +32,8 @@ def count(w, b, job, part):
     variant.tokens += part.duty * share
     variant.context_tokens += part.duty * share * (job.prompt_tokens + job.done_tokens)
     variant.share = max(variant.share, share)
+    if part.high == w.model[job.variant].layers:
+        variant.head_tokens += part.duty
 
 
 @njit_inner
@@ -43,7 +45,7 @@ def clear_counts(w, b, i):
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
         if variant.tokens > 0.0:
-            variant.tokens, variant.context_tokens, variant.share = 0.0, 0.0, 0.0
+            variant.tokens, variant.context_tokens, variant.share, variant.head_tokens = 0.0, 0.0, 0.0, 0.0
 
 
 @njit_inner
@@ -59,9 +61,10 @@ def _set_cycle(w, b, i):
             continue
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
-        with_head = variant.high == w.model[v].layers
-        share, device = variant.share, site.accelerator
-        variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, share, with_head)
+        device = site.accelerator
+        variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, variant.share, False)
+        if variant.head_tokens > 0.0:
+            variant.iteration_s += costing.head_s(w, device, v, variant.head_tokens)
         variant.last_used_s = w.episode[b].now_s
         server.cycle_s += variant.iteration_s
 
