@@ -61,10 +61,14 @@ def _set_cycle(w, b, i):
             continue
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
+        if (
+            tokens < 1.0
+        ):  # an iteration has a token in it and reads its whole context: how often it comes is a matter of duty
+            tokens, context = 1.0, context / tokens
         device = site.accelerator
         variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, variant.share, False)
         if variant.head_tokens > 0.0:
-            variant.iteration_s += costing.head_s(w, device, v, variant.head_tokens)
+            variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, 1.0))
         variant.last_used_s = w.episode[b].now_s
         server.cycle_s += variant.iteration_s
 
