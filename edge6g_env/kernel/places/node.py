@@ -57,19 +57,23 @@ def begin(w, b, job, p):
 
 
 @njit_inner
+def _alone_s(w, job, part):
+    """Time in s of an iteration with nothing but the job's token in it."""
+    v, layers, context = job.variant, w.model[job.variant].layers, job.prompt_tokens + job.done_tokens
+    device, share = w.site[part.node].accelerator, (part.high - part.low) / layers
+    return costing.decode_iteration_s(w, device, v, 1.0, context, share, part.high == layers)
+
+
+@njit_inner
 def token_s(w, b, job, part):
     """Time in s of a token in a part: its share of the decode cycle, and for a token that comes and goes the mean wait for the running
     iteration of the others."""
     if part.uses == 0:
         return 0.0
-    v, layers = job.variant, w.model[job.variant].layers
-    server, variant = w.server[b, part.node], w.variant[b, part.node, v]
-    share = (part.high - part.low) / layers
+    layers, server, variant = w.model[job.variant].layers, w.server[b, part.node], w.variant[b, part.node, job.variant]
     if server.decode_rate <= 0.0 or variant.tokens <= 0.0:
-        context = job.prompt_tokens + job.done_tokens
-        device = w.site[part.node].accelerator
-        return costing.decode_iteration_s(w, device, v, 1.0, context, share, part.high == layers)
-    cycle_s = 1.0 / server.decode_rate
+        return _alone_s(w, job, part)
+    cycle_s, share = 1.0 / server.decode_rate, (part.high - part.low) / layers
     if share >= variant.share and part.low == 0 and part.high == layers:
         return cycle_s
     others = min(1.0, max(0.0, variant.tokens / variant.share - part.duty))
@@ -82,11 +86,10 @@ def pay_tokens(w, b, job, part, tokens):
     if part.uses == 0:
         return
     device, variant = w.site[part.node].accelerator, w.variant[b, part.node, job.variant]
-    share = (part.high - part.low) / w.model[job.variant].layers
-    iteration_s = variant.iteration_s
-    if variant.tokens <= 0.0:
-        iteration_s = costing.decode_iteration_s(w, device, job.variant, 1.0, job.prompt_tokens, share, True)
-    busy_s = tokens * iteration_s / max(variant.tokens, 1.0) * min(1.0, share / max(variant.share, share))
+    busy_s = tokens * _alone_s(w, job, part)
+    if variant.tokens > 0.0:
+        share = (part.high - part.low) / w.model[job.variant].layers
+        busy_s = tokens * variant.iteration_s / max(variant.tokens, 1.0) * min(1.0, share / max(variant.share, share))
     job.price_usd += busy_s * w.device[device].usd_s
     job.energy_j += busy_s * w.device[device].decode_w
 
