@@ -88,8 +88,8 @@ def pay_tokens(w, b, job, part, tokens):
     device, variant = w.site[part.node].accelerator, w.variant[b, part.node, job.variant]
     busy_s = tokens * _alone_s(w, job, part)
     if variant.tokens > 0.0:
-        share = (part.high - part.low) / w.model[job.variant].layers
-        busy_s = tokens * variant.iteration_s / max(variant.tokens, 1.0) * min(1.0, share / max(variant.share, share))
+        share = (part.high - part.low) / w.model[job.variant].layers  # of all layers' tokens in an iteration, its own
+        busy_s = tokens * variant.iteration_s * share / max(variant.tokens, variant.share, share)
     job.price_usd += busy_s * w.device[device].usd_s
     job.energy_j += busy_s * w.device[device].decode_w
 
