@@ -185,8 +185,8 @@ def observe(w, b):
     for i in range(w.node.shape[1]):
         node, server, row = w.node[b, i], w.server[b, i], w.observation[codes.NOW, b, i]
         at = _put_job(w, b, i, row, 0)
+        set_backlog(w, b, i)
         if node.head >= 0:
-            set_backlog(w, b, i)
             server.free_bytes = free_bytes(w, b, i)
             node.shown = 1
             _mask(w, b, i)
