@@ -32,6 +32,8 @@ def _count(count, phase):
         count.expired += 1
     elif phase == codes.FAILED:
         count.failed += 1
+    else:
+        count.cut += 1
 
 
 @njit_inner

@@ -190,8 +190,12 @@ def _end_episode(w, b):
     """Last observation aside, then a new episode in the same step."""
     w.step[b].truncated = 1
     observe(w, b)
+    if w.interface[0].debug == 1:
+        checks.check_kept(w, b)
     _keep_final(w, b)
     _sweep(w, b, w.episode[b].now_s, True)
+    if w.interface[0].debug == 1:
+        checks.check_world(w, b)
     w.step[b].episode += 1
     _start_episode(w, b)
 

@@ -45,6 +45,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("rejected", "i8", "job", 0, "jobs that were rejected"),
         ("expired", "i8", "job", 0, "jobs that expired"),
         ("failed", "i8", "job", 0, "jobs that failed"),
+        ("cut", "i8", "job", 0, "jobs that the end of the episode cut, not measured"),
         ("in_flight", "i8", "job", 0, "jobs that wait for a decision or are under way, at the end of a slot"),
         ("preempted", "i8", "1", 0, "sequences put back for want of KV memory"),
         ("handovers", "i8", "1", 0, "changes of the serving cell"),
