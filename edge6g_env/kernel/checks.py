@@ -27,10 +27,11 @@ VIOLATIONS = (
     "the power of a link is not that of its loss",
     "a node with decoders is passed over",
     "the interferer's draws of a UE do not belong to its episode",
+    "weights and KV of a UE's device exceed its memory",
 )
 JOBS_LOST, ROWS_LOST, MEMORY_OVERRUN, KV_MISCOUNTED, WEIGHTS_MISCOUNTED, USERS_MISCOUNTED, CLOUD_OVERFULL = range(1, 8)
 DEVICE_MISCOUNTED, DOWN_SERVER_HOLDS, DOWN_CLOUD_HOLDS, MASK_STALE, ARRIVAL_PASSED, UE_PASSED = range(8, 14)
-POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN = range(14, len(VIOLATIONS))
+POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN, DEVICE_OVERRUN = range(14, len(VIOLATIONS))
 _BYTE = 1.0  # rounding of sums of bytes
 
 
@@ -95,11 +96,22 @@ def check_world(w, b):
     if episode.cloud_up == 0 and episode.cloud_running + episode.n_cloud_wait > 0:
         step.error = DOWN_CLOUD_HOLDS
     for u in range(w.ue.shape[1]):
-        jobs = 0
-        for j in range(w.job.shape[1]):
-            jobs += int(w.job[b, j].stage != codes.FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
-        if jobs != w.ue[b, u].device_jobs:
-            step.error = DEVICE_MISCOUNTED
+        _check_device(w, b, u)
+
+
+@njit_inner
+def _check_device(w, b, u):
+    ue, jobs, busy, kv_bytes, layers = w.ue[b, u], 0, 0, 0.0, 0
+    for j in range(w.job.shape[1]):
+        job = w.job[b, j]
+        if job.stage != codes.FREE and job.ue == u and job.on_device == 1:
+            jobs, busy, kv_bytes = jobs + 1, busy + job.computes, kv_bytes + job.device_kv_bytes
+            layers = max(layers, job.device_layers)
+    if jobs != ue.device_jobs or busy != ue.device_busy or abs(kv_bytes - ue.device_kv_bytes) > _BYTE:
+        w.step[b].error = DEVICE_MISCOUNTED
+    held_bytes = weight_bytes(w, ue.device_variant, 0, layers) + kv_bytes if jobs > 0 else 0.0
+    if held_bytes > w.device[w.mobility[0].ue_device].usable_bytes + _BYTE:
+        w.step[b].error = DEVICE_OVERRUN
 
 
 @njit_inner

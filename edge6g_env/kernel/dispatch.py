@@ -95,6 +95,7 @@ def _send(w, b, i, job, c, now_s):
     w.roster[b, codes.ACTIVE, episode.n_active] = job.row
     episode.n_active += 1
     job.clock_s, job.prefilled = now_s, 0.0
+    job.device_kv_bytes = device.kv_bytes(w, v, job.device_layers, job.kv_tokens)
     legs.begin(w, b, job, 0)
 
 

@@ -148,8 +148,11 @@ def _mask_holds(w, b, i):
     job = w.job[b, node.head]
     ue, parts = w.ue[b, job.ue], _parts_up(w, b, i)
     device_variant = ue.device_variant if ue.device_jobs > 0 else -1
+    device_layers = ue.device_layers if ue.device_jobs > 0 else 0
     holds = node.mask_job == job.number and node.mask_retries == job.retries
     holds = holds and node.mask_device_variant == device_variant and node.mask_parts == parts
+    holds = holds and node.mask_device_layers == device_layers and node.mask_device_kv_bytes == ue.device_kv_bytes
+    node.mask_device_layers, node.mask_device_kv_bytes = device_layers, ue.device_kv_bytes
     node.mask_job, node.mask_retries = job.number, job.retries  # put back after a fault, it has other tokens
     node.mask_device_variant, node.mask_parts = device_variant, parts
     return holds

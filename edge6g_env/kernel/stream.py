@@ -43,6 +43,7 @@ def _pay_tokens(w, b, job, tokens):
 def begin(w, b, job):
     """The setup pass yields a token; decoding begins."""
     job.stage, job.stage_s, job.message_token = codes.DECODE, job.clock_s, air.NO_MESSAGE
+    device.compute(w, b, job, 1 if job.device_layers > 0 else 0)
     _count_tokens(w, b, job, 1.0)
     return codes.UNDER_WAY
 
