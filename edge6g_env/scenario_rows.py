@@ -63,12 +63,12 @@ def _has_row(look_up: object, *names: str) -> bool:
 
 def check_services(services: Sequence[Service]) -> None:
     """Each trace has rows, and each model the matrices that an adapter names; UserError otherwise."""
-    for n, service in enumerate(services):
+    for service in services:
         if service.trace is not None:
-            check_known(f"service[{n}].trace", [service.trace], traces())
+            check_known(f"service.{service.name}.trace", [service.trace], traces())
             read_trace(service.trace)
         if service.lora_rank is not None:
             try:
                 costs.adapter_bytes(service.model, service.lora_rank, service.lora_targets)
             except costs.UnknownNameError as error:
-                raise UserError(f"service[{n}].lora_targets: {error}") from None
+                raise UserError(f"service.{service.name}.lora_targets: {error}") from None
