@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario_kinds import Tables, tables_of
 
 
@@ -88,7 +87,4 @@ def _member(tables: list[Any], part: str, above: str, key: str) -> Any:
     known = ", ".join(names) if names else f"numbers 0 to {len(tables) - 1}" if tables else "none"
     if names and any(part in table for table in tables):
         raise UserError(f"{key}: {above} is a list of tables, {known}: say which, as {above}.{names[0]}.{part}")
-    close = difflib.get_close_matches(part, names, n=1)
-    raise UserError(
-        f"{key}: {above} has no {part}" + (f"; did you mean {close[0]}?" if close else f"; there are {known}")
-    )
+    raise UserError(f"{key}: {above} has no {part}; {did_you_mean(part, names) or f'there are {known}'}")

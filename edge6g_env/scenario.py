@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -19,7 +18,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from edge6g_env import costs, radio
 from edge6g_env import scenario_rows as rows
 from edge6g_env._files import TextError, read_text
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_errors import sentences, toml_value
 from edge6g_env.scenario_tables import (
@@ -239,6 +238,5 @@ def _file_of(name: str) -> tuple[Path | Traversable, str]:
         if not Path(name).is_file():
             raise ScenarioError(f"no scenario file {name}")
         return Path(name), Path(name).name
-    close = difflib.get_close_matches(name, scenarios(), n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = did_you_mean(name, scenarios(), before="; ")
     raise ScenarioError(f"no scenario {name!r}: there are {', '.join(scenarios())}, or a path to a .toml file{hint}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from textwrap import shorten
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, nearest
 from edge6g_env.scenario_kinds import Tables, tables_of
 
 _WANTED = {
@@ -133,7 +132,7 @@ def _hint(loc: tuple[Any, ...], value: Any, place: _Place, scenario: type[BaseMo
     begun = [name for name in names if len(word) > 1 and name.startswith(word)]
     wanted = list(value) if isinstance(value, Mapping) else [word]
     elsewhere = [key for key in _all_keys(scenario) if key.split(".")[0] != loc[0] and key.rpartition(".")[2] in wanted]
-    near = difflib.get_close_matches(word, names, n=1)
+    near = nearest(word, names)
     if isinstance(value, Mapping):  # a table: the one that has these keys rather than the one of the nearest name
         elsewhere = [] if {key.split(".")[0] for key in elsewhere} & {*begun, *near} else elsewhere
     kinds = place.kinds or Tables({})

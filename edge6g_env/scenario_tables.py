@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -10,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge6g_env import radio
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.world import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 from edge6g_env.scenario_kinds import OneOf
@@ -31,9 +30,8 @@ def check_known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
     """Raise UserError that names `key` and the nearest name, unless every value is one of `names`."""
     for value in values:
         if value not in names:
-            close = difflib.get_close_matches(value, names, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
-            raise UserError(f"{key}: no {value!r}{hint}")
+            hint = did_you_mean(value, names) or f"there are {', '.join(names)}"
+            raise UserError(f"{key}: no {value!r}; {hint}")
 
 
 class Table(BaseModel):
