@@ -251,11 +251,11 @@ class BatchEnv:
 
     def counters(self) -> Counters:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
-        return Counters(*(np.array(self.world.last_count[name]) for name in Counters._fields))
+        return Counters(*(np.array(self.world.last_tally[name]) for name in Counters._fields))
 
     def statistics(self) -> Statistics:
         """Preemptions, handovers, outages and the like of each world, int64 (B,); as of `counters`."""
-        return Statistics(*(np.array(self.world.last_count[name]) for name in Statistics._fields))
+        return Statistics(*(np.array(self.world.last_tally[name]) for name in Statistics._fields))
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""

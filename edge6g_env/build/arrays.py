@@ -26,7 +26,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     j = n * scenario.job_rows_per_node + 1
     d, f = len(layout.observation), len(CANDIDATE_FEATURES)
     records = {
-        **dict.fromkeys(("episode", "step", "count", "forecast"), (b,)),
+        **dict.fromkeys(("episode", "step", "tally", "forecast"), (b,)),
         **dict.fromkeys(("node", "server", "decision"), (b, n)),
         "variant": (b, n, v),
         "adapter": (b, n, adapters),
@@ -43,7 +43,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     }
     return {
         **{name: np.zeros(shape, DTYPES[name]).view(np.recarray) for name, shape in records.items()},
-        "last_count": np.zeros(b, DTYPES["count"]).view(np.recarray),
+        "last_tally": np.zeros(b, DTYPES["tally"]).view(np.recarray),
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
         "arrival_heap": np.zeros((b, u), np.int64),
         "roster": np.zeros((b, 3, j), np.int64),

@@ -41,9 +41,9 @@ def _check_jobs(w, b):
     in_flight = episode.n_active
     for i in range(w.node.shape[1]):
         in_flight += w.node[b, i].n_queue
-    count = w.count[b]
-    ended = count.finished + count.rejected + count.expired + count.failed + count.cut
-    if count.arrived != ended + in_flight:
+    tally = w.tally[b]
+    ended = tally.finished + tally.rejected + tally.expired + tally.failed + tally.cut
+    if tally.arrived != ended + in_flight:
         step.error = JOBS_LOST
     if episode.n_free + in_flight != w.job.shape[1] - 1:
         step.error = ROWS_LOST

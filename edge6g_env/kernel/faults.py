@@ -78,7 +78,7 @@ def _apply(w, b, fault, now_s):
     if up == fault.up:
         return
     fault.up = up
-    w.count[b].outages += 1 - up
+    w.tally[b].outages += 1 - up
     if fault.kind == codes.NODE_FAULT:
         w.node[b, fault.node].up = up
         if up == 0:

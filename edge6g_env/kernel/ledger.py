@@ -23,17 +23,17 @@ def release(w, b, job, now_s):
 
 
 @njit_inner
-def _count(count, phase):
+def _count(tally, phase):
     if phase == codes.FINISHED:
-        count.finished += 1
+        tally.finished += 1
     elif phase == codes.REJECTED:
-        count.rejected += 1
+        tally.rejected += 1
     elif phase == codes.EXPIRED:
-        count.expired += 1
+        tally.expired += 1
     elif phase == codes.FAILED:
-        count.failed += 1
+        tally.failed += 1
     else:
-        count.cut += 1
+        tally.cut += 1
 
 
 @njit_inner
@@ -90,7 +90,7 @@ def end_job(w, b, job, phase, end_s):
     met, total = late >= 1.0, 0.0
     if phase != codes.CUT:
         total = _reward(w, w.result[b, job.decider], job, phase, met, worth.answer(w, job.variant, late))
-    _count(w.count[b], phase)
+    _count(w.tally[b], phase)
     _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, total)
     release(w, b, job, end_s)
     job.stage = codes.FREE

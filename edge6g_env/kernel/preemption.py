@@ -54,6 +54,6 @@ def _preempt_youngest(w, b, i):
     release(w, b, job, job.clock_s)
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
     job.kv_tokens = max(job.kv_tokens, job.setup_tokens + memory.KV_BLOCK_TOKENS)
-    w.count[b].preempted += 1
+    w.tally[b].preempted += 1
     legs.compute_again(w, b, job)
     return youngest

@@ -55,7 +55,7 @@ def come_back(w, b, job, t1):
         job.clock_s = t1
         return False
     job.retries += 1
-    w.count[b].requeued += 1
+    w.tally[b].requeued += 1
     if job.first_token_s < 0.0:
         job.done_tokens = 0.0  # what was generated has not reached the UE
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)

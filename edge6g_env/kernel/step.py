@@ -107,7 +107,7 @@ def _slot(w, b, idle):
 def _start_episode(w, b):
     """An empty world with a fresh random key, UEs placed, first reports sent."""
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
-    w.episode[b], w.count[b] = w.blank[0].episode, w.blank[0].count
+    w.episode[b], w.tally[b] = w.blank[0].episode, w.blank[0].tally
     episode.key, episode.n_free = world_key(w.step[b].seed, w.step[b].episode), n_rows
     for j in range(n_rows):
         w.roster[b, codes.SPARE, j] = n_rows - 1 - j
@@ -161,11 +161,11 @@ def _mix_reward(w, b):
 
 @njit_inner
 def _keep_count(w, b):
-    count = w.count[b]
-    count.in_flight = w.episode[b].n_active
+    tally = w.tally[b]
+    tally.in_flight = w.episode[b].n_active
     for i in range(w.node.shape[1]):
-        count.in_flight += w.node[b, i].n_queue
-    w.last_count[b] = count
+        tally.in_flight += w.node[b, i].n_queue
+    w.last_tally[b] = tally
 
 
 @njit_inner

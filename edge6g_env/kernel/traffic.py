@@ -111,7 +111,7 @@ def _arrive(w, b, u, s, row, arrival_s):
     job.arrival_s = job.clock_s = arrival_s
     job.prompt_tokens = job.setup_tokens = w.trace[row, 1]
     job.output_tokens = w.trace[row, 2]
-    w.count[b].arrived += 1
+    w.tally[b].arrived += 1
     episode.next_job += 1
     if full or node.n_queue == w.queue.shape[3]:
         end_job(w, b, job, codes.REJECTED, arrival_s)

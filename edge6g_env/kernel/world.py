@@ -49,8 +49,8 @@ class World(NamedTuple):
     part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins
     episode: np.recarray  # (B,) EPISODE
     step: np.recarray  # (B,) STEP what a call asks for and leaves; it outlives an episode
-    count: np.recarray  # (B,) COUNT since the episode began
-    last_count: np.recarray  # (B,) COUNT at the end of the last slot, which may have ended an episode
+    tally: np.recarray  # (B,) TALLY since the episode began
+    last_tally: np.recarray  # (B,) TALLY at the end of the last slot, which may have ended an episode
     node: np.recarray  # (B, N) NODE
     server: np.recarray  # (B, N) SERVER of a node: what a failure of it loses
     variant: np.recarray  # (B, N, V) VARIANT

@@ -39,7 +39,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("end_s", "f8", "s", "end of the last step in the time of its episode"),
         ("error", "i8", "id", "a violated invariant (debug), 0: none"),
     ),
-    "count": (
+    "tally": (
         ("arrived", "i8", "job", 0, "jobs that arrived"),
         ("finished", "i8", "job", 0, "jobs that finished"),
         ("rejected", "i8", "job", 0, "jobs that were rejected"),
