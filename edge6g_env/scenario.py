@@ -30,6 +30,7 @@ from edge6g_env.scenario_tables import (
     Faults,
     Link,
     Nodes,
+    Prediction,
     Radio,
     Reward,
     Serving,
@@ -64,6 +65,7 @@ class Scenario(Table):
     actions: Actions
     reward: Reward
     faults: Faults = Faults()
+    prediction: Prediction = Prediction()
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
 

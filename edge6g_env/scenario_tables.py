@@ -240,8 +240,25 @@ class Serving(Table):
     token_budget: Annotated[int, Field(ge=64, le=32_768)]
     max_batch: Annotated[int, Field(ge=1, le=1024)]
     load_overhead_s: NotNegative
+    queue_jobs: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Most jobs that wait at a node for a decision, and most that wait there for memory or prefill: one more is rejected, or waits where
+    it is. Judgement: more than arrive at a node within the objectives of a chat, so that what is turned away was lost already."""
     preload: list[str] = []
     """Models that are resident at the default precision when an episode starts, in order, while half of the memory stays."""
+
+
+class Prediction(Table):
+    """Bounds of what candidates predict, all judgement; it may be left out, as may each key. No trajectory of a rule that reads no candidates
+    depends on them."""
+
+    max_wait_s: Positive = 60.0
+    """Waits are not told apart beyond this."""
+    blocked_wait_s: NotNegative = 5.0
+    """Expected where memory is short and no sequence is there to release it."""
+    max_prefill_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.8
+    """The slowdown of decodes by prompts is not told apart beyond this share of the time."""
+    min_rate_bit_s: Positive = 1e4
+    """A channel in outage is taken to be this slow."""
 
 
 class Outage(Table):

@@ -11,7 +11,6 @@ from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.radio.fading import MAX_TAPS
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
 
-_QUEUE_PLACES = 64
 _KEPT_CHUNKS = 32  # of a prompt, whose layer times all candidates share; later chunks are worked out for each
 
 
@@ -47,7 +46,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
         "arrival_heap": np.zeros((b, u), np.int64),
         "roster": np.zeros((b, 3, j), np.int64),
-        "queue": np.zeros((b, n, 2, min(_QUEUE_PLACES, j)), np.int64),
+        "queue": np.zeros((b, n, 2, min(scenario.serving.queue_jobs, j)), np.int64),
         "observation": np.zeros((2, b, n, d), np.float32),
         "action_mask": np.zeros((2, b, n, c), np.int8),
         "candidates": np.zeros((2, b, n, c if candidates else 0, f), np.float32),

@@ -79,6 +79,11 @@ def serving_table(scenario: Scenario) -> np.recarray:
     return from_table(DTYPES["serving"], scenario.serving, retries=scenario.faults.retries)
 
 
+def prediction_table(scenario: Scenario) -> np.recarray:
+    """[prediction]"""
+    return from_table(DTYPES["prediction"], scenario.prediction)
+
+
 def arrivals_table(scenario: Scenario) -> np.recarray:
     """[arrivals]"""
     return from_table(DTYPES["arrivals"], scenario.arrivals, trace_replay=scenario.arrivals.kind == "trace")

@@ -21,6 +21,7 @@ _INFERENCE = (
     (codes.DECODE, _),
     (codes.DOWNLINK, _),
 )
+KINDS = ("inference",)
 LEGS = np.array([_INFERENCE])  # (kinds, legs, 2) stage, part
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
 

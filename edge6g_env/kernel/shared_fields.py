@@ -80,6 +80,12 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("load_overhead_s", "f8", "s", "fixed part of loading weights"),
         ("retries", "i8", "1", "how often a job is put back after a fault before it fails"),
     ),
+    "prediction": (
+        ("max_wait_s", "f8", "s", "waits are not told apart beyond this"),
+        ("blocked_wait_s", "f8", "s", "expected where memory is short and no sequence is there to release it"),
+        ("max_prefill_share", "f8", "1", "the slowdown of decodes is not told apart beyond this"),
+        ("min_rate_bit_s", "f8", "bit/s", "a channel in outage is taken to be this slow"),
+    ),
     "arrivals": (
         ("trace_replay", "i8", "0/1", "arrivals: 1 replays the traces, 0 draws a Poisson process"),
         ("rate_jobs_s", "f8", "1/s", "arrivals of the whole world"),

@@ -27,6 +27,7 @@ class World(NamedTuple):
     wired: np.recarray  # (1,) WIRED
     cloud: np.recarray  # (1,) CLOUD
     serving: np.recarray  # (1,) SERVING
+    prediction: np.recarray  # (1,) PREDICTION
     arrivals: np.recarray  # (1,) ARRIVALS
     reward: np.recarray  # (1,) REWARD
     prices: np.recarray  # (1,) PRICES

@@ -11,7 +11,6 @@ from edge6g_env.kernel.places import device, link
 
 _SAME_TOKENS = 1e-9  # sums of shares of a token are equal to so much
 NO_MESSAGE = -1.0
-_MIN_RATE_BIT_S = 1e4  # an upload in outage is taken as this slow
 
 
 @njit_inner
@@ -163,9 +162,9 @@ def way_back_s(w, b, job, message):
 def expect_rates(w, b, i, job):
     """What node i expects of the rates of the job's UE, for all candidates of a decision."""
     senders = w.node[b, i].n_senders if w.ue[b, job.ue].node == i else 0  # another cell's are not known
-    expected = w.forecast[b]
-    expected.up_bit_s = max(_MIN_RATE_BIT_S, rates.expected_uplink_bit_s(w, b, job.ue, senders + 1))
-    expected.down_bit_s = max(_MIN_RATE_BIT_S, rates.expected_downlink_bit_s(w, b, job.ue))
+    expected, slowest = w.forecast[b], w.prediction[0].min_rate_bit_s
+    expected.up_bit_s = max(slowest, rates.expected_uplink_bit_s(w, b, job.ue, senders + 1))
+    expected.down_bit_s = max(slowest, rates.expected_downlink_bit_s(w, b, job.ue))
 
 
 @njit_inner

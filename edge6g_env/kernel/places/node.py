@@ -12,9 +12,6 @@ from edge6g_env.kernel.places.engine import advance as advance
 from edge6g_env.kernel.places.engine import clear_counts as clear_counts
 from edge6g_env.kernel.places.engine import count as count
 
-_MAX_WAIT_S = 60.0  # waits are not told apart beyond this
-_BLOCKED_WAIT_S = 5.0  # memory is short and nobody is there to release it; judgement
-_MAX_PREFILL_SHARE = 0.8  # beyond it the slowdown of decodes is not told apart
 OWN = 0  # row of w.known of the node itself; its neighbours follow
 
 
@@ -160,9 +157,9 @@ def _memory_wait_s(w, known, v, layers, tokens, missing_bytes, output_tokens):
     if short_bytes <= 0.0:
         return 0.0
     if known.sequences <= 0 or known.cycle_s <= 0.0:
-        return _BLOCKED_WAIT_S
+        return w.prediction[0].blocked_wait_s
     pace = known.sequences * kv_bytes / (output_tokens * known.cycle_s)
-    return min(_MAX_WAIT_S, short_bytes / pace)
+    return min(w.prediction[0].max_wait_s, short_bytes / pace)
 
 
 @njit_inner
@@ -200,7 +197,7 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
     wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
     wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
     wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
-    wait_s = min(wait_s, _MAX_WAIT_S)
+    wait_s = min(wait_s, w.prediction[0].max_wait_s)
     with_it_s = costing.iteration_s(w, device, v, known.with_layer_s, running + 1.0, share, with_head)
     others_s = known.cycle_s
     if running > 0.0:
@@ -211,7 +208,7 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
     expected.load_s += load_s
     expected.wait_s += wait_s
     expected.time_s += load_s + wait_s + compute_s + math.ceil(prompt / w.serving[0].token_budget) * known.cycle_s
-    expected.token_s += token_s / (1.0 - min(known.prefill_share, _MAX_PREFILL_SHARE))
+    expected.token_s += token_s / (1.0 - min(known.prefill_share, w.prediction[0].max_prefill_share))
     expected.busy_s += compute_s + decode_s
     expected.price_usd += (compute_s + decode_s) * w.device[device].usd_s
     expected.energy_j += compute_s * w.device[device].prefill_w + decode_s * w.device[device].decode_w
