@@ -248,8 +248,7 @@ class Serving(Table):
 
 
 class Prediction(Table):
-    """Bounds of what candidates predict, all judgement; it may be left out, as may each key. No trajectory of a rule that reads no candidates
-    depends on them."""
+    """Bounds of what candidates predict, all judgement; it may be left out, as may each key."""
 
     max_wait_s: Positive = 60.0
     """Waits are not told apart beyond this."""
