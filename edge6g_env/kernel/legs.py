@@ -44,6 +44,20 @@ def _begin_leg(w, b, job, stage, p):
 
 
 @njit_inner
+def advance(w, b, job, t0, t1):
+    """Go on with the present leg until t1, where the job advances on its own."""
+    if job.stage == codes.DEVICE:
+        return device.advance(w, b, job, t1)
+    if job.stage == codes.UPLINK:
+        return air.advance(w, b, job, t0, t1)
+    if job.stage == codes.LINK:
+        return link.advance(w, b, job, t0, t1)
+    if job.stage == codes.DECODE:
+        return stream.advance(w, b, job, t1)
+    return stream.advance_delivery(w, b, job, t1)
+
+
+@njit_inner
 def begin(w, b, job, leg):
     """Begin a leg of the job's way, or the first one after it that has work."""
     job.leg = leg
