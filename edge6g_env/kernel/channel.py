@@ -11,17 +11,7 @@ import math
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel.rng import (
-    FOR_BLOCKAGE,
-    FOR_INDOOR,
-    FOR_K,
-    FOR_LOS,
-    FOR_SHADOW,
-    exponential,
-    normal,
-    normal_pair,
-    uniform,
-)
+from edge6g_env.kernel import rng
 
 _CANDIDATES_EVERY_M = 20  # a UE looks for new candidate cells this often; judgement: a tenth of the UMi site distance
 _OUT_OF_REACH = 0.500001  # spacings from a place in a cell of the node grid to its centre, with room for rounding
@@ -61,7 +51,7 @@ def _indoor_loss_db(w, b, u, cell, band):
     ue = w.ue[b, u]
     if band.wall_std_db > 0.0:
         return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * ue.indoor_m + band.wall_std_db * ue.z_wall
-    share = uniform(w.episode[b].key, FOR_INDOOR, link_address(u, cell.node), 0)
+    share = rng.uniform(w.episode[b].key, rng.FOR_INDOOR, link_address(u, cell.node), 0)
     return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * radio.MAX_INDOOR_M * share
 
 
@@ -143,7 +133,9 @@ def _blockage_rates(w, d_m):
 def _next_change_s(w, b, u, cell, from_s):
     """The instant after from_s at which the chain changes, for the rate of its present state."""
     rate = _blockage_rates(w, 1.0)[1] if cell.blocked == 1 else cell.to_blocked_per_s
-    return from_s + exponential(w.episode[b].key, FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages) / rate
+    return (
+        from_s + rng.exponential(w.episode[b].key, rng.FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages) / rate
+    )
 
 
 @njit_inner
@@ -174,7 +166,7 @@ def _pace_blockage(w, b, u, cell, d_m, now_s):
         return
     cell.to_blocked_per_s = rate
     share = rate / (rate + to_clear)
-    draw = uniform(w.episode[b].key, FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages)
+    draw = rng.uniform(w.episode[b].key, rng.FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages)
     cell.blocked, cell.changed_s = 1 if draw < share else 0, now_s
     cell.changed_level = float(cell.blocked)
     cell.blockages += 1
@@ -192,9 +184,9 @@ def _fresh_cell(w, b, u, m, link_steps):
     w.cell[b, w.ue.shape[1], m] = w.blank[0].cell
     cell.node, cell.distance_m = node, near_m
     key, owner = w.episode[b].key, link_address(u, node)
-    cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * link_steps + 1)
-    cell.z_los = normal(key, FOR_LOS, owner, 2 * link_steps + 1)
-    cell.z_k = normal(key, FOR_K, owner, 2 * link_steps + 1)
+    cell.z_shadow = rng.normal(key, rng.FOR_SHADOW, owner, 2 * link_steps + 1)
+    cell.z_los = rng.normal(key, rng.FOR_LOS, owner, 2 * link_steps + 1)
+    cell.z_k = rng.normal(key, rng.FOR_K, owner, 2 * link_steps + 1)
     cell.offset_db = w.band[w.site[cell.node].band].offset_db
     cell.blockages = link_steps << 16  # a link that comes back has other blockages
 
@@ -293,8 +285,8 @@ def _step_links(w, b, u, link_steps):
     for m in range(w.cell.shape[2]):
         cell = w.cell[b, u, m]
         owner = link_address(u, cell.node)
-        z_shadow, z_k = normal_pair(key, FOR_SHADOW, owner, 2 * link_steps)
-        z_los = normal(key, FOR_LOS, owner, 2 * link_steps)
+        z_shadow, z_k = rng.normal_pair(key, rng.FOR_SHADOW, owner, 2 * link_steps)
+        z_los = rng.normal(key, rng.FOR_LOS, owner, 2 * link_steps)
         shadow_keep = w.radio[0].shadow_keep_los if cell.los == 1 else w.radio[0].shadow_keep_nlos
         cell.z_shadow = _mixed(cell.z_shadow, shadow_keep, z_shadow)
         cell.z_los = _mixed(cell.z_los, w.radio[0].los_keep, z_los)
@@ -305,10 +297,10 @@ def _step_links(w, b, u, link_steps):
 def _enter_or_stay_out(w, b, u):
     """Whether UE u spends the episode in a building, and how deep (TR 38.901 7.4.3: the smaller of two uniform distances)."""
     ue, key, owner = w.ue[b, u], w.episode[b].key, link_address(u, _OF_UE)
-    ue.indoor = 1 if uniform(key, FOR_INDOOR, owner, 0) < w.mobility[0].indoor_share else 0
+    ue.indoor = 1 if rng.uniform(key, rng.FOR_INDOOR, owner, 0) < w.mobility[0].indoor_share else 0
     if ue.indoor == 1:
-        nearer = min(uniform(key, FOR_INDOOR, owner, 1), uniform(key, FOR_INDOOR, owner, 2))
-        ue.indoor_m, ue.z_wall = radio.MAX_INDOOR_M * nearer, normal(key, FOR_INDOOR, owner, 3)
+        nearer = min(rng.uniform(key, rng.FOR_INDOOR, owner, 1), rng.uniform(key, rng.FOR_INDOOR, owner, 2))
+        ue.indoor_m, ue.z_wall = radio.MAX_INDOOR_M * nearer, rng.normal(key, rng.FOR_INDOOR, owner, 3)
 
 
 @njit_inner

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, codes, dispatch
+from edge6g_env.kernel import channel, codes, dispatch, rng
 from edge6g_env.kernel.costing import weight_bytes
-from edge6g_env.kernel.rng import FOR_INTERFERER, owner_bits
 
 VIOLATIONS = (
     "",
@@ -33,20 +32,6 @@ JOBS_LOST, ROWS_LOST, MEMORY_OVERRUN, KV_MISCOUNTED, WEIGHTS_MISCOUNTED, USERS_M
 DEVICE_MISCOUNTED, DOWN_SERVER_HOLDS, DOWN_CLOUD_HOLDS, MASK_STALE, ARRIVAL_PASSED, UE_PASSED = range(8, 14)
 POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN, DEVICE_OVERRUN = range(14, len(VIOLATIONS))
 _BYTE = 1.0  # rounding of sums of bytes
-
-
-@njit_inner
-def _check_jobs(w, b):
-    episode, step = w.episode[b], w.step[b]
-    in_flight = episode.n_active
-    for i in range(w.node.shape[1]):
-        in_flight += w.node[b, i].n_queue
-    tally = w.tally[b]
-    ended = tally.finished + tally.rejected + tally.expired + tally.failed + tally.cut
-    if tally.arrived != ended + in_flight:
-        step.error = JOBS_LOST
-    if episode.n_free + in_flight != w.job.shape[1] - 1:
-        step.error = ROWS_LOST
 
 
 @njit_inner
@@ -87,10 +72,15 @@ def _check_node(w, b, i):
 @njit_inner
 def check_world(w, b):
     """Set w.step[b].error to the number of a violated invariant (index into VIOLATIONS)."""
-    episode, step = w.episode[b], w.step[b]
-    _check_jobs(w, b)
+    episode, step, tally = w.episode[b], w.step[b], w.tally[b]
+    in_flight = episode.n_active
     for i in range(w.node.shape[1]):
+        in_flight += w.node[b, i].n_queue
         _check_node(w, b, i)
+    if tally.arrived != tally.finished + tally.rejected + tally.expired + tally.failed + tally.cut + in_flight:
+        step.error = JOBS_LOST
+    if episode.n_free + in_flight != w.job.shape[1] - 1:
+        step.error = ROWS_LOST
     if episode.cloud_running > w.cloud[0].concurrency:
         step.error = CLOUD_OVERFULL
     if episode.cloud_up == 0 and episode.cloud_running + episode.n_cloud_wait > 0:
@@ -127,7 +117,7 @@ def check_kept(w, b):
         _check_way(w, b, u)
         if w.arrivals[0].trace_replay == 0 and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
             step.error = ARRIVAL_PASSED
-        if w.ue[b, u].interferer_bits != owner_bits(episode.key, FOR_INTERFERER, u):
+        if w.ue[b, u].interferer_bits != rng.owner_bits(episode.key, rng.FOR_INTERFERER, u):
             step.error = INTERFERER_FOREIGN
         for m in range(w.cell.shape[2]):
             _check_powers(w, b, w.cell[b, u, m])

@@ -115,6 +115,12 @@ def weight_bytes(w, v, low, high):
 
 
 @njit_inner
+def kv_bytes(w, v, layers, tokens):
+    """KV bytes of `tokens` tokens in `layers` layers of variant v."""
+    return w.model[v].kv_bytes * layers * tokens
+
+
+@njit_inner
 def prompt_bytes(w, job, v, tokens, raw):
     """Bytes of a prompt that cross a cut: while raw, token ids and the service's picture or sound, else boundary activations."""
     if raw:

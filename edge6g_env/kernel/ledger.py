@@ -24,16 +24,11 @@ def release(w, b, job, now_s):
 
 @njit_inner
 def _count(tally, phase):
-    if phase == codes.FINISHED:
-        tally.finished += 1
-    elif phase == codes.REJECTED:
-        tally.rejected += 1
-    elif phase == codes.EXPIRED:
-        tally.expired += 1
-    elif phase == codes.FAILED:
-        tally.failed += 1
-    else:
-        tally.cut += 1
+    tally.finished += phase == codes.FINISHED
+    tally.rejected += phase == codes.REJECTED
+    tally.expired += phase == codes.EXPIRED
+    tally.failed += phase == codes.FAILED
+    tally.cut += phase == codes.CUT
 
 
 @njit_inner
@@ -79,9 +74,8 @@ def end_job(w, b, job, phase, end_s):
     The caller takes the row out of the list that it stands in (queue or active). A CUT job belongs to no term and no counter.
     """
     ttft_s, tpot_s, late = -1.0, -1.0, 0.0
-    if (
-        phase == codes.FINISHED or 0.0 <= job.first_token_s <= end_s
-    ):  # one that ended otherwise may have had its first token, too
+    # One that ended otherwise may have had its first token, too.
+    if phase == codes.FINISHED or 0.0 <= job.first_token_s <= end_s:
         ttft_s = job.first_token_s - job.arrival_s
     if phase == codes.FINISHED:
         if job.output_tokens > 1.0:

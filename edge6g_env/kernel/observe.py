@@ -29,8 +29,7 @@ def exchange_reports(w, b):
         if w.node[b, i].backhaul_up == 1:
             w.node[b, i].cloud_seen_up = episode.cloud_up
         for k in range(w.link.shape[2]):
-            link = w.link[b, i, k]
-            if link.up == 1:
+            if w.link[b, i, k].up == 1:
                 _read_report(w, b, i, k)
 
 

@@ -11,18 +11,7 @@ import numpy as np
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, fading
-from edge6g_env.kernel.rng import (
-    FOR_ACCESS,
-    FOR_BEAM,
-    FOR_CSI,
-    FOR_INTERFERER,
-    FOR_RETRANSMISSION,
-    count_bits,
-    normal_pair,
-    owner_bits,
-    uniform,
-)
+from edge6g_env.kernel import channel, fading, rng
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB
 
 UPLOAD, FIRST_TOKEN, LAST_TOKEN = range(3)  # messages of a job whose latencies are drawn
@@ -50,7 +39,7 @@ def _share_hz(w, band, senders):
 @njit_inner
 def _points_here(w, b, band, beam, step):
     """Whether a beam that is aimed at somebody else points here now, as it does now and then (CHANNEL 9)."""
-    return uniform(w.episode[b].key, FOR_BEAM, beam, step) < band.alignment
+    return rng.uniform(w.episode[b].key, rng.FOR_BEAM, beam, step) < band.alignment
 
 
 @njit_inner
@@ -75,7 +64,7 @@ def _power_density_dbm_hz(w, b, u, bandwidth_hz):
 def start_interference(w, b):
     """At the start of an episode: what all draws of a UE as interferer share."""
     for u in range(w.ue.shape[1]):
-        w.ue[b, u].interferer_bits = owner_bits(w.episode[b].key, FOR_INTERFERER, u)
+        w.ue[b, u].interferer_bits = rng.owner_bits(w.episode[b].key, rng.FOR_INTERFERER, u)
 
 
 @njit_inner
@@ -83,7 +72,7 @@ def _draw_interferers(w, b, step, since_s):
     """In every cell the UE that others hear: one that sent in the last slot, if any did, else any that it serves."""
     for u in range(w.ue.shape[1]):
         ue = w.ue[b, u]
-        node, draw = w.node[b, ue.node], count_bits(ue.interferer_bits, step) >> np.uint64(1)
+        node, draw = w.node[b, ue.node], rng.count_bits(ue.interferer_bits, step) >> np.uint64(1)
         if ue.sending_s >= since_s:
             draw |= _SENDS
         if node.interferer < 0 or draw > node.interferer_draw:
@@ -245,7 +234,7 @@ def _next_backoff_db(backoff_db, error_rate):
 
 @njit_inner
 def _draw(w, b, job, message, n):
-    return uniform(w.episode[b].key, FOR_ACCESS, job.number, _DRAWS * message + n)
+    return rng.uniform(w.episode[b].key, rng.FOR_ACCESS, job.number, _DRAWS * message + n)
 
 
 @njit_inner
@@ -271,7 +260,7 @@ def downlink_access_s(w, b, job, message):
 def retransmission_s(w, b, job, message, error_rate):
     """Delay of a message by block errors: one HARQ round trip each time that the draw says the block failed."""
     delay_s, rtt_s, failed = 0.0, _band(w, b, job.ue).harq_rtt_s, error_rate
-    draw = uniform(w.episode[b].key, FOR_RETRANSMISSION, job.number, message)
+    draw = rng.uniform(w.episode[b].key, rng.FOR_RETRANSMISSION, job.number, message)
     while draw < failed:
         delay_s += rtt_s
         failed *= error_rate
@@ -315,7 +304,7 @@ def estimate_channels(w, b, now_s):
     for u in range(w.ue.shape[1]):
         ue = w.ue[b, u]
         loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
-        up, down = normal_pair(w.episode[b].key, FOR_CSI, u, period)
+        up, down = rng.normal_pair(w.episode[b].key, rng.FOR_CSI, u, period)
         ue.sinr_db = uplink_sinr_db(w, b, u, loss_db, _band(w, b, u).bandwidth_hz)
         ue.seen_uplink_db = ue.sinr_db + w.radio[0].csi_error_db * up
         ue.seen_downlink_db = downlink_sinr_db(w, b, u, loss_db, now_s) + w.radio[0].csi_error_db * down

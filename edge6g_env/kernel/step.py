@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, stages, traffic
+from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, rng, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.places import memory
-from edge6g_env.kernel.rng import world_key
 from edge6g_env.kernel.rows import copy
 
 
@@ -108,7 +107,7 @@ def _start_episode(w, b):
     """An empty world with a fresh random key, UEs placed, first reports sent."""
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
     w.episode[b], w.tally[b] = w.blank[0].episode, w.blank[0].tally
-    episode.key, episode.n_free = world_key(w.step[b].seed, w.step[b].episode), n_rows
+    episode.key, episode.n_free = rng.world_key(w.step[b].seed, w.step[b].episode), n_rows
     for j in range(n_rows):
         w.roster[b, codes.SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):
@@ -169,14 +168,6 @@ def _keep_count(w, b):
 
 
 @njit_inner
-def _some_decision(w, b):
-    for i in range(w.node.shape[1]):
-        if w.node[b, i].head >= 0:
-            return True
-    return False
-
-
-@njit_inner
 def _keep_final(w, b):
     for i in range(w.node.shape[1]):
         copy(w.observation[codes.NOW, b, i], w.observation[codes.FINAL, b, i])
@@ -216,7 +207,7 @@ def _step_world(w, b, skip_idle):
             _end_episode(w, b)
             break
         room = w.outcome.shape[1] - step.n_outcomes > 2 * w.job.shape[1]
-        if not skip_idle or _some_decision(w, b) or not room:
+        if not skip_idle or episode.n_heads > 0 or not room:
             break
     _mix_reward(w, b)
     observe(w, b)

@@ -58,7 +58,9 @@ def _deliver_first(w, b, job):
 @njit_inner
 def _is_reachable(w, b, job):
     """Whether tokens reach the UE at the job's clock: over the link, if there is one, and the air."""
-    return not link.is_cut_off(w, b, job) and air.carries_back(w, b, job)
+    if link.is_cut_off(w, b, job):
+        return False
+    return device.has_whole_model(w, job) or rates.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
 
 
 @njit_inner

@@ -15,6 +15,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("slot", "i8", "slot", 0, "slots since the start"),
         ("now_s", "f8", "s", 0, "time"),
         ("n_active", "i8", "job", 0, "dispatched jobs"),
+        ("n_heads", "i8", "1", 0, "nodes with a job to decide"),
         ("n_free", "i8", "row", "J - 1", "free job rows"),
         ("next_job", "i8", "1", 0, "number of the next job"),
         ("next_arrival_s", "f8", "s", "drawn", "earliest arrival to come"),

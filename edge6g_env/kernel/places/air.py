@@ -139,12 +139,6 @@ def pay_way_back(w, job, tokens):
 
 
 @njit_inner
-def carries_back(w, b, job):
-    """Whether tokens reach the UE at the job's clock."""
-    return device.has_whole_model(w, job) or rates.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
-
-
-@njit_inner
 def way_back_s(w, b, job, message):
     """Delay in s from the generation of a token to the UE: link, Xn hop after a handover, access, transmission, block errors."""
     if device.has_whole_model(w, job):

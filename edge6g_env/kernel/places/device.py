@@ -8,12 +8,6 @@ from edge6g_env.kernel import codes, costing
 
 
 @njit_inner
-def kv_bytes(w, v, layers, tokens):
-    """KV bytes of `tokens` tokens in the first layers of a variant."""
-    return w.model[v].kv_bytes * layers * tokens
-
-
-@njit_inner
 def refuse(w, b, job, v, layers, tokens):
     """Why the first `layers` layers of variant v cannot run on the job's device, with the KV of `tokens` tokens: it has one variant at a
     time, at the largest part that a job there needs, and the KV of all jobs."""
@@ -23,7 +17,7 @@ def refuse(w, b, job, v, layers, tokens):
     if ue.device_jobs > 0 and ue.device_variant != v:
         return codes.DEVICE_BUSY
     held = max(layers, ue.device_layers) if ue.device_jobs > 0 else layers
-    need_bytes = costing.weight_bytes(w, v, 0, held) + ue.device_kv_bytes + kv_bytes(w, v, layers, tokens)
+    need_bytes = costing.weight_bytes(w, v, 0, held) + ue.device_kv_bytes + costing.kv_bytes(w, v, layers, tokens)
     return codes.DONE if need_bytes <= w.device[w.mobility[0].ue_device].usable_bytes else codes.DEVICE_TOO_SMALL
 
 

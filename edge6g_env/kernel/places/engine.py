@@ -61,9 +61,7 @@ def _set_cycle(w, b, i):
             continue
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
-        if (
-            tokens < 1.0
-        ):  # an iteration has a token in it and reads its whole context: how often it comes is a matter of duty
+        if tokens < 1.0:  # a pass has a token in it and reads its whole context: how often it comes is a matter of duty
             tokens, context = 1.0, context / tokens
         device = site.accelerator
         variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, variant.share, False)
@@ -90,7 +88,7 @@ def _admit_job(w, b, job):
     server = w.server[b, i]
     if not memory.is_resident(w, b, i, v, low, high):
         return LOADS if loading.start_load(w, b, i, v, low, high, job.clock_s) else LACKS_WEIGHTS
-    need_bytes = memory.kv_bytes(w, job, part, job.kv_tokens)
+    need_bytes = costing.kv_bytes(w, v, high - low, job.kv_tokens)
     if server.n_admitted >= w.serving[0].max_batch:
         return LACKS_KV
     if not _make_room_for(w, b, i, job, need_bytes):
@@ -142,9 +140,7 @@ def _chunk_start_s(w, b, i, job):
     next_s = server.cycle_s * min(1.0, variant.tokens / variant.share) if variant.tokens > 0.0 else 0.0
     if job.clock_s <= free_s:
         return free_s + next_s
-    return (
-        job.clock_s + 0.5 * server.cycle_s + next_s
-    )  # decodes' iterations: of the running one half is left on average
+    return job.clock_s + 0.5 * server.cycle_s + next_s  # of decodes' running iteration half is left on average
 
 
 @njit_inner
@@ -161,9 +157,8 @@ def _form_chunk(w, b, i, job, start_s):
     added_s *= high - low
     if riding > 0.0:
         shared_layers = min(high - low, variant.share * w.model[v].layers)
-        added_s -= shared_layers * costs.tokens_lookup(
-            w.cost[site.accelerator, v, codes.COST_HEADER :], max(riding, 1.0)
-        )
+        times_s = w.cost[site.accelerator, v, codes.COST_HEADER :]
+        added_s -= shared_layers * costs.tokens_lookup(times_s, max(riding, 1.0))
     else:
         added_s += w.device[site.accelerator].iteration_overhead_s
         if high == w.model[v].layers:

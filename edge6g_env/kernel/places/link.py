@@ -6,8 +6,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, costing
-from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, FOR_XN_DELAY, normal
+from edge6g_env.kernel import codes, costing, rng
 
 
 @njit_inner
@@ -63,10 +62,10 @@ def _crossing_s(w, b, job):
     """Delay in s of the job's next message to its target: lognormal, of the mean delay_s."""
     wired = w.wired[0]
     if leads_to_cloud(w, b, job):
-        purpose, sigma = FOR_CLOUD_DELAY, wired.backhaul_delay_jitter
+        purpose, sigma = rng.FOR_CLOUD_DELAY, wired.backhaul_delay_jitter
     else:
-        purpose, sigma = FOR_XN_DELAY, wired.xn_delay_jitter
-    z = normal(w.episode[b].key, purpose, job.number, job.crossings)
+        purpose, sigma = rng.FOR_XN_DELAY, wired.xn_delay_jitter
+    z = rng.normal(w.episode[b].key, purpose, job.number, job.crossings)
     job.crossings += 1
     return delay_s(w, b, job) * math.exp(sigma * z - 0.5 * sigma * sigma)
 

@@ -18,7 +18,7 @@ OWN = 0  # row of w.known of the node itself; its neighbours follow
 @njit_inner
 def refuse(w, i, v, low, high, tokens):
     """Why layers [low, high) with the KV of `tokens` tokens could not run at node i, even if it were empty."""
-    need_bytes = costing.weight_bytes(w, v, low, high) + w.model[v].kv_bytes * (high - low) * tokens
+    need_bytes = costing.weight_bytes(w, v, low, high) + costing.kv_bytes(w, v, high - low, tokens)
     return codes.DONE if need_bytes <= w.site[i].usable_bytes else codes.NODE_TOO_SMALL
 
 
@@ -150,7 +150,7 @@ def _missing_bytes(w, known, v, low, high):
 @njit_inner
 def _memory_wait_s(w, known, v, layers, tokens, missing_bytes, output_tokens):
     """Time until memory for the weights and KV is released, at the pace at which the sequences there end."""
-    kv_bytes = w.model[v].kv_bytes * layers * tokens
+    kv_bytes = costing.kv_bytes(w, v, layers, tokens)
     short_bytes = kv_bytes + missing_bytes - known.free_bytes
     if known.users == 0:
         short_bytes += costing.weight_bytes(w, v, known.low, known.high)  # they would have to stay
