@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
@@ -82,8 +81,7 @@ def check_rule(name: str) -> None:
     """Raise UnknownPolicyError if there is no rule `name`."""
     names = rule_names()
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(name, names, before="; ")
         raise UnknownPolicyError(f"no policy {name!r}: the rules are {', '.join(names)}{hint}")
 
 

@@ -41,7 +41,7 @@ def _read_levels(w, now_s, out):  # type: ignore[no-untyped-def]
             out[3, b, u] = rates.downlink(w, b, u, now_s)[0]
         for u in range(out.shape[2]):
             ue = w.ue[b, u]
-            band, cell = w.band[channel.band_of(w, b, ue.node)], w.cell[b, u, ue.serving]
+            band, cell = w.band[w.site[ue.node].band], w.cell[b, u, ue.serving]
             loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
             out[0, b, u] = rates.uplink_sinr_db(w, b, u, loss_db, band.bandwidth_hz)
             out[1, b, u] = rates.downlink_sinr_db(w, b, u, loss_db, now_s)

@@ -36,16 +36,18 @@ def cache_root() -> Path:
 
     A user without a home has the temporary folder. It need not exist, and it may be one that cannot be read or written.
     """
-    if chosen := os.environ.get("EDGE6G_CACHE_DIR"):
-        return Path(os.path.expanduser(chosen)).absolute()
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(base):
-        return Path(base) / "edge6g"
+    import platformdirs  # 5 ms, and most imports of edge6g ask for no folder
+
     try:
-        return Path.home() / ".cache" / "edge6g"
+        if chosen := os.environ.get("EDGE6G_CACHE_DIR"):
+            return Path(chosen).expanduser().absolute()
+        path = platformdirs.user_cache_path("edge6g", appauthor=False)
+        if path.is_absolute():  # a release without the error below leaves a ~ where there is no home
+            return path
     except RuntimeError:  # no HOME, and nobody of this user id
-        say_temporary("there is no home folder, and EDGE6G_CACHE_DIR names no other")
-        return temporary_root()
+        pass
+    say_temporary("there is no home folder, and EDGE6G_CACHE_DIR names no other")
+    return temporary_root()
 
 
 def temporary_root() -> Path:

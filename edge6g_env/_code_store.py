@@ -29,18 +29,21 @@ _PACKAGE = Path(__file__).resolve().parent
 _HEAD = struct.Struct("<32sQ")  # SHA-256 of what follows, and its length
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def hash_of(content: str | bytes) -> str:
+    """16 hexadecimal digits that name a content."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:16]
 
 
 class CodeStore:
     """What a numba dispatcher wants of its cache, for one function.
 
-    version: hash of everything else that decides its machine code; it is asked for again, and while the answer differs from the
-    first one, sources were edited under a running process and nothing is read or kept.
+    version: hash of everything else that decides its machine code, as it is in this process; while version_now gives another one, sources
+    were edited under the running process and nothing is read or kept.
     """
 
-    def __init__(self, function: Callable[..., Any], version: str, version_now: Callable[[], str]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], version: Callable[[], str], version_now: Callable[[], str]
+    ) -> None:
         self.name = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}".replace("<locals>.", "")
         self._function, self._version, self._version_now = function, version, version_now
 
@@ -48,7 +51,7 @@ class CodeStore:
     def _own(self) -> str:
         """What tells the function from others of its name; asked for when all that it calls is defined."""
         outside = " ".join(sorted(_foreign_sources(self._function)))
-        return f"{self._function.__module__}.{self._function.__qualname__} {_hash(outside)}"
+        return f"{self._function.__module__}.{self._function.__qualname__} {hash_of(outside)}"
 
     @property
     def cache_path(self) -> str:
@@ -96,14 +99,14 @@ class CodeStore:
                     path.unlink()
 
     def _folder(self, root: Path) -> Path:
-        return root / "numba" / self._version
+        return root / "numba" / self._version()
 
     def _path(self, root: Path, signature: Any, target_context: Any) -> Path:
-        name = f"{self.name}-{_machine(target_context)}-{_hash(f'{self._own} {signature}')}.code"
+        name = f"{self.name}-{_machine(target_context)}-{hash_of(f'{self._own} {signature}')}.code"
         return self._folder(root) / name
 
     def _is_current(self) -> bool:
-        if self._version_now() == self._version:
+        if self._version_now() == self._version():
             return True
         say_once("edited", "sources have changed since this process began: it neither reads nor keeps compiled code")
         return False
@@ -111,7 +114,7 @@ class CodeStore:
 
 def _machine(target_context: Any) -> str:
     """Hash of the processor and its features, for which the code is made."""
-    return _hash(repr(target_context.codegen().magic_tuple()))[:8]
+    return hash_of(repr(target_context.codegen().magic_tuple()))[:8]
 
 
 def _is_whole(path: Path) -> bool:

@@ -1,22 +1,22 @@
-"""`njit` for the kernel: compiled code is kept in the user's cache folder under a hash of every kernel source.
+"""`njit` for the kernel: compiled code is kept in the user's cache folder under a hash of every source that is compiled.
 
 Numba's own cache looks only at the file of the cached function: an edit in another module returns the old result, silently.
-A folder named by the hash of all sources that are compiled makes that impossible, and a read-only installation works too; another
-clone or virtual environment with the same sources finds the code that is there.
+A folder named by the hash of all sources that are compiled (_sources.py) makes that impossible, and a read-only installation works
+too; another clone or virtual environment with the same sources finds the code that is there.
 """
 
 from __future__ import annotations
 
 import gc
-import hashlib
+import json
 import platform
 import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,13 +26,16 @@ import numpy
 from numba.core import config
 
 from edge6g_env._cache import cache_root, say_once
-from edge6g_env._code_store import CodeStore
+from edge6g_env._code_store import CodeStore, hash_of
+from edge6g_env._files import write_json_atomic
 from edge6g_env._inner import EntryCompiler, InnerCompiler, forget_literals
+from edge6g_env._sources import deciding_files
 
 F = TypeVar("F", bound=Callable[..., Any])
+Stamps = tuple[tuple[Path, int, int], ...]
+Contents = tuple[tuple[str, str], ...]
 
 _PACKAGE = Path(__file__).resolve().parent
-_COMPILED_FOLDERS = ("kernel", "radio", "costs")
 _KEPT_VERSIONS = 3
 _NUMBA_SETTINGS = (
     "OPT",
@@ -47,30 +50,61 @@ _called: set[str] = set()  # functions that `compiling` has seen in this process
 _stores: dict[str, CodeStore] = {}  # of every function that Python calls, by `module.function`
 
 
-def _source_hash() -> str:
-    """Hash of all that decides machine code but the processor: sources, versions, numba's settings from the environment."""
-    files = [_PACKAGE / name for name in ("_jit.py", "_inner.py")]
-    for folder in _COMPILED_FOLDERS:
-        files += sorted((_PACKAGE / folder).rglob("*.py"))
-    settings = " ".join(f"{name}={getattr(config, name, None)}" for name in _NUMBA_SETTINGS)
-    return _hash_of(settings, tuple((path, *_stamp(path)) for path in files))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
+def _stamps() -> Stamps:
+    """(path, time of its last change in ns, size) of each source file of the package."""
+    stats = ((path, path.stat()) for path in sorted(_PACKAGE.rglob("*.py")))
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
 
 
 @lru_cache(maxsize=4)
-def _hash_of(settings: str, files: tuple[tuple[Path, int, int], ...]) -> str:
+def _contents(stamps: Stamps) -> Contents:
+    """(path in the package, hash) of each."""
+    return tuple((path.relative_to(_PACKAGE).as_posix(), hash_of(path.read_bytes())) for path, _, _ in stamps)
+
+
+@lru_cache(maxsize=4)
+def _deciding(contents: Contents) -> tuple[str, ...]:
+    """The files that decide what is compiled; kept for the newest contents, as finding them takes a third of a second."""
+    place, whole = cache_root() / "numba" / "sources.json", hash_of(repr(contents))
+    kept = _kept(place)
+    if whole not in kept:
+        try:
+            found = deciding_files({path: (_PACKAGE / path).read_text(encoding="utf-8") for path, _ in contents})
+        except (SyntaxError, ValueError):  # of a file that somebody is writing: it may be any
+            return tuple(path for path, _ in contents)
+        kept = {whole: found, **dict(list(kept.items())[:_KEPT_VERSIONS])}
+        with suppress(OSError):
+            write_json_atomic(kept, place)
+    return tuple(kept[whole])
+
+
+def _kept(place: Path) -> dict[str, list[str]]:
+    try:
+        return dict(json.loads(place.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _source_hash() -> str:
+    """Hash of all that decides machine code but the processor: sources, versions, numba's settings from the environment."""
+    settings = " ".join(f"{name}={getattr(config, name, None)}" for name in _NUMBA_SETTINGS)
     versions = (platform.python_implementation(), sys.version_info[:2], sys.platform)
-    digest = hashlib.sha256(
-        f"{versions} {numba.__version__} {llvmlite.__version__} {numpy.__version__} {settings}".encode()
-    )
-    for path, _, _ in files:
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    contents = _contents(_stamps())
+    deciding = set(_deciding(contents))
+    sources = [one for one in contents if one[0] in deciding]
+    libraries = f"{numba.__version__} {llvmlite.__version__} {numpy.__version__}"
+    return hash_of(f"{versions} {libraries} {settings} {sources}")
+
+
+_IMPORTED = _stamps()
+
+
+@cache
+def version() -> str:
+    """The hash of the sources that this process has imported; none that there is, if they were touched before it was asked for."""
+    stamps = _stamps()
+    touched = {path.relative_to(_PACKAGE).as_posix() for path, *_ in set(stamps) - set(_IMPORTED)}
+    return "edited" if touched & set(_deciding(_contents(stamps))) else _source_hash()
 
 
 def _drop_old_versions(folder: Path) -> None:
@@ -83,9 +117,6 @@ def _drop_old_versions(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
     except OSError:
         pass  # a cache that cannot be tidied is still a cache
-
-
-VERSION = _source_hash()
 
 
 def _compile(function: F, **options: Any) -> F:
@@ -104,7 +135,7 @@ def njit(function: F) -> F:
     """`numba.njit` with edge6g's cache; IEEE division, no fast-math, releases the GIL."""
     compiled = _compile(function, no_cfunc_wrapper=True, **_with(EntryCompiler))
     if hasattr(compiled, "_cache"):  # numba's dispatcher; the function itself with NUMBA_DISABLE_JIT
-        store = CodeStore(function, VERSION, _source_hash)
+        store = CodeStore(function, version, _source_hash)
         compiled._cache = _stores[store.name] = store
     return compiled
 
@@ -134,7 +165,7 @@ def compiling(name: str) -> Iterator[None]:
     if not first or config.DISABLE_JIT or is_cached(name):
         yield
         return
-    _drop_old_versions(cache_root() / "numba" / VERSION)
+    _drop_old_versions(cache_root() / "numba" / version())
     say_once(name, "compiling the simulator, once for this version (about a minute) ...")
     collects = gc.isenabled()
     gc.disable()

@@ -48,6 +48,16 @@ class Counters(NamedTuple):
     in_flight: np.ndarray
 
 
+class Statistics(NamedTuple):
+    """What else happened in each world since its episode began, int64 (B,)."""
+
+    preempted: np.ndarray  # sequences put back for want of KV memory
+    handovers: np.ndarray  # changes of the serving cell
+    ping_pongs: np.ndarray  # of them: back to the cell before within a second
+    outages: np.ndarray  # failures of a part
+    requeued: np.ndarray  # jobs put back in their queue after a fault
+
+
 class BatchEnv:
     """B worlds of a scenario, stepped together by the kernel; arrays in, arrays out.
 
@@ -241,7 +251,11 @@ class BatchEnv:
 
     def counters(self) -> Counters:
         """The six counters of each world, int64 (B,); in the step that ends an episode they are those of its last slot."""
-        return Counters(*(np.array(self.world.last_count[name]) for name in Counters._fields))
+        return Counters(*(np.array(self.world.last_tally[name]) for name in Counters._fields))
+
+    def statistics(self) -> Statistics:
+        """Preemptions, handovers, outages and the like of each world, int64 (B,); as of `counters`."""
+        return Statistics(*(np.array(self.world.last_tally[name]) for name in Statistics._fields))
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""

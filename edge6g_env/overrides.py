@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.scenario_kinds import Tables, tables_of
 
 
 def plain(value: Any) -> Any:
@@ -36,20 +36,35 @@ def dotted(tables: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield f"{above}{key}", value
 
 
-def override(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in nested tables; the tables of a list are addressed by name or number: service.chat.share, service.0.share.
+def override(data: dict[str, Any], changes: Mapping[str, Any], model: type[BaseModel]) -> None:
+    """Set dotted keys in nested tables; the tables of a list are addressed by name or number: service.chat.share, service.0.share.
 
-    Raises UserError for a key that leads through something that is no table, or to a table that its list does not have. Tables and
-    keys that nobody knows are set: whoever checks the scenario says so.
+    A table that becomes another kind loses the keys which that kind does not have, but for those among the changes. Raises UserError
+    for a key that leads through something that is no table, or to a table that its list does not have. Tables and keys that nobody
+    knows are set: whoever checks the scenario says so.
     """
+    for _ in range(2):  # what is lost with the old kind, but was given before the new one, is given again
+        for key, value in changes.items():
+            _override(data, key, value, model)
+
+
+def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]) -> None:
     parts = re.sub(r"\[(\d+)\]", r".\1", key).split(".")
     table: Any = data
+    tables: Tables | None = Tables({None: model})
     for depth, part in enumerate(parts[:-1]):
+        if not isinstance(table, list):
+            tables = tables_of(tables and tables.model_of(table), part)
         table = _inner(table, part, ".".join(parts[:depth]), key)
     if isinstance(table, list):
-        member, example = _member(table, parts[-1], ".".join(parts[:-1]), key), ".".join([*parts, "share"])
+        member = _member(table, parts[-1], ".".join(parts[:-1]), key)
+        example = ".".join([*parts, next((one for one in member if one != "name"), "name")])
         raise UserError(f"{key} is a table with {', '.join(member)}: name one of its keys, as {example}")
+    before = tables and tables.model_of(table)
     table[parts[-1]] = value
+    if tables and (now := tables.model_of(table)) not in (None, before):
+        for name in table.keys() - now.model_fields:
+            del table[name]
 
 
 def _inner(table: dict[str, Any] | list[Any], part: str, above: str, key: str) -> Any:
@@ -72,7 +87,4 @@ def _member(tables: list[Any], part: str, above: str, key: str) -> Any:
     known = ", ".join(names) if names else f"numbers 0 to {len(tables) - 1}" if tables else "none"
     if names and any(part in table for table in tables):
         raise UserError(f"{key}: {above} is a list of tables, {known}: say which, as {above}.{names[0]}.{part}")
-    close = difflib.get_close_matches(part, names, n=1)
-    raise UserError(
-        f"{key}: {above} has no {part}" + (f"; did you mean {close[0]}?" if close else f"; there are {known}")
-    )
+    raise UserError(f"{key}: {above} has no {part}; {did_you_mean(part, names) or f'there are {known}'}")

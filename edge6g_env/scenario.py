@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
 import os
 import tomllib
-from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -20,21 +18,21 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from edge6g_env import costs, radio
 from edge6g_env import scenario_rows as rows
 from edge6g_env._files import TextError, read_text
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_errors import sentences, toml_value
 from edge6g_env.scenario_tables import (
-    UES_OF_MOBILITY,
     Actions,
+    AnyService,
     AnyUes,
     Arrivals,
     Cloud,
     Faults,
     Link,
     Nodes,
+    Prediction,
     Radio,
     Reward,
-    Service,
     Serving,
     StreetGridUes,
     Table,
@@ -57,16 +55,17 @@ class Scenario(Table):
     time: Time
     nodes: Nodes
     radio: Radio
-    ues: Annotated[AnyUes, Field(discriminator="mobility")]
+    ues: AnyUes
     xn: Link
     backhaul: Link
     cloud: Cloud
     serving: Serving
-    service: Annotated[list[Service], Field(min_length=1)]
+    service: Annotated[list[AnyService], Field(min_length=1)]
     arrivals: Arrivals
     actions: Actions
     reward: Reward
     faults: Faults = Faults()
+    prediction: Prediction = Prediction()
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
 
@@ -199,24 +198,21 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     """Read a scenario by name or path and check it.
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted (`**{"time.slot_s": 0.01}`),
-    a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility` leaves behind the file's keys that it does not
-    have.
+    a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility`, or `kind` of a service, leaves behind the
+    file's keys that it does not have.
     Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):
         data, where = scenario.model_dump(mode="json"), scenario.name
     else:
         data, where = _read(scenario)
-    given = plain(overrides)
-    _change_mobility(data, given)
-    changes = dict(dotted(given))
+    changes = dict(dotted(plain(overrides)))
     try:
-        for key, value in changes.items():
-            override(data, key, value)
+        override(data, changes, Scenario)
         loaded = Scenario.model_validate(data)
         _check_outages(loaded)
     except ValidationError as error:
-        raise ScenarioError("\n".join(sentences(error, Scenario, where))) from None
+        raise ScenarioError("\n".join(sentences(error, Scenario, data, where))) from None
     except UserError as error:
         raise ScenarioError(f"{where}: {error}") from None
     loaded._changes.update({**(scenario.changes if isinstance(scenario, Scenario) else {}), **changes})
@@ -244,19 +240,5 @@ def _file_of(name: str) -> tuple[Path | Traversable, str]:
         if not Path(name).is_file():
             raise ScenarioError(f"no scenario file {name}")
         return Path(name), Path(name).name
-    close = difflib.get_close_matches(name, scenarios(), n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = did_you_mean(name, scenarios(), before="; ")
     raise ScenarioError(f"no scenario {name!r}: there are {', '.join(scenarios())}, or a path to a .toml file{hint}")
-
-
-def _change_mobility(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
-    """Drop the keys of the file that the overriding model of mobility does not have."""
-    ues, nested = data.get("ues"), overrides.get("ues")
-    wanted = overrides.get("ues.mobility", nested.get("mobility") if isinstance(nested, Mapping) else None)
-    if (
-        isinstance(ues, dict)
-        and isinstance(wanted, str)
-        and wanted in UES_OF_MOBILITY
-        and wanted != ues.get("mobility")
-    ):
-        data["ues"] = {key: value for key, value in ues.items() if key in UES_OF_MOBILITY[wanted].model_fields}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterator, Mapping
 from textwrap import shorten
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from edge6g_env.errors import UserError
-from edge6g_env.scenario_tables import UES_OF_MOBILITY
+from edge6g_env.errors import UserError, nearest
+from edge6g_env.scenario_kinds import Tables, tables_of
 
 _WANTED = {
     "float_type": "a number",
@@ -20,27 +20,41 @@ _WANTED = {
     "string_type": "a text in quotes",
     "list_type": "a list in [ ]",
     "model_type": "a table",
-    "model_attributes_type": "a table",
+    "union_tag_not_found": "a table",
     "dict_type": "a table",
 }
 
 
-def sentences(error: ValidationError, scenario: type[BaseModel], where: str) -> list[str]:
-    """One sentence a problem. Raises what is no problem of the scenario but of a check."""
-    return [_sentence(problem, scenario, where) for problem in error.errors()]
+class _Place(NamedTuple):
+    """Where a problem lies."""
+
+    key: str
+    """Dotted, as an override names it: "service.chat.share", "faults.outage[0].end_s"."""
+    table: type[BaseModel]
+    """Model of the table that the key is in."""
+    tables: Tables | None
+    """The tables that the key stands for."""
+    kinds: Tables | None
+    """Where the table is of one of several kinds: all of them."""
 
 
-def _sentence(problem: Any, scenario: type[BaseModel], where: str) -> str:
-    loc, kind, value = problem["loc"], problem["type"], problem["input"]
-    prefix = f"{where}: {key}" if (key := _key(loc)) else where
+def sentences(error: ValidationError, scenario: type[BaseModel], data: Any, where: str) -> list[str]:
+    """One sentence a problem of `data`. Raises what is no problem of the scenario but of a check."""
+    return [_sentence(problem, _place(problem["loc"], scenario, data), scenario, where) for problem in error.errors()]
+
+
+def _sentence(problem: Any, place: _Place, scenario: type[BaseModel], where: str) -> str:
+    kind, value = problem["type"], problem["input"]
+    prefix = f"{where}: {place.key}" if place.key else where
     if kind == "missing":
         return f"{prefix}: missing"
     if kind == "extra_forbidden":
-        return f"{prefix}: unknown key; {_hint(loc, value, scenario)}"
-    if kind == "union_tag_not_found":
-        return f"{prefix}.mobility: missing"
-    if kind == "union_tag_invalid":
-        return f"{prefix}.mobility = {problem['ctx']['tag']!r}: Input should be {', '.join(map(repr, UES_OF_MOBILITY))}"
+        return f"{prefix}: unknown key; {_hint(problem['loc'], value, place, scenario)}"
+    if kind in ("union_tag_not_found", "union_tag_invalid") and place.tables and isinstance(value, Mapping):
+        prefix += f".{place.tables.key}"
+        if kind == "union_tag_not_found":
+            return f"{prefix}: missing"
+        return f"{prefix}{_shown(value[place.tables.key])}: Input should be {problem['ctx']['expected_tags']}"
     if kind == "value_error":
         cause = problem["ctx"]["error"]
         if not isinstance(cause, UserError):
@@ -78,35 +92,55 @@ def _should_be(kind: str, value: Any) -> str | None:
     return f"Input should be {_WANTED[kind]}" + (f", not {given}" if given else "")
 
 
-def _key(loc: tuple[Any, ...]) -> str:
-    text = ""
-    for part in loc[:1] + loc[1 + _has_model(loc) :]:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
+def _place(loc: tuple[Any, ...], scenario: type[BaseModel], data: Any) -> _Place:
+    """The place that pydantic names by keys, numbers and kinds."""
+    place = _Place("", scenario, None, None)
+    for part in loc:
+        if isinstance(part, int):
+            place = place._replace(key=place.key + _member(data, part))
+        elif place.tables and place.tables.key:  # the kind, which is no key
+            place = place._replace(table=place.tables.kinds[part], tables=None, kinds=place.tables)
+            continue
+        else:
+            tables = tables_of(place.table, part)
+            place = place._replace(key=f"{place.key}.{part}".lstrip("."), tables=tables)
+            if tables and not tables.key:
+                place = place._replace(table=tables.kinds[None], kinds=None)
+        data = _inner(data, part)
+    return place
 
 
-def _has_model(loc: tuple[Any, ...]) -> bool:
-    """Whether the place of a problem goes on with the model of mobility, which is no key."""
-    return len(loc) > 1 and loc[0] == "ues" and loc[1] in UES_OF_MOBILITY
+def _inner(data: Any, part: Any) -> Any:
+    """What stands behind a key or number; None if nothing does."""
+    try:
+        return data[part]
+    except (LookupError, TypeError):
+        return None
 
 
-def _hint(loc: tuple[Any, ...], value: Any, scenario: type[BaseModel]) -> str:
+def _member(members: Any, number: int) -> str:
+    """How one of a list is called: by its name if it is a table that alone has it, else by its number."""
+    names = [_inner(one, "name") for one in members or ()]
+    name = _inner(names, number)
+    called = isinstance(name, str) and names.count(name) == 1 and re.fullmatch(r"[\w-]+", name)
+    return f".{name}" if called else f"[{number}]"
+
+
+def _hint(loc: tuple[Any, ...], value: Any, place: _Place, scenario: type[BaseModel]) -> str:
     """What an unknown key may stand for: a key of its table that is like it, or the same key, or one in it, of another table."""
-    table: Any = UES_OF_MOBILITY[loc[1]] if _has_model(loc) else scenario
-    for part in () if _has_model(loc) else loc[:-1]:
-        if isinstance(part, str):
-            table = _table_of(table, part)
-    word, names = str(loc[-1]), list(table.model_fields)
+    word, names = str(loc[-1]), list(place.table.model_fields)
     begun = [name for name in names if len(word) > 1 and name.startswith(word)]
     wanted = list(value) if isinstance(value, Mapping) else [word]
     elsewhere = [key for key in _all_keys(scenario) if key.split(".")[0] != loc[0] and key.rpartition(".")[2] in wanted]
-    near = difflib.get_close_matches(word, names, n=1)
+    near = nearest(word, names)
     if isinstance(value, Mapping):  # a table: the one that has these keys rather than the one of the nearest name
         elsewhere = [] if {key.split(".")[0] for key in elsewhere} & {*begun, *near} else elsewhere
+    kinds = place.kinds or Tables({})
+    mine = [f"with {kinds.key} = {kind!r} " for kind, model in kinds.kinds.items() if model is place.table]
+    theirs = [f"; {kinds.key} = {kind!r} has it" for kind, model in kinds.kinds.items() if word in model.model_fields]
     if close := [*begun, *elsewhere] or near or _alike(word, names):
-        return f"did you mean {' or '.join(close[:3])}?"
-    model = f"with mobility = '{loc[1]}' " if _has_model(loc) else ""
-    return f"{model}there are {', '.join(names)}"
+        return f"did you mean {' or '.join(close[:3])}?{''.join(theirs)}"
+    return f"{''.join(mine)}there are {', '.join(names)}{''.join(theirs)}"
 
 
 def _alike(word: str, names: list[str]) -> list[str]:
@@ -115,21 +149,12 @@ def _alike(word: str, names: list[str]) -> list[str]:
     return [name for name in names if parts & set(name.split("_"))]
 
 
-def _table_of(table: type[BaseModel], key: str) -> Any:
-    """The table, or that of a list, behind a key."""
-    annotation: Any = table.model_fields[key].annotation
-    return annotation if isinstance(annotation, type) else annotation.__args__[0]
-
-
 def _all_keys(table: type[BaseModel], above: str = "") -> Iterator[str]:
     """Dotted keys of all tables below one; tables of a list stand behind NAME."""
-    for key, field in table.model_fields.items():
-        inner = [one for one in (field.annotation, *getattr(field.annotation, "__args__", ())) if _is_table(one)]
-        if above or not inner:
+    for key in table.model_fields:
+        tables = tables_of(table, key)
+        if above or not tables:
             yield f"{above}{key}"
-        listed = "NAME." if inner and field.annotation not in inner and key != "ues" else ""
-        yield from dict.fromkeys(found for one in inner for found in _all_keys(one, f"{above}{key}.{listed}"))
-
-
-def _is_table(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        if tables:
+            below = f"{above}{key}.NAME." if tables.is_list else f"{above}{key}."
+            yield from dict.fromkeys(found for one in tables.kinds.values() for found in _all_keys(one, below))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from edge6g_env import costs
 from edge6g_env.errors import UserError
 from edge6g_env.scenario_tables import Service, check_known
@@ -62,13 +64,34 @@ def _has_row(look_up: object, *names: str) -> bool:
 
 
 def check_services(services: Sequence[Service]) -> None:
-    """Each trace has rows, and each model the matrices that an adapter names; UserError otherwise."""
-    for n, service in enumerate(services):
+    """Each trace has rows, each model room for them and the matrices that an adapter names; UserError otherwise."""
+    for service in services:
         if service.trace is not None:
-            check_known(f"service[{n}].trace", [service.trace], traces())
-            read_trace(service.trace)
+            check_known(f"service.{service.name}.trace", [service.trace], traces())
+        _check_context(service)
         if service.lora_rank is not None:
             try:
                 costs.adapter_bytes(service.model, service.lora_rank, service.lora_targets)
             except costs.UnknownNameError as error:
-                raise UserError(f"service[{n}].lora_targets: {error}") from None
+                raise UserError(f"service.{service.name}.lora_targets: {error}") from None
+
+
+def _check_context(service: Service) -> None:
+    """A prompt and its answer fit together into the context of the model, where models.csv names one; UserError that has the longest."""
+    if service.trace is not None:
+        lengths = read_trace(service.trace)[:, 1:]
+    else:
+        lengths = np.array([[service.prompt_tokens, service.output_tokens]], np.float64)
+    total, context = lengths.sum(axis=1), costs.model(service.model).context
+    if not 0 < context < total.max():
+        return
+    longest = int(total.argmax())
+    prompt, output = lengths[longest]
+    where = "prompt_tokens, output_tokens"
+    if service.trace is not None:
+        too_long = int((total > context).sum())
+        where = f"trace: row {longest + 1} of {service.trace}, the longest of {too_long} that are too long"
+    raise UserError(
+        f"service.{service.name}.{where}: {prompt:.0f} + {output:.0f} tokens are more than the context of {service.model}, {context}: "
+        f"it needs a model with at least {total.max():.0f}, or shorter lengths"
+    )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge6g_env import radio
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
+from edge6g_env.scenario_kinds import OneOf
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -30,9 +30,8 @@ def check_known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
     """Raise UserError that names `key` and the nearest name, unless every value is one of `names`."""
     for value in values:
         if value not in names:
-            close = difflib.get_close_matches(value, names, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
-            raise UserError(f"{key}: no {value!r}{hint}")
+            hint = did_you_mean(value, names) or f"there are {', '.join(names)}"
+            raise UserError(f"{key}: no {value!r}; {hint}")
 
 
 class Table(BaseModel):
@@ -216,8 +215,7 @@ class StationaryUes(_PlacedUes):
         return f"standing still, {self._hotspots} of the places"
 
 
-AnyUes = WaypointUes | GaussMarkovUes | StreetGridUes | StationaryUes
-UES_OF_MOBILITY = {get_args(table.model_fields["mobility"].annotation)[0]: table for table in get_args(AnyUes)}
+AnyUes = Annotated[WaypointUes | GaussMarkovUes | StreetGridUes | StationaryUes, OneOf("mobility")]
 
 
 class Link(Table):
@@ -242,8 +240,24 @@ class Serving(Table):
     token_budget: Annotated[int, Field(ge=64, le=32_768)]
     max_batch: Annotated[int, Field(ge=1, le=1024)]
     load_overhead_s: NotNegative
+    queue_jobs: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Most jobs that wait at a node for a decision, and most that wait there for memory or prefill: one more is rejected, or waits where
+    it is. Judgement: more than arrive at a node within the objectives of a chat, so that what is turned away was lost already."""
     preload: list[str] = []
     """Models that are resident at the default precision when an episode starts, in order, while half of the memory stays."""
+
+
+class Prediction(Table):
+    """Bounds of what candidates predict, all judgement; it may be left out, as may each key."""
+
+    max_wait_s: Positive = 60.0
+    """Waits are not told apart beyond this."""
+    blocked_wait_s: NotNegative = 5.0
+    """Expected where memory is short and no sequence is there to release it."""
+    max_prefill_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.8
+    """The slowdown of decodes by prompts is not told apart beyond this share of the time."""
+    min_rate_bit_s: Positive = 1e4
+    """A channel in outage is taken to be this slow."""
 
 
 class Outage(Table):
@@ -299,9 +313,10 @@ class Faults(Table):
 
 
 class Service(Table):
-    """A service: model, privacy class, objectives, and its lengths: from a trace, or always the same."""
+    """A service of prompts and answers: model, privacy class, objectives, and its lengths: from a trace, or always the same."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    kind: Literal["inference"] = "inference"
     model: str
     privacy: Literal["open", "site", "device"]
     share: Annotated[float, Field(gt=0.0, le=1.0)]
@@ -333,6 +348,10 @@ class Service(Table):
     def weights(self) -> str:
         """Name of the weights that it needs: those of its model, or its own copy."""
         return f"{self.model}@{self.name}" if self.own_weights else self.model
+
+
+AnyService = Annotated[Service, OneOf("kind")]
+"""Another kind of service is a table with its own `kind: Literal[...]`, named here: `Service | Another`."""
 
 
 class Arrivals(Table):

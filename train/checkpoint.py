@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 
@@ -31,21 +32,6 @@ from eval.provenance import SCENARIO_FILE
 from train.ppo import PpoPolicy, make_ppo_policy
 
 FORMAT = 2
-KEYS = (
-    "algo",
-    "trained_on",
-    "scenario",
-    "fingerprint",
-    "changes",
-    "seed",
-    "decisions",
-    "minutes",
-    "runs",
-    "validation_gain",
-    "settings",
-    "config",
-    "layout",
-)
 RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safetensors"
 
 Policy = ScorerPolicy | PpoPolicy
@@ -54,6 +40,26 @@ Tensors = Mapping[str, torch.Tensor]
 
 class CheckpointError(UserError):
     """A checkpoint that cannot be read, or that does not fit; the message says what would."""
+
+
+class Record(BaseModel):
+    """What checkpoint.json must say, beside its format."""
+
+    model_config = ConfigDict(strict=True)
+
+    algo: str
+    trained_on: str
+    scenario: str
+    fingerprint: str
+    changes: dict[str, Any]
+    seed: int
+    decisions: int
+    minutes: float
+    runs: int
+    validation_gain: float | None
+    settings: dict[str, Any]
+    config: dict[str, Any]
+    layout: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def scenario_record(scenario: Scenario) -> dict[str, Any]:
 
 
 def write_record(folder: Path, record: Mapping[str, Any], progress: Progress) -> None:
-    """Write checkpoint.json; `record` has all of KEYS that `progress` has not."""
+    """Write checkpoint.json; `record` has all of Record that `progress` has not."""
     write_json_atomic({"format": FORMAT, **record, **asdict(progress)}, folder / RECORD)
 
 
@@ -108,9 +114,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     if found != FORMAT:
         other = "not a checkpoint" if found is None else f"a checkpoint of format {found}"
         raise CheckpointError(f"{path} is {other}, this version of edge6g reads format {FORMAT}: train it anew")
-    missing = [key for key in KEYS if key not in record]
-    if missing:
-        raise CheckpointError(f"{path} is damaged: it has no {', '.join(missing)}")
+    try:
+        Record.model_validate(record)
+    except ValidationError as error:
+        wrong = ", ".join(f"{problem['loc'][0]} ({problem['msg']})" for problem in error.errors())
+        raise CheckpointError(f"{path} is damaged: {wrong}") from None
     return record
 
 

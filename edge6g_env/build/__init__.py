@@ -25,6 +25,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         wired=tables.wired_table(scenario),
         cloud=tables.cloud_table(scenario),
         serving=tables.serving_table(scenario),
+        prediction=tables.prediction_table(scenario),
         arrivals=tables.arrivals_table(scenario),
         reward=tables.reward_table(scenario),
         prices=tables.prices_table(),

@@ -11,7 +11,6 @@ from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.radio.fading import MAX_TAPS
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
 
-_QUEUE_PLACES = 64
 _KEPT_CHUNKS = 32  # of a prompt, whose layer times all candidates share; later chunks are worked out for each
 
 
@@ -26,7 +25,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     j = n * scenario.job_rows_per_node + 1
     d, f = len(layout.observation), len(CANDIDATE_FEATURES)
     records = {
-        **dict.fromkeys(("episode", "step", "count", "forecast"), (b,)),
+        **dict.fromkeys(("episode", "step", "tally", "forecast"), (b,)),
         **dict.fromkeys(("node", "server", "decision"), (b, n)),
         "variant": (b, n, v),
         "adapter": (b, n, adapters),
@@ -43,11 +42,11 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     }
     return {
         **{name: np.zeros(shape, DTYPES[name]).view(np.recarray) for name, shape in records.items()},
-        "last_count": np.zeros(b, DTYPES["count"]).view(np.recarray),
+        "last_tally": np.zeros(b, DTYPES["tally"]).view(np.recarray),
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
         "arrival_heap": np.zeros((b, u), np.int64),
         "roster": np.zeros((b, 3, j), np.int64),
-        "queue": np.zeros((b, n, 2, min(_QUEUE_PLACES, j)), np.int64),
+        "queue": np.zeros((b, n, 2, min(scenario.serving.queue_jobs, j)), np.int64),
         "observation": np.zeros((2, b, n, d), np.float32),
         "action_mask": np.zeros((2, b, n, c), np.int8),
         "candidates": np.zeros((2, b, n, c if candidates else 0, f), np.float32),

@@ -10,6 +10,7 @@ from edge6g_env import costs
 from edge6g_env.build._records import from_columns, from_rows
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
+from edge6g_env.kernel.legs import KINDS
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Service
 from edge6g_env.spaces import Layout
@@ -39,8 +40,6 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         DTYPES["device"],
         iteration_overhead_s=tables.overhead_s[:, 0],
         sequence_overhead_s=tables.overhead_s[:, 1],
-        idle_w=tables.power_w[:, 0],
-        tdp_w=tables.power_w[:, 1],
         prefill_w=tables.busy_w[:, 0],
         decode_w=tables.busy_w[:, 1],
         usable_bytes=tables.usable_bytes,
@@ -109,7 +108,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
     same = ("share", "ttft_slo_s", "tpot_slo_s", "expire_s", "exposure_cost", "payload_bytes")
     return {
         **{name: getattr(service, name) for name in same},
-        "kind": 0,
+        "kind": KINDS.index(service.kind),
         "model": scenario.weights.index(service.weights),
         "privacy": codes.PRIVACY_NAMES.index(service.privacy),
         "adapter": adapted.index(service.name) if service.name in adapted else -1,

@@ -12,7 +12,7 @@ from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Link
-from edge6g_env.spaces import Layout, job_features, neighbour_features
+from edge6g_env.spaces import Layout, job_features
 
 
 def interface_table(layout: Layout, debug: bool) -> np.recarray:
@@ -23,7 +23,6 @@ def interface_table(layout: Layout, debug: bool) -> np.recarray:
         None,
         n_precisions=len(scenario.actions.precision),
         n_job_features=len(job_features(scenario)),
-        n_neighbour_features=len(neighbour_features(scenario, 1)),
         debug=debug,
     )
 
@@ -78,6 +77,11 @@ def cloud_table(scenario: Scenario) -> np.recarray:
 def serving_table(scenario: Scenario) -> np.recarray:
     """[serving], and what is done after a fault"""
     return from_table(DTYPES["serving"], scenario.serving, retries=scenario.faults.retries)
+
+
+def prediction_table(scenario: Scenario) -> np.recarray:
+    """[prediction]"""
+    return from_table(DTYPES["prediction"], scenario.prediction)
 
 
 def arrivals_table(scenario: Scenario) -> np.recarray:

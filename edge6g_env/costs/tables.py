@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import resources
@@ -13,7 +12,7 @@ from edge6g_env._csv import Row, read_csv
 from edge6g_env._files import TextError
 from edge6g_env.costs import profiles
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec, device_of_row, model_of_row
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 
 Spec = TypeVar("Spec", ModelSpec, DeviceSpec)
 
@@ -74,8 +73,7 @@ def devices() -> tuple[str, ...]:
 def unknown(what: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that is not in a table: says which names are close, or all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
+    hint = did_you_mean(name, names, most=3) or f"known: {', '.join(names)}"
     return UnknownNameError(f"{what} = {name!r} is not in the table; {hint}")
 
 

@@ -11,22 +11,10 @@ import math
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel.rng import (
-    FOR_BLOCKAGE,
-    FOR_INDOOR,
-    FOR_K,
-    FOR_LOS,
-    FOR_SHADOW,
-    exponential,
-    normal,
-    normal_pair,
-    uniform,
-)
+from edge6g_env.kernel import rng
 
 _CANDIDATES_EVERY_M = 20  # a UE looks for new candidate cells this often; judgement: a tenth of the UMi site distance
-_OUT_OF_REACH = (
-    0.500001  # spacings from a place in a cell of the node grid to its centre, along an axis, with room for rounding
-)
+_OUT_OF_REACH = 0.500001  # spacings from a place in a cell of the node grid to its centre, with room for rounding
 _NODE_ADDRESS = 65_536  # owner of a link's random numbers is ue * _NODE_ADDRESS + node
 _OF_UE = _NODE_ADDRESS - 1  # what a UE has once, not once a link
 
@@ -63,15 +51,8 @@ def _indoor_loss_db(w, b, u, cell, band):
     ue = w.ue[b, u]
     if band.wall_std_db > 0.0:
         return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * ue.indoor_m + band.wall_std_db * ue.z_wall
-    share = uniform(w.episode[b].key, FOR_INDOOR, link_address(u, cell.node), 0)
+    share = rng.uniform(w.episode[b].key, rng.FOR_INDOOR, link_address(u, cell.node), 0)
     return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * radio.MAX_INDOOR_M * share
-
-
-@njit_inner
-def _sigma_db(band, los, d_m):
-    return radio.shadow_std_db_of(
-        los == 1, d_m, band.breakpoint_m, band.sigma_los_db, band.sigma_los_far_db, band.sigma_nlos_db
-    )
 
 
 @njit_inner
@@ -80,15 +61,14 @@ def _refresh_loss(w, b, u, m, now_s):
     cell, ue = w.cell[b, u, m], w.ue[b, u]
     band = w.band[w.site[cell.node].band]
     d_m = distance_m(w, b, u, cell.node)
-    p_los = radio.los_probability_of(
-        w.radio[0].environment, max(d_m - ue.indoor_m, 0.0), w.radio[0].h_ue_m, w.radio[0].h_bs_m
-    )
+    env, h_bs_m, h_ue_m = w.radio[0].environment, w.radio[0].h_bs_m, w.radio[0].h_ue_m
+    p_los = radio.los_probability_of(env, max(d_m - ue.indoor_m, 0.0), h_ue_m, h_bs_m)
     cell.los = 1 if radio.normal_cdf(cell.z_los) < p_los else 0
-    loss_db = radio.basic_path_loss_db(
-        w.radio[0].environment, cell.los == 1, d_m, w.radio[0].h_bs_m, w.radio[0].h_ue_m, band.carrier_ghz
-    )
-    loss_db += _sigma_db(band, cell.los, d_m) * cell.z_shadow
-    d3_m = max(math.hypot(d_m, w.radio[0].h_bs_m - w.radio[0].h_ue_m), 1.0)
+    loss_db = radio.basic_path_loss_db(env, cell.los == 1, d_m, h_bs_m, h_ue_m, band.carrier_ghz)
+    near_db, far_db = band.sigma_los_db, band.sigma_los_far_db
+    sigma_db = radio.shadow_std_db_of(cell.los == 1, d_m, band.breakpoint_m, near_db, far_db, band.sigma_nlos_db)
+    loss_db += sigma_db * cell.z_shadow
+    d3_m = max(math.hypot(d_m, h_bs_m - h_ue_m), 1.0)
     loss_db += band.air_db_per_m * d3_m
     loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.beamwidth_deg)
     loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.ue_beamwidth_deg)
@@ -145,16 +125,17 @@ def heard_mw(w, b, u, m, points_here, now_s):
 
 @njit_inner
 def _blockage_rates(w, d_m):
-    return radio.blockage_rates_of(
-        max(d_m, 1.0), w.radio[0].h_bs_m, radio.BLOCKED_UE_HEIGHT_M, w.radio[0].blockers_per_m2
-    )
+    h_bs_m, blockers_per_m2 = w.radio[0].h_bs_m, w.radio[0].blockers_per_m2
+    return radio.blockage_rates_of(max(d_m, 1.0), h_bs_m, radio.BLOCKED_UE_HEIGHT_M, blockers_per_m2)
 
 
 @njit_inner
 def _next_change_s(w, b, u, cell, from_s):
     """The instant after from_s at which the chain changes, for the rate of its present state."""
     rate = _blockage_rates(w, 1.0)[1] if cell.blocked == 1 else cell.to_blocked_per_s
-    return from_s + exponential(w.episode[b].key, FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages) / rate
+    return (
+        from_s + rng.exponential(w.episode[b].key, rng.FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages) / rate
+    )
 
 
 @njit_inner
@@ -185,7 +166,7 @@ def _pace_blockage(w, b, u, cell, d_m, now_s):
         return
     cell.to_blocked_per_s = rate
     share = rate / (rate + to_clear)
-    draw = uniform(w.episode[b].key, FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages)
+    draw = rng.uniform(w.episode[b].key, rng.FOR_BLOCKAGE, link_address(u, cell.node), cell.blockages)
     cell.blocked, cell.changed_s = 1 if draw < share else 0, now_s
     cell.changed_level = float(cell.blocked)
     cell.blockages += 1
@@ -203,9 +184,9 @@ def _fresh_cell(w, b, u, m, link_steps):
     w.cell[b, w.ue.shape[1], m] = w.blank[0].cell
     cell.node, cell.distance_m = node, near_m
     key, owner = w.episode[b].key, link_address(u, node)
-    cell.z_shadow = normal(key, FOR_SHADOW, owner, 2 * link_steps + 1)
-    cell.z_los = normal(key, FOR_LOS, owner, 2 * link_steps + 1)
-    cell.z_k = normal(key, FOR_K, owner, 2 * link_steps + 1)
+    cell.z_shadow = rng.normal(key, rng.FOR_SHADOW, owner, 2 * link_steps + 1)
+    cell.z_los = rng.normal(key, rng.FOR_LOS, owner, 2 * link_steps + 1)
+    cell.z_k = rng.normal(key, rng.FOR_K, owner, 2 * link_steps + 1)
     cell.offset_db = w.band[w.site[cell.node].band].offset_db
     cell.blockages = link_steps << 16  # a link that comes back has other blockages
 
@@ -304,8 +285,8 @@ def _step_links(w, b, u, link_steps):
     for m in range(w.cell.shape[2]):
         cell = w.cell[b, u, m]
         owner = link_address(u, cell.node)
-        z_shadow, z_k = normal_pair(key, FOR_SHADOW, owner, 2 * link_steps)
-        z_los = normal(key, FOR_LOS, owner, 2 * link_steps)
+        z_shadow, z_k = rng.normal_pair(key, rng.FOR_SHADOW, owner, 2 * link_steps)
+        z_los = rng.normal(key, rng.FOR_LOS, owner, 2 * link_steps)
         shadow_keep = w.radio[0].shadow_keep_los if cell.los == 1 else w.radio[0].shadow_keep_nlos
         cell.z_shadow = _mixed(cell.z_shadow, shadow_keep, z_shadow)
         cell.z_los = _mixed(cell.z_los, w.radio[0].los_keep, z_los)
@@ -316,10 +297,10 @@ def _step_links(w, b, u, link_steps):
 def _enter_or_stay_out(w, b, u):
     """Whether UE u spends the episode in a building, and how deep (TR 38.901 7.4.3: the smaller of two uniform distances)."""
     ue, key, owner = w.ue[b, u], w.episode[b].key, link_address(u, _OF_UE)
-    ue.indoor = 1 if uniform(key, FOR_INDOOR, owner, 0) < w.mobility[0].indoor_share else 0
+    ue.indoor = 1 if rng.uniform(key, rng.FOR_INDOOR, owner, 0) < w.mobility[0].indoor_share else 0
     if ue.indoor == 1:
-        nearer = min(uniform(key, FOR_INDOOR, owner, 1), uniform(key, FOR_INDOOR, owner, 2))
-        ue.indoor_m, ue.z_wall = radio.MAX_INDOOR_M * nearer, normal(key, FOR_INDOOR, owner, 3)
+        nearer = min(rng.uniform(key, rng.FOR_INDOOR, owner, 1), rng.uniform(key, rng.FOR_INDOOR, owner, 2))
+        ue.indoor_m, ue.z_wall = radio.MAX_INDOOR_M * nearer, rng.normal(key, rng.FOR_INDOOR, owner, 3)
 
 
 @njit_inner
@@ -340,10 +321,8 @@ def follow(w, b, u, link_steps, now_s):
     while ue.link_steps < link_steps:
         ue.link_steps += 1
         _step_links(w, b, u, ue.link_steps)
-        if (
-            ue.link_steps % max(1, int(_CANDIDATES_EVERY_M / w.radio[0].link_step_m)) == 0
-            and w.cell.shape[2] < w.node.shape[1]
-        ):
+        every = max(1, int(_CANDIDATES_EVERY_M / w.radio[0].link_step_m))
+        if ue.link_steps % every == 0 and w.cell.shape[2] < w.node.shape[1]:
             _choose_candidates(w, b, u, ue.link_steps)
     for m in range(w.cell.shape[2]):
         _refresh_loss(w, b, u, m, now_s)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, codes, dispatch
+from edge6g_env.kernel import channel, codes, dispatch, rng
 from edge6g_env.kernel.costing import weight_bytes
-from edge6g_env.kernel.rng import FOR_INTERFERER, owner_bits
 
 VIOLATIONS = (
     "",
@@ -27,24 +26,12 @@ VIOLATIONS = (
     "the power of a link is not that of its loss",
     "a node with decoders is passed over",
     "the interferer's draws of a UE do not belong to its episode",
+    "weights and KV of a UE's device exceed its memory",
 )
 JOBS_LOST, ROWS_LOST, MEMORY_OVERRUN, KV_MISCOUNTED, WEIGHTS_MISCOUNTED, USERS_MISCOUNTED, CLOUD_OVERFULL = range(1, 8)
 DEVICE_MISCOUNTED, DOWN_SERVER_HOLDS, DOWN_CLOUD_HOLDS, MASK_STALE, ARRIVAL_PASSED, UE_PASSED = range(8, 14)
-POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN = range(14, len(VIOLATIONS))
+POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN, DEVICE_OVERRUN = range(14, len(VIOLATIONS))
 _BYTE = 1.0  # rounding of sums of bytes
-
-
-@njit_inner
-def _check_jobs(w, b):
-    episode, step = w.episode[b], w.step[b]
-    in_flight = episode.n_active
-    for i in range(w.node.shape[1]):
-        in_flight += w.node[b, i].n_queue
-    ended = w.count[b].finished + w.count[b].rejected + w.count[b].expired + w.count[b].failed
-    if w.count[b].arrived != ended + in_flight:
-        step.error = JOBS_LOST
-    if episode.n_free + in_flight != w.job.shape[1] - 1:
-        step.error = ROWS_LOST
 
 
 @njit_inner
@@ -78,29 +65,43 @@ def _check_node(w, b, i):
         step.error = KV_MISCOUNTED
     if abs(weights - server.weight_bytes) > _BYTE:
         step.error = WEIGHTS_MISCOUNTED
-    if node.up == 0 and (
-        server.n_inbox > 0 or server.n_admitted > 0 or server.kv_bytes > 0.0 or server.weight_bytes > 0.0
-    ):
+    if node.up == 0 and (server.n_inbox + server.n_admitted > 0 or server.kv_bytes + server.weight_bytes > 0.0):
         step.error = DOWN_SERVER_HOLDS
 
 
 @njit_inner
 def check_world(w, b):
     """Set w.step[b].error to the number of a violated invariant (index into VIOLATIONS)."""
-    episode, step = w.episode[b], w.step[b]
-    _check_jobs(w, b)
+    episode, step, tally = w.episode[b], w.step[b], w.tally[b]
+    in_flight = episode.n_active
     for i in range(w.node.shape[1]):
+        in_flight += w.node[b, i].n_queue
         _check_node(w, b, i)
+    if tally.arrived != tally.finished + tally.rejected + tally.expired + tally.failed + tally.cut + in_flight:
+        step.error = JOBS_LOST
+    if episode.n_free + in_flight != w.job.shape[1] - 1:
+        step.error = ROWS_LOST
     if episode.cloud_running > w.cloud[0].concurrency:
         step.error = CLOUD_OVERFULL
     if episode.cloud_up == 0 and episode.cloud_running + episode.n_cloud_wait > 0:
         step.error = DOWN_CLOUD_HOLDS
     for u in range(w.ue.shape[1]):
-        jobs = 0
-        for j in range(w.job.shape[1]):
-            jobs += int(w.job[b, j].stage != codes.FREE and w.job[b, j].ue == u and w.job[b, j].on_device == 1)
-        if jobs != w.ue[b, u].device_jobs:
-            step.error = DEVICE_MISCOUNTED
+        _check_device(w, b, u)
+
+
+@njit_inner
+def _check_device(w, b, u):
+    ue, jobs, busy, kv_bytes, layers = w.ue[b, u], 0, 0, 0.0, 0
+    for j in range(w.job.shape[1]):
+        job = w.job[b, j]
+        if job.stage != codes.FREE and job.ue == u and job.on_device == 1:
+            jobs, busy, kv_bytes = jobs + 1, busy + job.computes, kv_bytes + job.device_kv_bytes
+            layers = max(layers, job.device_layers)
+    if jobs != ue.device_jobs or busy != ue.device_busy or abs(kv_bytes - ue.device_kv_bytes) > _BYTE:
+        w.step[b].error = DEVICE_MISCOUNTED
+    held_bytes = weight_bytes(w, ue.device_variant, 0, layers) + kv_bytes if jobs > 0 else 0.0
+    if held_bytes > w.device[w.mobility[0].ue_device].usable_bytes + _BYTE:
+        w.step[b].error = DEVICE_OVERRUN
 
 
 @njit_inner
@@ -116,7 +117,7 @@ def check_kept(w, b):
         _check_way(w, b, u)
         if w.arrivals[0].trace_replay == 0 and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
             step.error = ARRIVAL_PASSED
-        if w.ue[b, u].interferer_bits != owner_bits(episode.key, FOR_INTERFERER, u):
+        if w.ue[b, u].interferer_bits != rng.owner_bits(episode.key, rng.FOR_INTERFERER, u):
             step.error = INTERFERER_FOREIGN
         for m in range(w.cell.shape[2]):
             _check_powers(w, b, w.cell[b, u, m])

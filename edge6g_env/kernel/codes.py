@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-# --- stages of a job ------------------------------------------------------------------------------------------------
-FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN = range(10)
+FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN = range(10)  # stages of a job
 SAME_INSTANT_S = 1e-12  # instants closer together are one
+INGRESS, TARGET = range(2)  # node parts of a job
+UNDER_WAY, OVER, LOST = range(3)  # what `begin` and `advance` of a place say
+TURNED_AWAY, WAITING, ADMITTED, PREFILLED = range(-1, 3)  # a part at its node: before, in and after the inbox
 
-# --- node parts of a job ---------------------------------------------------------------------------------------------------
-INGRESS, TARGET = range(2)
-
-# --- what `begin` and `advance` of a place say ---------------------------------------------------------------------------
-UNDER_WAY, OVER, LOST = range(3)
-
-# --- how a job ended ------------------------------------------------------------------------------------------------
-FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)
+FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)  # how a job ended
 PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")
-
-# --- a job at a node: before, in and after its inbox ---------------------------------------------------------------------
-TURNED_AWAY, WAITING, ADMITTED, PREFILLED = range(-1, 3)
-
-# --- privacy classes ------------------------------------------------------------------------------------------------
-OPEN, SITE, ON_DEVICE = range(3)
+OPEN, SITE, ON_DEVICE = range(3)  # privacy classes
 PRIVACY_NAMES = ("open", "site", "device")
-
-# --- how UEs move --------------------------------------------------------------------------------------------------------
-WAYPOINT, GAUSS_MARKOV, STREET_GRID, STATIONARY = range(4)
+WAYPOINT, GAUSS_MARKOV, STREET_GRID, STATIONARY = range(4)  # how UEs move
 MOBILITY_NAMES = ("waypoint", "gauss-markov", "street-grid", "stationary")
+NODE_FAULT, XN_FAULT, BACKHAUL_FAULT, CLOUD_FAULT = range(4)  # parts that can fail
+FAULT_KINDS = ("node", "xn", "backhaul", "cloud")
 
-# --- routes: a neighbour k is NEIGHBOUR + k, the cloud comes after the last neighbour ---------------------------------
-HOLD, REJECT, LOCAL, NEIGHBOUR = range(4)
-
-# --- what became of an action ----------------------------------------------------------------------------------------
+HOLD, REJECT, LOCAL, NEIGHBOUR = range(4)  # routes: a neighbour k is NEIGHBOUR + k, the cloud comes after the last
+# What became of an action.
 ACTION_EFFECTS = (
     "done",
     "refused: no job is waiting",
@@ -46,30 +34,18 @@ ACTION_EFFECTS = (
     "refused: the backhaul is down",
     "refused: the cloud is reported down",
 )
-DONE, NO_JOB, NO_NEIGHBOUR, RAW_LEAVES_DEVICE, RAW_REACHES_CLOUD, DEVICE_TOO_SMALL, DEVICE_BUSY, NODE_TOO_SMALL = range(
-    8
-)
-NODE_DOWN, LINK_DOWN, NEIGHBOUR_DOWN, BACKHAUL_DOWN, CLOUD_DOWN = range(8, len(ACTION_EFFECTS))
+DONE, NO_JOB, NO_NEIGHBOUR, RAW_LEAVES_DEVICE, RAW_REACHES_CLOUD, DEVICE_TOO_SMALL, DEVICE_BUSY = range(7)
+NODE_TOO_SMALL, NODE_DOWN, LINK_DOWN, NEIGHBOUR_DOWN, BACKHAUL_DOWN, CLOUD_DOWN = range(7, len(ACTION_EFFECTS))
 
-# --- parts that can fail ---------------------------------------------------------------------------------------------
-NODE_FAULT, XN_FAULT, BACKHAUL_FAULT, CLOUD_FAULT = range(4)
-FAULT_KINDS = ("node", "xn", "backhaul", "cloud")
-
-# --- terms of the reward and costs beside it ---------------------------------------------------------------------------
+# Columns of World.result: the reward, its terms, the costs beside it.
 REWARD_TERMS = ("answer", "price", "energy", "exposure", "rejected", "expired", "failed")
 COST_NAMES = ("slo_miss", "exposure", "energy_j")
-
-# --- columns of World.result: the reward, its terms, the costs ---------------------------------------------------------
 OWN_REWARD = 0
 ANSWER, PRICE, ENERGY, EXPOSURE, REJECTED_COST, EXPIRED_COST, FAILED_COST = range(1, 1 + len(REWARD_TERMS))
 SLO_MISS, EXPOSED, JOULES = range(1 + len(REWARD_TERMS), 1 + len(REWARD_TERMS) + len(COST_NAMES))
 
-# --- buffers of what agents see: of now, and the last of an episode that ended in this step -----------------------------
-NOW, FINAL = range(2)
-
-# --- lists of job rows: of a world, and of a node ------------------------------------------------------------------------
-ACTIVE, SPARE, AT_CLOUD = range(3)
-DISPATCH, INBOX = range(2)
-
-# --- World.cost[d, v]: 3 of costs.attention_decode_s, 4 of costs.attention_prefill_s, 2 of the head, then layer times ------
-COST_PREFILL, COST_HEAD, COST_HEADER = 3, 7, 9  # first columns: decode attention before them, layers by tokens after
+NOW, FINAL = range(2)  # what agents see: of now, and the last of an episode that ended in this step
+ACTIVE, SPARE, AT_CLOUD = range(3)  # lists of World.roster
+DISPATCH, INBOX = range(2)  # lists of World.queue
+# First columns of World.cost[d, v]: 3 of costs.attention_decode_s, 4 of costs.attention_prefill_s, 2 of the head, layers by tokens.
+COST_PREFILL, COST_HEAD, COST_HEADER = 3, 7, 9

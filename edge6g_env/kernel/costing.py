@@ -10,12 +10,6 @@ TOKEN_BYTES = 4.0  # a token id
 
 
 @njit_inner
-def linear_s(w, device, v, layers, tokens):
-    """Time in s of the linear and element-wise parts of `layers` layers for `tokens` tokens."""
-    return layers * costs.tokens_lookup(w.cost[device, v, codes.COST_HEADER :], max(tokens, 1.0))
-
-
-@njit_inner
 def head_s(w, device, v, tokens):
     """Time in s of output head and sampling for `tokens` tokens of one step."""
     return w.cost[device, v, codes.COST_HEAD] + w.cost[device, v, codes.COST_HEAD + 1] * tokens
@@ -49,9 +43,8 @@ def iteration_s(w, device, v, layer_s, tokens, layer_share, with_head):
 def prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens):
     """Time in s of a prompt chunk through a layer while `riding_tokens` decodes share its pass."""
     layer_s = costs.tokens_lookup(w.cost[device, v, codes.COST_HEADER :], new_tokens + riding_tokens)
-    return layer_s + costs.attention_prefill_s(
-        w.cost[device, v, codes.COST_PREFILL : codes.COST_HEAD], new_tokens, cached_tokens
-    )
+    attention = w.cost[device, v, codes.COST_PREFILL : codes.COST_HEAD]
+    return layer_s + costs.attention_prefill_s(attention, new_tokens, cached_tokens)
 
 
 @njit_inner
@@ -119,6 +112,12 @@ def weight_bytes(w, v, low, high):
     elif last:
         total += w.model[v].head_bytes
     return total
+
+
+@njit_inner
+def kv_bytes(w, v, layers, tokens):
+    """KV bytes of `tokens` tokens in `layers` layers of variant v."""
+    return w.model[v].kv_bytes * layers * tokens
 
 
 @njit_inner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, legs
+from edge6g_env.kernel import codes, costing, legs
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.places import air, cloud, device, link, memory, node
 
@@ -28,12 +28,6 @@ def expected_output(w, job):
 
 
 @njit_inner
-def expected_tokens(w, job):
-    """Tokens to prefill and expected output of a job."""
-    return job.setup_tokens + expected_output(w, job)
-
-
-@njit_inner
 def variant_of(w, job, c):
     """Variant of the job's model at the precision of action c."""
     return w.service[job.service].model * w.interface[0].n_precisions + w.action[c].precision
@@ -46,10 +40,8 @@ def refusal(w, b, i, job, c):
     route = w.action[c].route
     if route <= codes.REJECT:
         return codes.DONE
-    v, target, tokens = variant_of(w, job, c), target_of(w, b, i, route), expected_tokens(w, job)
+    v, target, tokens = variant_of(w, job, c), target_of(w, b, i, route), job.setup_tokens + expected_output(w, job)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    if route > codes.LOCAL and target < 0:
-        return codes.NO_NEIGHBOUR
     why = air.refuse(w, job, layer_1)
     if why == codes.DONE and target == w.node.shape[1]:
         why = cloud.refuse(w, b, i, job, layer_2)
@@ -71,8 +63,10 @@ def refusal(w, b, i, job, c):
 @njit_inner
 def set_heads(w, b):
     """At the end of a slot: the job that each node decides in the next one is the first of its queue."""
+    w.episode[b].n_heads = 0
     for i in range(w.node.shape[1]):
         w.node[b, i].head = w.queue[b, i, codes.DISPATCH, 0] if w.node[b, i].n_queue > 0 else -1
+        w.episode[b].n_heads += w.node[b, i].head >= 0
 
 
 @njit_inner
@@ -88,7 +82,8 @@ def _send(w, b, i, job, c, now_s):
     """Start a job on its way as action c says."""
     episode, ingress, target = w.episode[b], w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
     route, v = w.action[c].route, variant_of(w, job, c)
-    job.variant, job.device_layers, job.kv_tokens = v, w.action_layers[c, v, 0], expected_tokens(w, job)
+    job.variant, job.device_layers = v, w.action_layers[c, v, 0]
+    job.kv_tokens = job.setup_tokens + expected_output(w, job)
     ingress.node, ingress.low, ingress.high = i, job.device_layers, w.action_layers[c, v, 1]
     target.node, target.low, target.high = target_of(w, b, i, route), ingress.high, w.model[v].layers
     if 0 <= target.node < w.node.shape[1]:
@@ -97,6 +92,7 @@ def _send(w, b, i, job, c, now_s):
     w.roster[b, codes.ACTIVE, episode.n_active] = job.row
     episode.n_active += 1
     job.clock_s, job.prefilled = now_s, 0.0
+    job.device_kv_bytes = costing.kv_bytes(w, v, job.device_layers, job.kv_tokens)
     legs.begin(w, b, job, 0)
 
 

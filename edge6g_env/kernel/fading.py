@@ -9,8 +9,7 @@ import math
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel
-from edge6g_env.kernel.rng import FOR_FADING, normal_pair
+from edge6g_env.kernel import channel, rng
 from edge6g_env.kernel.world_fields import NO_STEP
 from edge6g_env.radio.fading import MAX_TAPS
 
@@ -53,7 +52,7 @@ def _advance_to(w, b, u, step):
         r = radio.tap_correlation(doppler_hz, (step - ue.fading_step) * w.radio[0].fading_period_s)
     tap, owner = w.tap[b, u], channel.link_address(u, ue.node)
     for n in range(band.n_taps):
-        n_re, n_im = normal_pair(key, FOR_FADING, owner, (step + 1) * MAX_TAPS + n)
+        n_re, n_im = rng.normal_pair(key, rng.FOR_FADING, owner, (step + 1) * MAX_TAPS + n)
         tap[_RE, n], tap[_IM, n] = radio.fading_step(tap[_RE, n], tap[_IM, n], r, n_re, n_im)
     ue.fading_step = step
     _set_powers(w, b, u, band)

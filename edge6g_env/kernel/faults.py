@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, requeue
+from edge6g_env.kernel import codes, requeue, rng
 from edge6g_env.kernel.places import memory
-from edge6g_env.kernel.rng import FOR_FAULT, exponential, uniform
 
 
 @njit_inner
@@ -25,7 +24,7 @@ def start_faults(w, b):
         w.fault[b, p] = w.part_faults[p]
         if fault.mtbf_s > 0.0:
             down_share = fault.mttr_s / (fault.mtbf_s + fault.mttr_s)
-            fault.broken = 1 if uniform(key, FOR_FAULT, fault.owner, 0) < down_share else 0
+            fault.broken = 1 if rng.uniform(key, rng.FOR_FAULT, fault.owner, 0) < down_share else 0
             fault.next_s = 0.0
             _draw_next(w, b, fault)
         _apply(w, b, fault, 0.0)
@@ -39,7 +38,7 @@ def _draw_next(w, b, fault):
     """Add the time in the present state to the instant of the last change."""
     fault.changes += 1
     mean_s = fault.mttr_s if fault.broken == 1 else fault.mtbf_s
-    fault.next_s += mean_s * exponential(w.episode[b].key, FOR_FAULT, fault.owner, fault.changes)
+    fault.next_s += mean_s * rng.exponential(w.episode[b].key, rng.FOR_FAULT, fault.owner, fault.changes)
 
 
 @njit_inner
@@ -78,7 +77,7 @@ def _apply(w, b, fault, now_s):
     if up == fault.up:
         return
     fault.up = up
-    w.count[b].outages += 1 - up
+    w.tally[b].outages += 1 - up
     if fault.kind == codes.NODE_FAULT:
         w.node[b, fault.node].up = up
         if up == 0:

@@ -51,9 +51,9 @@ def attach(w, b, u):
 @njit_inner
 def _hand_over(w, b, u, m, now_s):
     ue, node = w.ue[b, u], w.cell[b, u, m].node
-    w.count[b].handovers += 1
+    w.tally[b].handovers += 1
     if node == ue.last_node and now_s - ue.handover_s <= _PING_PONG_S:
-        w.count[b].ping_pongs += 1
+        w.tally[b].ping_pongs += 1
     ue.last_node, ue.handover_s = ue.node, now_s
     ue.serving, ue.node, ue.better_node, ue.up_step, ue.down_step = m, node, -1, -1, -1
     ue.up_backoff_db, ue.down_backoff_db = FIRST_BACKOFF_DB, FIRST_BACKOFF_DB

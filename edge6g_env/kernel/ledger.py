@@ -23,23 +23,12 @@ def release(w, b, job, now_s):
 
 
 @njit_inner
-def _give_back(w, b, job, end_s):
-    release(w, b, job, end_s)
-    job.stage = codes.FREE
-    w.roster[b, codes.SPARE, w.episode[b].n_free] = job.row
-    w.episode[b].n_free += 1
-
-
-@njit_inner
-def _count(count, phase):
-    if phase == codes.FINISHED:
-        count.finished += 1
-    elif phase == codes.REJECTED:
-        count.rejected += 1
-    elif phase == codes.EXPIRED:
-        count.expired += 1
-    elif phase == codes.FAILED:
-        count.failed += 1
+def _count(tally, phase):
+    tally.finished += phase == codes.FINISHED
+    tally.rejected += phase == codes.REJECTED
+    tally.expired += phase == codes.EXPIRED
+    tally.failed += phase == codes.FAILED
+    tally.cut += phase == codes.CUT
 
 
 @njit_inner
@@ -85,9 +74,8 @@ def end_job(w, b, job, phase, end_s):
     The caller takes the row out of the list that it stands in (queue or active). A CUT job belongs to no term and no counter.
     """
     ttft_s, tpot_s, late = -1.0, -1.0, 0.0
-    if (
-        phase == codes.FINISHED or 0.0 <= job.first_token_s <= end_s
-    ):  # one that ended otherwise may have had its first token, too
+    # One that ended otherwise may have had its first token, too.
+    if phase == codes.FINISHED or 0.0 <= job.first_token_s <= end_s:
         ttft_s = job.first_token_s - job.arrival_s
     if phase == codes.FINISHED:
         if job.output_tokens > 1.0:
@@ -96,6 +84,9 @@ def end_job(w, b, job, phase, end_s):
     met, total = late >= 1.0, 0.0
     if phase != codes.CUT:
         total = _reward(w, w.result[b, job.decider], job, phase, met, worth.answer(w, job.variant, late))
-    _count(w.count[b], phase)
+    _count(w.tally[b], phase)
     _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, total)
-    _give_back(w, b, job, end_s)
+    release(w, b, job, end_s)
+    job.stage = codes.FREE
+    w.roster[b, codes.SPARE, w.episode[b].n_free] = job.row
+    w.episode[b].n_free += 1

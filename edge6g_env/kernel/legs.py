@@ -21,6 +21,7 @@ _INFERENCE = (
     (codes.DECODE, _),
     (codes.DOWNLINK, _),
 )
+KINDS = ("inference",)
 LEGS = np.array([_INFERENCE])  # (kinds, legs, 2) stage, part
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
 
@@ -40,6 +41,20 @@ def _begin_leg(w, b, job, stage, p):
     if stage == codes.DECODE:
         return stream.begin(w, b, job)
     return stream.begin_delivery(w, b, job)
+
+
+@njit_inner
+def advance(w, b, job, t0, t1):
+    """Go on with the present leg until t1, where the job advances on its own."""
+    if job.stage == codes.DEVICE:
+        return device.advance(w, b, job, t1)
+    if job.stage == codes.UPLINK:
+        return air.advance(w, b, job, t0, t1)
+    if job.stage == codes.LINK:
+        return link.advance(w, b, job, t0, t1)
+    if job.stage == codes.DECODE:
+        return stream.advance(w, b, job, t1)
+    return stream.advance_delivery(w, b, job, t1)
 
 
 @njit_inner

@@ -16,24 +16,11 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import channel, codes
-from edge6g_env.kernel.rng import (
-    FOR_HOTSPOT,
-    FOR_PAUSE,
-    FOR_SPEED,
-    FOR_TURN,
-    FOR_VELOCITY,
-    FOR_WAYPOINT,
-    exponential,
-    normal_pair,
-    uniform,
-)
+from edge6g_env.kernel import channel, codes, rng
 
 # UMTS 30.03 turns with probability 0.5 at a crossing; TR 36.885 A.1.2: 0.5 straight on, 0.25 left, 0.25 right (recalled).
 _STRAIGHT_ON = 0.5
-_FASTEST_SIGMAS = (
-    4.0  # Gauss-Markov: nobody walks faster than this above speed_max_m_s (1 velocity in 3,000 would); judgement
-)
+_FASTEST_SIGMAS = 4.0  # Gauss-Markov: nobody is faster than this above speed_max_m_s (1 in 3,000 would); judgement
 _EARLY = 0.999999  # of the time to a link step: it may not be missed by rounding
 _ON_CROSSING = 1e-6  # of a block: what rounding may put between a UE and the crossing that it stands on
 
@@ -41,15 +28,15 @@ _ON_CROSSING = 1e-6  # of a block: what rounding may put between a UE and the cr
 @njit_inner
 def _waypoint(w, b, u, leg):
     mobility, key = w.mobility[0], w.episode[b].key
-    if mobility.hotspots > 0 and uniform(key, FOR_WAYPOINT, u, 4 * leg) < mobility.hotspot_share:
-        spot = int(uniform(key, FOR_WAYPOINT, u, 4 * leg + 1) * mobility.hotspots)
-        radius = mobility.hotspot_radius_m * math.sqrt(uniform(key, FOR_WAYPOINT, u, 4 * leg + 2))
-        angle = 2.0 * math.pi * uniform(key, FOR_WAYPOINT, u, 4 * leg + 3)
-        x = uniform(key, FOR_HOTSPOT, spot, 0) * mobility.width_m + radius * math.cos(angle)
-        y = uniform(key, FOR_HOTSPOT, spot, 1) * mobility.height_m + radius * math.sin(angle)
+    if mobility.hotspots > 0 and rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg) < mobility.hotspot_share:
+        spot = int(rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 1) * mobility.hotspots)
+        radius = mobility.hotspot_radius_m * math.sqrt(rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 2))
+        angle = 2.0 * math.pi * rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 3)
+        x = rng.uniform(key, rng.FOR_HOTSPOT, spot, 0) * mobility.width_m + radius * math.cos(angle)
+        y = rng.uniform(key, rng.FOR_HOTSPOT, spot, 1) * mobility.height_m + radius * math.sin(angle)
         return min(max(x, 0.0), mobility.width_m), min(max(y, 0.0), mobility.height_m)
-    x = uniform(key, FOR_WAYPOINT, u, 4 * leg + 2) * mobility.width_m
-    return x, uniform(key, FOR_WAYPOINT, u, 4 * leg + 3) * mobility.height_m
+    x = rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 2) * mobility.width_m
+    return x, rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 3) * mobility.height_m
 
 
 @njit_inner
@@ -67,7 +54,7 @@ def _head_for(ue, x_m, y_m):
 def _drawn_speed_m_s(w, b, u, count):
     mobility = w.mobility[0]
     span = mobility.speed_max_m_s - mobility.speed_min_m_s
-    return mobility.speed_min_m_s + span * uniform(w.episode[b].key, FOR_SPEED, u, count)
+    return mobility.speed_min_m_s + span * rng.uniform(w.episode[b].key, rng.FOR_SPEED, u, count)
 
 
 @njit_inner
@@ -76,14 +63,14 @@ def _to_waypoint(w, b, u):
     x_m, y_m = _waypoint(w, b, u, ue.legs + 1)
     _head_for(ue, x_m, y_m)
     ue.leg_end_s = ue.leg_start_s + ue.leg_m / _drawn_speed_m_s(w, b, u, ue.legs)
-    ue.leave_s = ue.leg_end_s + w.mobility[0].pause_s * exponential(w.episode[b].key, FOR_PAUSE, u, ue.legs)
+    ue.leave_s = ue.leg_end_s + w.mobility[0].pause_s * rng.exponential(w.episode[b].key, rng.FOR_PAUSE, u, ue.legs)
 
 
 @njit_inner
 def _draw_mean_velocity(w, b, u):
     """A mean speed and a mean direction of its own for each UE."""
     ue = w.ue[b, u]
-    speed_m_s, angle = _drawn_speed_m_s(w, b, u, 0), 2.0 * math.pi * uniform(w.episode[b].key, FOR_TURN, u, 0)
+    speed_m_s, angle = _drawn_speed_m_s(w, b, u, 0), 2.0 * math.pi * rng.uniform(w.episode[b].key, rng.FOR_TURN, u, 0)
     ue.mean_x_m_s, ue.mean_y_m_s = speed_m_s * math.cos(angle), speed_m_s * math.sin(angle)
 
 
@@ -93,7 +80,7 @@ def _renew_velocity(w, b, u):
     mobility, ue = w.mobility[0], w.ue[b, u]
     a = mobility.velocity_memory if ue.periods > 0 else 0.0
     spread_m_s = math.sqrt(1.0 - a * a) * mobility.velocity_std_m_s
-    n_x, n_y = normal_pair(w.episode[b].key, FOR_VELOCITY, u, ue.periods)
+    n_x, n_y = rng.normal_pair(w.episode[b].key, rng.FOR_VELOCITY, u, ue.periods)
     ue.velocity_x_m_s = a * ue.velocity_x_m_s + (1.0 - a) * ue.mean_x_m_s + spread_m_s * n_x
     ue.velocity_y_m_s = a * ue.velocity_y_m_s + (1.0 - a) * ue.mean_y_m_s + spread_m_s * n_y
     ue.periods += 1
@@ -200,7 +187,7 @@ def _turn(w, ue, draw):
 def _to_crossing(w, b, u):
     mobility, ue = w.mobility[0], w.ue[b, u]
     if ue.legs > 0:  # the first leg begins between two crossings
-        ue.heading = _turn(w, ue, uniform(w.episode[b].key, FOR_TURN, u, ue.legs))
+        ue.heading = _turn(w, ue, rng.uniform(w.episode[b].key, rng.FOR_TURN, u, ue.legs))
     crossing = _next_crossing(w, ue, ue.heading)
     if ue.heading % 2 == 0:
         _head_for(ue, _street_m(mobility.width_m, mobility.street_spacing_m, crossing), ue.to_y_m)
@@ -218,19 +205,16 @@ def _street_place(w, b, u):
     width_m, height_m, spacing_m = mobility.width_m, mobility.height_m, mobility.street_spacing_m
     across, along = _blocks(width_m, spacing_m), _blocks(height_m, spacing_m)
     eastward, northward = across * (along + 1), along * (across + 1)
-    block, place = int(uniform(key, FOR_WAYPOINT, u, 0) * (eastward + northward)), uniform(key, FOR_WAYPOINT, u, 1)
-    w.ue[b, u].heading = 0 if uniform(key, FOR_WAYPOINT, u, 2) < 0.5 else 2
+    block, place = (
+        int(rng.uniform(key, rng.FOR_WAYPOINT, u, 0) * (eastward + northward)),
+        rng.uniform(key, rng.FOR_WAYPOINT, u, 1),
+    )
+    w.ue[b, u].heading = 0 if rng.uniform(key, rng.FOR_WAYPOINT, u, 2) < 0.5 else 2
     if block < eastward:
         return _street_m(width_m, spacing_m, block % across + place), _street_m(height_m, spacing_m, block // across)
     block -= eastward
     w.ue[b, u].heading += 1
     return _street_m(width_m, spacing_m, block // along), _street_m(height_m, spacing_m, block % along + place)
-
-
-@njit_inner
-def _stay(ue):
-    _head_for(ue, ue.to_x_m, ue.to_y_m)
-    ue.leg_end_s, ue.leave_s = ue.leg_start_s, math.inf
 
 
 @njit_inner
@@ -243,7 +227,8 @@ def _next_leg(w, b, u):
     elif model == codes.STREET_GRID:
         _to_crossing(w, b, u)
     else:
-        _stay(ue)
+        _head_for(ue, ue.to_x_m, ue.to_y_m)
+        ue.leg_end_s, ue.leave_s = ue.leg_start_s, math.inf
     time_s = ue.leg_end_s - ue.leg_start_s
     ue.speed_m_s = ue.leg_m / time_s if time_s > 0.0 else 0.0
 

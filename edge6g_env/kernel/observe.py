@@ -29,8 +29,7 @@ def exchange_reports(w, b):
         if w.node[b, i].backhaul_up == 1:
             w.node[b, i].cloud_seen_up = episode.cloud_up
         for k in range(w.link.shape[2]):
-            link = w.link[b, i, k]
-            if w.neighbour[i, k] >= 0 and link.up == 1:
+            if w.link[b, i, k].up == 1:
                 _read_report(w, b, i, k)
 
 
@@ -113,8 +112,6 @@ def _put_node(w, b, i, row, at):
 @njit_inner
 def _put_neighbour(w, b, i, k, row, at):
     link = w.link[b, i, k]
-    if w.neighbour[i, k] < 0:
-        return put_nothing(row, at, w.interface[0].n_neighbour_features)
     at = put(row, at, 1.0)
     at = put(row, at, w.episode[b].now_s - link.report_s)
     at = put(row, at, link.seen_queue)
@@ -150,8 +147,11 @@ def _mask_holds(w, b, i):
     job = w.job[b, node.head]
     ue, parts = w.ue[b, job.ue], _parts_up(w, b, i)
     device_variant = ue.device_variant if ue.device_jobs > 0 else -1
+    device_layers = ue.device_layers if ue.device_jobs > 0 else 0
     holds = node.mask_job == job.number and node.mask_retries == job.retries
     holds = holds and node.mask_device_variant == device_variant and node.mask_parts == parts
+    holds = holds and node.mask_device_layers == device_layers and node.mask_device_kv_bytes == ue.device_kv_bytes
+    node.mask_device_layers, node.mask_device_kv_bytes = device_layers, ue.device_kv_bytes
     node.mask_job, node.mask_retries = job.number, job.retries  # put back after a fault, it has other tokens
     node.mask_device_variant, node.mask_parts = device_variant, parts
     return holds
@@ -187,8 +187,8 @@ def observe(w, b):
     for i in range(w.node.shape[1]):
         node, server, row = w.node[b, i], w.server[b, i], w.observation[codes.NOW, b, i]
         at = _put_job(w, b, i, row, 0)
+        set_backlog(w, b, i)
         if node.head >= 0:
-            set_backlog(w, b, i)
             server.free_bytes = free_bytes(w, b, i)
             node.shown = 1
             _mask(w, b, i)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, legs
+from edge6g_env.kernel import codes, costing, legs
 from edge6g_env.kernel.ledger import release
 from edge6g_env.kernel.places import memory
 
@@ -19,21 +19,13 @@ def grow_kv(w, b, job):
             part = w.part[b, job.row, p]
             if part.uses == 0:
                 continue
-            want_bytes, adapter = memory.kv_bytes(w, job, part, wanted), w.service[job.service].adapter
-            while not memory.make_room(w, b, part.node, want_bytes - part.kv_bytes, job.variant, adapter):
+            want_bytes = costing.kv_bytes(w, job.variant, part.high - part.low, wanted)
+            more_bytes, adapter = want_bytes - part.kv_bytes, w.service[job.service].adapter
+            while not memory.make_room(w, b, part.node, more_bytes, job.variant, adapter):
                 if _preempt_youngest(w, b, part.node) == job.row:
                     return
             memory.hold_kv(w, b, part, want_bytes)
         job.kv_tokens = wanted
-
-
-@njit_inner
-def _holds_kv(w, b, job, i):
-    for p in range(w.part.shape[2]):
-        part = w.part[b, job.row, p]
-        if part.node == i and part.kv_bytes > 0.0:
-            return True
-    return False
 
 
 @njit_inner
@@ -42,8 +34,9 @@ def _preempt_youngest(w, b, i):
     youngest = -1
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
-        at_work = job.stage == codes.DECODE or job.stage == codes.NODE_PREFILL
-        if not at_work or not _holds_kv(w, b, job, i):
+        ingress, target = w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
+        holds = (ingress.node == i and ingress.kv_bytes > 0.0) or (target.node == i and target.kv_bytes > 0.0)
+        if not holds or (job.stage != codes.DECODE and job.stage != codes.NODE_PREFILL):
             continue
         last = w.job[b, youngest]
         if youngest < 0 or job.admit_s > last.admit_s or (job.admit_s == last.admit_s and job.number > last.number):
@@ -54,6 +47,6 @@ def _preempt_youngest(w, b, i):
     release(w, b, job, job.clock_s)
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
     job.kv_tokens = max(job.kv_tokens, job.setup_tokens + memory.KV_BLOCK_TOKENS)
-    w.count[b].preempted += 1
+    w.tally[b].preempted += 1
     legs.compute_again(w, b, job)
     return youngest

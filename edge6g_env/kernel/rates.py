@@ -11,24 +11,11 @@ import numpy as np
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, fading
-from edge6g_env.kernel.rng import (
-    FOR_ACCESS,
-    FOR_BEAM,
-    FOR_CSI,
-    FOR_INTERFERER,
-    FOR_RETRANSMISSION,
-    count_bits,
-    normal_pair,
-    owner_bits,
-    uniform,
-)
+from edge6g_env.kernel import channel, fading, rng
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB
 
 UPLOAD, FIRST_TOKEN, LAST_TOKEN = range(3)  # messages of a job whose latencies are drawn
-_MAX_ERROR_RATE = (
-    0.9  # retransmissions are counted up to this: combining makes each better than the one before; judgement
-)
+_MAX_ERROR_RATE = 0.9  # retransmissions count up to this: combining makes each better than the one before; judgement
 # Outer loop link adaptation towards 10 % block errors (Pedersen et al., IEEE VTC 2007): the backoff grows by errors and shrinks without.
 _TARGET_ERROR_RATE, _BACKOFF_STEP_DB, _MAX_BACKOFF_DB = 0.1, 1.0, 10.0  # TS 38.214 5.2.2.1; judgement
 _DRAWS = 4  # random numbers of a message
@@ -50,14 +37,9 @@ def _share_hz(w, band, senders):
 
 
 @njit_inner
-def _stray_db(w, b, band, beam, step):
-    """Gain, relative to the full one, of a beam that is aimed at somebody else: now and then it points here (CHANNEL 9)."""
-    return 0.0 if _points_here(w, b, band, beam, step) else band.stray_db
-
-
-@njit_inner
 def _points_here(w, b, band, beam, step):
-    return uniform(w.episode[b].key, FOR_BEAM, beam, step) < band.alignment
+    """Whether a beam that is aimed at somebody else points here now, as it does now and then (CHANNEL 9)."""
+    return rng.uniform(w.episode[b].key, rng.FOR_BEAM, beam, step) < band.alignment
 
 
 @njit_inner
@@ -73,10 +55,8 @@ def _downlink_points_here(w, b, band, i, step):
 def _power_density_dbm_hz(w, b, u, bandwidth_hz):
     """Uplink power of UE u over its bandwidth; the path loss it makes up for is that of the filtered power (TS 38.213 7.1.1)."""
     band, cell = _band(w, b, u), w.cell[b, u, w.ue[b, u].serving]
-    filtered_loss_db = band.ptx_bs_dbm - cell.filtered_dbm
-    power_dbm = radio.uplink_power_dbm(
-        band.ptx_ue_dbm, band.p0_dbm, band.path_loss_share, filtered_loss_db, bandwidth_hz
-    )
+    loss_db, share = band.ptx_bs_dbm - cell.filtered_dbm, band.path_loss_share
+    power_dbm = radio.uplink_power_dbm(band.ptx_ue_dbm, band.p0_dbm, share, loss_db, bandwidth_hz)
     return power_dbm - radio.db_of(bandwidth_hz)
 
 
@@ -84,7 +64,7 @@ def _power_density_dbm_hz(w, b, u, bandwidth_hz):
 def start_interference(w, b):
     """At the start of an episode: what all draws of a UE as interferer share."""
     for u in range(w.ue.shape[1]):
-        w.ue[b, u].interferer_bits = owner_bits(w.episode[b].key, FOR_INTERFERER, u)
+        w.ue[b, u].interferer_bits = rng.owner_bits(w.episode[b].key, rng.FOR_INTERFERER, u)
 
 
 @njit_inner
@@ -92,7 +72,7 @@ def _draw_interferers(w, b, step, since_s):
     """In every cell the UE that others hear: one that sent in the last slot, if any did, else any that it serves."""
     for u in range(w.ue.shape[1]):
         ue = w.ue[b, u]
-        node, draw = w.node[b, ue.node], count_bits(ue.interferer_bits, step) >> np.uint64(1)
+        node, draw = w.node[b, ue.node], rng.count_bits(ue.interferer_bits, step) >> np.uint64(1)
         if ue.sending_s >= since_s:
             draw |= _SENDS
         if node.interferer < 0 or draw > node.interferer_draw:
@@ -110,8 +90,9 @@ def _radiate(w, b, sender, step, now_s):
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
         if i != sender and w.site[i].band == z:
-            gain_db = _stray_db(w, b, w.band[z], n_nodes + i * n_nodes + sender, step)
-            gain_db -= channel.link_loss_db(w, b, u, m, now_s)
+            gain_db = -channel.link_loss_db(w, b, u, m, now_s)
+            if not _points_here(w, b, w.band[z], n_nodes + i * n_nodes + sender, step):
+                gain_db += w.band[z].stray_db
             w.node[b, i].interference_mw_hz += w.node[b, sender].uplink_load * radio.linear_of(density_dbm_hz + gain_db)
 
 
@@ -253,7 +234,7 @@ def _next_backoff_db(backoff_db, error_rate):
 
 @njit_inner
 def _draw(w, b, job, message, n):
-    return uniform(w.episode[b].key, FOR_ACCESS, job.number, _DRAWS * message + n)
+    return rng.uniform(w.episode[b].key, rng.FOR_ACCESS, job.number, _DRAWS * message + n)
 
 
 @njit_inner
@@ -261,10 +242,9 @@ def uplink_access_s(w, b, job):
     """Access latency of a first uplink message, its phases drawn: request, wait for the grant, grant, wait for the slot."""
     band = _band(w, b, job.ue)
     request_s = band.sr_period_s * _draw(w, b, job, UPLOAD, 0)
-    grant_s = radio.access_wait_s(
-        _draw(w, b, job, UPLOAD, 1), band.downlink_slots, band.radio_slot_s, band.tdd_period_s
-    )
-    wait_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 2), band.uplink_slots, band.radio_slot_s, band.tdd_period_s)
+    slot_s, period_s = band.radio_slot_s, band.tdd_period_s
+    grant_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 1), band.downlink_slots, slot_s, period_s)
+    wait_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 2), band.uplink_slots, slot_s, period_s)
     return request_s + grant_s + band.grant_s + wait_s + band.radio_slot_s + band.processing_s
 
 
@@ -280,7 +260,7 @@ def downlink_access_s(w, b, job, message):
 def retransmission_s(w, b, job, message, error_rate):
     """Delay of a message by block errors: one HARQ round trip each time that the draw says the block failed."""
     delay_s, rtt_s, failed = 0.0, _band(w, b, job.ue).harq_rtt_s, error_rate
-    draw = uniform(w.episode[b].key, FOR_RETRANSMISSION, job.number, message)
+    draw = rng.uniform(w.episode[b].key, rng.FOR_RETRANSMISSION, job.number, message)
     while draw < failed:
         delay_s += rtt_s
         failed *= error_rate
@@ -324,7 +304,7 @@ def estimate_channels(w, b, now_s):
     for u in range(w.ue.shape[1]):
         ue = w.ue[b, u]
         loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
-        up, down = normal_pair(w.episode[b].key, FOR_CSI, u, period)
+        up, down = rng.normal_pair(w.episode[b].key, rng.FOR_CSI, u, period)
         ue.sinr_db = uplink_sinr_db(w, b, u, loss_db, _band(w, b, u).bandwidth_hz)
         ue.seen_uplink_db = ue.sinr_db + w.radio[0].csi_error_db * up
         ue.seen_downlink_db = downlink_sinr_db(w, b, u, loss_db, now_s) + w.radio[0].csi_error_db * down

@@ -29,15 +29,6 @@ def lose(w, b, job, p, at_s):
 
 
 @njit_inner
-def _learn_of_failure(w, b, job):
-    """A job that comes back tells its ingress that the target is down."""
-    if link.leads_to_cloud(w, b, job):
-        w.node[b, job.ingress].cloud_seen_up = 0
-    else:
-        w.link[b, job.ingress, job.link].seen_up = 0
-
-
-@njit_inner
 def _enqueue(w, b, job):
     """Put the job where its age belongs: before all that came later."""
     node, place = w.node[b, job.ingress], w.node[b, job.ingress].n_queue
@@ -51,9 +42,12 @@ def _enqueue(w, b, job):
 @njit_inner
 def come_back(w, b, job, t1):
     """At the ingress again: True if the job waits for a decision or has failed, False if the queue has no place for it yet."""
-    if job.part == codes.TARGET:
-        _learn_of_failure(w, b, job)
+    if job.part == codes.TARGET:  # it tells its ingress that the target is down
         job.part = codes.INGRESS
+        if link.leads_to_cloud(w, b, job):
+            w.node[b, job.ingress].cloud_seen_up = 0
+        else:
+            w.link[b, job.ingress, job.link].seen_up = 0
     if job.retries >= w.serving[0].retries:
         end_job(w, b, job, codes.FAILED, job.clock_s)
         return True
@@ -61,7 +55,7 @@ def come_back(w, b, job, t1):
         job.clock_s = t1
         return False
     job.retries += 1
-    w.count[b].requeued += 1
+    w.tally[b].requeued += 1
     if job.first_token_s < 0.0:
         job.done_tokens = 0.0  # what was generated has not reached the UE
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)

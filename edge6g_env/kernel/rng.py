@@ -13,9 +13,7 @@ import numpy as np
 from edge6g_env._jit import njit_inner
 
 # Purposes: what a random number is for. Values are part of a scenario's version: never renumber.
-FOR_EPISODE, FOR_HOTSPOT, FOR_WAYPOINT, FOR_SPEED, FOR_PAUSE, FOR_LOS, FOR_SHADOW, FOR_K, FOR_FADING, FOR_CSI = range(
-    10
-)
+FOR_HOTSPOT, FOR_WAYPOINT, FOR_SPEED, FOR_PAUSE, FOR_LOS, FOR_SHADOW, FOR_K, FOR_FADING, FOR_CSI = range(1, 10)
 FOR_ARRIVAL, FOR_SERVICE, FOR_LENGTH, FOR_UE, FOR_TRACE_START, FOR_CLOUD_DELAY, FOR_TURN, FOR_VELOCITY = range(10, 18)
 FOR_FAULT, FOR_XN_DELAY, FOR_INDOOR, FOR_BLOCKAGE, FOR_BEAM, FOR_INTERFERER = range(18, 24)
 FOR_ACCESS, FOR_RETRANSMISSION = range(24, 26)

@@ -6,7 +6,6 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "interface": (
         ("n_precisions", "i8", "1", "precisions of the action table"),
         ("n_job_features", "i8", "1", "entries of an observation about the job"),
-        ("n_neighbour_features", "i8", "1", "entries of an observation about each neighbour"),
         ("debug", "i8", "0/1", "check conservation and memory in every slot"),
     ),
     "time": (
@@ -80,6 +79,12 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("max_batch", "i8", "job", "most sequences admitted at a node"),
         ("load_overhead_s", "f8", "s", "fixed part of loading weights"),
         ("retries", "i8", "1", "how often a job is put back after a fault before it fails"),
+    ),
+    "prediction": (
+        ("max_wait_s", "f8", "s", "waits are not told apart beyond this"),
+        ("blocked_wait_s", "f8", "s", "expected where memory is short and no sequence is there to release it"),
+        ("max_prefill_share", "f8", "1", "the slowdown of decodes is not told apart beyond this"),
+        ("min_rate_bit_s", "f8", "bit/s", "a channel in outage is taken to be this slow"),
     ),
     "arrivals": (
         ("trace_replay", "i8", "0/1", "arrivals: 1 replays the traces, 0 draws a Poisson process"),
@@ -165,8 +170,6 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "device": (
         ("iteration_overhead_s", "f8", "s", "CPU time of an iteration"),
         ("sequence_overhead_s", "f8", "s", "CPU time of an iteration, a sequence"),
-        ("idle_w", "f8", "W", "power at rest"),
-        ("tdp_w", "f8", "W", "power at full load"),
         ("prefill_w", "f8", "W", "power while a prompt is computed"),
         ("decode_w", "f8", "W", "power while tokens are generated"),
         ("usable_bytes", "f8", "B", "memory for weights and KV"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, legs, preemption, requeue, stream
 from edge6g_env.kernel.ledger import end_job
-from edge6g_env.kernel.places import air, cloud, device, link, loading, memory, node
+from edge6g_env.kernel.places import air, cloud, link, loading, memory, node
 
 
 @njit_inner
@@ -60,19 +60,6 @@ def _leave_inbox(w, b, i):
 
 
 @njit_inner
-def _advance_stage(w, b, job, t0, t1):
-    if job.stage == codes.DEVICE:
-        return device.advance(w, b, job, t1)
-    if job.stage == codes.UPLINK:
-        return air.advance(w, b, job, t0, t1)
-    if job.stage == codes.LINK:
-        return link.advance(w, b, job, t0, t1)
-    if job.stage == codes.DECODE:
-        return stream.advance(w, b, job, t1)
-    return stream.advance_delivery(w, b, job, t1)
-
-
-@njit_inner
 def _is_served(w, b, job, t1):
     """Whether the job is at a node or the cloud, which advance it; one that a full inbox turned away tries again."""
     if job.stage == codes.NODE_PREFILL and w.part[b, job.row, job.part].admitted == codes.TURNED_AWAY:
@@ -90,7 +77,7 @@ def advance(w, b, job, t0, t1):
             return requeue.come_back(w, b, job, t1)
         if _is_served(w, b, job, t1):
             return False
-        state = _advance_stage(w, b, job, t0, t1)
+        state = legs.advance(w, b, job, t0, t1)
         if state == codes.LOST:
             requeue.lose(w, b, job, codes.INGRESS, job.clock_s)
         elif state == codes.OVER and job.stage == codes.DOWNLINK:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, stages, traffic
+from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, rng, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.places import memory
-from edge6g_env.kernel.rng import world_key
 from edge6g_env.kernel.rows import copy
 
 
@@ -107,9 +106,8 @@ def _slot(w, b, idle):
 def _start_episode(w, b):
     """An empty world with a fresh random key, UEs placed, first reports sent."""
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
-    w.episode[b], w.count[b] = w.blank[0].episode, w.blank[0].count
-    episode.key, episode.n_free = world_key(w.step[b].seed, w.step[b].episode), n_rows
-    w.roster[b], w.queue[b], w.tap[b] = 0, 0, 0.0
+    w.episode[b], w.tally[b] = w.blank[0].episode, w.blank[0].tally
+    episode.key, episode.n_free = rng.world_key(w.step[b].seed, w.step[b].episode), n_rows
     for j in range(n_rows):
         w.roster[b, codes.SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):
@@ -162,19 +160,11 @@ def _mix_reward(w, b):
 
 @njit_inner
 def _keep_count(w, b):
-    count = w.count[b]
-    count.in_flight = w.episode[b].n_active
+    tally = w.tally[b]
+    tally.in_flight = w.episode[b].n_active
     for i in range(w.node.shape[1]):
-        count.in_flight += w.node[b, i].n_queue
-    w.last_count[b] = count
-
-
-@njit_inner
-def _some_decision(w, b):
-    for i in range(w.node.shape[1]):
-        if w.node[b, i].head >= 0:
-            return True
-    return False
+        tally.in_flight += w.node[b, i].n_queue
+    w.last_tally[b] = tally
 
 
 @njit_inner
@@ -191,8 +181,12 @@ def _end_episode(w, b):
     """Last observation aside, then a new episode in the same step."""
     w.step[b].truncated = 1
     observe(w, b)
+    if w.interface[0].debug == 1:
+        checks.check_kept(w, b)
     _keep_final(w, b)
     _sweep(w, b, w.episode[b].now_s, True)
+    if w.interface[0].debug == 1:
+        checks.check_world(w, b)
     w.step[b].episode += 1
     _start_episode(w, b)
 
@@ -213,7 +207,7 @@ def _step_world(w, b, skip_idle):
             _end_episode(w, b)
             break
         room = w.outcome.shape[1] - step.n_outcomes > 2 * w.job.shape[1]
-        if not skip_idle or _some_decision(w, b) or not room:
+        if not skip_idle or episode.n_heads > 0 or not room:
             break
     _mix_reward(w, b)
     observe(w, b)

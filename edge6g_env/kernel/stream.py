@@ -43,6 +43,7 @@ def _pay_tokens(w, b, job, tokens):
 def begin(w, b, job):
     """The setup pass yields a token; decoding begins."""
     job.stage, job.stage_s, job.message_token = codes.DECODE, job.clock_s, air.NO_MESSAGE
+    device.compute(w, b, job, 1 if job.device_layers > 0 else 0)
     _count_tokens(w, b, job, 1.0)
     return codes.UNDER_WAY
 
@@ -57,7 +58,9 @@ def _deliver_first(w, b, job):
 @njit_inner
 def _is_reachable(w, b, job):
     """Whether tokens reach the UE at the job's clock: over the link, if there is one, and the air."""
-    return not link.is_cut_off(w, b, job) and air.carries_back(w, b, job)
+    if link.is_cut_off(w, b, job):
+        return False
+    return device.has_whole_model(w, job) or rates.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
 
 
 @njit_inner

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, heap
+from edge6g_env.kernel import codes, heap, rng
 from edge6g_env.kernel.ledger import end_job
-from edge6g_env.kernel.rng import FOR_ARRIVAL, FOR_LENGTH, FOR_SERVICE, FOR_TRACE_START, FOR_UE, exponential, uniform
 
 
 @njit_inner
@@ -25,14 +24,14 @@ def start_arrivals(w, b):
 
 @njit_inner
 def _poisson_gap_s(w, b, u, count):
-    return exponential(w.episode[b].key, FOR_ARRIVAL, u, count) * w.ue.shape[1] / w.arrivals[0].rate_jobs_s
+    return rng.exponential(w.episode[b].key, rng.FOR_ARRIVAL, u, count) * w.ue.shape[1] / w.arrivals[0].rate_jobs_s
 
 
 @njit_inner
 def _enter_trace(w, b, s):
     """Start at a uniform time of the trace's round, between two rows as a rule: a row as the start would favour bursts."""
     replay = w.replay[b, s]
-    replay.start_s = uniform(w.episode[b].key, FOR_TRACE_START, s, 0) * w.service[s].trace_span_s
+    replay.start_s = rng.uniform(w.episode[b].key, rng.FOR_TRACE_START, s, 0) * w.service[s].trace_span_s
     replay.first_row = _first_row(w, s, replay.start_s)
     replay.next_row = 0
     replay.next_s = _replay_s(w, b, s)
@@ -105,20 +104,13 @@ def _arrive(w, b, u, s, row, arrival_s):
     w.job[b, j] = w.blank[0].job
     for p in range(w.part.shape[2]):
         w.part[b, j, p] = w.blank[0].part
-    job.stage, job.row, job.number, job.service, job.ue, job.ingress, job.decider = (
-        codes.QUEUED,
-        j,
-        episode.next_job,
-        s,
-        u,
-        i,
-        i,
-    )
+    job.stage, job.row, job.number = codes.QUEUED, j, episode.next_job
+    job.service, job.ue, job.ingress, job.decider = s, u, i, i
     job.variant = w.service[s].model * w.interface[0].n_precisions
     job.arrival_s = job.clock_s = arrival_s
     job.prompt_tokens = job.setup_tokens = w.trace[row, 1]
     job.output_tokens = w.trace[row, 2]
-    w.count[b].arrived += 1
+    w.tally[b].arrived += 1
     episode.next_job += 1
     if full or node.n_queue == w.queue.shape[3]:
         end_job(w, b, job, codes.REJECTED, arrival_s)
@@ -132,8 +124,8 @@ def _arrive(w, b, u, s, row, arrival_s):
 @njit_inner
 def _arrive_poisson(w, b, u):
     key, ue, count = w.episode[b].key, w.ue[b, u], w.ue[b, u].arrivals
-    s = _service_of(w, uniform(key, FOR_SERVICE, u, count))
-    row = w.service[s].trace_first + int(uniform(key, FOR_LENGTH, u, count) * w.service[s].trace_rows)
+    s = _service_of(w, rng.uniform(key, rng.FOR_SERVICE, u, count))
+    row = w.service[s].trace_first + int(rng.uniform(key, rng.FOR_LENGTH, u, count) * w.service[s].trace_rows)
     _arrive(w, b, u, s, row, ue.next_arrival_s)
     ue.arrivals += 1
     ue.next_arrival_s += _poisson_gap_s(w, b, u, ue.arrivals)
@@ -142,7 +134,7 @@ def _arrive_poisson(w, b, u):
 @njit_inner
 def _arrive_replay(w, b, s):
     replay, service = w.replay[b, s], w.service[s]
-    u = int(uniform(w.episode[b].key, FOR_UE, s, replay.next_row) * w.ue.shape[1])
+    u = int(rng.uniform(w.episode[b].key, rng.FOR_UE, s, replay.next_row) * w.ue.shape[1])
     row = service.trace_first + (replay.first_row + replay.next_row) % service.trace_rows
     _arrive(w, b, u, s, row, replay.next_s)
     replay.next_row += 1

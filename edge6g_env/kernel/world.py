@@ -27,6 +27,7 @@ class World(NamedTuple):
     wired: np.recarray  # (1,) WIRED
     cloud: np.recarray  # (1,) CLOUD
     serving: np.recarray  # (1,) SERVING
+    prediction: np.recarray  # (1,) PREDICTION
     arrivals: np.recarray  # (1,) ARRIVALS
     reward: np.recarray  # (1,) REWARD
     prices: np.recarray  # (1,) PRICES
@@ -37,7 +38,7 @@ class World(NamedTuple):
     device: np.recarray  # (D,) DEVICE
     model: np.recarray  # (V,) MODEL
     site: np.recarray  # (N,) SITE
-    neighbour: np.ndarray  # (N, K) int64 nodes, nearest first, -1: none
+    neighbour: np.ndarray  # (N, K) int64 nodes, nearest first
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
     observation_limits: np.ndarray  # float32 (2, D) low, high
@@ -49,8 +50,8 @@ class World(NamedTuple):
     part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins
     episode: np.recarray  # (B,) EPISODE
     step: np.recarray  # (B,) STEP what a call asks for and leaves; it outlives an episode
-    count: np.recarray  # (B,) COUNT since the episode began
-    last_count: np.recarray  # (B,) COUNT at the end of the last slot, which may have ended an episode
+    tally: np.recarray  # (B,) TALLY since the episode began
+    last_tally: np.recarray  # (B,) TALLY at the end of the last slot, which may have ended an episode
     node: np.recarray  # (B, N) NODE
     server: np.recarray  # (B, N) SERVER of a node: what a failure of it loses
     variant: np.recarray  # (B, N, V) VARIANT

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import platformdirs
 import pytest
 from numba.core import config
 
@@ -136,17 +137,25 @@ def test_a_full_device_leaves_nothing_behind(place: Path, monkeypatch):
     assert [(path.name, path.read_bytes()) for path in place.iterdir()] == [("file", b"old")]
 
 
-def test_no_home_and_an_unknown_user(place: Path, capsys, monkeypatch):
+@pytest.mark.parametrize("chosen", ["", "~/cache"])
+@pytest.mark.parametrize("release", ["raises", "leaves a ~"])
+def test_no_home_and_an_unknown_user(place: Path, capsys, monkeypatch, chosen: str, release: str):
     def nobody(number: int) -> None:
         raise KeyError(number)
 
     for name in ("EDGE6G_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setenv("EDGE6G_CACHE_DIR", chosen)
+    monkeypatch.chdir(place.parent)
+    if release == "leaves a ~":
+        monkeypatch.setattr(platformdirs, "user_cache_path", lambda name, appauthor: Path("~/.cache") / name)
     assert [compiles(), compiles()] == [True, False]
     (line,) = sentences(capsys)
     assert "no home folder" in line
     assert "EDGE6G_CACHE_DIR" in line
+    assert not (place.parent / "~").exists()
+    assert len(kept(place.parent / "temporary")) == 1
 
 
 def test_a_relative_place_is_below_the_working_directory_and_one_of_xdg_is_none(place: Path, monkeypatch):

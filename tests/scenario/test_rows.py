@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edge6g_env
-from edge6g_env import costs, load_scenario
+from edge6g_env import costs, load_scenario, scenario_rows
 from edge6g_env.costs import prices, tables
 from edge6g_env.costs.quality import _relative, scores
 from edge6g_env.errors import UserError
@@ -86,6 +87,35 @@ def test_a_price_in_another_unit_is_no_price(data: Path):
     spoil(data / "prices.csv", lambda line: line.startswith("l4,"), "l4,0.6,EUR/GPU-hour,gpu_rent,,")
     with pytest.raises(UserError, match="l4 is priced in EUR/GPU-hour: expected USD/GPU-hour"):
         costs.accelerator_price_usd_per_s("l4")
+
+
+def fixed(prompt_tokens: int, output_tokens: int, model: str) -> dict[str, object]:
+    """Overrides that give tiny's chat other lengths and another model."""
+    lengths = {"trace": None, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
+    return {f"service.chat.{key}": value for key, value in {**lengths, "model": model}.items()}
+
+
+def test_a_prompt_and_its_answer_fit_into_the_context_of_the_model(refusal):
+    context = costs.model("llama-2-7b").context
+    for prompt, output in ((context - 1, 1), (1, context - 1)):
+        load_scenario("tiny", **fixed(prompt, output, "llama-2-7b"))
+        (line,) = refusal("tiny", **fixed(prompt, output + 1, "llama-2-7b"))
+        assert line.startswith("tiny.toml: service.chat.prompt_tokens, output_tokens: ")
+        assert f"{prompt} + {output + 1} tokens" in line
+        assert f"the context of llama-2-7b, {context}: it needs a model with at least {context + 1}" in line
+    assert costs.model("mixtral-8x7b").context == 0  # not known: nothing is refused
+    scenario_rows._check_context(load_scenario("tiny").service[0].model_copy(update={"model": "mixtral-8x7b"}))
+
+
+def test_every_row_of_a_trace_fits_into_the_context_of_the_model(monkeypatch: pytest.MonkeyPatch, refusal):
+    context = costs.model("llama-2-7b").context
+    rows = [[0.0, 10, 10], [1.0, context - 10, 11], [2.0, context - 1, 1], [3.0, 1, context + 1], [4.0, 1, 1]]
+    monkeypatch.setattr(scenario_rows, "read_trace", lambda name: np.array(rows, np.float64))
+    (line,) = refusal("tiny", **{"service.chat.model": "llama-2-7b"})
+    assert line.startswith("tiny.toml: service.chat.trace: row 4 of azure_conv_2023, the longest of 2 ")
+    assert f"1 + {context + 1} tokens" in line
+    del rows[3], rows[1]
+    load_scenario("tiny", **{"service.chat.model": "llama-2-7b"})
 
 
 def test_tables_saved_by_a_spreadsheet_give_the_same_scenario_and_costs(data: Path):

@@ -230,9 +230,14 @@ def test_other_troubles_are_said(tmp_path, scenario):
     path.write_text("{")
     with pytest.raises(CheckpointError, match=r"cannot read .*checkpoint\.json"):
         load_policy(tmp_path, scenario)
-    path.write_text(json.dumps({"format": checkpoint.FORMAT}))
-    with pytest.raises(CheckpointError, match="damaged"):
-        load_policy(tmp_path, scenario)
+    for damaged, message in (
+        ({"format": checkpoint.FORMAT}, r"is damaged: algo \(Field required\), .*layout \(Field required\)"),
+        ({**record, "seed": "0"}, r"is damaged: seed \(Input should be a valid integer\)$"),
+        ({**record, "settings": []}, r"is damaged: settings \(Input should be a valid dictionary\)$"),
+    ):
+        path.write_text(json.dumps(damaged))
+        with pytest.raises(CheckpointError, match=message):
+            load_policy(tmp_path, scenario)
     path.write_text(json.dumps(record))
     (tmp_path / checkpoint.POLICY).unlink()
     with pytest.raises(CheckpointError, match=r"cannot read .*policy\.safetensors"):

@@ -11,7 +11,6 @@ from edge6g_env.kernel.places import device, link
 
 _SAME_TOKENS = 1e-9  # sums of shares of a token are equal to so much
 NO_MESSAGE = -1.0
-_MIN_RATE_BIT_S = 1e4  # an upload in outage is taken as this slow
 
 
 @njit_inner
@@ -140,12 +139,6 @@ def pay_way_back(w, job, tokens):
 
 
 @njit_inner
-def carries_back(w, b, job):
-    """Whether tokens reach the UE at the job's clock."""
-    return device.has_whole_model(w, job) or rates.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
-
-
-@njit_inner
 def way_back_s(w, b, job, message):
     """Delay in s from the generation of a token to the UE: link, Xn hop after a handover, access, transmission, block errors."""
     if device.has_whole_model(w, job):
@@ -163,9 +156,9 @@ def way_back_s(w, b, job, message):
 def expect_rates(w, b, i, job):
     """What node i expects of the rates of the job's UE, for all candidates of a decision."""
     senders = w.node[b, i].n_senders if w.ue[b, job.ue].node == i else 0  # another cell's are not known
-    expected = w.forecast[b]
-    expected.up_bit_s = max(_MIN_RATE_BIT_S, rates.expected_uplink_bit_s(w, b, job.ue, senders + 1))
-    expected.down_bit_s = max(_MIN_RATE_BIT_S, rates.expected_downlink_bit_s(w, b, job.ue))
+    expected, slowest = w.forecast[b], w.prediction[0].min_rate_bit_s
+    expected.up_bit_s = max(slowest, rates.expected_uplink_bit_s(w, b, job.ue, senders + 1))
+    expected.down_bit_s = max(slowest, rates.expected_downlink_bit_s(w, b, job.ue))
 
 
 @njit_inner

@@ -40,26 +40,19 @@ def advance(w, b, t1):
     if job.clock_s >= t1:
         return -1
     _leave_queue(w, b, job)
-    _start(w, b, job, max(job.clock_s, episode.cloud_free_s))
-    return job.row
-
-
-@njit_inner
-def _start(w, b, job, start_s):
     cloud, v, service, node = w.cloud[0], job.variant, w.service[job.service], w.node[b, job.ingress]
-    w.episode[b].cloud_running += 1
-    job.in_cloud = 1
+    episode.cloud_running += 1
+    job.in_cloud, start_s = 1, max(job.clock_s, episode.cloud_free_s)
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
     layers = w.model[v].layers - w.part[b, job.row, codes.TARGET].low
     share = layers / w.model[v].layers
     job.price_usd += share * job.setup_tokens * service.usd_per_input_token
     compute_s = costing.whole_prompt_s(w, cloud.cloud_device, v, layers, job.setup_tokens, True)
     job.energy_j += compute_s * w.device[cloud.cloud_device].prefill_w
-    context = job.setup_tokens + service.mean_output_tokens / 2.0
-    job.cloud_decode_s = costing.decode_iteration_s(
-        w, cloud.cloud_device, v, cloud.batch, cloud.batch * context, share, True
-    )
+    context = cloud.batch * (job.setup_tokens + service.mean_output_tokens / 2.0)
+    job.cloud_decode_s = costing.decode_iteration_s(w, cloud.cloud_device, v, cloud.batch, context, share, True)
     job.clock_s = start_s + compute_s
+    return job.row
 
 
 @njit_inner

@@ -1,4 +1,5 @@
-"""The UE's device: it reads its layers from storage, computes them, and shares its time among the jobs that it has."""
+"""The UE's device: it reads its layers from storage and computes them, shares its memory among the jobs that it has and its
+time among those that compute."""
 
 from __future__ import annotations
 
@@ -8,14 +9,16 @@ from edge6g_env.kernel import codes, costing
 
 @njit_inner
 def refuse(w, b, job, v, layers, tokens):
-    """Why the first `layers` layers of variant v cannot run on the job's device, with the KV of `tokens` tokens."""
-    ue, device = w.ue[b, job.ue], w.mobility[0].ue_device
+    """Why the first `layers` layers of variant v cannot run on the job's device, with the KV of `tokens` tokens: it has one variant at a
+    time, at the largest part that a job there needs, and the KV of all jobs."""
+    ue = w.ue[b, job.ue]
     if layers == 0:
         return codes.DONE
     if ue.device_jobs > 0 and ue.device_variant != v:
         return codes.DEVICE_BUSY
-    need_bytes = costing.weight_bytes(w, v, 0, layers) + w.model[v].kv_bytes * layers * tokens
-    return codes.DONE if need_bytes <= w.device[device].usable_bytes else codes.DEVICE_TOO_SMALL
+    held = max(layers, ue.device_layers) if ue.device_jobs > 0 else layers
+    need_bytes = costing.weight_bytes(w, v, 0, held) + ue.device_kv_bytes + costing.kv_bytes(w, v, layers, tokens)
+    return codes.DONE if need_bytes <= w.device[w.mobility[0].ue_device].usable_bytes else codes.DEVICE_TOO_SMALL
 
 
 @njit_inner
@@ -27,21 +30,37 @@ def has_whole_model(w, job):
 @njit_inner
 def begin(w, b, job):
     """Load what the device lacks of its layers, and compute the prompt there."""
-    ue, v, device = w.ue[b, job.ue], job.variant, w.mobility[0].ue_device
-    if job.device_layers == 0:
+    ue, v, device, layers = w.ue[b, job.ue], job.variant, w.mobility[0].ue_device, job.device_layers
+    if layers == 0:
         return codes.OVER
-    if job.on_device == 0:
-        job.on_device = 1
-        ue.device_jobs += 1
-    job.left_s = _load_s(w, ue, v, job.device_layers)
-    if ue.device_variant != v:
-        ue.device_variant, ue.device_layers = v, job.device_layers
-    ue.device_layers = max(ue.device_layers, job.device_layers)
-    compute_s = costing.whole_prompt_s(w, device, v, job.device_layers, job.setup_tokens, has_whole_model(w, job))
+    job.left_s = _load_s(w, ue, v, layers)
+    _hold(w, ue, job)
+    compute_s = costing.whole_prompt_s(w, device, v, layers, job.setup_tokens, has_whole_model(w, job))
     job.left_s += compute_s
     job.energy_j += compute_s * w.device[device].prefill_w
     job.stage, job.stage_s = codes.DEVICE, job.clock_s
+    compute(w, b, job, 1)
     return codes.UNDER_WAY
+
+
+@njit_inner
+def _hold(w, ue, job):
+    """Have the job's layers and room for its KV on the device; layers that no job needs any more give way to KV."""
+    v, layers, usable_bytes = job.variant, job.device_layers, w.device[w.mobility[0].ue_device].usable_bytes
+    job.on_device = 1
+    ue.device_jobs += 1
+    ue.device_kv_bytes += job.device_kv_bytes
+    kept = max(layers, ue.device_layers) if ue.device_variant == v else layers
+    if ue.device_jobs == 1 and costing.weight_bytes(w, v, 0, kept) + ue.device_kv_bytes > usable_bytes:
+        kept = layers
+    ue.device_variant, ue.device_layers = v, kept
+
+
+@njit_inner
+def compute(w, b, job, now):
+    """Have the job compute on the device from now on (1), or not (0)."""
+    w.ue[b, job.ue].device_busy += now - job.computes
+    job.computes = now
 
 
 @njit_inner
@@ -57,7 +76,7 @@ def _load_s(w, ue, v, layers):
 @njit_inner
 def advance(w, b, job, t1):
     """Load and compute until t1; the device's jobs share its time."""
-    share = max(1, w.ue[b, job.ue].device_jobs)
+    share = w.ue[b, job.ue].device_busy
     need_s = job.left_s * share
     if job.clock_s + need_s > t1:
         job.left_s -= (t1 - job.clock_s) / share
@@ -65,6 +84,7 @@ def advance(w, b, job, t1):
         return codes.UNDER_WAY
     job.clock_s += need_s
     job.left_s = 0.0
+    compute(w, b, job, 0)
     return codes.OVER
 
 
@@ -79,7 +99,7 @@ def _step_s(w, job):
 @njit_inner
 def token_s(w, b, job):
     """Time in s of a token on the device."""
-    return _step_s(w, job) * max(w.ue[b, job.ue].device_jobs, 1) if job.device_layers > 0 else 0.0
+    return _step_s(w, job) * w.ue[b, job.ue].device_busy if job.device_layers > 0 else 0.0
 
 
 @njit_inner
@@ -95,7 +115,7 @@ def forecast(w, b, job, v, layers, output):
     if layers == 0:
         return
     ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
-    jobs, with_head = ue.device_jobs + 1, layers == w.model[v].layers
+    jobs, with_head = ue.device_busy + 1, layers == w.model[v].layers
     known = w.known[b, w.known.shape[1] - 2, w.model[v].precision]
     costing.know_pass(w, known, device, v, job.setup_tokens, output, 1.0)
     load_s = _load_s(w, ue, v, layers)
@@ -111,6 +131,8 @@ def forecast(w, b, job, v, layers, output):
 @njit_inner
 def give_up(w, b, job):
     """Free the job's share of the device."""
+    compute(w, b, job, 0)
     if job.on_device == 1:
-        w.ue[b, job.ue].device_jobs -= 1
-        job.on_device = 0
+        ue, job.on_device = w.ue[b, job.ue], 0
+        ue.device_jobs -= 1
+        ue.device_kv_bytes = ue.device_kv_bytes - job.device_kv_bytes if ue.device_jobs > 0 else 0.0

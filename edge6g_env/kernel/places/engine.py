@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from edge6g_env import costs
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import loading, memory
@@ -31,6 +32,8 @@ def count(w, b, job, part):
     variant.tokens += part.duty * share
     variant.context_tokens += part.duty * share * (job.prompt_tokens + job.done_tokens)
     variant.share = max(variant.share, share)
+    if part.high == w.model[job.variant].layers:
+        variant.head_tokens += part.duty
 
 
 @njit_inner
@@ -42,7 +45,7 @@ def clear_counts(w, b, i):
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
         if variant.tokens > 0.0:
-            variant.tokens, variant.context_tokens, variant.share = 0.0, 0.0, 0.0
+            variant.tokens, variant.context_tokens, variant.share, variant.head_tokens = 0.0, 0.0, 0.0, 0.0
 
 
 @njit_inner
@@ -58,10 +61,12 @@ def _set_cycle(w, b, i):
             continue
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
-        with_head = variant.high == w.model[v].layers
-        variant.iteration_s = costing.decode_iteration_s(
-            w, site.accelerator, v, tokens, context, variant.share, with_head
-        )
+        if tokens < 1.0:  # a pass has a token in it and reads its whole context: how often it comes is a matter of duty
+            tokens, context = 1.0, context / tokens
+        device = site.accelerator
+        variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, variant.share, False)
+        if variant.head_tokens > 0.0:
+            variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, 1.0))
         variant.last_used_s = w.episode[b].now_s
         server.cycle_s += variant.iteration_s
 
@@ -83,7 +88,7 @@ def _admit_job(w, b, job):
     server = w.server[b, i]
     if not memory.is_resident(w, b, i, v, low, high):
         return LOADS if loading.start_load(w, b, i, v, low, high, job.clock_s) else LACKS_WEIGHTS
-    need_bytes = memory.kv_bytes(w, job, part, job.kv_tokens)
+    need_bytes = costing.kv_bytes(w, v, high - low, job.kv_tokens)
     if server.n_admitted >= w.serving[0].max_batch:
         return LACKS_KV
     if not _make_room_for(w, b, i, job, need_bytes):
@@ -135,9 +140,7 @@ def _chunk_start_s(w, b, i, job):
     next_s = server.cycle_s * min(1.0, variant.tokens / variant.share) if variant.tokens > 0.0 else 0.0
     if job.clock_s <= free_s:
         return free_s + next_s
-    return (
-        job.clock_s + 0.5 * server.cycle_s + next_s
-    )  # decodes' iterations: of the running one half is left on average
+    return job.clock_s + 0.5 * server.cycle_s + next_s  # of decodes' running iteration half is left on average
 
 
 @njit_inner
@@ -153,7 +156,9 @@ def _form_chunk(w, b, i, job, start_s):
     added_s = costing.prefill_layer_s(w, site.accelerator, v, server.chunk_tokens, job.prefilled, riding)
     added_s *= high - low
     if riding > 0.0:
-        added_s -= costing.linear_s(w, site.accelerator, v, min(high - low, variant.share * w.model[v].layers), riding)
+        shared_layers = min(high - low, variant.share * w.model[v].layers)
+        times_s = w.cost[site.accelerator, v, codes.COST_HEADER :]
+        added_s -= shared_layers * costs.tokens_lookup(times_s, max(riding, 1.0))
     else:
         added_s += w.device[site.accelerator].iteration_overhead_s
         if high == w.model[v].layers:

@@ -6,8 +6,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, costing
-from edge6g_env.kernel.rng import FOR_CLOUD_DELAY, FOR_XN_DELAY, normal
+from edge6g_env.kernel import codes, costing, rng
 
 
 @njit_inner
@@ -63,10 +62,10 @@ def _crossing_s(w, b, job):
     """Delay in s of the job's next message to its target: lognormal, of the mean delay_s."""
     wired = w.wired[0]
     if leads_to_cloud(w, b, job):
-        purpose, sigma = FOR_CLOUD_DELAY, wired.backhaul_delay_jitter
+        purpose, sigma = rng.FOR_CLOUD_DELAY, wired.backhaul_delay_jitter
     else:
-        purpose, sigma = FOR_XN_DELAY, wired.xn_delay_jitter
-    z = normal(w.episode[b].key, purpose, job.number, job.crossings)
+        purpose, sigma = rng.FOR_XN_DELAY, wired.xn_delay_jitter
+    z = rng.normal(w.episode[b].key, purpose, job.number, job.crossings)
     job.crossings += 1
     return delay_s(w, b, job) * math.exp(sigma * z - 0.5 * sigma * sigma)
 
@@ -82,11 +81,10 @@ def _pay(w, b, job, sent_bytes):
 @njit_inner
 def begin(w, b, job):
     """Send what the target needs: the raw prompt if it computes from the first layer on, else the activations at the cut."""
-    if not is_used(w, b, job):
+    target = w.part[b, job.row, codes.TARGET]
+    if target.node < 0:
         return codes.OVER
-    job.left_bytes = costing.prompt_bytes(
-        w, job, job.variant, job.setup_tokens, w.part[b, job.row, codes.TARGET].low == 0
-    )
+    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, target.low == 0)
     _pay(w, b, job, job.left_bytes)
     job.stage, job.stage_s = codes.LINK, job.clock_s
     return codes.UNDER_WAY

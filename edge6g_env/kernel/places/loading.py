@@ -43,7 +43,7 @@ def _rate_bytes_s(w, b, i, source, sharers):
 def _reports_it(w, b, i, k, v, low, high):
     """Whether neighbour k, by its last report, holds layers [low, high) of v, and the link from it is up."""
     link, seen = w.link[b, i, k], w.seen[b, i, k, v]
-    if w.neighbour[i, k] < 0 or link.up == 0 or _back_link(w, b, i, k) < 0:
+    if link.up == 0 or _back_link(w, b, i, k) < 0:
         return False
     return seen.low <= low and high <= seen.high and seen.high > seen.low
 
@@ -93,9 +93,8 @@ def start_load(w, b, i, v, low, high, start_s):
     server.load_source = best_source(w, b, i, v, server.load_low, server.load_high)
     server.load_left_bytes = need_bytes
     server.load_clock_s = max(start_s, server.load_end_s) + w.serving[0].load_overhead_s
-    server.load_end_s = server.load_clock_s + need_bytes / best_rate_bytes_s(
-        w, b, i, v, server.load_low, server.load_high
-    )
+    rate = best_rate_bytes_s(w, b, i, v, server.load_low, server.load_high)
+    server.load_end_s = server.load_clock_s + need_bytes / rate
     return True
 
 
@@ -107,12 +106,9 @@ def _has_source(w, b, i):
         return True
     if source == w.link.shape[2]:
         return node.backhaul_up == 1
-    link = w.link[b, i, source]
-    return (
-        link.up == 1
-        and w.node[b, w.neighbour[i, source]].up == 1
-        and memory.is_resident(w, b, w.neighbour[i, source], server.load_variant, server.load_low, server.load_high)
-    )
+    peer = w.neighbour[i, source]
+    holds = memory.is_resident(w, b, peer, server.load_variant, server.load_low, server.load_high)
+    return holds and w.link[b, i, source].up == 1 and w.node[b, peer].up == 1
 
 
 @njit_inner

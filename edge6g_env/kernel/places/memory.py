@@ -135,12 +135,6 @@ def preload(w, b, i, v):
 
 
 @njit_inner
-def kv_bytes(w, job, part, tokens):
-    """KV bytes of `tokens` tokens in a job's part."""
-    return w.model[job.variant].kv_bytes * (part.high - part.low) * tokens
-
-
-@njit_inner
 def count_user(w, b, job, part, change):
     """Count a job as user of the weights at its part's node (1), or no longer (-1)."""
     a = w.service[job.service].adapter

@@ -8,32 +8,17 @@ import math
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import loading, memory
-from edge6g_env.kernel.places.engine import advance, clear_counts, count, set_backlog
+from edge6g_env.kernel.places.engine import advance as advance
+from edge6g_env.kernel.places.engine import clear_counts as clear_counts
+from edge6g_env.kernel.places.engine import count as count
 
-__all__ = [
-    "OWN",
-    "advance",
-    "begin",
-    "clear_counts",
-    "count",
-    "forecast",
-    "give_up",
-    "pay_tokens",
-    "refuse",
-    "refuse_down",
-    "set_backlog",
-    "token_s",
-]
-_MAX_WAIT_S = 60.0  # waits are not told apart beyond this
-_BLOCKED_WAIT_S = 5.0  # memory is short and nobody is there to release it; judgement
-_MAX_PREFILL_SHARE = 0.8  # beyond it the slowdown of decodes is not told apart
 OWN = 0  # row of w.known of the node itself; its neighbours follow
 
 
 @njit_inner
 def refuse(w, i, v, low, high, tokens):
     """Why layers [low, high) with the KV of `tokens` tokens could not run at node i, even if it were empty."""
-    need_bytes = costing.weight_bytes(w, v, low, high) + w.model[v].kv_bytes * (high - low) * tokens
+    need_bytes = costing.weight_bytes(w, v, low, high) + costing.kv_bytes(w, v, high - low, tokens)
     return codes.DONE if need_bytes <= w.site[i].usable_bytes else codes.NODE_TOO_SMALL
 
 
@@ -69,19 +54,23 @@ def begin(w, b, job, p):
 
 
 @njit_inner
+def _alone_s(w, job, part):
+    """Time in s of an iteration with nothing but the job's token in it."""
+    v, layers, context = job.variant, w.model[job.variant].layers, job.prompt_tokens + job.done_tokens
+    device, share = w.site[part.node].accelerator, (part.high - part.low) / layers
+    return costing.decode_iteration_s(w, device, v, 1.0, context, share, part.high == layers)
+
+
+@njit_inner
 def token_s(w, b, job, part):
     """Time in s of a token in a part: its share of the decode cycle, and for a token that comes and goes the mean wait for the running
     iteration of the others."""
     if part.uses == 0:
         return 0.0
-    v, layers = job.variant, w.model[job.variant].layers
-    server, variant = w.server[b, part.node], w.variant[b, part.node, v]
-    share = (part.high - part.low) / layers
+    layers, server, variant = w.model[job.variant].layers, w.server[b, part.node], w.variant[b, part.node, job.variant]
     if server.decode_rate <= 0.0 or variant.tokens <= 0.0:
-        context = job.prompt_tokens + job.done_tokens
-        device = w.site[part.node].accelerator
-        return costing.decode_iteration_s(w, device, v, 1.0, context, share, part.high == layers)
-    cycle_s = 1.0 / server.decode_rate
+        return _alone_s(w, job, part)
+    cycle_s, share = 1.0 / server.decode_rate, (part.high - part.low) / layers
     if share >= variant.share and part.low == 0 and part.high == layers:
         return cycle_s
     others = min(1.0, max(0.0, variant.tokens / variant.share - part.duty))
@@ -94,11 +83,10 @@ def pay_tokens(w, b, job, part, tokens):
     if part.uses == 0:
         return
     device, variant = w.site[part.node].accelerator, w.variant[b, part.node, job.variant]
-    share = (part.high - part.low) / w.model[job.variant].layers
-    iteration_s = variant.iteration_s
-    if variant.tokens <= 0.0:
-        iteration_s = costing.decode_iteration_s(w, device, job.variant, 1.0, job.prompt_tokens, share, True)
-    busy_s = tokens * iteration_s / max(variant.tokens, 1.0) * min(1.0, share / max(variant.share, share))
+    busy_s = tokens * _alone_s(w, job, part)
+    if variant.tokens > 0.0:
+        share = (part.high - part.low) / w.model[job.variant].layers  # of all layers' tokens in an iteration, its own
+        busy_s = tokens * variant.iteration_s * share / max(variant.tokens, variant.share, share)
     job.price_usd += busy_s * w.device[device].usd_s
     job.energy_j += busy_s * w.device[device].decode_w
 
@@ -162,16 +150,16 @@ def _missing_bytes(w, known, v, low, high):
 @njit_inner
 def _memory_wait_s(w, known, v, layers, tokens, missing_bytes, output_tokens):
     """Time until memory for the weights and KV is released, at the pace at which the sequences there end."""
-    kv_bytes = w.model[v].kv_bytes * layers * tokens
+    kv_bytes = costing.kv_bytes(w, v, layers, tokens)
     short_bytes = kv_bytes + missing_bytes - known.free_bytes
     if known.users == 0:
         short_bytes += costing.weight_bytes(w, v, known.low, known.high)  # they would have to stay
     if short_bytes <= 0.0:
         return 0.0
     if known.sequences <= 0 or known.cycle_s <= 0.0:
-        return _BLOCKED_WAIT_S
+        return w.prediction[0].blocked_wait_s
     pace = known.sequences * kv_bytes / (output_tokens * known.cycle_s)
-    return min(_MAX_WAIT_S, short_bytes / pace)
+    return min(w.prediction[0].max_wait_s, short_bytes / pace)
 
 
 @njit_inner
@@ -209,7 +197,7 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
     wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
     wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
     wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
-    wait_s = min(wait_s, _MAX_WAIT_S)
+    wait_s = min(wait_s, w.prediction[0].max_wait_s)
     with_it_s = costing.iteration_s(w, device, v, known.with_layer_s, running + 1.0, share, with_head)
     others_s = known.cycle_s
     if running > 0.0:
@@ -220,7 +208,7 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
     expected.load_s += load_s
     expected.wait_s += wait_s
     expected.time_s += load_s + wait_s + compute_s + math.ceil(prompt / w.serving[0].token_budget) * known.cycle_s
-    expected.token_s += token_s / (1.0 - min(known.prefill_share, _MAX_PREFILL_SHARE))
+    expected.token_s += token_s / (1.0 - min(known.prefill_share, w.prediction[0].max_prefill_share))
     expected.busy_s += compute_s + decode_s
     expected.price_usd += (compute_s + decode_s) * w.device[device].usd_s
     expected.energy_j += compute_s * w.device[device].prefill_w + decode_s * w.device[device].decode_w
