@@ -47,8 +47,8 @@ class Look:
         return float(self.episode.now_s)
 
     def count(self, name: str) -> int:
-        """A counter of the episode: preempted, handovers, ping_pongs, outages or requeued."""
-        return int(count(self.batch, name)[self._b])
+        """A count of the episode: a field of BatchEnv.statistics()."""
+        return int(getattr(self.batch.statistics(), name)[self._b])
 
     def node(self, i: int = 0) -> Any:
         return self._w.node[self._b, i]
@@ -196,11 +196,6 @@ def seeds(batch: BatchEnv) -> list[int]:
 def episodes(batch: BatchEnv) -> list[int]:
     """Number of each world's present episode."""
     return batch.world.step["episode"].tolist()
-
-
-def count(batch: BatchEnv, name: str) -> np.ndarray:
-    """(B,) of a counter of the episode: preempted, handovers, ping_pongs, outages or requeued."""
-    return np.array(batch.world.count[name])
 
 
 def ues(batch: BatchEnv) -> np.recarray:

@@ -57,7 +57,7 @@ def test_compiled_and_interpreted_worlds_are_the_same(both):
 
 def test_something_happened_in_those_slots(both):
     compiled, _ = both
-    assert compiled["episode/arrived"][0] > 10
+    assert compiled["tally/arrived"][0] > 10
     assert compiled["episode/n_active"][0] > 3
     assert len(set(compiled["job/stage"][0].tolist())) > 3
 
@@ -105,8 +105,8 @@ def test_every_entity_is_an_array_of_the_world():
     for name, dtype in fields.DTYPES.items():
         assert getattr(world, name).dtype == dtype, name
     recarrays = {name for name in world._fields if getattr(world, name).dtype.names}
-    assert recarrays == {*fields.DTYPES, "blank", "part_faults"}
-    assert world.part_faults.dtype == fields.DTYPES["fault"]
+    assert recarrays == {*fields.DTYPES, "blank", "part_faults", "last_tally"}
+    assert (world.part_faults.dtype, world.last_tally.dtype) == (fields.DTYPES["fault"], fields.DTYPES["tally"])
     assert all(world.blank.dtype[name] == fields.DTYPES[name] for name in world.blank.dtype.names)
 
 
