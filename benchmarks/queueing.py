@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from benchmarks import ideal
 from edge6g_env.batch import BatchEnv
 from edge6g_env.costs import TOKEN_GRID
 from edge6g_env.kernel.codes import COST_HEADER, FINISHED
@@ -77,7 +78,8 @@ def make_node(load: float, lengths: str, worlds: int = WORLDS) -> BatchEnv:
     trace = env.world.trace
     trace[:, 1], trace[:, 2] = 1.0, LENGTHS[lengths](trace[:, 2].copy())
     _share_equally(env, MEAN_S / trace[:, 2].mean())
-    _free_the_air(env)
+    ideal.without_limits(env.world.band)
+    ideal.without_latency(env.world.band)
     return env
 
 
@@ -88,18 +90,6 @@ def _share_equally(env: BatchEnv, token_s: float) -> None:
     w.cost[:, :, COST_HEADER:] = token_s * TOKEN_GRID / w.model["layers"][:, None]
     w.device["iteration_overhead_s"][...], w.device["sequence_overhead_s"][...] = 0.0, 0.0
     w.site["usable_bytes"][...] = 1e18
-
-
-def _free_the_air(env: BatchEnv) -> None:
-    """Power without end and no latency but the token's own microseconds."""
-    band = env.world.band
-    for name in ("sr_period_s", "grant_s", "processing_s", "radio_slot_s", "harq_rtt_s"):
-        band[name][...] = 0.0
-    for name in ("uplink_access_s", "uplink_stream_s", "downlink_access_s"):
-        band[name][...] = 0.0
-    band["tdd_period_s"][...], band["uplink_slots"][...], band["downlink_slots"][...] = 1e-12, 1, 1
-    for name in ("p0_dbm", "ptx_bs_dbm", "ptx_ue_dbm"):
-        band[name] += 100.0
 
 
 def play(env: BatchEnv, until_s: float, seed: int = SEED) -> np.ndarray:

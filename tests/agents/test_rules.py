@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.policy import Observation, make_rule, rule_names, start
-from edge6g_env.kernel.world import HOLD, LOCAL, NEIGHBOUR, REJECT
+from edge6g_env.kernel.codes import HOLD, LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.spaces import Layout
 
 ROUTE, DEVICE_SPLIT, EDGE_SPLIT, PRECISION = range(4)

@@ -7,7 +7,8 @@ import pytest
 
 from agents.policy import make_rule, rule_names, start
 from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel.world import ACTION_EFFECTS, FAULT_KINDS
+from edge6g_env.kernel.codes import ACTION_EFFECTS, FAULT_KINDS
+from tests.looking import count
 
 NUM_WORLDS, STEPS = 3, 150
 ALL_FAILS = {f"faults.{kind}_{what}_s": s for kind in FAULT_KINDS for what, s in (("mtbf", 3.0), ("mttr", 1.0))}
@@ -32,4 +33,4 @@ def test_every_action_is_legal_and_every_job_is_decided(name: str, faults: dict[
         n = env.counters()
         assert (n.arrived == n.finished + n.rejected + n.expired + n.failed + n.in_flight).all()
     assert decided >= STEPS * NUM_WORLDS // 2
-    assert (env.world.episode["outages"].sum() > 0) == bool(faults)
+    assert (count(env, "outages").sum() > 0) == bool(faults)

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from agents.policy import Observation, make_rule
-from edge6g_env.kernel.world import HOLD, LOCAL, REJECT
+from edge6g_env.kernel.codes import HOLD, LOCAL, REJECT
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
 from eval import usage

@@ -21,6 +21,7 @@ from edge6g_env.costs.profiles import ProfileError
 from edge6g_env.costs.specs import DeviceSpec
 from edge6g_env.profiler import fitting, plan
 from edge6g_env.profiler.fitting import Timed
+from tests.looking import Look
 
 PRECISIONS = ["fp32", "bf16", "int8"]
 
@@ -329,8 +330,7 @@ def test_a_scenario_takes_a_profile_as_node_and_as_ue_and_steps(kernel: None, pr
         assert np.isfinite(rewards).all()
     counters = env.counters()
     assert counters.finished.sum() > 0
-    device = env.world.device
-    assert device["usd_s"][0] == 0.5 / 3600.0
+    assert Look(env).phone().usd_s == 0.5 / 3600.0
     edge6g_env.load_scenario("tiny", **{**LAPTOPS, "nodes.devices": [str(path)]})
 
 

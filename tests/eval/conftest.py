@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edge6g_env.kernel.codes import EXPIRED, FINISHED
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
-from edge6g_env.kernel.world import EXPIRED, FINISHED
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval.comparison import Comparison, by_service

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from agents.policy import Observation, make_rule
 from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel.world import HOLD
+from edge6g_env.kernel.codes import HOLD
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED, episodes

@@ -3,6 +3,7 @@
 import numpy as np
 
 from edge6g_env.batch import batch_env
+from tests.looking import Look
 
 
 def observed(env, i):
@@ -18,14 +19,16 @@ def test_another_nodes_senders_and_a_jobs_true_output_are_hidden():
     env = batch_env("tiny", 1, observe="candidates", **{"arrivals.rate_jobs_s": 6.0, "time.report_period_s": 1000.0})
     env.reset(seed=4)
     hold = np.zeros((1, env.num_agents), np.int64)
-    while not (env.world.node["n_queue"][0] > 0).any():
+    look = Look(env)
+    while (env.deciding() < 0).all():
         env.step(hold)
-    i = int(np.flatnonzero(env.world.node["n_queue"][0] > 0)[0])
+    i = int(np.flatnonzero(env.deciding()[0] >= 0)[0])
     before = observed(env, i)
-    env.world.job["output_tokens"][...] += 500.0
-    others = [n for n in range(env.num_agents) if n != i]
-    env.world.server["prefill_share"][0, others] = 0.5
-    env.world.node["cloud_seen_wait_s"][0, others] = 9.0
+    for job in look.in_flight():
+        job.output_tokens += 500.0
+    for other in set(range(env.num_agents)) - {i}:
+        look.server(other).prefill_share = 0.5
+        look.node(other).cloud_seen_wait_s = 9.0
     after = observed(env, i)
     assert before["action_mask"].sum() > 1
     for name, shown in before.items():

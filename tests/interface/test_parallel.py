@@ -5,6 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import parallel_env
+from tests.looking import Look
 
 INFO = {"decision", "job", "action_effect", "slots", "reward_terms", "costs"}
 
@@ -151,14 +152,14 @@ def test_the_state_names_what_no_agent_sees():
     for _ in range(200):
         actions = {}
         for agent in env.agents:
-            mask = env.batch.world.action_mask[0, 0, int(agent[5:])]
+            mask = env.batch.action_masks()[0, int(agent[5:])]
             actions[agent] = int(rng.choice(np.flatnonzero(mask)))
         env.step(actions)
     state = dict(zip([name for name, *_ in env.state_names], env.state().tolist(), strict=True))
-    world = env.batch.world
+    look = Look(env.batch)
     assert state["world/jobs_in_flight"] == env.counters().in_flight[0]
-    assert state["world/cloud_jobs"] == world.episode["cloud_running"][0]
-    assert state["world/time_share"] == pytest.approx(world.episode["now_s"][0] / env.scenario.time.episode_s)
+    assert state["world/cloud_jobs"] == look.episode.cloud_running
+    assert state["world/time_share"] == pytest.approx(look.now_s / env.scenario.time.episode_s)
     for i in range(3):
-        assert state[f"node_{i}/now/sequences"] == world.server["n_admitted"][0, i]
-    assert state["ue_3/x_m"] == pytest.approx(world.ue["x_m"][0, 3], rel=1e-5)
+        assert state[f"node_{i}/now/sequences"] == look.server(i).n_admitted
+    assert state["ue_3/x_m"] == pytest.approx(look.ue(3).x_m, rel=1e-5)

@@ -42,9 +42,9 @@ def test_skipping_is_stepping_and_holding(scenario, legal, assert_same):
 def test_an_episode_ends_at_the_same_slot(short, legal):
     batch, rng = batch_env("tiny", 2, skip_idle=True, **short), np.random.default_rng(2)
     obs = batch.reset(2)
-    slots = np.zeros(2, np.int64)
+    slots, time = np.zeros(2, np.int64), batch.scenario.time
     for _ in range(200):
         obs, _, _, truncated, info = batch.step(legal(obs["action_mask"], rng))
         slots += info["slots"]
-        assert (slots[truncated] == batch.world.time[0].episode_slots).all()
+        assert (slots[truncated] == time.episode_s / time.slot_s).all()
         slots[truncated] = 0

@@ -48,7 +48,7 @@ def _step(made, legal, rng):
         made.step(legal(made.observe(agent)["action_mask"], rng))
         return made.last()
     batch = made if hasattr(made, "world") else made.batch
-    actions = legal(batch.world.action_mask[0], rng)
+    actions = legal(batch.action_masks(), rng)
     if hasattr(made, "possible_agents"):
         actions = actions[0]
         if hasattr(made, "agents"):

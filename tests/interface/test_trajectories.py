@@ -6,10 +6,11 @@ import pytest
 
 from edge6g_env import batch_env, env, parallel_env, sb3_vec_env
 from edge6g_env.gym import Edge6gEnv
+from tests.looking import ues
 
 SLOTS = 120
 SEED = 11
-COMPARED = ("decision", "action_effect", "reward_terms", "costs", "slots", "time_s")
+COMPARED = ("decision", "job", "action_effect", "reward_terms", "costs", "slots", "time_s")
 
 
 def roll(batch, legal, worlds, seeds, slots=SLOTS):
@@ -74,7 +75,7 @@ def test_parallel_env_is_the_batch(scenario, observe, short, busy, legal, joint,
         expected, r, _, truncated, info = batch.step(actions)
         assert_same(list(rewards.values()), r[0].tolist())
         assert set(truncations.values()) == {bool(truncated[0])}
-        for key in ("decision", "action_effect", "reward_terms", "costs"):
+        for key in ("decision", "job", "action_effect", "reward_terms", "costs"):
             assert np.array_equal([infos[agent][key] for agent in infos], info[key][0]), key
         assert_same(single.outcomes(), info["outcomes"])
         assert_same(single.counters(), batch.counters())
@@ -116,7 +117,7 @@ def test_gym_is_the_batch(scenario, observe, short, busy, legal, assert_same):
         expected, rewards, _, truncated, info = batch.step(actions)
         assert reward == pytest.approx(rewards[0].mean(), abs=0.0)
         assert truncation == truncated[0]
-        assert_same(step_info, {key: info[key][0] for key in step_info})
+        assert_same(step_info, {key: info[key][0] for key in COMPARED})
         if truncation:
             obs = single.reset()[0]
 
@@ -133,6 +134,8 @@ def test_gym_vector_is_the_batch(scenario, short, busy, legal, assert_same):
         expected, r, _, truncated, info = batch.step(actions)
         assert_same(rewards, r.mean(axis=1))
         assert_same(truncations, truncated)
+        for key in COMPARED:
+            assert_same(infos[key], info[key], key)
         for b in np.flatnonzero(truncated):
             assert_same(infos["final_obs"][b], {name: part[b] for name, part in info["final_obs"].items()})
 
@@ -149,7 +152,8 @@ def test_sb3_is_the_batch(scenario, short, busy, legal, assert_same):
         expected, r, _, truncated, info = batch.step(actions)
         assert_same(rewards, r.astype(np.float32).reshape(-1))
         assert_same(dones, np.repeat(truncated, batch.num_agents))
-        assert [i["action_effect"] for i in infos] == info["action_effect"].reshape(-1).tolist()
+        for key in ("decision", "job", "action_effect"):
+            assert [i[key] for i in infos] == info[key].reshape(-1).tolist(), key
         for place in np.flatnonzero(dones):
             b, agent = divmod(place, batch.num_agents)
             last = {name: part[b, agent] for name, part in info["final_obs"].items()}
@@ -191,11 +195,11 @@ def _batch_of(made):
 def test_episodes_of_a_seed_differ(scenario, busy):
     batch = batch_env(scenario, 1, **busy)
     batch.reset(3)
-    first = batch.world.ue["x_m"].copy()
+    first = ues(batch)["x_m"].copy()
     batch.reset()
-    assert not np.array_equal(first, batch.world.ue["x_m"])
+    assert not np.array_equal(first, ues(batch)["x_m"])
     batch.reset(3)
-    assert np.array_equal(first, batch.world.ue["x_m"])
+    assert np.array_equal(first, ues(batch)["x_m"])
 
 
 def test_seeds_may_be_given_one_by_one(assert_same):

@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 
 import edge6g_env
+from benchmarks import ideal
 from edge6g_env import _jit, batch_env
-from edge6g_env.kernel import air, channel, heap, mobility
-from edge6g_env.kernel.handle import handle_of
-from edge6g_env.kernel.world import World
+from tests.kernel.inner import channel, rates
+from tests.looking import Look, ues
 
 ROOT = Path(edge6g_env.__file__).resolve().parents[1]
-NEVER = math.inf
 
 
 def _service(name: str = "chat", model: str = "llama-3.1-8b", share: float = 1.0, **values: Any) -> dict[str, Any]:
@@ -30,27 +29,7 @@ def _service(name: str = "chat", model: str = "llama-3.1-8b", share: float = 1.0
     return {"name": name, "model": model, "share": share, **slo, **fixed, **values}
 
 
-@_jit.njit
-def _order_arrivals(w):
-    heap.order(w, 0)
-
-
-@_jit.njit
-def _keep_powers(w):
-    for b in range(w.ue.shape[0]):
-        for u in range(w.ue.shape[1]):
-            for m in range(w.cell.shape[2]):
-                cell = w.cell[b, u, m]
-                channel.keep_powers(w.band[w.site[cell.node].band], cell)
-
-
-def weaken(world: World, by_db: float | np.ndarray) -> None:
-    """Add to the loss of all links (B, U, M); those of UEs at rest keep it."""
-    world.cell["coupling_loss_db"][:, :-1] += by_db
-    _keep_powers(handle_of(world))
-
-
-class Bench:
+class Bench(Look):
     """One world without surprises: UEs stand still, the air is as fast as its top MCS and free of errors and, unless drawn, of random
     latencies; jobs come when and as long as told."""
 
@@ -83,35 +62,19 @@ class Bench:
             "observe": "candidates",
             **more,
         }
-        self.batch = batch_env("tiny", 1, **options)
-        self.world = self.batch.world
+        super().__init__(batch_env("tiny", 1, **options))
         self.scenario = self.batch.scenario
         self.slot_s = self.scenario.time.slot_s
-        self._make_air_ideal()
+        ideal.without_limits(self.bands)
         if not drawn:
-            self._fix_latencies()
+            ideal.without_waits(self.bands)
         self.outcomes: list[np.void] = []
-
-    def _make_air_ideal(self) -> None:
-        """So much power that only the transmitter's error vector magnitude, lowered to -60 dB, limits the SINR, whatever the fading."""
-        band = self.world.band
-        band["p0_dbm"] += 100.0
-        band["ptx_bs_dbm"] += 100.0
-        band["ptx_ue_dbm"][...], band["evm_floor"][...] = 1000.0, 1e-6
-
-    def _fix_latencies(self) -> None:
-        """No wait in the TDD pattern nor for a request: what is left of the access latencies is their fixed part."""
-        band = self.world.band
-        band["sr_period_s"][...], band["tdd_period_s"][...] = 0.0, 1e-12
-        band["uplink_slots"][...], band["downlink_slots"][...] = 1, 1
-        band["downlink_access_s"][...] = band["uplink_stream_s"][...] = band["radio_slot_s"] + band["processing_s"]
-        band["uplink_access_s"][...] = band["grant_s"] + band["uplink_stream_s"]
 
     def reset(self, seed: int = 1) -> None:
         """An empty world in which nothing arrives until `send` says so."""
         self.obs = self.batch.reset(seed)
         self.outcomes = []
-        self._next_arrivals()
+        self.send({})
 
     def reset_with_ue(self, node: int = 0) -> int:
         """Reset to the first seed in which the node serves a UE; returns that UE."""
@@ -121,44 +84,13 @@ class Bench:
                 return ues[0]
         raise AssertionError(f"no seed puts a UE at node {node}")
 
-    def _next_arrivals(self) -> None:
-        self.world.ue["next_arrival_s"][...] = NEVER
-        self.world.episode["next_arrival_s"][...] = NEVER
-        _order_arrivals(handle_of(self.world))
-
-    def lengths(self, prompt: float, output: float, mean_output: float | None = None) -> None:
-        """Lengths of all jobs that arrive from now on, and what agents know of them."""
-        self.world.trace[:, 1:] = prompt, output
-        self.world.service["mean_output_tokens"][...] = output if mean_output is None else mean_output
-
-    def send(self, arrivals: dict[int, float]) -> None:
-        """UE u's next job arrives at arrivals[u]."""
-        self._next_arrivals()
-        for u, at_s in arrivals.items():
-            self.world.ue["next_arrival_s"][0, u] = at_s
-        self.world.episode["next_arrival_s"][0] = min(arrivals.values())
-        _order_arrivals(handle_of(self.world))
-
-    def weaken(self, by_db: float) -> None:
-        """Add to the loss of all links; UEs at rest keep it."""
-        weaken(self.world, by_db)
-
-    def ues_of(self, node: int) -> list[int]:
-        """UEs that the node serves."""
-        return np.flatnonzero(self.world.ue["node"][0] == node).tolist()
-
     def action(self, name: str) -> int:
         """Row of the action of this name."""
         return self.batch.action_names.index(name)
 
-    @property
-    def now_s(self) -> float:
-        """Time at the end of the last slot."""
-        return float(self.world.episode["now_s"][0])
-
     def step(self, name: str = "hold") -> np.ndarray:
         """One slot in which every node with a job takes the action `name`; returns the jobs that ended."""
-        waiting = self.world.node["n_queue"][0] > 0
+        waiting = self.batch.deciding()[0] >= 0
         self.obs, *_, info = self.batch.step(np.where(waiting, self.action(name), 0)[None])
         assert (info["action_effect"] == 0).all(), [self.batch.action_effects[e] for e in info["action_effect"].flat]
         self.outcomes += list(info["outcomes"])
@@ -176,19 +108,15 @@ class Bench:
         """Start of the slot after the one in which a job arrives: when it is decided about at the earliest."""
         return (math.floor(arrival_s / self.slot_s) + 1) * self.slot_s
 
-    def live(self) -> np.ndarray:
-        """Rows of the jobs under way."""
-        return self.world.roster[0, 0, : int(self.world.episode["n_active"][0])]
-
 
 @_jit.njit
 def _ask(w, up, senders, now_s, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
             if up:
-                out[b, u, 0], out[b, u, 1] = air.uplink(w, b, u, senders, now_s)
+                out[b, u, 0], out[b, u, 1] = rates.uplink(w, b, u, senders, now_s)
             else:
-                out[b, u, 0], out[b, u, 1] = air.downlink(w, b, u, now_s)
+                out[b, u, 0], out[b, u, 1] = rates.downlink(w, b, u, now_s)
 
 
 @_jit.njit
@@ -199,7 +127,7 @@ def _look(w, now_s, out):
                 out[b, u, m] = channel.link_loss_db(w, b, u, m, now_s)
 
 
-class Air:
+class Air(Look):
     """Worlds of many UEs and no jobs, without other traffic; what the kernel says of their radio at any instant from now on."""
 
     STRIDE: ClassVar = {  # a metre a slot, without a pause: every slot renews every link
@@ -220,9 +148,8 @@ class Air:
             "arrivals.rate_jobs_s": 1e-9,
             **more,
         }
-        self.batch = batch_env(scenario, worlds, **options)
-        self.world, self.scenario = self.batch.world, self.batch.scenario
-        self.handle = handle_of(self.world)
+        super().__init__(batch_env(scenario, worlds, **options))
+        self.scenario, self.handle = self.batch.scenario, self.batch._handle
 
     def reset(self, seed: int) -> Air:
         """A new episode; returns itself."""
@@ -235,31 +162,36 @@ class Air:
             self.batch.step(np.zeros((self.batch.num_worlds, self.batch.num_agents), np.int64))
 
     @property
-    def now_s(self) -> float:
-        """Time at the end of the last slot."""
-        return float(self.world.episode["now_s"][0])
-
-    def weaken(self, by_db: float | np.ndarray) -> None:
-        """Add to the loss of links (B, U, M); UEs at rest keep it."""
-        weaken(self.world, by_db)
-
-    @property
     def links(self) -> np.ndarray:
         """(B, U, M) candidate links."""
-        return self.world.cell[:, :-1]
+        return self.batch.world.cell[:, :-1]
+
+    @property
+    def ues(self) -> np.recarray:
+        """(B, U), where they stand now."""
+        return ues(self.batch)
+
+    @property
+    def nodes(self) -> np.recarray:
+        """(B, N)."""
+        return self.batch.world.node
+
+    def taps(self) -> np.ndarray:
+        """(B, U, 4, L) of the serving links: real part, imaginary part, power with the ray, the same a step before."""
+        n_taps = int(self.bands["n_taps"][0])
+        return self.batch.world.tap[..., :n_taps]
 
     def serving(self, values: np.ndarray) -> np.ndarray:
         """(B, U) of the serving cell from values (B, U, M) of all candidates."""
-        return np.take_along_axis(values, self.world.ue["serving"][..., None], axis=2)[..., 0]
+        return np.take_along_axis(values, self.ues["serving"][..., None], axis=2)[..., 0]
 
     def band_of_links(self) -> np.ndarray:
         """(B, U, M) index of the band of each candidate."""
-        return self.world.site["band"][self.links["node"]]
+        return self.batch.world.site["band"][self.links["node"]]
 
     def distances_m(self) -> np.ndarray:
         """(B, U, M) ground distance of UE and candidate cell."""
-        mobility.stand_ues(self.handle)
-        ue, site, cell = self.world.ue, self.world.site, self.links["node"]
+        ue, site, cell = self.ues, self.batch.world.site, self.links["node"]
         return np.hypot(
             ue["x_m"][..., None] - site["x_m"][cell],
             ue["y_m"][..., None] - site["y_m"][cell],
@@ -280,7 +212,7 @@ class Air:
         return self._both(False, 1, now_s)
 
     def _both(self, up: bool, senders: int, now_s: float) -> tuple[np.ndarray, np.ndarray]:
-        out = np.zeros((*self.world.ue.shape, 2))
+        out = np.zeros((*self.ues.shape, 2))
         _ask(self.handle, up, senders, now_s, out)
         return out[..., 0], out[..., 1]
 
@@ -322,8 +254,8 @@ def compiled() -> Callable[[Callable], Callable]:
 
 @pytest.fixture(scope="session")
 def handle() -> Callable[[Any], Any]:
-    """What a compiled function takes for a World."""
-    return handle_of
+    """What a compiled function takes for the worlds of a batch."""
+    return lambda batch: batch._handle
 
 
 @pytest.fixture

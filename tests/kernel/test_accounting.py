@@ -119,7 +119,7 @@ def test_the_upload_draws_the_transmitters_power(make_bench, make_service):
     energy_j, air_s = {}, {}
     for factor in (1.0, 20.0):
         bench = make_bench(["l40s"], services=[make_service(model=SMALL)])
-        bench.world.band["bandwidth_hz"] /= factor
+        bench.scale_bands(1.0 / factor)
         bench.reset(1)
         bench.lengths(PROMPT, 1.0)
         bench.send({0: 0.001})

@@ -5,8 +5,9 @@ import pytest
 
 from benchmarks.published import sharing
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import DECODE, FINISHED
+from edge6g_env.kernel.codes import DECODE, FINISHED, FREE
 from edge6g_env.scenario import ScenarioError, load_scenario
+from tests.looking import Look, memory_shares, values
 
 BASE, NAME = "llama-3.2-3b", "local, fp16"
 RANK, TARGETS = 64, "all-linear"
@@ -24,7 +25,7 @@ def make_siblings(make_bench, make_service, count, own=False, devices=("l40s",),
     bench = make_bench(
         list(devices), ues_a_node=4, services=services, **{"serving.load_overhead_s": OVERHEAD_S, **more}
     )
-    bench.world.device["load_bytes_s"][...] = DISK_BYTES_S
+    bench.set_disks(DISK_BYTES_S)
     bench.reset(1)
     bench.lengths(PROMPT, OUTPUT)
     return bench
@@ -32,8 +33,7 @@ def make_siblings(make_bench, make_service, count, own=False, devices=("l40s",),
 
 def ask_for(bench, service):
     """All jobs that arrive from now on are of this service."""
-    bench.world.service["share"][...] = 0.0
-    bench.world.service["share"][service] = 1.0
+    bench.shares(*(float(s == service) for s in range(len(bench.scenario.service))))
 
 
 def serve(bench, service, name=NAME):
@@ -47,18 +47,13 @@ def serve(bench, service, name=NAME):
 
 
 def begin(bench, service, ue, name=NAME):
-    """A job of the service that has been sent to the node; its row."""
+    """A job of the service that has been sent to the node."""
     ask_for(bench, service)
-    before = set(bench.live().tolist())
+    before = len(bench.jobs())
     bench.send({ue: bench.now_s + 0.001})
-    while len(bench.live()) == len(before):
+    while len(bench.jobs()) == before:
         bench.step(name)
-    return (set(bench.live().tolist()) - before).pop()
-
-
-def resident(bench):
-    """Adapters in the node's memory."""
-    return set(np.flatnonzero(bench.world.adapter["resident"][0, 0]).tolist())
+    return bench.jobs()[-1]
 
 
 # --- what is shared --------------------------------------------------------------------------------------------------------------------
@@ -71,9 +66,9 @@ def test_siblings_hold_their_base_once_and_an_adapter_each(make_bench, make_serv
     loads = []
     for service in range(count):
         serve(bench, service)
-        loads.append(float(bench.world.variant["ready_s"][0, 0, 0]))
-    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(BASE_BYTES + count * ADAPTER_BYTES, abs=1.0)
-    assert resident(bench) == set(range(count))
+        loads.append(float(bench.variant(0, 0).ready_s))
+    assert bench.server(0).weight_bytes == pytest.approx(BASE_BYTES + count * ADAPTER_BYTES, abs=1.0)
+    assert bench.adapters(0) == set(range(count))
     assert len(set(loads)) == 1
 
 
@@ -82,8 +77,8 @@ def test_copies_of_their_own_hold_the_model_each(make_bench, make_service, count
     bench = make_siblings(make_bench, make_service, count, own=True)
     for service in range(count):
         serve(bench, service)
-    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(count * BASE_BYTES, abs=1.0)
-    assert bench.world.adapter.shape[2] == 0
+    assert bench.server(0).weight_bytes == pytest.approx(count * BASE_BYTES, abs=1.0)
+    assert not bench.adapters(0)
 
 
 def test_precisions_of_a_base_share_nothing_but_the_adapters(make_bench, make_service):
@@ -92,7 +87,7 @@ def test_precisions_of_a_base_share_nothing_but_the_adapters(make_bench, make_se
     for precision in ("fp16", "int8"):
         serve(bench, 0, f"local, {precision}")
     both = BASE_BYTES + costs.memory_bytes(BASE, "int8")
-    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(both + ADAPTER_BYTES, abs=1.0)
+    assert bench.server(0).weight_bytes == pytest.approx(both + ADAPTER_BYTES, abs=1.0)
 
 
 def test_an_adapter_takes_its_bytes_over_the_rate_of_the_disk(make_bench, make_service):
@@ -114,14 +109,14 @@ def test_siblings_decode_in_one_batch_and_copies_take_turns(make_bench, make_ser
         for service in (0, 1):
             serve(bench, service)
         bench.lengths(PROMPT, 2000.0)
-        rows = [begin(bench, service, service) for service in (0, 1)]
-        while not (bench.world.job["stage"][0, rows] == DECODE).all():
+        jobs = [begin(bench, service, service) for service in (0, 1)]
+        while len(bench.jobs(DECODE)) < 2:
             bench.step()
         bench.step()
-        done, start_s = bench.world.job["done_tokens"][0, rows].copy(), bench.now_s
+        done, start_s = values(jobs, "done_tokens"), bench.now_s
         for _ in range(10):
             bench.step()
-        token_s[own] = (bench.now_s - start_s) / (bench.world.job["done_tokens"][0, rows] - done)
+        token_s[own] = (bench.now_s - start_s) / (values(jobs, "done_tokens") - done)
     context = PROMPT + float(done.mean())
     one_s, two_s = (float(costs.decode_step_s(BASE, "l40s", context, batch)) for batch in (1.0, 2.0))
     assert token_s[False] == pytest.approx(np.full(2, two_s), rel=0.03)
@@ -136,7 +131,7 @@ def test_each_node_needs_the_adapter_of_a_split_job(make_bench, make_service):
         if 0 in bench.ues_of(0):
             break
     serve(bench, 0, "neighbour 1, 0.5 of the rest at the ingress, fp16")
-    assert (bench.world.adapter["resident"][0, :, 0] == 1).all()
+    assert bench.adapters(0) == bench.adapters(1) == {0}
 
 
 # --- who has to leave ------------------------------------------------------------------------------------------------------------------
@@ -146,7 +141,7 @@ def short_of_memory(make_bench, make_service, count, room):
     """Memory for the base, `room` adapters and the KV of three sequences."""
     assert 4.0 * KV_BYTES < ADAPTER_BYTES
     bench = make_siblings(make_bench, make_service, count)
-    bench.world.site["usable_bytes"][...] = BASE_BYTES + room * ADAPTER_BYTES + 3.0 * KV_BYTES
+    bench.set_memory(BASE_BYTES + room * ADAPTER_BYTES + 3.0 * KV_BYTES)
     bench.reset(1)
     return bench
 
@@ -164,14 +159,14 @@ def test_adapters_leave_in_the_order_of_their_last_use(make_bench, make_service,
     bench = short_of_memory(make_bench, make_service, 5, 3)
     for service in order:
         serve(bench, service)
-    assert resident(bench) == left
-    assert bench.world.variant["high"][0, 0, 0] == costs.model(BASE).layers  # their base was used as late as they
+    assert bench.adapters(0) == left
+    assert bench.variant(0, 0).high == costs.model(BASE).layers  # their base was used as late as they
 
 
 def test_the_end_of_a_job_is_a_use_of_its_adapter(make_bench, make_service):
     """A long job of service 0 begins before one of service 1 and ends after it: then 1 is the one that was not used for longest."""
     bench = short_of_memory(make_bench, make_service, 3, 2)
-    bench.world.site["usable_bytes"][...] = BASE_BYTES + 2.9 * ADAPTER_BYTES
+    bench.set_memory(BASE_BYTES + 2.9 * ADAPTER_BYTES)
     bench.lengths(PROMPT, 400.0)
     begin(bench, 0, 0)
     bench.step()
@@ -180,57 +175,56 @@ def test_the_end_of_a_job_is_a_use_of_its_adapter(make_bench, make_service):
     first, last = bench.run("hold", 2)
     assert (first["service"], last["service"]) == (1, 0)
     serve(bench, 2)
-    assert resident(bench) == {0, 2}
+    assert bench.adapters(0) == {0, 2}
 
 
 def test_an_adapter_in_use_stays(make_bench, make_service):
     """Room for two: while 0 decodes, 1, 2 and 3 come and go in the other place."""
     bench = short_of_memory(make_bench, make_service, 4, 2)
-    bench.world.site["usable_bytes"][...] = BASE_BYTES + 2.9 * ADAPTER_BYTES
+    bench.set_memory(BASE_BYTES + 2.9 * ADAPTER_BYTES)
     bench.lengths(PROMPT, 1000.0)
     long = begin(bench, 0, 0)
-    while bench.world.job["stage"][0, long] != DECODE:
+    while long.stage != DECODE:
         bench.step()
     bench.lengths(PROMPT, OUTPUT)
     for service in (1, 2, 3):
-        row = begin(bench, service, 1)
-        while bench.world.job["stage"][0, row] != 0:
+        short = begin(bench, service, 1)
+        while short.stage != FREE:
             bench.step()
-        assert resident(bench) == {0, service}
-    assert bench.world.job["stage"][0, long] == DECODE
+        assert bench.adapters(0) == {0, service}
+    assert long.stage == DECODE
 
 
 def test_nobody_gets_in_while_all_adapters_are_in_use(make_bench, make_service):
     """Room for one adapter and a job that uses it: the other service waits for its end, and is served then."""
     bench = short_of_memory(make_bench, make_service, 2, 1)
-    bench.world.site["usable_bytes"][...] = BASE_BYTES + 1.9 * ADAPTER_BYTES
+    bench.set_memory(BASE_BYTES + 1.9 * ADAPTER_BYTES)
     bench.lengths(PROMPT, 400.0)
     begin(bench, 0, 0)
     bench.step()
     bench.lengths(PROMPT, OUTPUT)
     begin(bench, 1, 1)
     while not bench.outcomes:
-        assert resident(bench) <= {0}
+        assert bench.adapters(0) <= {0}
         bench.step()
     (second,) = bench.run("hold", 1)
     assert second["service"] == 1
-    assert resident(bench) == {1}
+    assert bench.adapters(0) == {1}
 
 
 def test_a_load_of_weights_drives_out_idle_adapters_and_weights_alike(make_bench, make_service):
     """Another precision needs the room of all that was not used since: the oldest leave first, and no more than has to."""
     bench = make_siblings(make_bench, make_service, 3)
     int8_bytes, int4_bytes = (costs.memory_bytes(BASE, precision) for precision in ("int8", "int4"))
-    bench.world.site["usable_bytes"][...] = BASE_BYTES + int8_bytes + 3.0 * ADAPTER_BYTES + 4.0 * KV_BYTES
+    bench.set_memory(BASE_BYTES + int8_bytes + 3.0 * ADAPTER_BYTES + 4.0 * KV_BYTES)
     bench.reset(1)
     for service, precision in ((0, "fp16"), (1, "fp16"), (2, "int8")):
         serve(bench, service, f"local, {precision}")
-    assert resident(bench) == {0, 1, 2}
+    assert bench.adapters(0) == {0, 1, 2}
     serve(bench, 2, "local, int4")  # fp16 was used before int8, its adapters before it
     assert int4_bytes < BASE_BYTES + 2.0 * ADAPTER_BYTES
-    high = bench.world.variant["high"][0, 0, :3] > 0
-    assert high.tolist() == [False, True, True]
-    assert resident(bench) == {2}
+    assert set(bench.layers(0)) == {1, 2}
+    assert bench.adapters(0) == {2}
 
 
 # --- memory and hits -------------------------------------------------------------------------------------------------------------------
@@ -243,14 +237,13 @@ def test_memory_is_never_exceeded_with_siblings(make_service, legal, own):
     services = [make_service(f"s{i}", BASE, 0.125, expire_s=20.0, **kind) for i in range(8)]
     more = {"arrivals.rate_jobs_s": 12.0, "serving.load_overhead_s": 0.1, "time.episode_s": 30.0}
     batch = batch_env("tiny", 2, debug=True, service=services, **more)
-    batch.world.site["usable_bytes"][...] = 2.5 * BASE_BYTES
+    looks = [Look(batch, b) for b in range(2)]
+    looks[0].set_memory(2.5 * BASE_BYTES)
     obs, rng, seen = batch.reset(1), np.random.default_rng(1), set()
-    server, site = batch.world.server, batch.world.site
     for _ in range(1490):
         obs, *_ = batch.step(legal(obs["action_mask"], rng))
-        assert (server["weight_bytes"] + server["kv_bytes"] <= site["usable_bytes"] * (1.0 + 1e-9)).all()
-        in_use = batch.world.adapter["users"] > 0
-        seen |= set(np.flatnonzero(in_use.any(axis=(0, 1))).tolist())
+        assert memory_shares(batch).max() <= 1.0 + 1e-9
+        seen |= {a for look in looks for i in range(batch.num_agents) for a in look.adapters(i)}
     assert batch.counters().finished.sum() > 50
     assert own or len(seen) == 8
 

@@ -8,8 +8,7 @@ from scipy import stats
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from edge6g_env.kernel import air as kernel_air
-from edge6g_env.kernel import channel
+from tests.kernel.inner import channel, rates
 
 STEP_S = 0.02  # fading grid of tiny
 UP, DOWN = True, False
@@ -22,20 +21,20 @@ def mean_sinrs_db(w, now_s, out):
         for u in range(out.shape[1]):
             loss_db = channel.link_loss_db(w, b, u, w.ue[b, u].serving, now_s)
             hz = w.band[w.site[w.ue[b, u].node].band].bandwidth_hz
-            out[b, u, 0] = kernel_air.uplink_sinr_db(w, b, u, loss_db, hz)
-            out[b, u, 1] = kernel_air.downlink_sinr_db(w, b, u, loss_db, now_s)
+            out[b, u, 0] = rates.uplink_sinr_db(w, b, u, loss_db, hz)
+            out[b, u, 1] = rates.downlink_sinr_db(w, b, u, loss_db, now_s)
 
 
 @njit
 def link_rates(w, chosen_by, backoff_db, sinr, bandwidth_hz, out):
     for n in range(out.shape[0]):
-        out[n, 0], out[n, 1] = kernel_air._link_rate(w, w.band[0], chosen_by[n], backoff_db, sinr[n], bandwidth_hz)
+        out[n, 0], out[n, 1] = rates._link_rate(w, w.band[0], chosen_by[n], backoff_db, sinr[n], bandwidth_hz)
 
 
 def sinrs_db(air, now_s):
     """(B, U) mean uplink and downlink SINR, interference of that instant included."""
     air.uplink(now_s)
-    out = np.zeros((*air.world.ue.shape, 2))
+    out = np.zeros((*air.ues.shape, 2))
     mean_sinrs_db(air.handle, now_s, out)
     return out[..., 0], out[..., 1]
 
@@ -139,9 +138,9 @@ def test_rate_is_that_of_the_mcs_chosen_a_step_before_with_the_errors_of_now(mak
     loop starts at 2 dB and moves by a decibel times what the block errors are above a tenth, between 0 and 10 dB."""
     speeds = {"ues.speed_min_m_s": 2.0, "ues.speed_max_m_s": 2.0}
     air = make_air(1, **{**make_air.STRIDE, **speeds, **place}).reset(4)
-    preset, world = radio.preset(place["radio.presets"][0]), air.world
+    preset = radio.preset(place["radio.presets"][0])
     bandwidth_hz = preset.bandwidth_hz / senders if up else preset.bandwidth_hz
-    filtered_dbm, n_taps = air.serving(air.links["filtered_dbm"])[0], int(world.band["n_taps"][0])
+    filtered_dbm = air.serving(air.links["filtered_dbm"])[0]
     figure_db = preset.noise_figure_bs_db if up else preset.noise_figure_ue_db
     noise_dbm = -174.0 + 10.0 * math.log10(bandwidth_hz) + figure_db
     sent_dbm = power_dbm(preset, filtered_dbm, bandwidth_hz)
@@ -150,14 +149,14 @@ def test_rate_is_that_of_the_mcs_chosen_a_step_before_with_the_errors_of_now(mak
     _, errors = air.uplink(0.0, senders) if up else air.downlink(0.0)
     backoff_db, outages, failures = np.full_like(errors[0], 2.0), 0, []
     for step in range(1, 6):
-        old_powers = world.tap[0, :, 2, :n_taps].copy()
+        old_powers = air.taps()[0, :, 2].copy()
         old_loss_db = air.serving(air.losses_db((step - 1) * STEP_S))[0]
         backoff_db = np.clip(backoff_db + errors[0] - 0.1, 0.0, 10.0)
         rate, errors = air.uplink(step * STEP_S, senders) if up else air.downlink(step * STEP_S)
         loss_db = air.serving(air.losses_db(step * STEP_S))[0]
-        for u in range(world.ue.shape[1]):
+        for u in range(air.ues.shape[1]):
             chosen_by = effective(old_powers[u], sent_dbm[u] - old_loss_db[u] - noise_dbm)
-            sinr = effective(world.tap[0, u, 2, :n_taps], sent_dbm[u] - loss_db[u] - noise_dbm)
+            sinr = effective(air.taps()[0, u, 2], sent_dbm[u] - loss_db[u] - noise_dbm)
             expected = slow_rate(preset, up, chosen_by, backoff_db[u], sinr, bandwidth_hz)
             assert (rate[0, u], errors[0, u]) == pytest.approx(expected, rel=1e-6), (step, u)
             outages += expected[0] == 0.0
@@ -201,7 +200,7 @@ def test_the_outer_loop_keeps_block_errors_at_a_tenth(make_air):
         errors, backoffs_db = [], []
         for step in range(2000):
             errors.append(ask(step * STEP_S)[1])
-            backoffs_db.append(air.world.ue[name].copy())
+            backoffs_db.append(air.ues[name].copy())
         errors, backoffs_db = np.array(errors), np.array(backoffs_db)
         assert (backoffs_db >= 0.0).all()
         assert (backoffs_db <= 10.0).all()
@@ -216,19 +215,19 @@ def test_the_outer_loop_keeps_block_errors_at_a_tenth(make_air):
 
 def test_the_outer_loop_learns_once_a_step_and_begins_anew_in_another_cell(make_air):
     still = make_air(1, **{"radio.filter_coefficient": 0, "radio.time_to_trigger_s": 0.0}).reset(13)
-    first_db = still.world.ue["up_backoff_db"].copy()
+    first_db = still.ues["up_backoff_db"].copy()
     assert (first_db == 2.0).all()
     still.uplink(0.1, 1)
-    once_db = still.world.ue["up_backoff_db"].copy()
+    once_db = still.ues["up_backoff_db"].copy()
     still.uplink(0.1, 2), still.uplink(0.1, 1)
-    assert np.array_equal(once_db, still.world.ue["up_backoff_db"])
+    assert np.array_equal(once_db, still.ues["up_backoff_db"])
     still.uplink(0.121, 1)
-    assert not np.array_equal(once_db, still.world.ue["up_backoff_db"])
-    served = still.world.ue["node"].copy()
-    still.weaken(500.0 * (np.arange(3) == still.world.ue["serving"][..., None]))
+    assert not np.array_equal(once_db, still.ues["up_backoff_db"])
+    served = still.ues["node"].copy()
+    still.weaken(500.0 * (np.arange(3) == still.ues["serving"][..., None]))
     still.step(2)
-    assert (still.world.ue["node"] != served).all()
-    assert (still.world.ue["up_backoff_db"] == 2.0).all()
+    assert (still.ues["node"] != served).all()
+    assert (still.ues["up_backoff_db"] == 2.0).all()
 
 
 def test_a_backoff_does_not_take_away_the_last_mcs(make_air):

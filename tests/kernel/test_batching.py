@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.kernel.world import DECODE, FINISHED
+from edge6g_env.kernel.codes import DECODE, FINISHED, NODE_PREFILL
+from tests.looking import values
 
 MODEL, DEVICE = "llama-3.1-8b", "l40s"
 PROMPT = 256.0
@@ -21,27 +22,26 @@ def decoding(bench, jobs, name="local, fp16", output=4000.0):
     bench.reset(1)
     bench.lengths(PROMPT, output)
     bench.send({u: 0.001 + 1e-5 * u for u in range(jobs)})
-    while len(bench.live()) < jobs or not (bench.world.job["stage"][0, bench.live()] == DECODE).all():
+    while len(bench.jobs(DECODE)) < jobs:
         assert bench.now_s < 60.0
         bench.step(name)
     bench.step()
-    return bench.live()
+    return bench.jobs()
 
 
-def token_time_s(bench, rows, slots=10):
-    """Mean time of a token of the jobs in `rows`, and their mean context meanwhile."""
-    done, start_s = bench.world.job["done_tokens"][0, rows].copy(), bench.now_s
+def token_time_s(bench, jobs, slots=10):
+    """Mean time of a token of the jobs, and their mean context meanwhile."""
+    done, start_s = values(jobs, "done_tokens"), bench.now_s
     for _ in range(slots):
         bench.step()
-    now = bench.world.job["done_tokens"][0, rows]
-    contexts = bench.world.job["prompt_tokens"][0, rows] + 0.5 * (done + now)
+    now = values(jobs, "done_tokens")
+    contexts = values(jobs, "prompt_tokens") + 0.5 * (done + now)
     return (bench.now_s - start_s) / (now - done), contexts.mean()
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 8, 16, 24])
 def test_a_batch_decodes_in_the_time_of_the_cost_model(crowd, batch):
-    rows = decoding(crowd, batch)
-    each_s, context = token_time_s(crowd, rows)
+    each_s, context = token_time_s(crowd, decoding(crowd, batch))
     expected = float(costs.decode_step_s(MODEL, DEVICE, context, float(batch), "fp16"))
     assert each_s == pytest.approx(np.full(batch, expected), rel=0.03)
 
@@ -73,26 +73,26 @@ def chunk_time_s(running, context, chunk, cached):
 def test_a_prompt_chunk_slows_the_decodes_to_the_time_of_its_iterations(crowd):
     """Eight sequences decode; a long prompt comes. While it is computed, tokens come at one an iteration of the budget's size."""
     running = 8
-    rows = decoding(crowd, running)
-    alone_s = token_time_s(crowd, rows)[0].mean()
+    jobs = decoding(crowd, running)
+    alone_s = token_time_s(crowd, jobs)[0].mean()
     crowd.lengths(20_000.0, 10.0)
     crowd.send({20: crowd.now_s + 0.001})
-    world, seen = crowd.world, []
-    while world.server["chunk_job"][0, 0] < 0:
+    server, seen = crowd.server(0), []
+    while server.chunk_job < 0:
         crowd.step("local, fp16")
+    (prompt,) = crowd.jobs(NODE_PREFILL)
     for _ in range(40):
-        j = int(world.server["chunk_job"][0, 0])
-        cached, chunk = world.job["prefilled"][0, j], world.server["chunk_tokens"][0, 0]
-        context = (world.job["prompt_tokens"] + world.job["done_tokens"])[0, rows].mean()
+        cached, chunk = prompt.prefilled, server.chunk_tokens
+        context = (values(jobs, "prompt_tokens") + values(jobs, "done_tokens")).mean()
         assert chunk == 512.0 - running  # the budget, less the decodes aboard
-        assert world.server["chunk_s"][0, 0] == pytest.approx(chunk_time_s(running, context, chunk, cached), rel=0.03)
-        seen.append(world.server["chunk_s"][0, 0])
+        assert server.chunk_s == pytest.approx(chunk_time_s(running, context, chunk, cached), rel=0.03)
+        seen.append(server.chunk_s)
         crowd.step()
-    done, start_s = world.job["done_tokens"][0, rows].copy(), crowd.now_s
+    done, start_s = values(jobs, "done_tokens"), crowd.now_s
     for _ in range(20):
         crowd.step()
-        seen.append(world.server["chunk_s"][0, 0])
-    beside_s = (crowd.now_s - start_s) / (world.job["done_tokens"][0, rows] - done)
+        seen.append(server.chunk_s)
+    beside_s = (crowd.now_s - start_s) / (values(jobs, "done_tokens") - done)
     assert beside_s == pytest.approx(np.full(running, np.mean(seen[-20:])), rel=0.03)
     assert beside_s.min() > 2.0 * alone_s
 
@@ -119,7 +119,7 @@ def test_a_prompt_waits_for_the_rest_of_the_running_iteration_and_the_whole_next
     """Half an iteration on average and one more, then its pass with the decodes aboard; its candidate says so beforehand."""
     idle_s = on_an_idle_node_s(crowd, "local, fp16")
     decoding(crowd, running)
-    context, cycle_s = PROMPT + 10.0, float(crowd.world.server["cycle_s"][0, 0])
+    context, cycle_s = PROMPT + 10.0, float(crowd.server(0).cycle_s)
     job, seen = next_job(crowd, "local, fp16", PROMPT)
     beside_s = chunk_time_s(running, context, PROMPT, 0.0) - chunk_time_s(0.0, 0.0, PROMPT, 0.0)
     wait_s = job["ttft_s"] - idle_s - beside_s
@@ -132,7 +132,7 @@ def test_an_idle_engine_waits_for_its_turn_only(crowd):
     decoding(crowd, 1, "local, int8")
     next_job(crowd, "local, fp16", PROMPT)  # the weights are there
     crowd.step()
-    cycle_s = float(crowd.world.server["cycle_s"][0, 0])
+    cycle_s = float(crowd.server(0).cycle_s)
     job, seen = next_job(crowd, "local, fp16", PROMPT, u=21)
     idle_s = on_an_idle_node_s(crowd, "local, fp16")
     assert job["ttft_s"] - idle_s == pytest.approx(
@@ -151,23 +151,23 @@ def test_a_prompt_behind_another(crowd, slots, iterations):
     crowd.send({20: crowd.now_s + 0.001, 21: crowd.now_s + 0.001 + slots * crowd.slot_s})
     for _ in range(60):
         crowd.step("local, fp16")
-    jobs = crowd.world.job[0][crowd.live()]
-    first, second = (jobs["first_token_s"][jobs["ue"] == u][0] for u in (20, 21))
+    first_s = {int(job.ue): float(job.first_token_s) for job in crowd.jobs()}
     between_s = iterations * float(costs.decode_step_s(MODEL, DEVICE, context, running + 1.0))
-    assert second - first == pytest.approx(between_s + chunk_time_s(running + 1, context, prompt, 0.0), rel=0.05)
+    assert first_s[21] - first_s[20] == pytest.approx(
+        between_s + chunk_time_s(running + 1, context, prompt, 0.0), rel=0.05
+    )
 
 
 def test_without_a_waiting_prompt_nothing_is_left_of_it(crowd):
     """After the prompt, decodes run at their own pace again, one more in the batch."""
-    rows = decoding(crowd, 4)
+    decoding(crowd, 4)
     crowd.lengths(2000.0, 500.0)
     crowd.send({20: crowd.now_s + 0.001})
     for _ in range(100):
         crowd.step("local, fp16")
-    rows = crowd.live()
-    assert len(rows) == 5
-    assert (crowd.world.job["stage"][0, rows] == DECODE).all()
-    each_s, context = token_time_s(crowd, rows)
+    jobs = crowd.jobs()
+    assert values(jobs, "stage").tolist() == [DECODE] * 5
+    each_s, context = token_time_s(crowd, jobs)
     assert each_s == pytest.approx(
         np.full(5, float(costs.decode_step_s(MODEL, DEVICE, context, 5.0, "fp16"))), rel=0.03
     )
@@ -181,17 +181,16 @@ def test_two_variants_take_turns(crowd):
     for _ in range(5):
         crowd.step("local, fp16")
     crowd.send({1: crowd.now_s + 0.001})
-    while len(crowd.live()) < 2 or not (crowd.world.job["stage"][0, crowd.live()] == DECODE).all():
+    while len(crowd.jobs(DECODE)) < 2:
         crowd.step("local, int8")
     crowd.step()
-    rows = crowd.live()
-    assert len(set(crowd.world.job["variant"][0, rows].tolist())) == 2
-    each_s, _ = token_time_s(crowd, rows)
-    contexts = crowd.world.job["prompt_tokens"][0, rows] + crowd.world.job["done_tokens"][0, rows]
-    order = np.argsort(crowd.world.job["variant"][0, rows])
+    jobs = crowd.jobs()
+    each_s, _ = token_time_s(crowd, jobs)
+    contexts = values(jobs, "prompt_tokens") + values(jobs, "done_tokens")
+    assert values(jobs, "variant").tolist() == [0, 1]
     expected = sum(
-        float(costs.decode_step_s(MODEL, DEVICE, contexts[place], 1.0, precision))
-        for place, precision in zip(order, ("fp16", "int8"), strict=True)
+        float(costs.decode_step_s(MODEL, DEVICE, context, 1.0, precision))
+        for context, precision in zip(contexts, ("fp16", "int8"), strict=True)
     )
     assert each_s == pytest.approx(np.full(2, expected), rel=0.03)
 
@@ -219,7 +218,7 @@ def test_no_more_sequences_than_max_batch(make_bench):
     ended, most = 0, 0
     while ended < 12:
         ended += len(bench.step("local, fp16"))
-        most = max(most, int(bench.world.server["n_admitted"][0, 0]))
+        most = max(most, int(bench.server(0).n_admitted))
     assert most == 4
 
 
@@ -235,7 +234,7 @@ def test_the_device_shares_its_time_among_its_jobs(make_bench, make_service):
             bench.send({0: bench.now_s + 0.001})
             bench.step(name)
             bench.step(name)
-        while not (bench.world.job["stage"][0, bench.live()] == DECODE).all():
+        while len(bench.jobs(DECODE)) < jobs:
             bench.step()
-        times[jobs], _ = token_time_s(bench, bench.live())
+        times[jobs], _ = token_time_s(bench, bench.jobs())
     assert times[2] == pytest.approx(np.full(2, 2.0 * times[1][0]), rel=0.03)

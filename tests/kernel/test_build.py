@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import edge6g_env
+from edge6g_env.build.places import bands_of, node_positions_m
 from edge6g_env.kernel import fields
 
 TWENTY_SLOTS = """
@@ -104,19 +105,21 @@ def test_every_entity_is_an_array_of_the_world():
     for name, dtype in fields.DTYPES.items():
         assert getattr(world, name).dtype == dtype, name
     recarrays = {name for name in world._fields if getattr(world, name).dtype.names}
-    assert recarrays == {*fields.DTYPES, *(f"blank_{name}" for name in fields.BLANKS)}
+    assert recarrays == {*fields.DTYPES, "blank", "part_faults"}
+    assert world.part_faults.dtype == fields.DTYPES["fault"]
+    assert all(world.blank.dtype[name] == fields.DTYPES[name] for name in world.blank.dtype.names)
 
 
 def test_two_bands_are_given_out_as_a_chessboard():
     """So every UE has cells of both near it, whatever the number of columns; the cells of a row take turns."""
     for columns in (2, 3, 4):
         more = {"radio.presets": ["fr3_7g", "fr2_28g"], "nodes.count": 12, "nodes.columns": columns}
-        site = edge6g_env.batch_env("tiny", 1, **more).world.site
-        spacing_m = np.abs(np.diff(site["x_m"])).min()
-        apart_m = np.hypot(site["x_m"][:, None] - site["x_m"], site["y_m"][:, None] - site["y_m"])
-        beside = np.isclose(apart_m, spacing_m)
-        assert (site["band"][:, None] != site["band"])[beside].all()
-        assert site["band"][0] == 0
+        scenario = edge6g_env.load_scenario("tiny", **more)
+        place_m, band = node_positions_m(scenario), bands_of(scenario)
+        apart_m = np.hypot(*(place_m[:, None] - place_m).T)
+        beside = np.isclose(apart_m, scenario.nodes.spacing_m)
+        assert (band[:, None] != band)[beside].all()
+        assert band[0] == 0
 
 
 def test_interpreted_worlds_on_two_threads_do_not_warn(python):
@@ -131,6 +134,6 @@ batch.reset(1)
 for _ in range(3):
     batch.step(np.zeros((2, 3), int))
 batch.close()
-print(batch.world.episode["slot"].tolist())
+print(batch.last_step.end_s.tolist())
 """
-    assert python(code, NUMBA_DISABLE_JIT="1").strip() == "[3, 3]"
+    assert python(code, NUMBA_DISABLE_JIT="1").strip() == "[0.06, 0.06]"

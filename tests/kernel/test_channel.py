@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from edge6g_env import radio
+from edge6g_env.build.places import node_positions_m
 
 ENVIRONMENT = "UMi-StreetCanyon"
 UMI_SIGMA_DB = (7.82, 4.0)  # without sight, in sight: TR 38.901 Table 7.4.1-1
@@ -22,7 +23,7 @@ def walk(make_air):
     records = []
     for _ in range(61):
         now = {name: air.links[name].copy() for name in NAMES}
-        records.append({"link_steps": air.world.ue["link_steps"].copy(), "distance_m": air.distances_m(), **now})
+        records.append({"link_steps": air.ues["link_steps"].copy(), "distance_m": air.distances_m(), **now})
         air.step()
     return air, records
 
@@ -66,9 +67,9 @@ def test_the_law_of_the_way_does_not_depend_on_the_step(make_air, step_m):
     """20 m on, links correlate as after 20 steps of a metre, whether they were renewed 40, 10 or 4 times meanwhile."""
     air = make_air(6, **{**make_air.STRIDE, "radio.link_step_m": step_m, "ues.per_node": 256}).reset(8)
     air.step(20)
-    steps, before = air.world.ue["link_steps"].copy(), air.links[["z_los", "z_k"]].copy()
+    steps, before = air.ues["link_steps"].copy(), air.links[["z_los", "z_k"]].copy()
     air.step(20)
-    whole = air.world.ue["link_steps"] == steps + round(20.0 / step_m)
+    whole = air.ues["link_steps"] == steps + round(20.0 / step_m)
     assert whole.mean() > 0.8
     for name, corr_m in (("z_los", 50.0), ("z_k", 15.0)):
         start, end = before[name][whole].ravel(), air.links[name][whole].ravel()
@@ -180,7 +181,7 @@ def test_a_moving_ue_loses_what_its_beam_lags_behind(make_air, name):
     lag_db = moving.links["coupling_loss_db"] - still.links["coupling_loss_db"]
     assert lag_db == pytest.approx(expected, abs=0.02)
     assert expected.max() > 0.5
-    while (moving.world.ue["speed_m_s"] > 0.0).any():  # at its waypoint each UE stays, and its beam is right again
+    while (moving.ues["speed_m_s"] > 0.0).any():  # at its waypoint each UE stays, and its beam is right again
         assert moving.now_s < 60.0
         moving.step(10)
     assert moving.links["coupling_loss_db"] == pytest.approx(outdoor_loss_db(moving, preset), abs=0.05)
@@ -194,7 +195,7 @@ def test_indoor_ues_have_a_wall_a_depth_and_the_los_of_the_outdoor_part(make_air
     preset = radio.preset("fr2_28g")
     more = {"radio.presets": ["fr2_28g"], "ues.indoor_share": 0.6, "ues.building": "low", "ues.per_node": 256}
     air = make_air(4, **more).reset(5)
-    ue, link = air.world.ue, air.links
+    ue, link = air.ues, air.links
     indoor = ue["indoor"] == 1
     assert indoor.mean() == pytest.approx(0.6, abs=4.0 * math.sqrt(0.24 / indoor.size))
     depth_m, z_wall = ue["indoor_m"], ue["z_wall"]
@@ -228,12 +229,11 @@ def test_below_6_ghz_the_wall_is_20_db_and_each_link_has_its_own_depth(make_air)
 
 def test_candidate_cells_are_the_nearest_and_links_that_stay_keep_their_state(make_air):
     air = make_air(1, "campus", **{**make_air.STRIDE, "radio.candidate_cells": 4, "ues.per_node": 32}).reset(7)
-    world, exchanged, kept = air.world, 0, 0
-    x, y = world.site["x_m"], world.site["y_m"]
+    (x, y), exchanged, kept = node_positions_m(air.scenario).T, 0, 0
     for _ in range(120):
-        before, steps, served = air.links[0].copy(), world.ue["link_steps"][0].copy(), world.ue["node"][0].copy()
+        before, steps, served = air.links[0].copy(), air.ues["link_steps"][0].copy(), air.ues["node"][0].copy()
         air.step()
-        cell, ue = air.links[0], world.ue[0]
+        cell, ue = air.links[0], air.ues[0]
         assert np.array_equal(np.take_along_axis(cell["node"], ue["serving"][:, None], 1)[:, 0], ue["node"])
         assert [len(set(row)) for row in cell["node"].tolist()] == [4] * len(cell)
         chosen = (ue["link_steps"] % 20 == 0) & (ue["link_steps"] == steps + 1)

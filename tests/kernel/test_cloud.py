@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.kernel.world import CLOUD_WAIT, FINISHED
+from edge6g_env.kernel.codes import CLOUD_WAIT, FINISHED
 
 MODEL, CLOUD = "llama-3.1-8b", "h100-80g"
 NAME = "cloud, int4"
@@ -25,13 +25,13 @@ def test_places_are_given_in_order_of_coming_and_never_too_many(make_bench):
     while len(bench.outcomes) < 12:
         assert bench.now_s < 100.0
         bench.step(NAME)
-        job = bench.world.job[0]
-        live = bench.live()
-        running = int(bench.world.episode["cloud_running"][0])
+        jobs = bench.jobs()
+        running = int(bench.episode.cloud_running)
         most = max(most, running)
-        waited = max(waited, int((job["stage"][live] == CLOUD_WAIT).sum()))
-        assert running == job["in_cloud"][live].sum() <= 3
-        started += sorted(set(job["number"][live][job["in_cloud"][live] == 1].tolist()) - set(started))
+        waited = max(waited, len(bench.jobs(CLOUD_WAIT)))
+        served = [int(job.number) for job in jobs if job.in_cloud]
+        assert running == len(served) <= 3
+        started += sorted(set(served) - set(started))
     assert most == 3
     assert waited > 5
     assert started == list(range(12))
@@ -55,5 +55,5 @@ def test_an_expired_job_gives_its_place_back(make_bench, make_service):
     bench = queue_of(make_bench, 1, 2, 5000.0, service=[service])
     jobs = bench.run(NAME, 2)
     assert all(job["phase"] != FINISHED for job in jobs)
-    assert bench.world.episode["cloud_running"][0] == 0
-    assert bench.world.episode["n_cloud_wait"][0] == 0
+    assert bench.episode.cloud_running == 0
+    assert bench.episode.n_cloud_wait == 0

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env, radio
-from edge6g_env.kernel.world import DECODE, DOWNLINK, EXPIRED, FINISHED, NODE_PREFILL
+from edge6g_env.kernel.codes import DECODE, DOWNLINK, EXPIRED, FINISHED, INGRESS, NODE_PREFILL
+from edge6g_env.trace_files import read_trace
+from tests.looking import Look, ues
 
 CELL = radio.preset("fr1_3g5_micro")
 DOWN_S = CELL.slot_s + CELL.processing_s  # of a bench's downlink
@@ -18,25 +20,20 @@ SMALL = "llama-3.2-3b"
 CUT, WHOLE = "local, 0.25 on the device, int8", "local, 1 on the device, int4"
 
 
-def silence(bench, until_s):
-    """As if all UEs had been handed over to the cell that they have."""
-    bench.world.ue["silent_until_s"][...] = until_s
-
-
 def fade(bench, by_db):
     """So much loss on every link that nothing gets through; UEs at rest keep it."""
     bench.weaken(by_db)
 
 
 def until_stage(bench, name, stage, output, prompt=400.0):
-    """A bench whose only job has just come to a stage; its row."""
+    """Step until the only job comes to a stage; the job."""
     bench.reset(1)
     bench.lengths(prompt, output)
     bench.send({0: 0.013})
-    while not len(bench.live()) or bench.world.job["stage"][0, bench.live()[0]] != stage:
+    while not bench.jobs(stage):
         assert bench.now_s < 100.0
         bench.step(name)
-    return int(bench.live()[0])
+    return bench.jobs()[0]
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +49,17 @@ def small(make_bench, make_service):
 @pytest.mark.parametrize("stop", ["handover", "outage"])
 def test_the_first_token_waits_for_the_downlink(one, stop):
     """The prompt is computed and tokens are generated meanwhile; the time to first token goes on until the air is there again."""
-    row = until_stage(one, "local, fp16", NODE_PREFILL, 4000.0)
+    job = until_stage(one, "local, fp16", NODE_PREFILL, 4000.0)
     back_s = one.now_s + 8.0
-    silence(one, back_s) if stop == "handover" else fade(one, 300.0)
+    one.silence(back_s) if stop == "handover" else fade(one, 300.0)
     while one.now_s < back_s - 1e-9:
         one.step()
-        assert one.world.job["first_token_s"][0, row] == -1.0
+        assert job.first_token_s == -1.0
     if stop == "outage":
         fade(one, -300.0)
-    assert one.world.job["done_tokens"][0, row] > 10.0
+    assert job.done_tokens > 10.0
     one.step(), one.step()
-    delay_s = one.world.job["first_token_s"][0, row] - back_s
+    delay_s = job.first_token_s - back_s
     assert delay_s == pytest.approx(DOWN_S + TOKEN_S + (stop == "outage") * STEP_S, abs=1e-9)
 
 
@@ -74,7 +71,7 @@ def test_an_answer_that_was_ready_arrives_when_the_interruption_ends_whatever_th
     bench = make_bench(["l40s"], **{"time.n_substeps": n_substeps})
     until_stage(bench, "local, fp16", NODE_PREFILL, output)
     back_s = bench.now_s + 8.0071
-    silence(bench, back_s)
+    bench.silence(back_s)
     (job,) = bench.run("hold", 1)
     assert job["phase"] == FINISHED
     assert job["end_s"] - back_s == pytest.approx(DOWN_S + TOKEN_S, abs=1e-9)
@@ -83,19 +80,17 @@ def test_an_answer_that_was_ready_arrives_when_the_interruption_ends_whatever_th
 
 @pytest.mark.parametrize("stop", ["handover", "outage"])
 def test_node_and_weights_are_free_while_the_last_token_waits(one, stop):
-    until_stage(one, "local, fp16", DECODE, 40.0)
-    silence(one, 1e9) if stop == "handover" else fade(one, 300.0)
-    while one.world.job["stage"][0, one.live()[0]] != DOWNLINK:
+    waiting = until_stage(one, "local, fp16", DECODE, 40.0)
+    one.silence(1e9) if stop == "handover" else fade(one, 300.0)
+    while waiting.stage != DOWNLINK:
         assert one.now_s < 60.0
         one.step()
     for _ in range(20):
         one.step()
-        server, row = one.world.server[0, 0], int(one.live()[0])
-        assert one.world.job["stage"][0, row] == DOWNLINK
-        assert one.world.job["done_tokens"][0, row] == 40.0
-        assert (server["n_admitted"], server["kv_bytes"], one.world.variant["users"].sum()) == (0, 0.0, 0)
-        assert one.world.job["kv_0_bytes"][0, row] == 0.0
-    silence(one, 0.0), fade(one, 0.0 if stop == "handover" else -300.0)
+        assert (waiting.stage, waiting.done_tokens) == (DOWNLINK, 40.0)
+        assert (one.server(0).n_admitted, one.server(0).kv_bytes, one.users()) == (0, 0.0, 0)
+        assert one.part(waiting, INGRESS).kv_bytes == 0.0
+    one.silence(0.0), fade(one, 0.0 if stop == "handover" else -300.0)
     (job,) = one.run("hold", 1)
     assert job["phase"] == FINISHED
     assert job["end_s"] > job["arrival_s"] + job["ttft_s"] + 0.4  # the last token came late, not the first
@@ -105,14 +100,14 @@ def test_in_the_meantime_the_node_serves_another(make_bench):
     """Weights in use are never evicted; here another model's job makes room by evicting those of the one that only waits."""
     bench = make_bench(["l4"], ues_a_node=2)
     until_stage(bench, "local, fp16", DECODE, 40.0)
-    bench.world.ue["silent_until_s"][0, 0] = 1e9
-    while bench.world.job["stage"][0, bench.live()[0]] != DOWNLINK:
+    bench.silence(1e9, 0)
+    while not bench.jobs(DOWNLINK):
         bench.step()
     bench.send({1: bench.now_s + 0.001})
     bench.step(), bench.step("local, int8")  # 16 and 8 GB do not fit an L4 of 24 GB together with their KV
     (job,) = bench.run("hold", 1)
     assert (job["phase"], job["job"]) == (FINISHED, 1)
-    assert len(bench.live()) == 1
+    assert len(bench.jobs()) == 1
 
 
 def test_an_answer_that_cannot_be_delivered_expires(make_bench, make_service):
@@ -127,30 +122,30 @@ def test_an_answer_that_cannot_be_delivered_expires(make_bench, make_service):
 @pytest.mark.parametrize("stop", ["handover", "outage"])
 def test_a_stream_cut_behind_the_device_stands_still_while_the_air_is_down(small, stop):
     """Every token of it crosses the air: the one under way is the last one, at no more energy; then it goes on at its old pace."""
-    row = until_stage(small, CUT, DECODE, 4000.0)
+    job = until_stage(small, CUT, DECODE, 4000.0)
     for _ in range(10):
         small.step()
-    before = small.world.job[0, row].copy()
+    before = job.copy()
     for _ in range(10):
         small.step()
-    pace = small.world.job["done_tokens"][0, row] - before["done_tokens"]
-    back_s, before = small.now_s + 1.0, small.world.job[0, row].copy()
+    pace = job.done_tokens - before["done_tokens"]
+    back_s, before = small.now_s + 1.0, job.copy()
     whole = np.floor(before["done_tokens"]) + 1.0
-    silence(small, back_s) if stop == "handover" else fade(small, 300.0)
-    while small.world.job["done_tokens"][0, row] < whole - 1e-9:
+    small.silence(back_s) if stop == "handover" else fade(small, 300.0)
+    while job.done_tokens < whole - 1e-9:
         assert small.now_s < back_s - 0.5
         small.step()
-    before = small.world.job[0, row].copy()
+    before = job.copy()
     assert before["done_tokens"] == pytest.approx(whole, abs=1e-9)
     while small.now_s < back_s - 1e-9:
         small.step()
         for name in ("done_tokens", "air_bytes", "energy_j", "price_usd"):
-            assert small.world.job[name][0, row] == before[name], name
-    silence(small, 0.0), fade(small, 0.0 if stop == "handover" else -300.0)
+            assert job[name] == before[name], name
+    small.silence(0.0), fade(small, 0.0 if stop == "handover" else -300.0)
     for _ in range(10 + (stop == "outage")):
         small.step()
     assert pace > 3.0
-    assert small.world.job["done_tokens"][0, row] - before["done_tokens"] == pytest.approx(pace, rel=0.02)
+    assert job.done_tokens - before["done_tokens"] == pytest.approx(pace, rel=0.02)
 
 
 def test_a_stream_cut_behind_the_device_asks_for_the_channel_once_a_token(make_bench, make_service):
@@ -158,19 +153,19 @@ def test_a_stream_cut_behind_the_device_asks_for_the_channel_once_a_token(make_b
     take longer in the one, and no token sees two rates."""
     steps = {"time.slot_s": 0.005, "radio.fading_period_s": 0.005}
     bench = make_bench(["l40s"], services=[make_service(model=SMALL)], **steps)
-    job, done, rate_bit_s = bench.world.job, {}, {}
+    done, rate_bit_s = {}, {}
     for evm_floor in (1e-6, 0.1):
-        bench.world.band["evm_floor"][...] = 1e-6
-        row = until_stage(bench, "local, 0.5 on the device, int8", DECODE, 4000.0)
-        while not 10.3 < job["done_tokens"][0, row] < 10.7:
+        bench.bands["evm_floor"][...] = 1e-6
+        job = until_stage(bench, "local, 0.5 on the device, int8", DECODE, 4000.0)
+        while not 10.3 < job.done_tokens < 10.7:
             bench.step()
-        bench.world.band["evm_floor"][...] = evm_floor
+        bench.bands["evm_floor"][...] = evm_floor
         found = set()
         done[evm_floor] = []
         for _ in range(100):
             bench.step()
-            done[evm_floor].append(job["done_tokens"][0, row])
-            found.add((job["message_token"][0, row], job["message_bit_s"][0, row]))
+            done[evm_floor].append(job.done_tokens)
+            found.add((job.message_token, job.message_bit_s))
         rate_bit_s[evm_floor] = dict(found)
         assert len(rate_bit_s[evm_floor]) == len(found) > 3
     first, second = np.array(done[1e-6]), np.array(done[0.1])
@@ -188,7 +183,7 @@ def test_a_job_on_its_device_does_not_need_the_air(small):
         small.lengths(100.0, 20.0)
         small.send({0: 0.013})
         if quiet:
-            silence(small, 1e9), fade(small, 300.0)
+            small.silence(1e9), fade(small, 300.0)
         (job,) = small.run(WHOLE, 1)
         times.append((job["ttft_s"], job["tpot_s"], job["phase"]))
     assert times[0] == times[1]
@@ -230,17 +225,19 @@ def test_no_token_arrives_during_an_interruption():
     }
     batch = batch_env("tiny", 4, debug=True, **more)
     batch.reset(1)
-    world, local = batch.world, batch.action_names.index("local, int4")
-    world.trace[:, 1:] = np.minimum(world.trace[:, 1:], 60.0)
+    looks, local = [Look(batch, b) for b in range(4)], batch.action_names.index("local, int4")
+    trace = read_trace(service["trace"])
+    looks[0].lengths(*np.minimum(trace[:, 1:], 60.0).T, 60.0)
     handovers, ue_of, ended = {}, {}, []
     for _ in range(1500):
-        seen = world.ue["handover_s"].copy()
-        *_, info = batch.step(np.where(world.node["n_queue"] > 0, local, 0))
+        seen = ues(batch)["handover_s"].copy()
+        *_, info = batch.step(np.where(batch.deciding() >= 0, local, 0))
         ended += list(info["outcomes"])
-        for b, u in zip(*np.nonzero(world.ue["handover_s"] != seen), strict=True):
-            handovers.setdefault((int(b), int(u)), []).append(world.ue["handover_s"][b, u])
-        for b, j in zip(*np.nonzero(world.job["stage"]), strict=True):
-            ue_of[int(b), int(world.job["number"][b, j])] = int(world.job["ue"][b, j])
+        at_s = ues(batch)["handover_s"]
+        for b, u in zip(*np.nonzero(at_s != seen), strict=True):
+            handovers.setdefault((int(b), int(u)), []).append(at_s[b, u])
+        for b, look in enumerate(looks):
+            ue_of |= {(b, int(job.number)): int(job.ue) for job in look.jobs()}
     inside, after, arrived = 0, 0, 0
     for job in ended:
         if job["phase"] != FINISHED:

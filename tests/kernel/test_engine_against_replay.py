@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.kernel.world import FINISHED
+from edge6g_env.kernel.codes import FINISHED
 
 MODEL, DEVICE = "llama-3.1-8b", "a100-80g"
 SERVING = {"token_budget": 2048, "max_batch": 256}
@@ -41,10 +41,8 @@ def test_mean_times_at_moderate_load(node, rate_s):
     engine that forms its iterations when the one before ends is 15 % sooner with the first token."""
     wait_s = network_s(node)
     start(node)
-    rng, trace = np.random.default_rng(6), node.world.trace
-    trace[:, 1] = rng.integers(50, 1500, trace.shape[0])
-    trace[:, 2] = 1 + rng.geometric(1 / MEAN_OUTPUT, trace.shape[0])
-    node.world.service["mean_output_tokens"][...] = MEAN_OUTPUT
+    rng, rows = np.random.default_rng(6), int(node.service(0).trace_rows)
+    node.lengths(rng.integers(50, 1500, rows), 1 + rng.geometric(1 / MEAN_OUTPUT, rows), MEAN_OUTPUT)
     node.send(dict(enumerate((node.now_s + np.cumsum(rng.exponential(1 / rate_s, JOBS))).tolist())))
     jobs = np.array(node.run("local, fp16", JOBS))
     assert (jobs["phase"] == FINISHED).all()

@@ -7,7 +7,7 @@ import pytest
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from edge6g_env.kernel import air as kernel_air
+from tests.kernel.inner import rates
 
 UMI = "UMi-StreetCanyon"
 
@@ -16,8 +16,8 @@ UMI = "UMi-StreetCanyon"
 def expected_bit_s(w, senders, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
-            out[b, u, 0] = kernel_air.expected_uplink_bit_s(w, b, u, senders)
-            out[b, u, 1] = kernel_air.expected_downlink_bit_s(w, b, u)
+            out[b, u, 0] = rates.expected_uplink_bit_s(w, b, u, senders)
+            out[b, u, 1] = rates.expected_downlink_bit_s(w, b, u)
 
 
 def slow_expected_bit_s(preset, seen_db, up, bandwidth_hz):
@@ -42,7 +42,7 @@ def slow_expected_bit_s(preset, seen_db, up, bandwidth_hz):
 def test_the_estimate_is_the_full_band_sinr_with_a_normal_error(make_air):
     """Uplink truth from the filtered power and the loss, without fading; errors of 2 dB, apart for both directions and every UE."""
     air = make_air(6, **{"ues.per_node": 256, "radio.csi_error_db": 2.0}).reset(1)
-    preset, ue = radio.preset("fr1_3g5_micro"), air.world.ue
+    preset, ue = radio.preset("fr1_3g5_micro"), air.ues
     loss_db, filtered_dbm = (air.serving(air.links[name]) for name in ("coupling_loss_db", "filtered_dbm"))
     wanted_dbm = (
         preset.p0_dbm + 10.0 * math.log10(preset.bandwidth_hz / 180e3) + 0.8 * (preset.ptx_bs_dbm - filtered_dbm)
@@ -66,7 +66,7 @@ def test_the_estimate_is_the_full_band_sinr_with_a_normal_error(make_air):
 @pytest.mark.parametrize(("slot_s", "period_s"), [(0.02, 0.2), (0.05, 0.12), (0.02, 0.05)])
 def test_an_estimate_is_never_older_than_its_period_and_stands_still_meanwhile(make_air, slot_s, period_s):
     air = make_air(1, **{**make_air.STRIDE, "time.slot_s": slot_s, "radio.csi_period_s": period_s}).reset(2)
-    ue, renewed, kept = air.world.ue, 0, 0
+    ue, renewed, kept = air.ues, 0, 0
     for _ in range(100):
         before, seen_s = ue["seen_uplink_db"].copy(), ue["seen_s"].copy()
         air.step()
@@ -82,7 +82,7 @@ def test_an_estimate_is_never_older_than_its_period_and_stands_still_meanwhile(m
 @pytest.mark.parametrize("senders", [1, 3])
 def test_the_expected_rate_is_that_of_the_estimate(make_air, senders, load):
     air = make_air(2, **{"radio.csi_error_db": 6.0, "radio.background_load": load}).reset(3)
-    preset, ue, out = radio.preset("fr1_3g5_micro"), air.world.ue, np.zeros((*air.world.ue.shape, 2))
+    preset, ue, out = radio.preset("fr1_3g5_micro"), air.ues, np.zeros((*air.ues.shape, 2))
     expected_bit_s(air.handle, senders, out)
     free_hz = preset.bandwidth_hz * (1.0 - load)
     up = slow_expected_bit_s(preset, ue["seen_uplink_db"], True, free_hz / senders)
@@ -112,13 +112,13 @@ def test_agents_see_the_estimate_and_never_the_channel(make_bench):
     bench.reset(1)
     bench.lengths(400.0, 40.0)
     bench.send(dict.fromkeys(range(4), 0.25))
-    while not bench.world.node["n_queue"].any():
+    while not any(bench.queue(i) for i in (0, 1)):
         bench.step()
     state = bench.batch.save_state()
 
     def seen_after(change):
         bench.batch.load_state(state)
-        change(bench.world)
+        change(bench.batch.world)
         obs, *_ = bench.batch.step(np.zeros((1, 2), np.int64))
         return {name: part.copy() for name, part in obs.items()}
 
@@ -153,7 +153,7 @@ def test_the_observation_holds_estimate_and_age(make_bench):
     ages = []
     for _ in range(30):
         bench.step()
-        row, ue = bench.obs["observation"][0, 0], bench.world.ue[0, 0]
+        row, ue = bench.obs["observation"][0, 0], bench.ue(0)
         if row[place["job/waiting"]]:
             assert row[place["job/uplink_sinr_db"]] == pytest.approx(min(ue["seen_uplink_db"], 100.0), rel=1e-6)
             assert row[place["job/downlink_sinr_db"]] == pytest.approx(min(ue["seen_downlink_db"], 100.0), rel=1e-6)

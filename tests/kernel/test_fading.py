@@ -18,12 +18,11 @@ def walkers(make_air, speed_m_s, worlds=1, **more):
 def taps(air, now_s):
     """complex128 (B, U, L): scattered taps at an instant."""
     air.downlink(now_s)
-    n_taps = int(air.world.band["n_taps"][0])
-    return air.world.tap[:, :, RE, :n_taps] + 1j * air.world.tap[:, :, IM, :n_taps]
+    return air.taps()[:, :, RE] + 1j * air.taps()[:, :, IM]
 
 
 def powers(air, row):
-    return air.world.tap[:, :, row, : int(air.world.band["n_taps"][0])].copy()
+    return air.taps()[:, :, row].copy()
 
 
 def correlation(a, b):
@@ -107,7 +106,7 @@ def test_the_step_before_is_kept_and_after_a_pause_it_is_one_step_old(make_air):
 def test_another_cell_has_other_taps(make_air):
     air = make_air(16).reset(10)
     first = taps(air, 0.1).copy()
-    ue, cell = air.world.ue, air.links
+    ue, cell = air.ues, air.links
     ue["serving"][...] = (ue["serving"] + 1) % 3
     ue["node"][...] = air.serving(cell["node"])
     ue["down_step"][...] = -1  # as a handover does

@@ -7,9 +7,9 @@ from scipy import stats
 import edge6g_env
 from edge6g_env import _jit, batch_env
 from edge6g_env.build.faults import fault_parts, planned_outages
-from edge6g_env.kernel import faults
-from edge6g_env.kernel import world as k
-from edge6g_env.kernel.handle import handle_of
+from edge6g_env.kernel import codes as k
+from tests.kernel.inner import faults
+from tests.looking import Look, fault_records, times_s
 
 QUIET = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": 1e-12}
 MEAN_S = {f"{kind}_{what}_s": s for kind in k.FAULT_KINDS for what, s in (("mtbf", 3.0), ("mttr", 1.0))}
@@ -33,10 +33,11 @@ def history(w, b, until_s, out):
 def long_history(until_s=20_000.0, seed=1, scenario="tiny", **more):
     batch = batch_env(scenario, 1, **QUIET, **more)
     batch.reset(seed)
-    out = np.zeros((200_000, 1 + batch.world.fault.shape[1]))
-    changes = history(handle_of(batch.world), 0, until_s, out)
+    parts = fault_records(batch)
+    out = np.zeros((200_000, 1 + parts.shape[1]))
+    changes = history(batch._handle, 0, until_s, out)
     assert changes < len(out)
-    return batch.world.fault[0].copy(), out[:changes, 0], out[:changes, 1:]
+    return parts[0].copy(), out[:changes, 0], out[:changes, 1:]
 
 
 def test_times_up_and_down_are_exponential_and_their_share_is_that_of_the_means():
@@ -63,17 +64,17 @@ def test_the_share_that_is_down_is_the_same_from_the_start():
     """Stationary: of 2,000 worlds as many have a given part down at the first instant as later."""
     batch = batch_env("tiny", 2000, **QUIET, faults=MEAN_S)
     batch.reset(1)
-    down = 1.0 - batch.world.fault["up"].mean(axis=0)
+    down = 1.0 - fault_records(batch)["up"].mean(axis=0)
     assert down == pytest.approx(np.full(10, 0.25), abs=4.5 * np.sqrt(0.25 * 0.75 / 2000))
 
 
 def changes_of(batch, actions, until_s):
     """{(world, kind, node, peer, change): next instant} as seen after each slot until until_s."""
     obs, seen = batch.reset(3), {}
-    while float(batch.world.episode["now_s"][0]) < until_s - 1e-9:
+    while times_s(batch)[0] < until_s - 1e-9:
         obs, *_ = batch.step(actions(obs))
         for b in range(batch.num_worlds):
-            for part in batch.world.fault[b]:
+            for part in fault_records(batch)[b]:
                 address = (b, *(int(part[name]) for name in ("kind", "node", "peer", "changes")))
                 seen[address] = (float(part["next_s"]), int(part["broken"]))
     return seen
@@ -128,10 +129,10 @@ def test_planned_outages_come_at_their_instants_and_add_up(make_bench, planned):
     for _ in range(80):
         bench.step()
         now_s = bench.now_s
-        up = bench.world.node["up"][0].tolist()
+        up = [bench.node(i).up for i in (0, 1)]
         assert up == [not (0.5 <= now_s < 1.001 or 1.2 <= now_s < 1.4), not 0.333 <= now_s < 1.001], now_s
-        assert bench.world.link["up"][0, 0, 0] == (not 0.25 <= now_s < 0.26)
-    assert bench.world.episode["outages"][0] == 1 + 1 + 1 + 1  # back to back is one
+        assert bench.link(0, 0).up == (not 0.25 <= now_s < 0.26)
+    assert bench.count("outages") == 1 + 1 + 1 + 1  # back to back is one
 
 
 def test_an_outage_that_runs_when_the_episode_starts_is_known_where_it_is_in_its_first_observation(make_bench, planned):
@@ -147,14 +148,15 @@ def test_a_link_is_one_part_that_both_ends_find(planned):
     """In a row of four with one neighbour each, 2 lists 1 but 1 lists 0: the link 1-2 is there once, and 2 sees it fail."""
     more = {"nodes.count": 4, "nodes.columns": 4, "nodes.neighbours": 1}
     batch = batch_env("tiny", 1, **QUIET, **more, **planned(("xn", 0.05, 1.0, [0, 1]), ("xn", 0.1, 2.0, [1, 2])))
+    look = Look(batch)
     batch.reset(1)
-    assert [(part["node"], part["peer"]) for part in batch.world.fault[0]] == [(0, 1), (1, 2)]
+    assert [(part["node"], part["peer"]) for part in fault_records(batch)[0]] == [(0, 1), (1, 2)]
     for _ in range(4):
         batch.step(np.zeros((1, 4), np.int64))
-    assert batch.world.link["up"][0, :, 0].tolist() == [0, 0, 1, 1]
+    assert [look.link(i).up for i in range(4)] == [0, 0, 1, 1]
     for _ in range(2):
         batch.step(np.zeros((1, 4), np.int64))
-    assert batch.world.link["up"][0, :, 0].tolist() == [0, 0, 0, 1]
+    assert [look.link(i).up for i in range(4)] == [0, 0, 0, 1]
 
 
 def test_only_what_can_fail_is_a_part(planned):
@@ -245,7 +247,7 @@ def test_another_nodes_server_and_the_cloud_are_hidden_until_a_report(make_bench
     state = bench.batch.save_state()
     for up in (1, 0):
         bench.batch.load_state(state)
-        bench.world.node["up"][0, 1], bench.world.episode["cloud_up"][0] = up, up
+        bench.node(1).up, bench.episode.cloud_up = up, up
         obs, *_ = bench.batch.step(np.zeros((1, 2), np.int64))
         shown.append({name: part[0, 0].copy() for name, part in obs.items()})
     for name, part in shown[0].items():

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from edge6g_env.kernel.world import DECODE, FINISHED, NODE_PREFILL, UPLINK
+from edge6g_env.kernel.codes import DECODE, FINISHED, NODE_PREFILL, UPLINK
+from tests.looking import values
 
 PEOPLE = {"radio.presets": ["fr2_28g"], "radio.blockers_per_m2": 0.1}
 BANDS = {"radio.presets": ["fr3_7g", "subthz_140g"], "radio.cell_offset_db": [0.0, 20.0]}
@@ -56,7 +57,7 @@ class SlowUe:
 
 def powers_dbm(air):
     """(B, U, M) downlink power at each UE now."""
-    return air.world.band["ptx_bs_dbm"][air.band_of_links()] - air.losses_db(air.now_s)
+    return air.bands["ptx_bs_dbm"][air.band_of_links()] - air.losses_db(air.now_s)
 
 
 @pytest.mark.parametrize("place", [{}, PEOPLE, BANDS], ids=["3.5 GHz", "28 GHz and people", "two bands"])
@@ -64,10 +65,10 @@ def powers_dbm(air):
 def test_filter_and_event_a3_are_those_of_the_standard(make_air, rule, place):
     """Filtered power, serving cell, interruption and counts of every UE after every slot, from the levels as they were."""
     air = make_air(1, **{**make_air.STRIDE, **place, **RULES[rule], "ues.per_node": 32}).reset(2)
-    world, options = air.world, air.scenario.radio
+    options = air.scenario.radio
     offsets = options.cell_offset_db or [0.0]
     offset_db = [offsets[n % len(offsets)] for n in range(air.batch.num_agents)]
-    slow = [SlowUe(options, offset_db) for _ in range(world.ue.shape[1])]
+    slow = [SlowUe(options, offset_db) for _ in range(air.ues.shape[1])]
     measured = None
     for slot in range(240):
         if slot:
@@ -82,16 +83,15 @@ def test_filter_and_event_a3_are_those_of_the_standard(make_air, rule, place):
         filtered = [[ue.filtered[node] for node in near] for ue, near in zip(slow, nodes, strict=True)]
         np.testing.assert_allclose(air.links["filtered_dbm"][0], filtered, rtol=0.0, atol=1e-6, err_msg=str(slot))
         serving = [ue.serving for ue in slow]
-        assert world.ue["node"][0].tolist() == serving, slot
+        assert air.ues["node"][0].tolist() == serving, slot
         assert air.serving(air.links["node"])[0].tolist() == serving, slot
         silent_until_s = [ue.silent_until_s for ue in slow]
-        np.testing.assert_allclose(world.ue["silent_until_s"][0], silent_until_s, rtol=1e-6, err_msg=str(slot))
+        np.testing.assert_allclose(air.ues["silent_until_s"][0], silent_until_s, rtol=1e-6, err_msg=str(slot))
         measured = period
-    counts = world.episode[0]
-    assert counts["handovers"] == sum(len(ue.handovers) for ue in slow) > 20
-    assert counts["ping_pongs"] == sum(ue.ping_pongs for ue in slow)
+    assert air.count("handovers") == sum(len(ue.handovers) for ue in slow) > 20
+    assert air.count("ping_pongs") == sum(ue.ping_pongs for ue in slow)
     if rule == "at once" and place:
-        assert counts["ping_pongs"] > 0
+        assert air.count("ping_pongs") > 0
 
 
 @pytest.mark.parametrize(("coefficient", "share"), [(0, 1.0), (4, 0.5), (8, 0.25), (19, 2.0**-4.75)])
@@ -115,7 +115,7 @@ def test_the_offset_moves_ues_to_the_other_band(make_air):
         air = make_air(2, **more).reset(4)
         band = air.band_of_links()
         compared = powers_dbm(air) + np.array([0.0, offset_db])[band]
-        assert np.array_equal(air.world.ue["serving"], compared.argmax(axis=2))
+        assert np.array_equal(air.ues["serving"], compared.argmax(axis=2))
         shares.append(air.serving(band).mean())
     assert shares == sorted(shares)
     assert shares[-1] > shares[0] + 0.2
@@ -125,21 +125,21 @@ def test_a_cell_that_is_stronger_for_less_than_the_time_to_trigger_does_not_take
     """All UEs at rest; for one measurement too few, then for enough of them, the strongest neighbour is 10 dB above the bar."""
     rule = {"radio.filter_coefficient": 0, "radio.time_to_trigger_s": 0.3, "radio.handover_hysteresis_db": 3.0}
     air = make_air(1, **rule).reset(5)
-    serving, node = air.world.ue["serving"].copy(), air.world.ue["node"].copy()
+    serving, node = air.ues["serving"].copy(), air.ues["node"].copy()
     for measurements, moves in ((3, False), (4, True)):  # 4 of them, 0.1 s apart, span 0.3 s
         air.weaken(500.0 * (np.arange(3) == serving[..., None]))
         for _ in range(measurements):
-            assert np.array_equal(air.world.ue["node"], node)
+            assert np.array_equal(air.ues["node"], node)
             air.step(2)
-        assert (air.world.ue["node"] != node).all() == moves
+        assert (air.ues["node"] != node).all() == moves
         air.weaken(-500.0 * (np.arange(3) == serving[..., None]))
         air.step(2)
-    assert air.world.episode["handovers"][0] >= node.size
+    assert air.count("handovers") >= node.size
 
 
 def test_nothing_is_sent_during_a_handover(make_air):
     air = make_air(1).reset(6)
-    air.world.ue["silent_until_s"][0, ::2] = 1.0
+    air.ues["silent_until_s"][0, ::2] = 1.0
     for ask in (air.uplink, air.downlink):
         rate, error_rate = ask(0.5)
         assert (rate[0, ::2] == 0.0).all()
@@ -163,11 +163,8 @@ def handed_over(bench, stage, name="local, fp16"):
     while not bench.outcomes:
         assert bench.now_s < 60.0
         bench.step(name)
-        live = bench.live()
-        if not moved and len(live) and bench.world.job["stage"][0, live[0]] == stage:
-            other = int(np.flatnonzero(bench.world.cell["node"][0, ue] != 0)[0])
-            bench.world.ue["serving"][0, ue] = other
-            bench.world.ue["node"][0, ue] = bench.world.cell["node"][0, ue, other]
+        if not moved and bench.jobs(stage):
+            bench.hand_over(ue, 1)
             moved = True
     (job,) = bench.outcomes
     assert moved
@@ -195,7 +192,7 @@ def test_the_answer_follows_over_xn(two_nodes):
 def test_an_upload_of_a_ue_that_has_left_the_cell_takes_the_hop_too(two_nodes, make_bench, make_service):
     more = {"xn.delay_s": XN_S, "radio.time_to_trigger_s": 1e6, "time.n_substeps": 8}
     bench = make_bench(["l40s", "l40s"], 2, services=[make_service(model="llama-3.2-3b")], **more)
-    bench.world.band["bandwidth_hz"] /= 20.0  # the upload of a boundary takes a while
+    bench.scale_bands(1.0 / 20.0)  # the upload of a boundary takes a while
     name = "local, 0.25 on the device, int8"
     stay, left = handed_over(bench, None, name), handed_over(bench, UPLINK, name)
     # up and back, and for every token after the first up and back again
@@ -206,26 +203,25 @@ def test_an_upload_of_a_ue_that_has_left_the_cell_takes_the_hop_too(two_nodes, m
 def test_a_ue_that_is_handed_over_leaves_the_band_to_the_others_meanwhile(make_bench, make_service):
     """Two uploads in one cell; while one UE is silent the other sends alone, and what the silent one has left waits."""
     bench = make_bench(["l40s"], 2, services=[make_service(model="llama-3.2-3b")])
-    bench.world.band["bandwidth_hz"] /= 400.0
+    bench.scale_bands(1.0 / 400.0)
     bench.reset(1)
     bench.lengths(400.0, 2.0)
     bench.send({0: 0.001, 1: 0.0012})
-    job, node = bench.world.job, bench.world.node
-    while node["n_senders"][0, 0] < 2:
+    while bench.node(0).n_senders < 2:
         assert bench.now_s < 60.0
         bench.step("local, 0.25 on the device, int8")
 
     def sent_bytes(slots=5):
-        rows = sorted(bench.live(), key=lambda j: job["ue"][0, j])
-        before = job["left_bytes"][0, rows].copy()
+        jobs = sorted(bench.jobs(), key=lambda job: job.ue)
+        before = values(jobs, "left_bytes")
         for _ in range(slots):
             bench.step()
-        return before - job["left_bytes"][0, rows]
+        return before - values(jobs, "left_bytes")
 
     both = sent_bytes()
-    bench.world.ue["silent_until_s"][0, 0] = 1e9
+    bench.silence(1e9, 0)
     alone = sent_bytes()
-    assert node["n_senders"][0, 0] == 1
+    assert bench.node(0).n_senders == 1
     assert alone[0] == 0.0
     assert alone[1] == pytest.approx(2.0 * both[1], rel=1e-6)
     assert both[0] == pytest.approx(both[1], rel=1e-6)

@@ -7,8 +7,7 @@ import pytest
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from edge6g_env.kernel import air as kernel_air
-from edge6g_env.kernel import channel, rng
+from tests.kernel.inner import channel, rates, rng
 
 STEP_S = 0.02  # fading grid of tiny
 PRESETS = ["fr1_3g5_micro", "fr2_28g", "subthz_140g"]
@@ -20,7 +19,7 @@ def downlink_sinrs_db(w, now_s, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
             loss_db = channel.link_loss_db(w, b, u, w.ue[b, u].serving, now_s)
-            out[b, u] = kernel_air.downlink_sinr_db(w, b, u, loss_db, now_s)
+            out[b, u] = rates.downlink_sinr_db(w, b, u, loss_db, now_s)
 
 
 @njit
@@ -46,7 +45,7 @@ def beam_gains_db(air, preset, now_s):
 
 def downlink_mw_hz(air, preset, now_s):
     """(U,) interference density at each UE, from the SINR that the kernel has of it."""
-    out = np.zeros(air.world.ue.shape)
+    out = np.zeros(air.ues.shape)
     downlink_sinrs_db(air.handle, now_s, out)
     received_dbm = preset.ptx_bs_dbm - air.serving(air.losses_db(now_s))
     all_mw = 10.0 ** ((received_dbm - out) / 10.0)[0]
@@ -55,8 +54,8 @@ def downlink_mw_hz(air, preset, now_s):
 
 def send(air, node, ues):
     """Let these UEs of a node have sent in the last slot."""
-    air.world.node["n_senders"][0, node] = len(ues)
-    air.world.ue["sending_s"][0, ues] = ALWAYS
+    air.nodes["n_senders"][0, node] = len(ues)
+    air.ues["sending_s"][0, ues] = ALWAYS
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -68,7 +67,7 @@ def test_downlink_interference_is_the_load_of_the_other_cells_by_beam_and_loss(m
         now_s = step * STEP_S + 1e-6
         gain_db = beam_gains_db(air, preset, now_s)[air.links["node"][0]]
         heard_mw = 10.0 ** ((preset.ptx_bs_dbm - air.losses_db(now_s)[0] + gain_db) / 10.0)
-        other = np.arange(3) != air.world.ue["serving"][0][:, None]
+        other = np.arange(3) != air.ues["serving"][0][:, None]
         expected = load * np.where(other, heard_mw, 0.0).sum(axis=1) / preset.bandwidth_hz
         noise = 10.0 ** ((-174.0 + preset.noise_figure_ue_db) / 10.0)
         assert downlink_mw_hz(air, preset, now_s) == pytest.approx(expected, rel=1e-6, abs=1e-6 * noise)
@@ -82,33 +81,33 @@ def test_downlink_interference_is_the_load_of_the_other_cells_by_beam_and_loss(m
 def test_uplink_interference_is_that_of_one_ue_of_each_other_cell(make_air, name, load, senders):
     """Its power over its share of the band, by its path to this node and this node's beam; a cell that sends is full."""
     air = make_air(1, **{"radio.presets": [name], "radio.background_load": load}).reset(2)
-    preset, world = radio.preset(name), air.world
-    senders = senders if (world.ue["node"][0] == 1).sum() >= senders else 1
+    preset = radio.preset(name)
+    senders = senders if (air.ues["node"][0] == 1).sum() >= senders else 1
     if senders:
-        send(air, 1, np.flatnonzero(world.ue["node"][0] == 1)[:senders])
+        send(air, 1, np.flatnonzero(air.ues["node"][0] == 1)[:senders])
     n, heard = air.batch.num_agents, 0
     for step in range(1, 21):  # at step 0 the estimate has asked already
         now_s = step * STEP_S + 1e-6
         air.uplink(now_s)
         gain_db, losses_db, expected = beam_gains_db(air, preset, now_s), air.losses_db(now_s)[0], np.zeros(n)
         for j in range(n):
-            u, sends = int(world.node["interferer"][0, j]), senders if j == 1 else 0
+            u, sends = int(air.nodes["interferer"][0, j]), senders if j == 1 else 0
             share = 1.0 if sends else load
-            assert world.node["uplink_load"][0, j] == share
+            assert air.nodes["uplink_load"][0, j] == share
             if not share:
                 continue
-            assert world.ue["node"][0, u] == j
-            assert not sends or world.ue["sending_s"][0, u] == ALWAYS
+            assert air.ues["node"][0, u] == j
+            assert not sends or air.ues["sending_s"][0, u] == ALWAYS
             hz = preset.bandwidth_hz * (1.0 - load) / sends if sends else preset.bandwidth_hz
-            filtered_dbm = air.links["filtered_dbm"][0, u, world.ue["serving"][0, u]]
+            filtered_dbm = air.links["filtered_dbm"][0, u, air.ues["serving"][0, u]]
             wanted_dbm = preset.p0_dbm + 10.0 * math.log10(hz / 180e3) + 0.8 * (preset.ptx_bs_dbm - filtered_dbm)
             sent_mw_hz = share * 10.0 ** (min(wanted_dbm, preset.ptx_ue_dbm) / 10.0) / hz
             for m, i in enumerate(air.links["node"][0, u]):
                 if i != j:
                     expected[i] += sent_mw_hz * 10.0 ** ((gain_db[n + i * n + j] - losses_db[u, m]) / 10.0)
-        assert world.node["interference_mw_hz"][0] == pytest.approx(expected, rel=1e-9)
+        assert air.nodes["interference_mw_hz"][0] == pytest.approx(expected, rel=1e-9)
         noise = 10.0 ** ((-174.0 + preset.noise_figure_bs_db) / 10.0)
-        assert world.node["noise_dbm_hz"][0] == pytest.approx(10.0 * np.log10(noise + expected), abs=1e-9)
+        assert air.nodes["noise_dbm_hz"][0] == pytest.approx(10.0 * np.log10(noise + expected), abs=1e-9)
         heard += (expected > 0.0).sum()
     assert (heard > 0) == (load > 0.0 or senders > 0)
 
@@ -118,7 +117,7 @@ def test_interference_is_0_without_load_and_grows_in_proportion_to_it(make_air):
     for load in (0.0, 0.1, 0.2, 0.8):
         air = make_air(1, **{"radio.background_load": load}).reset(3)
         air.uplink(0.1)
-        up[load], down[load] = air.world.node["interference_mw_hz"][0].copy(), downlink_mw_hz(air, preset, 0.1)
+        up[load], down[load] = air.nodes["interference_mw_hz"][0].copy(), downlink_mw_hz(air, preset, 0.1)
     assert (up[0.0] == 0.0).all()
     assert down[0.0] == pytest.approx(0.0, abs=1e-9 * 10.0 ** ((-174.0 + preset.noise_figure_ue_db) / 10.0))
     for load in (0.2, 0.8):
@@ -130,11 +129,11 @@ def test_cells_of_another_band_are_not_heard(make_air):
     """Three cells of three bands: no interference, whatever the load."""
     more = {"radio.presets": ["fr1_3g5_micro", "fr3_7g", "fr2_28g"], "radio.background_load": 0.9}
     air = make_air(1, **more).reset(4)
-    send(air, 0, np.flatnonzero(air.world.ue["node"][0] == 0)[:1])
+    send(air, 0, np.flatnonzero(air.ues["node"][0] == 0)[:1])
     air.uplink(0.1)
-    assert (air.world.node["interference_mw_hz"] == 0.0).all()
+    assert (air.nodes["interference_mw_hz"] == 0.0).all()
     for band, name in enumerate(more["radio.presets"]):
-        preset, here = radio.preset(name), air.world.ue["node"][0] == band
+        preset, here = radio.preset(name), air.ues["node"][0] == band
         mine = downlink_mw_hz(air, preset, 0.1)[here]
         assert here.any()
         assert mine == pytest.approx(0.0, abs=1e-9 * 10.0 ** ((-174.0 + preset.noise_figure_ue_db) / 10.0))
@@ -147,10 +146,10 @@ def test_a_beam_for_somebody_else_points_here_as_often_as_its_width_says(make_ai
     air, preset = make_air(1, **more, **{"radio.presets": [name], "radio.background_load": 0.5}), radio.preset(name)
     full, steps = [], 12_000
     air.reset(5)
-    u, m = 0, 1 - air.world.ue["serving"][0, 0]
+    u, m = 0, 1 - air.ues["serving"][0, 0]
     most = 0.5 * 10.0 ** ((preset.ptx_bs_dbm - air.losses_db(0.0)[0, u, m]) / 10.0) / preset.bandwidth_hz
     for step in range(steps):
-        out = np.zeros(air.world.ue.shape)
+        out = np.zeros(air.ues.shape)
         downlink_sinrs_db(air.handle, step * STEP_S + 1e-6, out)
         full.append(out[0, u])
     weak_db, strong_db = max(full), min(full)
@@ -166,15 +165,15 @@ def test_a_beam_for_somebody_else_points_here_as_often_as_its_width_says(make_ai
 
 def test_who_is_heard_is_drawn_evenly_among_those_who_send_else_among_those_who_are_served(make_air):
     air = make_air(1, **{"ues.per_node": 4, "radio.background_load": 0.1}).reset(6)
-    served = [np.flatnonzero(air.world.ue["node"][0] == i) for i in range(3)]
+    served = [np.flatnonzero(air.ues["node"][0] == i) for i in range(3)]
     senders = max(served, key=len)[:3]
-    node = int(air.world.ue["node"][0, senders[0]])
+    node = int(air.ues["node"][0, senders[0]])
     assert len(senders) == 3
     send(air, node, senders)
     steps, heard = 3000, np.zeros(12)
     for step in range(1, steps + 1):
         air.uplink(step * STEP_S + 1e-6)
-        heard[air.world.node["interferer"][0]] += [len(ues) > 0 for ues in served]
+        heard[air.nodes["interferer"][0]] += [len(ues) > 0 for ues in served]
     for i, ues in enumerate(served):
         group = senders if i == node else ues
         if len(group):
@@ -187,21 +186,19 @@ def test_who_is_heard_is_drawn_evenly_among_those_who_send_else_among_those_who_
 def test_real_uploads_fill_their_cell_and_are_heard_by_the_neighbours(make_bench, make_service):
     """A long upload at the first node: its UE is the interferer, its cell is full, and the other node's noise rises meanwhile."""
     bench = make_bench(["l40s", "l40s"], 2, services=[make_service(model="llama-3.2-3b")])
-    bench.world.band["bandwidth_hz"] /= 400.0
+    bench.scale_bands(1.0 / 400.0)
     bench.reset(1)
     bench.lengths(400.0, 2.0)
-    ue, node = bench.ues_of(0)[0], bench.world.node
-    quiet_dbm_hz = node["noise_dbm_hz"][0, 1]
+    ue, node, other = bench.ues_of(0)[0], bench.node(0), bench.node(1)
+    quiet_dbm_hz = float(other.noise_dbm_hz)
     bench.send({ue: 0.013})
     during = []
     while not bench.outcomes:
         bench.step("local, 0.25 on the device, int8")
-        if (
-            node["n_senders"][0, 0] and bench.world.episode["csi_step"][0] * 0.2 > bench.now_s - 1e-6
-        ):  # estimates are new
-            during.append((node["interferer"][0, 0], node["uplink_load"][0, 0], node["noise_dbm_hz"][0, 1]))
+        if node.n_senders and bench.episode.csi_step * 0.2 > bench.now_s - 1e-6:  # estimates are new
+            during.append((node.interferer, node.uplink_load, other.noise_dbm_hz))
     assert len(during) > 3
     for interferer, load, dbm_hz in during:
         assert (interferer, load) == (ue, 1.0)
         assert dbm_hz > quiet_dbm_hz + 3.0
-    assert node["uplink_load"][0, 1] == 0.0
+    assert other.uplink_load == 0.0

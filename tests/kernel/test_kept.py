@@ -5,7 +5,8 @@ import pytest
 
 from edge6g_env import batch_env
 from edge6g_env._jit import njit
-from edge6g_env.kernel import checks, heap, predict
+from tests.kernel.inner import checks, heap, predict
+from tests.looking import ues
 
 BUSY = {"arrivals.rate_jobs_s": 40.0}
 
@@ -54,9 +55,9 @@ def test_the_heap_gives_ues_by_instant_and_number(per_node, handle):
     """Instants in steps of 1/4, so that many are the same."""
     batch, rng = batch_env("tiny", 1, **{"ues.per_node": per_node}), np.random.default_rng(per_node)
     batch.reset(1)
-    at_s = batch.world.ue["next_arrival_s"][0]
+    at_s = ues(batch)["next_arrival_s"][0]
     at_s[...] = rng.integers(0, 8, at_s.size) / 4.0
-    world = handle(batch.world)
+    world = handle(batch)
     _order(world)
     for _ in range(6 * at_s.size):
         expected = min(range(at_s.size), key=lambda u: (at_s[u], u))
@@ -64,9 +65,9 @@ def test_the_heap_gives_ues_by_instant_and_number(per_node, handle):
 
 
 def test_no_candidate_depends_on_those_before_it(batch, handle):
-    shown, limits, compared = batch.world.candidates[0, 0], batch.world.candidate_limits, 0
-    world = handle(batch.world)
-    for i, c in np.argwhere(batch.world.action_mask[0, 0] * (batch.world.node["n_queue"][0] > 0)[:, None]):
+    shown, limits, compared = batch.observations()["candidates"][0], batch.layout.candidate_limits, 0
+    world = handle(batch)
+    for i, c in np.argwhere(batch.action_masks()[0] & (batch.deciding()[0] >= 0)[:, None]):
         row = np.zeros(shown.shape[-1], np.float32)
         _alone(world, i, c, row)
         clipped = np.clip(row, limits[0], limits[1])
@@ -78,17 +79,17 @@ def test_no_candidate_depends_on_those_before_it(batch, handle):
 def test_debug_sees_what_is_not_worked_out_anew(batch, handle):
     """Each of these is kept; changed behind the kernel's back, it is found."""
     world = batch.world
-    assert _check(handle(world)) == 0
-    busy = int(np.flatnonzero(world.node["n_queue"][0] > 0)[0])
+    assert _check(handle(batch)) == 0
+    busy = int(np.flatnonzero(batch.deciding()[0] >= 0)[0])
     state = batch.save_state()
     tampered = {
-        11: lambda: world.action_mask[0, 0, busy].__setitem__(1, 0),
-        12: lambda: world.ue["next_arrival_s"].__setitem__((0, 5), 0.0),
-        13: lambda: world.ue["link_steps"].__setitem__((0, 5), world.ue["link_steps"][0, 5] + 1),
-        14: lambda: world.cell["coupling_loss_db"].__setitem__((0, 5, 0), 90.0),
-        16: lambda: world.ue["interferer_bits"].__setitem__((0, 5), 1),
+        checks.MASK_STALE: lambda: world.action_mask[0, 0, busy].__setitem__(1, 0),
+        checks.ARRIVAL_PASSED: lambda: world.ue["next_arrival_s"].__setitem__((0, 5), 0.0),
+        checks.UE_PASSED: lambda: world.ue["link_steps"].__setitem__((0, 5), world.ue["link_steps"][0, 5] + 1),
+        checks.POWER_STALE: lambda: world.cell["coupling_loss_db"].__setitem__((0, 5, 0), 90.0),
+        checks.INTERFERER_FOREIGN: lambda: world.ue["interferer_bits"].__setitem__((0, 5), 1),
     }
     for error, tamper in tampered.items():
         tamper()
-        assert _check(handle(world)) == error, checks.VIOLATIONS[error]
+        assert _check(handle(batch)) == error, checks.VIOLATIONS[error]
         batch.load_state(state)

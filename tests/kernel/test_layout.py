@@ -6,7 +6,8 @@ import pytest
 import edge6g_env
 from edge6g_env import batch_env
 from edge6g_env.costs import shapes
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes as k
+from tests.looking import Look
 
 BUSY = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": 30.0}
 
@@ -176,11 +177,11 @@ def test_utility_is_quality_times_timeliness_less_the_costs_of_its_row(busy):
     for _ in range(10):
         obs, *_ = busy.step(hold)
         for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-            head = busy.world.job[b, busy.world.node[b, i].head]
+            head = Look(busy, b).queue(i)[0]
             if head.done_tokens > 0.0:
                 continue  # put back by a fault: its objectives speak of tokens that it has already, see test_faults
             service_at = int(head.service)
-            service, mean_output = busy.scenario.service[service_at], busy.world.service[service_at].mean_output_tokens
+            service, mean_output = busy.scenario.service[service_at], Look(busy).service(service_at).mean_output_tokens
             candidates, mask = obs["candidates"][b, i].astype(float), obs["action_mask"][b, i] == 1
             assert candidates[0, at["utility"]] == pytest.approx(-reward.expired_cost - reward.rejected_cost)
             assert candidates[1, at["utility"]] == pytest.approx(-reward.rejected_cost)
@@ -210,7 +211,7 @@ def test_a_candidate_describes_its_action(busy):
     obs, *_ = busy.step(np.zeros((busy.num_worlds, busy.num_agents), np.int64))
     checked = 0
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        model = busy.scenario.service[int(busy.world.job[b, busy.world.node[b, i].head].service)].model
+        model = busy.scenario.service[int(Look(busy, b).queue(i)[0].service)].model
         total = edge6g_env.costs.model(model).layers
         for c in np.flatnonzero(obs["action_mask"][b, i]):
             route, d, e, p = layout.action_table[c]
@@ -249,7 +250,7 @@ def test_mask_follows_privacy_and_memory():
     for _ in range(60):
         obs, *_ = batch.step(np.zeros((2, batch.num_agents), np.int64))
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        service = scenario.service[int(batch.world.job[b, batch.world.node[b, i].head].service)]
+        service = scenario.service[int(Look(batch, b).queue(i)[0].service)]
         mask, device = obs["action_mask"][b, i] == 1, scenario.nodes.devices[i % len(scenario.nodes.devices)]
         seen.add(service.privacy)
         if service.privacy == "device":
@@ -278,19 +279,19 @@ def test_a_device_takes_what_it_has_memory_for_and_one_model_at_a_time(make_benc
         whole = round(share * spec.layers) / spec.layers
         return embedding + whole * (layers_bytes + float(costs.kv_bytes(model, 300.0)))
 
-    phone = int(bench.world.mobility[0].ue_device)
+    phone = bench.phone()
     shares = [share for share in bench.scenario.actions.device_split if share > 0.0]
     names = {share: f"local, {share:g} on the device, {precision}" for share in shares}
     for factor, fits in ((1.001, True), (0.999, False)):
         for limit in shares:
-            bench.world.device["usable_bytes"][phone] = factor * need_bytes(limit)
+            phone.usable_bytes = factor * need_bytes(limit)
             bench.reset(1)
             bench.lengths(200.0, 100.0)
             bench.send({0: 0.001})
             bench.step()
             legal = {share: bench.obs["action_mask"][0, 0, bench.action(name)] == 1 for share, name in names.items()}
             assert legal == {share: share < limit or (fits and share == limit) for share in shares}
-    bench.world.device["usable_bytes"][phone] = 100e9
+    phone.usable_bytes = 100e9
     bench.reset(1)
     bench.lengths(200.0, 1000.0)
     bench.send({0: 0.001})

@@ -5,7 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env
-from edge6g_env.kernel.world import CUT, EXPIRED, FINISHED, REJECTED
+from edge6g_env.kernel.codes import CUT, EXPIRED, FINISHED, REJECTED
 
 EPISODE = {"time.episode_s": 4.0, "time.warmup_s": 1.0, "time.drain_s": 1.0}
 
@@ -66,9 +66,9 @@ def test_a_job_expires_at_its_age(make_bench, make_service, decided):
     assert job["end_s"] == pytest.approx(1.52)
     assert job["worth"] <= -bench.scenario.reward.expired_cost
     assert job["quality"] == job["slo_met"] == 0
-    assert bench.world.server["kv_bytes"][0, 0] == 0.0
-    assert bench.world.variant["users"].sum() == 0
-    assert bench.world.episode["n_free"][0] == bench.world.job.shape[1] - 1
+    assert bench.server(0).kv_bytes == 0.0
+    assert bench.users() == 0
+    assert bench.all_rows_are_free()
 
 
 def test_a_rejected_job_costs_the_rejection(make_bench):

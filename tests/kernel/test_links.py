@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import CLOUD_WAIT, NODE_PREFILL
+from edge6g_env.kernel.codes import CLOUD_WAIT, NODE_PREFILL, TARGET, TURNED_AWAY
+from tests.looking import Look
 
 MODEL = "llama-3.1-8b"
 DELAY_S, SIGMA = 0.5, 0.25
@@ -30,15 +31,15 @@ def test_the_delay_of_a_message_is_lognormal_about_its_median(make_service, tabl
     }
     batch = batch_env("tiny", 4, **more)
     batch.reset(1)
-    action, seen = batch.action_names.index(name), {}
+    action, looks, seen = batch.action_names.index(name), [Look(batch, b) for b in range(4)], {}
     for _ in range(400):
-        batch.step(np.where(batch.world.node["n_queue"] > 0, action, 0))
-        job = batch.world.job
-        for b, j in zip(*np.nonzero(job["stage"] == stage), strict=True):
-            row = job[b, j]
-            decided_s = row["decided_slot"] * batch.scenario.time.slot_s
-            tried_again = row["admitted"] < 0  # the inbox was full
-            seen.setdefault((int(b), int(row["number"])), np.nan if tried_again else row["stage_s"] - decided_s)
+        batch.step(np.where(batch.deciding() >= 0, action, 0))
+        for b, look in enumerate(looks):
+            for job in look.jobs(stage):
+                took_s = job.stage_s - job.decided_slot * batch.scenario.time.slot_s
+                seen.setdefault(
+                    (b, int(job.number)), np.nan if look.part(job, TARGET).admitted == TURNED_AWAY else took_s
+                )
     delays = np.array(list(seen.values()))
     delays = delays[~np.isnan(delays)]
     assert len(delays) > 300

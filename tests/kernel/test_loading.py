@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks.queueing import processor_sharing_s
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import DECODE, DISPATCH, FINISHED, LINK, NODE_PREFILL
+from edge6g_env.kernel.codes import DECODE, FINISHED, LINK, NODE_PREFILL
+from tests.looking import Look, servers, values
 
 MODEL, NAME, V = "llama-3.1-8b", "local, int8", 1
 DISK, NEIGHBOUR, BACKHAUL = -1, 0, 1  # load_source of a node with one neighbour
@@ -33,8 +34,8 @@ def make_pair(make_bench, make_service, xn_bytes_s=0.1e9, backhaul_bytes_s=0.1e9
             **more,
         },
     )
-    bench.world.device["load_bytes_s"][...] = DISK_BYTES_S
-    bench.world.band["bandwidth_hz"] *= 1e6
+    bench.set_disks(DISK_BYTES_S)
+    bench.scale_bands(1e6)
     for seed in range(1, 50):
         bench.reset(seed)
         if min(len(bench.ues_of(node)) for node in (0, 1)) >= 2:
@@ -54,27 +55,26 @@ def serve(bench, node, name):
 
 
 def begin(bench, node, name, count=1):
-    """Let `count` UEs of the node send a job, and step until they have left its queue; returns their rows."""
-    before = set(bench.live().tolist())
+    """Let `count` UEs of the node send a job, and step until they have left its queue; returns these jobs."""
+    before = values(bench.jobs(), "number")
     bench.send(dict.fromkeys(bench.ues_of(node)[:count], bench.now_s + 0.001))
-    while len(bench.live()) < len(before) + count:
+    while len(bench.jobs()) < len(before) + count:
         bench.step(name)
-    return [j for j in bench.live().tolist() if j not in before]
+    return [job for job in bench.jobs() if job.number not in before]
 
 
-def load_began_s(bench, row):
+def load_began_s(job):
     """Instant at which a job's load began: it came to an inbox without a queue."""
-    job = bench.world.job[0, row]
     assert job.stage == NODE_PREFILL
     return float(job.stage_s)
 
 
 def load_ends_s(bench, node=0, v=V):
     """Step until the load of the node has ended; its end."""
-    while bench.world.server["load_variant"][0, node] == v:
+    while bench.server(node).load_variant == v:
         assert bench.now_s < 200.0
         bench.step()
-    return float(bench.world.variant["ready_s"][0, node, v])
+    return float(bench.variant(node, v).ready_s)
 
 
 # --- from the disk ---------------------------------------------------------------------------------------------------------------------
@@ -86,10 +86,10 @@ def test_a_load_from_the_disk_takes_its_overhead_and_bytes_over_rate(
     make_bench, make_service, precision, v, n_substeps
 ):
     bench = make_pair(make_bench, make_service, **{"time.n_substeps": n_substeps})
-    (row,) = begin(bench, 0, f"local, {precision}")
+    (job,) = begin(bench, 0, f"local, {precision}")
     bench.step()
-    began_s = load_began_s(bench, row)
-    assert bench.world.server["load_source"][0, 0] == DISK
+    began_s = load_began_s(job)
+    assert bench.server(0).load_source == DISK
     expected_s = OVERHEAD_S + costs.memory_bytes(MODEL, precision) / DISK_BYTES_S
     assert load_ends_s(bench, 0, v) - began_s == pytest.approx(expected_s, abs=1e-9)
 
@@ -97,10 +97,10 @@ def test_a_load_from_the_disk_takes_its_overhead_and_bytes_over_rate(
 def test_loads_at_one_node_follow_each_other(make_bench, make_service):
     """Two variants are asked for in one slot's time: the second load begins when the first ends, and has an overhead of its own."""
     bench = make_pair(make_bench, make_service)
-    (row,) = begin(bench, 0, "local, int8")
+    (job,) = begin(bench, 0, "local, int8")
     begin(bench, 0, "local, int4")
     bench.step()
-    first_s = load_began_s(bench, row) + OVERHEAD_S + BYTES / DISK_BYTES_S
+    first_s = load_began_s(job) + OVERHEAD_S + BYTES / DISK_BYTES_S
     assert load_ends_s(bench) == pytest.approx(first_s, abs=1e-9)
     second_s = OVERHEAD_S + costs.memory_bytes(MODEL, "int4") / DISK_BYTES_S
     assert load_ends_s(bench, 0, 2) == pytest.approx(first_s + second_s, abs=1e-9)
@@ -115,12 +115,12 @@ def test_a_neighbour_that_holds_the_layers_is_the_source_if_its_link_gives_more_
 ):
     bench = make_pair(make_bench, make_service, xn_bytes_s=link_bytes_s)
     serve(bench, 1, NAME)
-    (row,) = begin(bench, 0, NAME)
+    (job,) = begin(bench, 0, NAME)
     bench.step()
     fast = link_bytes_s > DISK_BYTES_S
-    assert bench.world.server["load_source"][0, 0] == (NEIGHBOUR if fast else DISK)
+    assert bench.server(0).load_source == (NEIGHBOUR if fast else DISK)
     rate = max(link_bytes_s, DISK_BYTES_S)
-    assert load_ends_s(bench) - load_began_s(bench, row) == pytest.approx(OVERHEAD_S + BYTES / rate, abs=1e-9)
+    assert load_ends_s(bench) - load_began_s(job) == pytest.approx(OVERHEAD_S + BYTES / rate, abs=1e-9)
 
 
 @pytest.mark.parametrize("held", ["nothing", "another precision", "half of the layers"])
@@ -132,20 +132,20 @@ def test_a_neighbour_that_lacks_the_layers_is_no_source(make_bench, make_service
         serve(bench, 0, "neighbour 1, 0.5 of the rest at the ingress, int8")
     begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.server["load_source"][0, 0] == DISK
+    assert bench.server(0).load_source == DISK
 
 
 def test_a_part_comes_from_a_neighbour_that_holds_the_whole(make_bench, make_service):
     """The first half of the layers for a split whose other half the neighbour computes."""
     bench = make_pair(make_bench, make_service, xn_bytes_s=4e9)
     serve(bench, 1, NAME)
-    (row,) = begin(bench, 0, "neighbour 1, 0.5 of the rest at the ingress, int8")
+    (job,) = begin(bench, 0, "neighbour 1, 0.5 of the rest at the ingress, int8")
     bench.step()
-    assert bench.world.server["load_source"][0, 0] == NEIGHBOUR
-    began_s = load_began_s(bench, row)
+    assert bench.server(0).load_source == NEIGHBOUR
+    began_s = load_began_s(job)
     took_s = load_ends_s(bench) - began_s
-    assert took_s == pytest.approx(OVERHEAD_S + float(bench.world.server["weight_bytes"][0, 0]) / 4e9, abs=1e-9)
-    assert 0.4 * BYTES < bench.world.server["weight_bytes"][0, 0] < 0.6 * BYTES
+    assert took_s == pytest.approx(OVERHEAD_S + float(bench.server(0).weight_bytes) / 4e9, abs=1e-9)
+    assert 0.4 * BYTES < bench.server(0).weight_bytes < 0.6 * BYTES
 
 
 def test_a_node_knows_what_its_neighbour_holds_by_the_report_only(make_bench, make_service):
@@ -154,7 +154,7 @@ def test_a_node_knows_what_its_neighbour_holds_by_the_report_only(make_bench, ma
     serve(bench, 1, NAME)
     begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.server["load_source"][0, 0] == DISK
+    assert bench.server(0).load_source == DISK
 
 
 def test_the_backhaul_is_the_source_if_it_is_the_fastest(make_bench, make_service):
@@ -162,38 +162,37 @@ def test_the_backhaul_is_the_source_if_it_is_the_fastest(make_bench, make_servic
     for name, source, rate in (("local, int4", BACKHAUL, 2e9), (NAME, NEIGHBOUR, 4e9)):
         bench = make_pair(make_bench, make_service, xn_bytes_s=4e9, backhaul_bytes_s=2e9)
         serve(bench, 1, name)
-        (row,) = begin(bench, 0, NAME)
+        (job,) = begin(bench, 0, NAME)
         bench.step()
-        assert bench.world.server["load_source"][0, 0] == source
-        assert load_ends_s(bench) - load_began_s(bench, row) == pytest.approx(OVERHEAD_S + BYTES / rate, abs=1e-9)
+        assert bench.server(0).load_source == source
+        assert load_ends_s(bench) - load_began_s(job) == pytest.approx(OVERHEAD_S + BYTES / rate, abs=1e-9)
 
 
 # --- links are shared with transfers ---------------------------------------------------------------------------------------------------
 
 
-def transfer_times_s(bench, rows):
-    """(began, ended) of the rows' transfers; steps until all have ended, and gives the end of the load as well."""
+def transfer_times_s(bench, jobs):
+    """(began, ended) of the jobs' transfers; steps until all have ended, and gives the end of the load as well."""
     began, ended, load_end_s = {}, {}, None
-    job, server = bench.world.job[0], bench.world.server
-    while len(ended) < len(rows) or load_end_s is None:
+    while len(ended) < len(jobs) or load_end_s is None:
         assert bench.now_s < 200.0
-        for j in rows:
-            if job["stage"][j] == LINK:
-                began[j] = float(job["stage_s"][j])
-            elif j in began and j not in ended:
-                ended[j] = float(job["stage_s"][j])
-        if load_end_s is None and server["load_variant"][0, 0] != V:
-            load_end_s = float(bench.world.variant["ready_s"][0, 0, V])
+        for n, job in enumerate(jobs):
+            if job.stage == LINK:
+                began[n] = float(job.stage_s)
+            elif n in began and n not in ended:
+                ended[n] = float(job.stage_s)
+        if load_end_s is None and bench.server(0).load_variant != V:
+            load_end_s = float(bench.variant(0, V).ready_s)
         bench.step()
-    return [began[j] for j in rows], [ended[j] for j in rows], load_end_s
+    return [began[n] for n in range(len(jobs))], [ended[n] for n in range(len(jobs))], load_end_s
 
 
-def assert_shared(bench, rate_bytes_s, load_bytes_s_from, rows):
+def assert_shared(bench, rate_bytes_s, load_bytes_s_from, jobs):
     """The load and the transfers end when flows that share the link's rate equally do; a flow that begins or ends within a substep
     may disturb the others by the rest of it."""
-    began, ended, load_end_s = transfer_times_s(bench, rows)
+    began, ended, load_end_s = transfer_times_s(bench, jobs)
     starts = np.array([load_bytes_s_from, *began])
-    work_s = np.array([BYTES, *[PAYLOAD_BYTES + 400.0] * len(rows)]) / rate_bytes_s
+    work_s = np.array([BYTES, *[PAYLOAD_BYTES + 400.0] * len(jobs)]) / rate_bytes_s
     order = np.argsort(starts, kind="stable")
     exact = np.empty(starts.size)
     exact[order] = starts[order] + processor_sharing_s(starts[order], work_s[order])
@@ -212,15 +211,15 @@ def test_a_load_and_jobs_on_the_same_link_share_its_rate(make_bench, make_servic
     of the load, or those of the jobs while the load has its overhead."""
     bench = make_pair(make_bench, make_service, xn_bytes_s=4e9, payload_bytes=PAYLOAD_BYTES, **FINE)
     serve(bench, 1, NAME)
-    (row,) = begin(bench, 0, NAME)
+    (job,) = begin(bench, 0, NAME)
     bench.step()
-    load_start_s = load_began_s(bench, row) + OVERHEAD_S
+    load_start_s = load_began_s(job) + OVERHEAD_S
     while load_first and bench.now_s < load_start_s:
         bench.step()
-    rows = begin(bench, 1, "neighbour 1, int8", transfers)
+    jobs = begin(bench, 1, "neighbour 1, int8", transfers)
     assert (bench.now_s > load_start_s) == load_first
-    assert bench.world.server["load_source"][0, 0] == NEIGHBOUR
-    assert_shared(bench, 4e9, load_start_s, rows)
+    assert bench.server(0).load_source == NEIGHBOUR
+    assert_shared(bench, 4e9, load_start_s, jobs)
 
 
 def test_a_load_that_begins_beside_a_transfer_has_its_share_from_the_first_byte(make_bench, make_service):
@@ -228,13 +227,13 @@ def test_a_load_that_begins_beside_a_transfer_has_its_share_from_the_first_byte(
     coarse = {"time.slot_s": 0.05, "time.n_substeps": 1}
     bench = make_pair(make_bench, make_service, xn_bytes_s=4e9, payload_bytes=PAYLOAD_BYTES, **coarse)
     serve(bench, 1, NAME)
-    (row,) = begin(bench, 0, NAME)
+    (job,) = begin(bench, 0, NAME)
     bench.step()
-    start_s = load_began_s(bench, row) + OVERHEAD_S
+    start_s = load_began_s(job) + OVERHEAD_S
     begin(bench, 1, "neighbour 1, int8")
     while bench.now_s < start_s:
         bench.step()
-    came_bytes = BYTES - float(bench.world.server["load_left_bytes"][0, 0])
+    came_bytes = BYTES - float(bench.server(0).load_left_bytes)
     assert 0.005 < bench.now_s - start_s < bench.slot_s
     assert came_bytes == pytest.approx((bench.now_s - start_s) * 0.5 * 4e9, rel=1e-9)
 
@@ -243,9 +242,9 @@ def test_a_load_over_the_other_direction_of_a_link_disturbs_nobody(make_bench, m
     """Full duplex: jobs from the loading node to the neighbour have a direction of their own."""
     bench = make_pair(make_bench, make_service, xn_bytes_s=4e9, payload_bytes=PAYLOAD_BYTES, **FINE)
     serve(bench, 1, NAME)
-    (row,) = begin(bench, 0, NAME)
+    (job,) = begin(bench, 0, NAME)
     bench.step()
-    load_start_s = load_began_s(bench, row)
+    load_start_s = load_began_s(job)
     began, ended, load_end_s = transfer_times_s(bench, begin(bench, 0, "neighbour 1, int8"))
     assert load_end_s - load_start_s == pytest.approx(OVERHEAD_S + BYTES / 4e9, abs=1e-9)
     assert ended[0] - began[0] == pytest.approx((PAYLOAD_BYTES + 400.0) / 4e9, abs=0.02)
@@ -253,11 +252,11 @@ def test_a_load_over_the_other_direction_of_a_link_disturbs_nobody(make_bench, m
 
 def test_a_load_and_jobs_to_the_cloud_share_the_backhaul(make_bench, make_service):
     bench = make_pair(make_bench, make_service, backhaul_bytes_s=4e9, payload_bytes=PAYLOAD_BYTES, **FINE)
-    (row,) = begin(bench, 0, NAME)
+    (job,) = begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.server["load_source"][0, 0] == BACKHAUL
-    rows = begin(bench, 0, "cloud, int8", 2)
-    assert_shared(bench, 4e9, load_began_s(bench, row) + OVERHEAD_S, rows)
+    assert bench.server(0).load_source == BACKHAUL
+    jobs = begin(bench, 0, "cloud, int8", 2)
+    assert_shared(bench, 4e9, load_began_s(job) + OVERHEAD_S, jobs)
 
 
 # --- a source that is lost -------------------------------------------------------------------------------------------------------------
@@ -274,12 +273,12 @@ def load_through(make_bench, make_service, kind, nodes, source):
         serve(bench, 1, NAME)
     while bench.now_s < FAULT_S - 2.0:
         bench.step()
-    (row,) = begin(bench, 0, NAME)
+    (job,) = begin(bench, 0, NAME)
     bench.step()
-    first_byte_s = load_began_s(bench, row) + OVERHEAD_S
-    assert bench.world.server["load_source"][0, 0] == source
+    first_byte_s = load_began_s(job) + OVERHEAD_S
+    assert bench.server(0).load_source == source
     end_s = load_ends_s(bench)
-    assert bench.world.server["load_source"][0, 0] == DISK
+    assert bench.server(0).load_source == DISK
     return bench, end_s, first_byte_s
 
 
@@ -300,18 +299,18 @@ def test_a_load_goes_on_from_the_disk_when_its_link_or_neighbour_fails(make_benc
 def test_a_load_goes_on_from_the_disk_when_the_neighbour_evicts_the_weights(make_bench, make_service):
     """A job of another precision at the neighbour, which has room for one only, while the load is on its way."""
     bench = make_pair(make_bench, make_service, xn_bytes_s=2e9)
-    bench.world.site["usable_bytes"][1] = 1.2 * BYTES
+    bench.set_memory(1.2 * BYTES, 1)
     serve(bench, 1, NAME)
-    (row,) = begin(bench, 0, NAME)
+    (job,) = begin(bench, 0, NAME)
     bench.step()
-    first_byte_s = load_began_s(bench, row) + OVERHEAD_S
+    first_byte_s = load_began_s(job) + OVERHEAD_S
     for _ in range(50):
         bench.step()
-    assert bench.world.server["load_source"][0, 0] == NEIGHBOUR
+    assert bench.server(0).load_source == NEIGHBOUR
     (other,) = begin(bench, 1, "local, int4")
     bench.step()
-    evicted_s = load_began_s(bench, other)
-    assert bench.world.variant["high"][0, 1, V] == 0
+    evicted_s = load_began_s(other)
+    assert bench.variant(1, V).high == 0
     left_bytes = BYTES - (evicted_s - first_byte_s) * 2e9
     within = 2.0 * bench.slot_s / bench.scenario.time.n_substeps
     assert load_ends_s(bench) == pytest.approx(evicted_s + left_bytes / DISK_BYTES_S, abs=within)
@@ -325,7 +324,7 @@ def test_a_source_that_is_known_to_be_down_is_not_taken(make_bench, make_service
         bench.step()
     begin(bench, 0, NAME)
     bench.step()
-    assert bench.world.server["load_source"][0, 0] == DISK
+    assert bench.server(0).load_source == DISK
 
 
 # --- what an agent is told -------------------------------------------------------------------------------------------------------------
@@ -338,7 +337,7 @@ def told(bench):
     bench.send({bench.ues_of(0)[0]: bench.now_s + 0.001})
     bench.step()
     seen, layout = bench.obs["candidates"][0, 0, bench.action(NAME)], bench.batch.layout
-    number = int(bench.world.job["number"][0, bench.world.queue[0, 0, DISPATCH, 0]])
+    number = int(bench.batch.deciding()[0, 0])
     load_s, ttft_s = (float(seen[layout.candidate_index(key)]) for key in ("load_s", "ttft_s"))
     said_s = bench.now_s
     bench.step(NAME)
@@ -376,14 +375,14 @@ def test_preloaded_models_are_resident_while_half_of_the_memory_stays(make_bench
     held loads nothing."""
     services = [make_service("a", MODEL, 0.5), make_service("b", SMALL, 0.5)]
     bench = make_bench(["l40s"], services=services, **{"serving.preload": [MODEL, SMALL]})
-    bench.world.site["usable_bytes"][...] = sizes * costs.memory_bytes(MODEL, "int4")
+    bench.set_memory(sizes * costs.memory_bytes(MODEL, "int4"))
     bench.reset(1)
-    whole = np.flatnonzero(bench.world.variant["high"][0, 0] == bench.world.model["layers"])
     int4 = bench.scenario.actions.precision.index("int4")
-    assert {(bench.scenario.weights[v // 3], v % 3) for v in whole} == {(name, int4) for name in held}
+    whole = {3 * bench.scenario.weights.index(name) + int4: (0, costs.model(name).layers) for name in held}
+    assert bench.layers(0) == whole
     expected_bytes = sum(costs.memory_bytes(name, "int4") for name in held)
-    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(expected_bytes, abs=1.0)
-    bench.world.service["share"][...] = 1.0, 0.0
+    assert bench.server(0).weight_bytes == pytest.approx(expected_bytes, abs=1.0)
+    bench.shares(1.0, 0.0)
     bench.lengths(100.0, OUTPUT)
     bench.send({0: 0.001})
     (job,) = bench.run("local, int4", 1)
@@ -401,7 +400,7 @@ def test_memory_holds_and_loads_end_under_random_decisions_and_faults(scenario, 
     fast = {"xn.rate_bit_s": 8e10, "backhaul.rate_bit_s": 5e10, "serving.load_overhead_s": 0.1}
     short = {"time.episode_s": 30.0, "time.warmup_s": 0.0, "time.drain_s": 0.0}
     batch, rng = batch_env(scenario, 2, debug=True, **faults, **fast, **short), np.random.default_rng(2)
-    obs, server, sources, busy = batch.reset(3), batch.world.server, set(), 0
+    obs, server, sources, busy = batch.reset(3), servers(batch), set(), 0
     for _ in range(1490):
         obs, *_ = batch.step(legal(obs["action_mask"], rng))
         loading = server["load_variant"] >= 0
@@ -413,4 +412,4 @@ def test_memory_holds_and_loads_end_under_random_decisions_and_faults(scenario, 
     neighbours = batch.scenario.neighbours
     assert {DISK, neighbours} <= sources  # the disk and the backhaul
     assert any(0 <= source < neighbours for source in sources)
-    assert (batch.world.job["stage"] == DECODE).any()
+    assert any(Look(batch, b).jobs(DECODE) for b in range(2))

@@ -5,7 +5,8 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import DECODE, FINISHED, NODE_PREFILL
+from edge6g_env.kernel.codes import ADMITTED, DECODE, FINISHED, INGRESS, NODE_PREFILL
+from tests.looking import memory_shares, values
 
 MODEL = "llama-3.1-8b"
 PRECISIONS = ("fp16", "int8", "int4")
@@ -18,8 +19,7 @@ def weight_bytes(precision, model=MODEL):
 
 def held(bench, node=0):
     """Precisions whose weights are resident in whole or part."""
-    variant = bench.world.variant[0, node]
-    return {PRECISIONS[v] for v in range(3) if variant["high"][v] > variant["low"][v]}
+    return {PRECISIONS[v] for v in bench.layers(node)}
 
 
 @pytest.mark.parametrize("scenario", edge6g_env.scenarios())
@@ -31,13 +31,12 @@ def test_memory_is_never_exceeded(scenario, device, rate, legal):
     if device:
         more["nodes.devices"] = [device]
     batch, rng = batch_env(scenario, 2, debug=True, **more), np.random.default_rng(1)
-    server, site, fullest = batch.world.server, batch.world.site, 0.0
-    obs = batch.reset(1)
+    obs, fullest = batch.reset(1), 0.0
     for _ in range(290):
         obs, *_ = batch.step(legal(obs["action_mask"], rng))
-        share = (server["weight_bytes"] + server["kv_bytes"]) / site["usable_bytes"]
-        assert share.max() <= 1.0 + 1e-9
-        fullest = max(fullest, share.max())
+        share = memory_shares(batch).max()
+        assert share <= 1.0 + 1e-9
+        fullest = max(fullest, share)
     assert fullest > 0.5
 
 
@@ -47,9 +46,9 @@ def test_debug_sees_an_overrun(make_bench):
     bench.reset(1)
     bench.lengths(100.0, 400.0)
     bench.send({0: 0.001})
-    while bench.world.server["n_admitted"][0, 0] == 0:
+    while bench.server(0).n_admitted == 0:
         bench.step("local, int8")
-    bench.world.site["usable_bytes"][0] = 1e9
+    bench.set_memory(1e9, 0)
     with pytest.raises(AssertionError, match="exceed its memory"):
         bench.step()
 
@@ -57,7 +56,7 @@ def test_debug_sees_an_overrun(make_bench):
 def test_lru_eviction_of_idle_weights_only(make_bench):
     """Room for fp16 and int8 (24 GB of 26): the third variant evicts the one that was used longest ago."""
     bench = make_bench(["l40s"])
-    bench.world.site["usable_bytes"][...] = 26e9
+    bench.set_memory(26e9)
     bench.reset(1)
     bench.lengths(100.0, 5.0)
     for order in (("fp16", "int8", "int4"), ("int8", "fp16", "int4")):
@@ -77,7 +76,7 @@ def test_lru_eviction_of_idle_weights_only(make_bench):
 def test_weights_in_use_stay(make_bench):
     """While an fp16 job decodes, int8 cannot come in; it is loaded once that job has ended, not before."""
     bench = make_bench(["l40s"], ues_a_node=2)
-    bench.world.site["usable_bytes"][...] = 22e9
+    bench.set_memory(22e9)
     bench.reset(1)
     bench.lengths(100.0, 200.0)
     bench.send({0: 0.001})
@@ -99,15 +98,15 @@ def test_parts_of_one_model_extend_each_others_layers(make_bench, make_service):
     bench.lengths(100.0, 4.0)
     bench.send({ue: 0.001})
     bench.run("neighbour 1, 0.5 of the rest at the ingress, fp16", 1)
-    v, layers = 0, costs.model(MODEL).layers
-    assert (bench.world.variant["low"][0, 0, v], bench.world.variant["high"][0, 0, v]) == (0, layers // 2)
-    assert (bench.world.variant["low"][0, 1, v], bench.world.variant["high"][0, 1, v]) == (layers // 2, layers)
-    parts = bench.world.server["weight_bytes"][0].sum()
+    fp16, layers = 0, costs.model(MODEL).layers
+    assert bench.layers(0) == {fp16: (0, layers // 2)}
+    assert bench.layers(1) == {fp16: (layers // 2, layers)}
+    parts = bench.server(0).weight_bytes + bench.server(1).weight_bytes
     assert parts == pytest.approx(weight_bytes("fp16"), rel=1e-6)  # nothing twice: the head is not the embedding here
     bench.send({ue: bench.now_s + 0.001})
     bench.run("local, fp16", 1)
-    assert (bench.world.variant["low"][0, 0, v], bench.world.variant["high"][0, 0, v]) == (0, layers)
-    assert bench.world.server["weight_bytes"][0, 0] == pytest.approx(weight_bytes("fp16"), rel=1e-6)
+    assert bench.layers(0) == {fp16: (0, layers)}
+    assert bench.server(0).weight_bytes == pytest.approx(weight_bytes("fp16"), rel=1e-6)
 
 
 def test_reserved_kv_is_that_of_prompt_and_expected_output(make_bench):
@@ -115,17 +114,17 @@ def test_reserved_kv_is_that_of_prompt_and_expected_output(make_bench):
     bench.reset(1)
     bench.lengths(300.0, 50.0, mean_output=200.0)
     bench.send({0: 0.001})
-    while bench.world.server["n_admitted"][0, 0] == 0:
+    while bench.server(0).n_admitted == 0:
         bench.step("local, fp16")
-    assert bench.world.server["kv_bytes"][0, 0] == pytest.approx(float(costs.kv_bytes(MODEL, 500.0)))
+    assert bench.server(0).kv_bytes == pytest.approx(float(costs.kv_bytes(MODEL, 500.0)))
     bench.run("hold", 1)
-    assert bench.world.server["kv_bytes"][0, 0] == 0.0
+    assert bench.server(0).kv_bytes == 0.0
 
 
 def test_outputs_beyond_the_reservation_grow_are_preempted_and_finish(make_bench):
     """Sixteen sequences expect 10 tokens and generate 900; there is KV for 10,000 tokens: somebody is put back, all finish."""
     bench = make_bench(["l40s"], ues_a_node=16)
-    bench.world.site["usable_bytes"][...] = weight_bytes("fp16") + float(costs.kv_bytes(MODEL, 10_000.0))
+    bench.set_memory(weight_bytes("fp16") + float(costs.kv_bytes(MODEL, 10_000.0)))
     bench.reset(1)
     bench.lengths(300.0, 900.0, mean_output=10.0)
     bench.send({u: 0.001 + 1e-5 * u for u in range(16)})
@@ -133,15 +132,14 @@ def test_outputs_beyond_the_reservation_grow_are_preempted_and_finish(make_bench
     while len(bench.outcomes) < 16:
         assert bench.now_s < 300.0
         bench.step("local, fp16")
-        kv = bench.world.server["kv_bytes"][0, 0]
-        live = bench.live()
-        job = bench.world.job[0]
-        decoding = live[job["stage"][live] == DECODE]
-        needed = float(costs.kv_bytes(MODEL, (job["prompt_tokens"] + job["done_tokens"])[decoding].sum()))
+        kv = bench.server(0).kv_bytes
+        decoding = bench.jobs(DECODE)
+        tokens = values(decoding, "prompt_tokens").sum() + values(decoding, "done_tokens").sum()
+        needed = float(costs.kv_bytes(MODEL, tokens))
         assert needed <= kv + float(costs.kv_bytes(MODEL, 1.0)) * len(decoding) <= kv_limit * 1.01
         most = max(most, kv)
     assert most > 0.9 * kv_limit
-    assert bench.world.episode["preempted"][0] > 0
+    assert bench.count("preempted") > 0
     assert all(job["phase"] == FINISHED for job in bench.outcomes)
     assert all(job["output_tokens"] == 900.0 for job in bench.outcomes)
     # what was generated is not generated again: its KV is recomputed as a prompt, so no bytes leave the UE twice
@@ -153,7 +151,7 @@ def test_the_youngest_is_put_back(make_bench, warm):
     """Four sequences outgrow their memory: the one that came first is never put back, so it ends first. warm: their weights are
     there already; otherwise all are admitted at the instant in which the load ends."""
     bench = make_bench(["l40s"], ues_a_node=4)
-    bench.world.site["usable_bytes"][...] = weight_bytes("fp16") + float(costs.kv_bytes(MODEL, 2000.0))
+    bench.set_memory(weight_bytes("fp16") + float(costs.kv_bytes(MODEL, 2000.0)))
     bench.reset(1)
     if warm:
         bench.lengths(50.0, 2.0)
@@ -162,7 +160,7 @@ def test_the_youngest_is_put_back(make_bench, warm):
     bench.lengths(300.0, 900.0, mean_output=10.0)
     bench.send({u: bench.now_s + 0.001 + 1e-5 * u for u in range(4)})
     jobs = bench.run("local, fp16", 4)
-    assert bench.world.episode["preempted"][0] > 0
+    assert bench.count("preempted") > 0
     order = [int(job["job"]) for job in jobs]
     assert order[0] == min(order)
 
@@ -170,7 +168,7 @@ def test_the_youngest_is_put_back(make_bench, warm):
 def test_waiting_for_memory_does_not_reach_back_in_time(make_bench):
     """A load that could not begin for want of memory begins when memory is free, not when its job came."""
     bench = make_bench(["l40s"], ues_a_node=2)
-    bench.world.site["usable_bytes"][...] = 22e9
+    bench.set_memory(22e9)
     bench.reset(1)
     bench.lengths(100.0, 600.0)
     bench.send({0: 0.001})
@@ -189,7 +187,7 @@ def test_two_variants_that_wait_for_kv_do_not_block_each_other(make_bench):
     """fp16 and int4 fill an L4 up to 0.1 GB. While a short int4 job runs, a job of each comes that needs 0.6 GB of KV. When the
     short one has ended nobody holds KV: the weights of one have to give way to the other's job, or both wait until they expire."""
     bench = make_bench(["l4"], ues_a_node=3)
-    bench.world.site["usable_bytes"][...] = weight_bytes("fp16") + weight_bytes("int4") + 0.1e9
+    bench.set_memory(weight_bytes("fp16") + weight_bytes("int4") + 0.1e9)
     bench.reset(1)
     bench.lengths(50.0, 2.0)
     for name in ("local, fp16", "local, int4"):
@@ -210,20 +208,19 @@ def test_two_variants_that_wait_for_kv_do_not_block_each_other(make_bench):
 def test_a_queue_for_memory_lets_nobody_pass(make_bench):
     """FIFO at admission: a small prompt behind a large one that waits for KV is not served before it."""
     bench = make_bench(["l40s"], ues_a_node=3)
-    bench.world.site["usable_bytes"][...] = weight_bytes("fp16") + float(costs.kv_bytes(MODEL, 3000.0))
+    bench.set_memory(weight_bytes("fp16") + float(costs.kv_bytes(MODEL, 3000.0)))
     bench.reset(1)
     order = []
     for u, prompt in ((0, 2000.0), (1, 2500.0), (2, 50.0)):
         bench.lengths(prompt, 300.0)
         bench.send({u: bench.now_s + 0.001})
         bench.step("local, fp16"), bench.step("local, fp16")
-    waiting = bench.live()[1:]
+    waiting = bench.jobs()[1:]
     admit = {}
     while len(bench.outcomes) < 3:
         bench.step()
-        for j in waiting:
-            job = bench.world.job[0, j]
-            if job.admitted == 1 and job.stage in (NODE_PREFILL, DECODE):
+        for job in waiting:
+            if bench.part(job, INGRESS).admitted >= ADMITTED and job.stage in (NODE_PREFILL, DECODE):
                 admit.setdefault(int(job.number), bench.now_s)
     order = sorted(admit, key=admit.get)
     assert order == [1, 2]

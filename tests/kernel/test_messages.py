@@ -8,8 +8,7 @@ from scipy import stats
 
 from edge6g_env import radio
 from edge6g_env._jit import njit
-from edge6g_env.kernel import air as kernel_air
-from edge6g_env.kernel import rng
+from tests.kernel.inner import rates, rng
 
 JOBS = 20_000
 UPLOAD, FIRST, LAST = range(3)
@@ -21,9 +20,9 @@ def access_s(w, out):
     job = w.job[0, 0]
     for n in range(out.shape[0]):
         job.number = n
-        out[n, 0] = kernel_air.uplink_access_s(w, 0, job)
-        out[n, 1] = kernel_air.downlink_access_s(w, 0, job, kernel_air.FIRST_TOKEN)
-        out[n, 2] = kernel_air.downlink_access_s(w, 0, job, kernel_air.LAST_TOKEN)
+        out[n, 0] = rates.uplink_access_s(w, 0, job)
+        out[n, 1] = rates.downlink_access_s(w, 0, job, rates.FIRST_TOKEN)
+        out[n, 2] = rates.downlink_access_s(w, 0, job, rates.LAST_TOKEN)
 
 
 @njit
@@ -32,12 +31,12 @@ def harq_s(w, error_rate, out):
     for n in range(out.shape[0]):
         job.number = n
         for message in range(out.shape[1]):
-            out[n, message] = kernel_air.retransmission_s(w, 0, job, message, error_rate)
+            out[n, message] = rates.retransmission_s(w, 0, job, message, error_rate)
 
 
 @njit
 def mean_harq_s(w, error_rate):
-    return kernel_air.mean_retransmission_s(w.band[0], error_rate)
+    return rates.mean_retransmission_s(w.band[0], error_rate)
 
 
 @njit
@@ -127,7 +126,7 @@ def pair(make_bench):
 
 @pytest.mark.parametrize("output", [1.0, 30.0])
 def test_a_job_pays_its_own_draws_once_for_the_upload_and_once_for_each_end_of_its_answer(pair, handle, output):
-    drawn_world = handle(pair[1].world)
+    drawn_world = handle(pair[1].batch)
     times, preset = [], radio.preset("fr1_3g5_micro")
     for bench in pair:
         bench.reset(1)

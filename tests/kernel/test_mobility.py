@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from edge6g_env import batch_env
-from edge6g_env.kernel import mobility
-from edge6g_env.kernel.world import QUEUED
+from edge6g_env.kernel.codes import QUEUED
+from tests.looking import Look, ues
 
 SPEED = {"ues.speed_min_m_s": 5.0, "ues.speed_max_m_s": 15.0}
 WALK = {**SPEED, "ues.pause_s": 2.0}
@@ -31,7 +31,7 @@ SIDE_M = 200.0
 def hold(batch):
     """A slot without a decision; the UEs stand where they are then."""
     result = batch.step(np.zeros((batch.num_worlds, batch.num_agents), np.int64))
-    mobility.stand_ues(batch._handle)
+    ues(batch)
     return result
 
 
@@ -39,7 +39,7 @@ def after(batch, seconds):
     """The UEs after so many seconds without a job."""
     for _ in range(round(seconds / batch.scenario.time.slot_s)):
         hold(batch)
-    return batch.world.ue
+    return ues(batch)
 
 
 def crowd(ues_a_node=256, worlds=1, **more):
@@ -63,7 +63,7 @@ def test_ues_stay_in_the_area_and_do_not_exceed_their_speed(hotspots):
     more = {"ues.hotspots": hotspots, "ues.hotspot_share": 0.9, "ues.hotspot_radius_m": 150.0, "time.slot_s": 0.05}
     batch = batch_env("campus", 4, **WALK, **more)
     batch.reset(2)
-    nodes, ue = batch.scenario.nodes, batch.world.ue
+    nodes, ue = batch.scenario.nodes, ues(batch)
     width_m, height_m = nodes.columns * nodes.spacing_m, nodes.count / nodes.columns * nodes.spacing_m
     x, y, moved = ue["x_m"].copy(), ue["y_m"].copy(), 0.0
     for _ in range(600):
@@ -80,7 +80,7 @@ def test_ues_stay_in_the_area_and_do_not_exceed_their_speed(hotspots):
 def test_ues_stay_in_the_area_within_the_speeds_of_their_model(model):
     batch = batch_env("campus", 4, **MODELS[model], **{"time.slot_s": 0.05})
     batch.reset(2)
-    (width_m, height_m), ue = batch.scenario.area_m, batch.world.ue
+    (width_m, height_m), ue = batch.scenario.area_m, ues(batch)
     fastest_m_s = {"stationary": 0.0, "gauss-markov": 15.0 + 4.0 * 3.0}.get(model, 15.0)
     slowest_m_s = 0.0 if model == "gauss-markov" else 5.0
     x, y, rested = ue["x_m"].copy(), ue["y_m"].copy(), 0
@@ -108,7 +108,7 @@ def test_paths_depend_on_seed_world_and_ue_alone(model):
         for batch, slots in zip(batches, times.values(), strict=True):
             for _ in range(slots):
                 hold(batch)
-        coarse, fine, long = (batch.world.ue for batch in batches)
+        coarse, fine, long = (ues(batch) for batch in batches)
         for name in ("x_m", "y_m", "link_steps", "legs", "speed_m_s"):
             assert np.array_equal(coarse[name], fine[name]), name
         for name in ("x_m", "y_m"):  # 2 x 0.05 s and 5 x 0.02 s may differ in the last bit
@@ -125,7 +125,7 @@ def test_without_hotspots_waypoints_are_uniform():
     """First places are waypoints: a quarter of them in each quarter of the area, chi-square of 16 cells."""
     batch = batch_env("tiny", 32, **{"ues.hotspots": 0, "ues.per_node": 32})
     batch.reset(3)
-    ue, nodes = batch.world.ue, batch.scenario.nodes
+    ue, nodes = ues(batch), batch.scenario.nodes
     size_m = [[0.0, nodes.columns * nodes.spacing_m], [0.0, nodes.spacing_m]]
     counts = np.histogram2d(ue["x_m"].ravel(), ue["y_m"].ravel(), bins=4, range=size_m)[0].ravel()
     expected = ue.size / 16
@@ -139,7 +139,7 @@ def test_hotspots_gather_people_within_their_radius(model):
     place["ues.mobility"] = model
     batch = batch_env("tiny", 8, **place)
     batch.reset(4)
-    x, y = batch.world.ue["x_m"], batch.world.ue["y_m"]
+    x, y = ues(batch)["x_m"], ues(batch)["y_m"]
     assert np.hypot(np.ptp(x, axis=1), np.ptp(y, axis=1)).max() <= 40.0 * np.sqrt(2.0)
     assert np.hypot(np.ptp(x, axis=1), np.ptp(y, axis=1)).min() > 10.0
     assert np.ptp(x.mean(axis=1)) > 100.0
@@ -148,7 +148,7 @@ def test_hotspots_gather_people_within_their_radius(model):
 def test_a_leg_is_straight_at_its_speed_and_the_metre_counter_is_the_way():
     batch = batch_env("tiny", 2, **{**WALK, "ues.hotspots": 0, "ues.pause_s": 0.0})
     batch.reset(5)
-    ue = batch.world.ue
+    ue = ues(batch)
     legs, x, y, way_m, checked = ue["legs"].copy(), ue["x_m"].copy(), ue["y_m"].copy(), 0.0 * ue["x_m"], 0
     for _ in range(400):
         hold(batch)
@@ -172,7 +172,7 @@ def test_a_leg_is_straight_at_its_speed_and_the_metre_counter_is_the_way():
 def test_each_leg_has_a_uniform_speed_of_its_own(model):
     batch = crowd(256, 1, **MODELS[model])
     batch.reset(13)
-    ue = batch.world.ue
+    ue = ues(batch)
     first, legs = ue["speed_m_s"].copy(), ue["legs"].copy()
     assert stats.kstest(first.ravel(), stats.uniform(5.0, 10.0).cdf).pvalue > 0.001
     after(batch, 30.0)
@@ -186,7 +186,7 @@ def test_metres_are_counted_when_a_slot_has_many():
     fast = {"ues.speed_min_m_s": 100.0, "ues.speed_max_m_s": 300.0, "ues.velocity_std_m_s": 0.0}
     batch = crowd(16, 2, **{**GAUSS_MARKOV, **fast})
     batch.reset(1)
-    ue, sides_m = batch.world.ue, batch.scenario.area_m
+    ue, sides_m = ues(batch), batch.scenario.area_m
     start, velocity = [ue["x_m"].copy(), ue["y_m"].copy()], [ue["velocity_x_m_s"].copy(), ue["velocity_y_m_s"].copy()]
     assert 100.0 <= np.hypot(*velocity).min() < 150.0 < 250.0 < np.hypot(*velocity).max() <= 300.0
     for slot in range(1, 201):
@@ -261,7 +261,7 @@ def test_gauss_markov_strays_about_a_mean_velocity_of_its_own():
     law = {"ues.velocity_memory": 0.0, "ues.velocity_period_s": 0.01, "ues.velocity_std_m_s": 0.3}
     batch = crowd(256, 1, **{**SPEED, **GAUSS_MARKOV, **law}, **{"nodes.spacing_m": 1500.0})
     batch.reset(6)
-    x, y = batch.world.ue["x_m"].copy(), batch.world.ue["y_m"].copy()
+    x, y = ues(batch)["x_m"].copy(), ues(batch)["y_m"].copy()
     ue = after(batch, 2.0)
     inner = ue["legs"] <= 201  # the others met a border
     mean_x, mean_y = (ue["x_m"] - x)[inner] / 2.0, (ue["y_m"] - y)[inner] / 2.0
@@ -286,7 +286,7 @@ def crossings(batch, seconds):
     """int64 (n, 6) of every turn: crossing (column, row), step to it and step away from it, in blocks."""
     spacing_m = batch.scenario.ues.street_spacing_m
     margins_m = np.mod(batch.scenario.area_m, spacing_m) / 2.0
-    ue, found = batch.world.ue, []
+    ue, found = ues(batch), []
     legs, before = ue["legs"].copy(), None
     for _ in range(round(seconds / batch.scenario.time.slot_s)):
         hold(batch)
@@ -334,7 +334,7 @@ def test_street_walkers_turn_as_umts_30_03_says():
 def test_street_walkers_are_on_the_streets_and_everywhere_alike():
     batch = crowd(256, 2, **SPEED, **{**STREETS, "ues.street_spacing_m": 45.0})
     batch.reset(9)
-    (width_m, height_m), ue = batch.scenario.area_m, batch.world.ue
+    (width_m, height_m), ue = batch.scenario.area_m, ues(batch)
     margins_m = width_m % 45.0 / 2.0, height_m % 45.0 / 2.0
     for _ in range(5):
         column, row = (ue["x_m"] - margins_m[0]) / 45.0, (ue["y_m"] - margins_m[1]) / 45.0
@@ -352,7 +352,7 @@ def test_walkers_of_a_single_street_turn_back_at_its_ends_only():
     """An area of 600 m x 200 m, streets 250 m apart: one from west to east, in the middle."""
     batch = crowd(64, 2, **{**STREETS, "ues.street_spacing_m": 250.0, "ues.speed_min_m_s": 50, "ues.speed_max_m_s": 90})
     batch.reset(10)
-    ue, seen = batch.world.ue, []
+    ue, seen = ues(batch), []
     legs, step = ue["legs"].copy(), np.sign(ue["to_x_m"] - ue["from_x_m"])
     for _ in range(400):
         hold(batch)
@@ -370,7 +370,7 @@ def test_walkers_of_a_single_street_turn_back_at_its_ends_only():
 def test_a_stationary_ue_never_moves_and_nothing_of_it_is_nan():
     batch = batch_env("tiny", 2, **MODELS["stationary"])
     batch.reset(11)
-    ue = batch.world.ue
+    ue = ues(batch)
     names = ("x_m", "y_m", "speed_m_s", "walked_m", "link_steps", "node", "handover_s", "indoor_m")
     first = {name: ue[name].copy() for name in names}
     for _ in range(500):
@@ -388,7 +388,7 @@ def test_paths_arrivals_and_lengths_do_not_depend_on_the_slot():
     for slot in range(200):
         hold(coarse), hold(fine), hold(fine)
         for name in ("x_m", "y_m", "link_steps", "legs", "speed_m_s"):
-            assert np.array_equal(coarse.world.ue[name], fine.world.ue[name]), (slot, name)
+            assert np.array_equal(ues(coarse)[name], ues(fine)[name]), (slot, name)
     # every job still waits: nobody decided
     for b in range(2):
         jobs = [waiting_jobs(batch, b) for batch in (coarse, fine)]
@@ -398,5 +398,5 @@ def test_paths_arrivals_and_lengths_do_not_depend_on_the_slot():
 
 def waiting_jobs(batch, b):
     """Arrival, UE, service and lengths of the jobs that wait for a decision, in order of arrival."""
-    queued = batch.world.job[b][batch.world.job["stage"][b] == QUEUED]
-    return sorted(queued[["arrival_s", "ue", "service", "prompt_tokens", "output_tokens"]].tolist())
+    names = ["arrival_s", "ue", "service", "prompt_tokens", "output_tokens"]
+    return sorted(job[names].tolist() for job in Look(batch, b).jobs(QUEUED))

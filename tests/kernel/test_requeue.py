@@ -5,7 +5,8 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes as k
+from tests.looking import episodes, values
 
 MODEL = "llama-3.1-8b"
 XN_S, BACKHAUL_S = 0.001, 0.015
@@ -20,7 +21,7 @@ def play(make_bench, name, prompt=300.0, output=200.0, *, later=None, devices=("
     bench.send({ue: 0.001})
     while not bench.outcomes:
         assert bench.now_s < 200.0
-        back = bench.world.episode["requeued"][0] > 0
+        back = bench.count("requeued") > 0
         choice = (later or name) if back else name
         mask = bench.obs["action_mask"][0, 0]
         bench.step(choice if mask[bench.action(choice)] else "hold")
@@ -43,7 +44,7 @@ def test_a_job_on_a_failed_node_is_put_back_with_its_age_and_its_tokens_and_fini
     )  # the setup pass yields a token, as every one does
     gap_s = end_s - start_s + again_s - step_s
     assert whole["end_s"] + gap_s < job["end_s"] < whole["end_s"] + gap_s + 2 * bench.slot_s + 0.05
-    assert bench.world.episode["requeued"][0] == bench.world.episode["outages"][0] == 1
+    assert bench.count("requeued") == bench.count("outages") == 1
     # prompt and what was generated are uploaded again, no token is delivered twice
     sent_again = (job["air_bytes"] - whole["air_bytes"]) / 4.0
     assert 300.0 < sent_again < 500.0
@@ -60,14 +61,15 @@ def test_tokens_that_were_delivered_are_those_of_the_same_world_without_the_faul
         bench.lengths(300.0, 400.0)
         bench.send({0: 0.001})
         bench.step(), bench.step("local, int8")
+        (job,) = bench.jobs()
         while bench.now_s < start_s:
-            before = bench.now_s, float(bench.world.job["done_tokens"][0, 0])
+            before = bench.now_s, float(job.done_tokens)
             bench.step()
-        after = bench.now_s, float(bench.world.job["done_tokens"][0, 0])
+        after = bench.now_s, float(job.done_tokens)
         done[faulty] = np.interp(start_s, [before[0], after[0]], [before[1], after[1]]) if not faulty else after[1]
-        job = bench.world.job[0, 0]
         if faulty:
-            assert (job.stage, job.target, job.users_0, job.kv_0_bytes) == (k.QUEUED, -1, 0, 0.0)
+            ingress, target = (bench.part(job, p) for p in (k.INGRESS, k.TARGET))
+            assert (job.stage, target.node, ingress.uses, ingress.kv_bytes) == (k.QUEUED, -1, 0, 0.0)
             assert job.setup_tokens == 300.0 + np.floor(job.done_tokens)
     assert done[True] == pytest.approx(done[False], rel=1e-4)
     assert 10.0 < done[True] < 390.0
@@ -80,27 +82,19 @@ def test_a_failed_server_is_empty_and_loads_again(make_bench, planned):
     bench.send({u: 0.001 + 1e-4 * u for u in range(3)})
     while bench.now_s < 7.97:
         bench.step("local, fp16")
-    assert bench.world.server["weight_bytes"][0, 0] > 0.0
-    assert bench.world.server["n_admitted"][0, 0] == 3
+    assert bench.server(0).weight_bytes > 0.0
+    assert bench.server(0).n_admitted == 3
     bench.step()
-    server, variant = bench.world.server[0, 0], bench.world.variant[0, 0]
-    assert (server.weight_bytes, server.kv_bytes, server.n_admitted, server.n_inbox, bench.world.node[0, 0].up) == (
-        0.0,
-        0.0,
-        0,
-        0,
-        0,
-    )
-    assert (variant["high"] == 0).all()
-    assert (variant["users"] == 0).all()
+    server = bench.server(0)
+    assert bench.node(0).up == 0
+    assert (server.weight_bytes, server.kv_bytes, server.n_admitted, server.n_inbox) == (0.0, 0.0, 0, 0)
+    assert (bench.layers(0), bench.users()) == ({}, 0)
     bench.step()
-    assert bench.world.job["number"][
-        0, bench.world.queue[0, 0, k.DISPATCH, : bench.world.node[0, 0].n_queue]
-    ].tolist() == [0, 1, 2]
+    assert values(bench.queue(0), "number").tolist() == [0, 1, 2]
     while bench.now_s < 9.0 + costs.load_s(MODEL, "l40s", "fp16") - 2 * bench.slot_s:
         mask = bench.obs["action_mask"][0, 0]
         bench.step("local, fp16" if mask[bench.action("local, fp16")] else "hold")
-        assert (variant["high"] == 0).all()  # nothing is resident before it is read again
+        assert not bench.layers(0)  # nothing is resident before it is read again
     assert all(job["phase"] == k.FINISHED for job in bench.run("hold", 3))
 
 
@@ -114,8 +108,7 @@ def test_a_job_that_is_put_back_stands_before_all_that_came_after_it(make_bench,
     bench.send({u: 0.5 + 1e-4 * u for u in range(3, 6)})
     while bench.now_s < 2.05:
         bench.step()
-    queue = bench.world.queue[0, 0, k.DISPATCH, : int(bench.world.node["n_queue"][0, 0])]
-    assert bench.world.job["number"][0, queue].tolist() == [0, 1, 2, 3, 4, 5]
+    assert values(bench.queue(0), "number").tolist() == [0, 1, 2, 3, 4, 5]
     age = bench.batch.layout.observation_index("job/age_s")
     assert bench.obs["observation"][0, 0, age] == pytest.approx(bench.now_s - 0.001, rel=1e-6)
 
@@ -168,13 +161,13 @@ def test_a_job_sent_to_a_server_that_is_down_comes_back_and_brings_the_news(make
     bench.step()
     sent_s = bench.now_s
     bench.step(name)
-    assert bench.world.node["n_queue"][0, 0] == 0
-    while bench.world.node["n_queue"][0, 0] == 0:
+    assert not bench.queue(0)
+    while not bench.queue(0):
         bench.step()
     assert sent_s + 0.2 < bench.now_s < sent_s + 0.2 + 2 * bench.slot_s
     assert bench.obs["action_mask"][0, 0, bench.action(name)] == 0
     assert bench.obs["observation"][0, 0, bench.batch.layout.observation_index("neighbour_1/up")] == 0.0
-    assert bench.world.server["weight_bytes"][0, 1] == 0.0
+    assert bench.server(1).weight_bytes == 0.0
     (job,) = bench.run("local, int8", 1)
     assert (job["phase"], job["retries"]) == (k.FINISHED, 1)
 
@@ -219,7 +212,7 @@ def test_a_stream_that_waits_gives_its_node_to_the_others(make_bench, planned):
             bench.step()
         end_s[faulty] = next(float(job["end_s"]) for job in bench.outcomes if job["agent"] == 1)
         if faulty:
-            assert bench.world.server["n_admitted"][0, 1] == 1  # the stream that waits keeps its KV
+            assert bench.server(1).n_admitted == 1  # the stream that waits keeps its KV
     assert end_s[True] < end_s[False] - 0.01
 
 
@@ -230,15 +223,16 @@ def test_a_stream_that_waits_holds_memory_and_nothing_else(make_bench, planned):
     bench.send({ue: 0.001})
     while bench.now_s < 5.1:
         bench.step("neighbour 1, int8")
-    done = float(bench.world.job["done_tokens"][0, 0])
+    (job,), server = bench.jobs(), bench.server(1)
+    done = float(job.done_tokens)
     for _ in range(5):
         bench.step()
-    server, variant = bench.world.server[0, 1], bench.world.variant[0, 1]
-    assert float(bench.world.job["done_tokens"][0, 0]) == done > 10.0
+    assert job.done_tokens == done > 10.0
     assert (server.n_admitted, server.cycle_s) == (1, 0.0)
     assert server.kv_bytes > 0.0
-    for name in ("tokens", "context_tokens", "share"):
-        assert (variant[name] == 0.0).all(), name
+    for v in range(3):
+        variant = bench.variant(1, v)
+        assert (variant.tokens, variant.context_tokens, variant.share) == (0.0, 0.0, 0.0), v
 
 
 def test_a_token_that_was_still_computed_when_its_place_failed_does_not_exist(make_bench, planned):
@@ -255,8 +249,7 @@ def test_a_token_that_was_still_computed_when_its_place_failed_does_not_exist(ma
     kept = {}
     while not bench.outcomes:
         assert bench.now_s < 60.0
-        job = bench.world.job[0, 0]
-        if job.stage == k.QUEUED:
+        for job in bench.queue(0):
             kept.setdefault(
                 int(job.retries), (float(job.done_tokens), float(job.setup_tokens), float(job.first_token_s))
             )
@@ -300,7 +293,7 @@ def test_a_job_whose_data_come_to_a_failed_node_is_put_back_then(make_bench, mak
         make_bench, name, later="local, 1 on the device, int4", **more, **planned(("node", 0.03, 99.0, [0]))
     )
     assert (job["phase"], job["retries"]) == (k.FINISHED, 1)
-    assert bench.world.ue["device_jobs"].sum() == 0
+    assert bench.ue(0).device_jobs == 0
     assert job["air_bytes"] > 0.0  # it had sent before the server was missed
 
 
@@ -310,7 +303,7 @@ def test_the_forecast_of_a_job_that_was_put_back_is_kept(make_bench, planned):
     ue = bench.reset_with_ue()
     bench.lengths(300.0, 200.0)
     bench.send({ue: 0.001})
-    while bench.world.episode["requeued"][0] == 0:
+    while bench.count("requeued") == 0:
         bench.step("local, int8")
     name, index = "neighbour 1, int8", bench.batch.layout.candidate_index
     row = bench.obs["candidates"][0, 0, bench.action(name)].copy()
@@ -337,7 +330,7 @@ def test_no_job_is_lost_whatever_fails(scenario, retries, rate, legal):
         for job in info["outcomes"]:
             address = (
                 int(job["world"]),
-                int(batch.world.step["episode"][job["world"]] - truncated[job["world"]]),
+                int(episodes(batch)[job["world"]] - truncated[job["world"]]),
                 int(job["job"]),
             )
             assert address not in ended, "a job ended twice"
@@ -358,11 +351,11 @@ def test_a_queue_without_room_keeps_nobody_from_coming_back(make_bench, planned)
     bench.send({u: 0.5 + 1e-4 * u for u in range(3, 67)})
     while bench.now_s < 2.2:
         bench.step()
-    assert bench.world.node["n_queue"][0, 0] == 64
-    assert (bench.world.job["stage"][0, bench.live()] == k.RETURN).sum() == 3
+    assert len(bench.queue(0)) == 64
+    assert len(bench.jobs(k.RETURN)) == 3
     for _ in range(6):
         bench.step("reject")
-    assert len(bench.live()) == 0
+    assert not bench.jobs()
     rejected = [int(job["job"]) for job in bench.outcomes]
     assert len(rejected) == 6
     assert set(rejected) >= {0, 1, 2}

@@ -6,7 +6,8 @@ from scipy import stats
 
 from edge6g_env import batch_env
 from edge6g_env._jit import njit
-from edge6g_env.kernel import rng
+from tests.kernel.inner import rng
+from tests.looking import ues
 
 N = 20_000
 SEED = 12_345
@@ -119,8 +120,8 @@ def test_worlds_of_other_seeds_differ_and_of_one_seed_agree():
     one, two = batch_env("tiny", 4), batch_env("tiny", 2)
     one.reset([5, 6, 5, 7])
     two.reset([7, 5])
-    x = one.world.ue["x_m"]
+    x = ues(one)["x_m"]
     assert np.array_equal(x[0], x[2])
-    assert np.array_equal(x[0], two.world.ue["x_m"][1])
-    assert np.array_equal(x[3], two.world.ue["x_m"][0])
+    assert np.array_equal(x[0], ues(two)["x_m"][1])
+    assert np.array_equal(x[3], ues(two)["x_m"][0])
     assert len(np.unique(x[[0, 1, 3]])) == x[[0, 1, 3]].size

@@ -3,7 +3,7 @@
 import pytest
 
 from edge6g_env import costs, radio
-from edge6g_env.kernel.world import FINISHED
+from edge6g_env.kernel.codes import FINISHED
 
 PROMPT, OUTPUT = 400.0, 40.0
 PHONE, CLOUD = "phone-snapdragon-8gen3", "h100-80g"
@@ -152,7 +152,7 @@ def test_a_lone_job_takes_the_time_of_the_cost_model(benches, name):
     arrival_s = 0.013
     for cold in (True, False):
         bench.send({ue: arrival_s})
-        while bench.world.node["n_queue"][0, 0] == 0:
+        while not bench.queue(0):
             bench.step()
         seen = bench.obs["candidates"][0, 0, bench.action(name)]
         predicted = {
@@ -223,7 +223,7 @@ def test_a_lone_upload_has_the_whole_band_from_its_first_byte(make_bench, make_s
     """A slow band (a hundredth) makes a boundary's upload take seconds: exactly bits over rate, whatever the substep."""
     service = make_service(model=SMALL)
     bench = make_bench(["l40s"], services=[service], **{"time.n_substeps": n_substeps, "time.slot_s": 0.05})
-    bench.world.band["bandwidth_hz"] /= 20.0
+    bench.scale_bands(1.0 / 20.0)
     bench.reset(1)
     bench.lengths(PROMPT, 2.0)
     plan = Plan(SMALL, "int8", s1=0.25, ingress="l40s")
@@ -241,10 +241,10 @@ def test_two_uploads_share_the_band_and_one_after_the_other_does_not(make_bench,
     sent_s = {}
     for together in (True, False):
         bench = make_bench(["l40s"], ues_a_node=2, services=[service])
-        bench.world.band["bandwidth_hz"] /= 20.0
+        bench.scale_bands(1.0 / 20.0)
         bench.reset(1)
         bench.lengths(PROMPT, 2.0)
-        bench.world.node["n_queue"][0, 0] = 0
+        bench.node(0).n_queue = 0
         bench.send({0: 0.001, 1: 0.0012} if together else {0: 0.001, 1: 10.0})
         jobs = bench.run(name, 2)
         sent_s[together] = sorted(job["ttft_s"] for job in jobs)

@@ -5,10 +5,12 @@ import pytest
 
 import edge6g_env
 from agents.policy import make_rule
+from benchmarks import ideal as ideal_air
 from benchmarks.queueing import LENGTHS, processor_sharing_s, responses
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.world import FINISHED, FREE
+from edge6g_env.kernel.codes import FINISHED
 from edge6g_env.trace_files import read_trace
+from tests.looking import Look
 
 MODEL, NODE, NEIGHBOUR, PHONE, CLOUD = "llama-3.2-3b", "l40s", "l4", "phone-snapdragon-8gen3", "h100-80g"
 PROMPT, OUTPUT = 400.0, 40.0
@@ -74,8 +76,8 @@ def test_littles_law(scenario):
         if slot > slots[0]:
             in_system += batch.counters().in_flight.sum()
     arrived += batch.counters().arrived.sum()
-    job = batch.world.job
-    counted_s += job_seconds(job["arrival_s"][job["stage"] != FREE], np.inf)
+    left = [job.arrival_s for b in range(2) for job in Look(batch, b).in_flight()]
+    counted_s += job_seconds(np.array(left), np.inf)
     rate_s, mean_s = arrived / SPAN_S, counted_s / arrived
     assert in_system / (slots[1] - slots[0]) == pytest.approx(rate_s * mean_s, rel=0.02)
     assert in_system > 0.0
@@ -91,17 +93,11 @@ def ideal(make_bench, make_service):
         f"{link}.{key}": value for link in ("xn", "backhaul") for key, value in (("rate_bit_s", 1e20), ("delay_s", 0.0))
     }
     bench = make_bench([NODE, NEIGHBOUR], services=[make_service(model=MODEL)], **free)
-    world, band = bench.world, bench.world.band
-    world.model["preload"][...] = 1
-    world.site["usable_bytes"][...], world.device["usable_bytes"][...] = 1e18, 1e18
-    world.device["load_bytes_s"][...] = 1e20
-    for name in ("sr_period_s", "grant_s", "processing_s", "radio_slot_s", "harq_rtt_s"):
-        band[name][...] = 0.0
-    for name in ("uplink_access_s", "uplink_stream_s", "downlink_access_s"):
-        band[name][...] = 0.0
-    band["bandwidth_hz"] *= 1e6
-    band["p0_dbm"] += 100.0
-    band["ptx_bs_dbm"] += 100.0
+    bench.hold_all_models()
+    bench.set_disks(1e20)
+    bench.scale_bands(1e6)
+    ideal_air.without_latency(bench.bands)
+    ideal_air.without_limits(bench.bands)
     for seed in range(1, 50):
         bench.reset(seed)
         if bench.ues_of(0):

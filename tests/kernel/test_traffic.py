@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from edge6g_env import batch_env
-from edge6g_env.kernel import traffic
-from edge6g_env.kernel.world import DISPATCH, QUEUED, SPARE
+from edge6g_env.kernel.codes import DISPATCH, QUEUED, SPARE
+from tests.kernel.inner import traffic
+from tests.looking import Look, replays, times_s
 
 RATE = 50.0
 SECONDS = 20.0
@@ -25,14 +26,11 @@ def trace_rows(name):
 
 def arrivals_of(batch, seconds):
     """Jobs (world, *FIELDS) as they arrive, each rejected at once so that no queue fills."""
-    found = {}
+    found, looks = {}, [Look(batch, b) for b in range(batch.num_worlds)]
     for _ in range(round(seconds / batch.scenario.time.slot_s)):
-        queued = batch.world.node["n_queue"] > 0
-        batch.step(queued.astype(np.int64))
-        for b in range(batch.num_worlds):
-            job = batch.world.job[b]
-            for row in job[FIELDS][job["stage"] == QUEUED].tolist():
-                found[b, row[0]] = row
+        batch.step((batch.deciding() >= 0).astype(np.int64))
+        for b, look in enumerate(looks):
+            found |= {(b, int(job.number)): job[FIELDS].tolist() for job in look.jobs(QUEUED)}
     rows = [(b, *row) for (b, _), row in found.items()]
     return np.array(rows, dtype=[("world", int), *((name, float) for name in FIELDS)])
 
@@ -93,7 +91,7 @@ def test_lengths_are_pairs_of_the_services_trace(poisson):
         own = np.corrcoef(rows[:, 1], rows[:, 2])[0, 1]
         assert np.corrcoef(mine["prompt_tokens"], mine["output_tokens"])[0, 1] == pytest.approx(own, abs=0.1)
         # what agents are told is the trace's mean
-        assert batch.world.service["mean_output_tokens"][s] == pytest.approx(rows[:, 2].mean())
+        assert Look(batch).service(s).mean_output_tokens == pytest.approx(rows[:, 2].mean())
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +131,9 @@ def test_replay_is_the_traces_own_sequence(replay):
     for b in range(batch.num_worlds):
         for s, service in enumerate(batch.scenario.service):
             mine = np.sort(jobs[(jobs["world"] == b) & (jobs["service"] == s)], order="number")
-            starts.add(float(batch.world.replay["start_s"][b, s]))
-            check_replay(mine, batch.world.replay["start_s"][b, s], service, 40.0, batch.world.episode["now_s"][b])
+            start_s = float(replays(batch)["start_s"][b, s])
+            starts.add(start_s)
+            check_replay(mine, start_s, service, 40.0, times_s(batch)[b])
             assert len(mine) > 50
     assert len(starts) == batch.num_worlds * len(batch.scenario.service)
 
@@ -163,7 +162,7 @@ def draw(compiled, handle):
     def run(batch, seconds):
         counts = np.zeros((batch.num_worlds, len(batch.scenario.service)), np.int64)
         first = np.zeros((int(3 * batch.scenario.arrivals.rate_jobs_s * seconds) + 100, 4))
-        until(handle(batch.world), float(seconds), counts, first)
+        until(handle(batch), float(seconds), counts, first)
         names = ["service", "arrival_s", "prompt_tokens", "output_tokens"]
         jobs = np.array([*map(tuple, first[: counts[0].sum()])], dtype=[(name, float) for name in names])
         return counts, jobs
@@ -195,7 +194,7 @@ def test_replay_runs_round(draw):
     """Over the trace's end and once more, with no row left out nor twice."""
     batch, seconds = batch_env("azure", 1), 2.2 * ROUND_S
     batch.reset(3)
-    start_s = batch.world.replay["start_s"][0].copy()
+    start_s = replays(batch)["start_s"][0].copy()
     _, jobs = draw(batch, seconds)
     assert (np.diff(jobs["arrival_s"]) >= 0.0).all()
     for s, service in enumerate(batch.scenario.service):
@@ -206,8 +205,8 @@ def test_replay_starts_at_any_time_of_the_trace(worlds):
     worlds.reset(1)
     for s, service in enumerate(worlds.scenario.service):
         _, round_s = replayed(service.trace, 0.0, 1.0, 1.0)
-        assert stats.kstest(worlds.world.replay["start_s"][:, s] / round_s, "uniform").pvalue > 1e-3
-    one, other = (worlds.world.replay["start_s"][:, s] for s in range(2))
+        assert stats.kstest(replays(worlds)["start_s"][:, s] / round_s, "uniform").pvalue > 1e-3
+    one, other = (replays(worlds)["start_s"][:, s] for s in range(2))
     assert abs(np.corrcoef(one, other)[0, 1]) < 4.0 / np.sqrt(worlds.num_worlds)
 
 
@@ -222,7 +221,7 @@ def test_replay_gives_its_jobs_to_ues_at_random(replay):
 def test_a_round_of_the_trace_closes_with_its_mean_gap():
     batch = batch_env("azure", 1)
     for s, service in enumerate(batch.scenario.service):
-        rows, row = trace_rows(service.trace), batch.world.service[s]
+        rows, row = trace_rows(service.trace), Look(batch).service(s)
         assert row.trace_rows == len(rows)
         assert row.trace_span_s == pytest.approx(np.ptp(rows[:, 0]) + np.diff(rows[:, 0]).mean())
 
@@ -241,5 +240,4 @@ def test_a_full_queue_rejects_what_arrives():
     names = info["outcomes"].dtype.names
     phase, arrival, end = (names.index(name) for name in ("phase", "arrival_s", "end_s"))
     assert all(row[phase] == 1 and row[arrival] == row[end] for row in rejected)
-    rows = batch.world.job.shape[1] - 1
-    assert n.in_flight[0] == batch.world.node["n_queue"].sum() <= rows
+    assert n.in_flight[0] == len(Look(batch).jobs(QUEUED))

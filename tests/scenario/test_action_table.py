@@ -5,7 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import costs, load_scenario
-from edge6g_env.kernel import world as k
+from edge6g_env.kernel import codes as k
 from edge6g_env.spaces import Layout, action_layers, cut_layer
 
 

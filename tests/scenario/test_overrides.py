@@ -10,6 +10,7 @@ import pytest
 import edge6g_env
 from edge6g_env import load_scenario
 from edge6g_env.scenario import Scenario
+from tests.looking import Look
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_numbers_of_python_and_numpy_are_numbers():
 def test_every_door_takes_the_name_of_a_service():
     env = edge6g_env.batch_env("tiny", 1, **{"service.chat.ttft_slo_s": 0.5})
     assert env.scenario.service[0].ttft_slo_s == 0.5
-    assert float(env.world.service["ttft_slo_s"][0]) == 0.5
+    assert Look(env).service(0).ttft_slo_s == 0.5
 
 
 def test_a_fault_of_ours_in_a_check_is_no_error_of_the_scenario(monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 import pytest
 
 from edge6g_env import batch_env, load_scenario, radio
+from tests.looking import Look
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_every_preset_has_a_world_with_its_link_budget_and_latencies(name):
     """Beside the presets' own numbers: means of access latencies, with and without a configured grant, and efficiencies."""
     preset = radio.preset(name)
     for configured in (True, False):
-        band = batch_env("tiny", 1, **{"radio.presets": [name], "radio.configured_grant": configured}).world.band[0]
+        band = Look(batch_env("tiny", 1, **{"radio.presets": [name], "radio.configured_grant": configured})).bands[0]
         for key in (
             "carrier_ghz",
             "bandwidth_hz",

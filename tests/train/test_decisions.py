@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from agents.learned.scorer import Situations
+from edge6g_env.kernel.codes import CUT, FINISHED, REJECTED
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
-from edge6g_env.kernel.world import CUT, FINISHED, REJECTED
 from train.decisions import Decisions
 
 TOP, ENTRIES, FEATURES = 3, 2, 4

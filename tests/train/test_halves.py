@@ -15,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import train.scorer
 from edge6g_env import load_scenario, sb3_vec_env
+from tests.looking import slots_of
 from train.learner import Learner
 from train.scorer import ScorerAlgorithm
 
@@ -110,7 +111,7 @@ def test_each_decision_gets_the_worth_of_its_own_job():
     act, add, update = model._act, model._decisions.add, model._update
 
     def acting(half, obs):
-        slots, agents = np.array(half.env.batch.world.episode["slot"]), half.env.batch.num_agents
+        slots, agents = slots_of(half.env.batch), half.env.batch.num_agents
         places = (divmod(place, agents) for place in model._shortlist(obs).places.tolist())
         now[:] = [(half.first + world, agent, int(slots[world])) for world, agent in places]
         return act(half, obs)

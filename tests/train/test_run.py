@@ -15,6 +15,7 @@ import train.run
 from edge6g_env import load_scenario
 from edge6g_env.errors import UserError
 from eval.files import RunFolderError, only_owner
+from tests.looking import seeds
 from train import checkpoint
 from train.checkpoint import CheckpointError, hparams, load_policy, read_about, read_progress, read_record, read_tensors
 from train.run import TrainingError
@@ -231,7 +232,7 @@ def worlds(monkeypatch):
     def watched(self):
         for env in self._learner.envs:
             env.reset()
-        seen.append(np.concatenate([env.batch.world.step["seed"] for env in self._learner.envs]).tolist())
+        seen.append([seed for env in self._learner.envs for seed in seeds(env.batch)])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train.callbacks.Watch, "_on_training_start", watched)

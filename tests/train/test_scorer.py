@@ -9,7 +9,7 @@ import edge6g_env
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist
 from agents.policy import make_rule
 from edge6g_env import load_scenario, sb3_vec_env
-from edge6g_env.kernel.world import HOLD, REJECT
+from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.spaces import Layout
 from train.decisions import DecisionBatch
 from train.scorer import ScorerAlgorithm

@@ -1,12 +1,12 @@
 """No world is met twice: not by two training seeds, two runs, two numbers of worlds, nor by validation and evaluation."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import eval
 from edge6g_env import sb3_vec_env
+from tests.looking import seeds
 from train.seeds import VALIDATION_SEED, SeedError, world_seed
 
 SEEDS, RUNS, WORLDS = st.integers(0, 2**24 - 1), st.integers(0, 2**21 - 1), st.integers(0, 2**16 - 1)
@@ -50,4 +50,4 @@ def test_an_environment_takes_the_largest_seed(scenario):
     env, first = sb3_vec_env(scenario, 2), world_seed(2**24 - 1, 2**21 - 1, 2**16 - 2)
     env.seed(first)
     env.reset()
-    assert np.array(env.batch.world.step["seed"]).tolist() == [first, first + 1]
+    assert seeds(env.batch) == [first, first + 1]
