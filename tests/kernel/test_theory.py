@@ -137,6 +137,20 @@ def split(first, second, share):
     return times
 
 
+def engine_s(device, precision):
+    """What an engine adds to each pass of one sequence, s."""
+    return float(costs.kernel_tables([device], [(MODEL, precision)]).overhead_s[0].sum())
+
+
+def edge_split(first, second, share):
+    """The same with an engine at both: each adds its own time, the second alone has the head."""
+
+    def times(precision):
+        return tuple(part_s + engine_s(first, precision) for part_s in split(first, second, share)(precision))
+
+    return times
+
+
 CLOSED_FORMS = {
     "local, fp16": whole(NODE),
     "local, int4": whole(NODE),
@@ -146,6 +160,8 @@ CLOSED_FORMS = {
     "local, 0.25 on the device, int8": split(PHONE, NODE, 0.25),
     "local, 0.5 on the device, fp16": split(PHONE, NODE, 0.5),
     "neighbour 1, 0.5 on the device, int4": split(PHONE, NEIGHBOUR, 0.5),
+    "neighbour 1, 0.5 of the rest at the ingress, fp16": edge_split(NODE, NEIGHBOUR, 0.5),
+    "neighbour 1, 0.5 of the rest at the ingress, int4": edge_split(NODE, NEIGHBOUR, 0.5),
 }
 
 
@@ -161,12 +177,30 @@ def test_unloaded_times_in_the_cloud_are_closed_forms(ideal, precision):
     assert_times(ideal, f"cloud, {precision}", prefill_s, token_s)
 
 
-def assert_times(bench, name, prefill_s, token_s):
+@pytest.mark.parametrize("split_at", ["at the edge", "behind the device"])
+def test_a_split_token_reads_its_whole_context(ideal, split_at):
+    """With a prompt of thousands of tokens attention is much of a token's time: half of it at each place, and all of the context."""
+    way = {
+        "at the edge": ("neighbour 1, 0.5 of the rest at the ingress, int4", NODE, NEIGHBOUR),
+        "behind the device": ("local, 0.5 on the device, int4", PHONE, NODE),
+    }
+    name, first, second = way[split_at]
+    cut = round(0.5 * costs.model(MODEL).layers)
+    prompt, output = 6000.0, 40.0
+    token_s = float(costs.decode_step_s(MODEL, second, prompt + 0.5 * output, 1.0, "int4"))
+    token_s += engine_s(first, "int4") if first != PHONE else 0.0
+    for device, sign in ((first, 1.0), (second, -1.0)):
+        token_s += sign * layers_s(cut, device, "int4", 1.0, prompt + 0.5 * output)
+    assert_times(ideal, name, None, token_s, (prompt, output))
+
+
+def assert_times(bench, name, prefill_s, token_s, lengths=(PROMPT, OUTPUT)):
     """A job in an empty world has these times within 1 %."""
-    bench.lengths(PROMPT, OUTPUT)
+    bench.lengths(*lengths)
     arrival_s = bench.now_s + 3.013
     bench.send({bench.ues_of(0)[0]: arrival_s})
     (job,) = bench.run(name, 1)
     assert job["phase"] == FINISHED
-    assert job["ttft_s"] == pytest.approx(bench.decided_s(arrival_s) - arrival_s + prefill_s, abs=0.01 * prefill_s)
+    if prefill_s is not None:
+        assert job["ttft_s"] == pytest.approx(bench.decided_s(arrival_s) - arrival_s + prefill_s, abs=0.01 * prefill_s)
     assert job["tpot_s"] == pytest.approx(token_s, rel=0.01)
