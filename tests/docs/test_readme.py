@@ -27,8 +27,8 @@ observations, _ = env.reset(seed=0)
 row = observations["node_0"]["observation"]
 assert names.index("node/load_left_s") == names.index("node/cloud_wait_s") + 1
 assert len(row) == len(names) and env.observation_space("node_0")["observation"].contains(row)
-assert (env.batch.world.site["accelerator"] == 0).all() and env.batch.world.device["tdp_w"][0] == 150.0
-assert env.batch.world.model["layers"][env.batch.world.service["model"][0] * 3] == 24  # three precisions
+assert env.batch.scenario.nodes.devices == ["my-card"] and edge6g_env.costs.device("my-card").tdp_w == 150.0
+assert env.batch.scenario.models == ["my-model"] and edge6g_env.costs.model("my-model").layers == 24
 sys.argv[0] = "edge6g"
 edge6g.main()
 """

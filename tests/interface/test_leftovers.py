@@ -5,6 +5,7 @@ import pytest
 
 from edge6g_env import batch_env
 from edge6g_env.kernel.codes import ACTIVE, AT_CLOUD, DISPATCH, INBOX, NOW, SPARE
+from edge6g_env.kernel.world_fields import NO_STEP
 
 FAILING = {
     "faults.node_mtbf_s": 20.0,
@@ -38,7 +39,8 @@ def garbage(rng, array):
 
 
 def poison(batch, rng):
-    """Fill the rows of jobs that are free, and the places of lists behind their ends; returns how many rows there were."""
+    """Fill rows of jobs that are free, places of lists behind their ends, and taps of links that nobody has used; returns how many
+    rows there were."""
     world, filled = batch.world, 0
     for b in range(batch.num_worlds):
         episode, node, server = world.episode[b], world.node[b], world.server[b]
@@ -52,6 +54,7 @@ def poison(batch, rng):
         lists += [(world.queue[b, i, INBOX], server.n_inbox[i]) for i in range(batch.num_agents)]
         for places, n in lists:
             places[n:] = rng.integers(0, world.job.shape[1], len(places) - n)
+        world.tap[b, world.ue["fading_step"][b] == NO_STEP] = 1e30
         filled += len(free)
     return filled
 
@@ -90,12 +93,16 @@ SCRATCH = {
 
 
 def kept_arrays(batch):
-    """The saved state but for scratch: the buffers of the last observations of an ended episode, and the last row of cells."""
+    """The saved state but for scratch: the buffers of the last observations of an ended episode, the last row of cells, and what the
+    poison above fills: places of lists behind their ends (no job is in flight), taps of links that nobody has used."""
     state = {name: array for name, array in batch.save_state().items() if name not in SCRATCH}
     for name in ("observation", "action_mask", "candidates"):
         state[name] = state[name][NOW]
     state["cell"] = state["cell"][:, :-1]
-    return state
+    spare = [roster[SPARE, :n] for roster, n in zip(state.pop("roster"), state["episode"]["n_free"], strict=True)]
+    del state["queue"]
+    state["tap"][state["ue"]["fading_step"] == NO_STEP] = 0.0
+    return {**state, "spare": np.stack(spare)}
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.4])
@@ -107,5 +114,6 @@ def test_an_episode_does_not_depend_on_what_ran_before(scenario, seconds, short,
         obs, *_ = used.step(legal(obs["action_mask"], rng))
     assert used.counters().in_flight.min() > 0
     fresh.reset(7), used.reset(7)
+    assert (fresh.counters().in_flight == 0).all()
     assert_same(kept_arrays(used), kept_arrays(fresh))
     assert (used.world.step["n_outcomes"] == 0).all()
