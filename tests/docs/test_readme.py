@@ -28,7 +28,7 @@ row = observations["node_0"]["observation"]
 assert names.index("node/load_left_s") == names.index("node/cloud_wait_s") + 1
 assert len(row) == len(names) and env.observation_space("node_0")["observation"].contains(row)
 assert env.batch.scenario.nodes.devices == ["my-card"] and edge6g_env.costs.device("my-card").tdp_w == 150.0
-assert env.batch.scenario.models == ["my-model"] and edge6g_env.costs.model("my-model").layers == 24
+assert env.batch.scenario.service[0].model == "my-model" and edge6g_env.costs.model("my-model").layers == 24
 sys.argv[0] = "edge6g"
 edge6g.main()
 """

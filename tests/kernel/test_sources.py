@@ -54,10 +54,10 @@ def test_an_edit_of_what_is_not_compiled_leaves_the_version(package: Path, name:
     "name",
     [
         "kernel/traffic.py",
-        "kernel/world.py",  # constants
+        "kernel/codes.py",  # constants
         "radio/penetration.py",  # constants, by way of radio
         "radio/__init__.py",  # passes names on
-        "costs/latency.py",
+        "costs/formulas.py",
         "kernel/handle.py",  # how compiled code reads a world
         "_inner.py",
         "_jit.py",
@@ -75,7 +75,7 @@ def test_an_edit_of_what_is_compiled_is_another_version(package: Path, name: str
 
 def test_a_file_that_somebody_is_writing_is_another_version(package: Path):
     before = _jit._source_hash()
-    with (package / "kernel" / "way.py").open("a") as file:
+    with (package / "kernel" / "rows.py").open("a") as file:
         file.write("def half_")
     assert _jit._source_hash() != before
     assert _jit.version() not in (before, _jit._source_hash())
@@ -84,16 +84,16 @@ def test_a_file_that_somebody_is_writing_is_another_version(package: Path):
 def test_a_constant_counts_through_what_it_is_made_of(package: Path):
     """A new file of a number, from which a constant of another file is made, that a compiled function takes from a third."""
     (package / "numbers.py").write_text("HALF = 0.5\nOTHER = 1.0\n")
-    world = package / "kernel" / "world.py"
-    text = world.read_text(encoding="utf-8").replace(
-        "\nimport inspect\n", "\nimport inspect\n\nfrom edge6g_env.numbers import HALF\n\nDOUBLE = _twice()\n", 1
+    codes, future = package / "kernel" / "codes.py", "from __future__ import annotations\n"
+    text = codes.read_text(encoding="utf-8").replace(
+        future, future + "\nfrom edge6g_env.numbers import HALF\n\nDOUBLE = _twice()\n", 1
     )
-    world.write_text(text + "\n\ndef _twice():\n    return 2 * HALF\n", encoding="utf-8")
+    codes.write_text(text + "\n\ndef _twice():\n    return 2 * HALF\n", encoding="utf-8")
     assert "numbers.py" not in _jit._deciding(_jit._contents(_jit._stamps()))
-    way = package / "kernel" / "way.py"
-    way.write_text(
-        way.read_text(encoding="utf-8")
-        + "\n\nfrom edge6g_env.kernel import world as w\n\n\n@njit_inner\ndef new(x):\n    return w.DOUBLE * x\n"
+    rows = package / "kernel" / "rows.py"
+    rows.write_text(
+        rows.read_text(encoding="utf-8")
+        + "\n\nfrom edge6g_env.kernel import codes\n\n\n@njit_inner\ndef new(x):\n    return codes.DOUBLE * x\n"
     )
     assert "numbers.py" in _jit._deciding(_jit._contents(_jit._stamps()))
 
