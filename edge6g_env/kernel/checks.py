@@ -49,7 +49,7 @@ def _check_node(w, b, i):
                 continue
             for p in range(w.part.shape[2]):
                 part = w.part[b, j, p]
-                if part.uses == 1 and part.node == i:
+                if part.state >= codes.WAITING and part.node == i:
                     users += 1
                     kv_bytes += part.kv_bytes
         if users != variant.users:

@@ -6,7 +6,7 @@ FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, 
 SAME_INSTANT_S = 1e-12  # instants closer together are one
 INGRESS, TARGET = range(2)  # node parts of a job
 UNDER_WAY, OVER, LOST = range(3)  # what `begin` and `advance` of a place say
-TURNED_AWAY, WAITING, ADMITTED, PREFILLED = range(-1, 3)  # a part at its node: before, in and after the inbox
+ABSENT, TURNED_AWAY, WAITING, ADMITTED, PREFILLED = range(5)  # a part at its node; from WAITING on it uses the weights
 
 FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)  # how a job ended
 PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")

@@ -86,8 +86,9 @@ def _send(w, b, i, job, c, now_s):
     job.kv_tokens = job.setup_tokens + expected_output(w, job)
     ingress.node, ingress.low, ingress.high = i, job.device_layers, w.action_layers[c, v, 1]
     target.node, target.low, target.high = target_of(w, b, i, route), ingress.high, w.model[v].layers
-    if 0 <= target.node < w.node.shape[1]:
+    if target.node >= 0:
         job.link = route - codes.NEIGHBOUR
+    if 0 <= job.link < w.link.shape[2]:
         w.link[b, i, job.link].sent_since += 1
     w.roster[b, codes.ACTIVE, episode.n_active] = job.row
     episode.n_active += 1

@@ -17,7 +17,7 @@ def grow_kv(w, b, job):
         wanted = job.kv_tokens + memory.KV_BLOCK_TOKENS
         for p in range(w.part.shape[2]):
             part = w.part[b, job.row, p]
-            if part.uses == 0:
+            if part.state < codes.WAITING:
                 continue
             want_bytes = costing.kv_bytes(w, job.variant, part.high - part.low, wanted)
             more_bytes, adapter = want_bytes - part.kv_bytes, w.service[job.service].adapter

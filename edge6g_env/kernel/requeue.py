@@ -25,7 +25,7 @@ def lose(w, b, job, p, at_s):
         job.first_token_s = -1.0
     job.part, job.stage, job.stage_s, job.clock_s = p, codes.RETURN, at_s, at_s
     if p == codes.TARGET:
-        job.clock_s += link.delay_s(w, b, job)
+        job.clock_s += link.delay_s(w, job)
 
 
 @njit_inner
@@ -44,7 +44,7 @@ def come_back(w, b, job, t1):
     """At the ingress again: True if the job waits for a decision or has failed, False if the queue has no place for it yet."""
     if job.part == codes.TARGET:  # it tells its ingress that the target is down
         job.part = codes.INGRESS
-        if link.leads_to_cloud(w, b, job):
+        if link.leads_to_cloud(w, job):
             w.node[b, job.ingress].cloud_seen_up = 0
         else:
             w.link[b, job.ingress, job.link].seen_up = 0

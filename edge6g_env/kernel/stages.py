@@ -51,8 +51,8 @@ def _leave_inbox(w, b, i):
     while place < w.server[b, i].n_inbox:
         job = w.job[b, w.queue[b, i, codes.INBOX, place]]
         part = w.part[b, job.row, job.part]
-        if part.admitted == codes.PREFILLED:
-            part.admitted = codes.ADMITTED
+        if part.state == codes.PREFILLED:
+            part.state = codes.ADMITTED
             memory.drop_from_inbox(w, b, i, job)
             legs.finish(w, b, job)
         else:
@@ -62,7 +62,7 @@ def _leave_inbox(w, b, i):
 @njit_inner
 def _is_served(w, b, job, t1):
     """Whether the job is at a node or the cloud, which advance it; one that a full inbox turned away tries again."""
-    if job.stage == codes.NODE_PREFILL and w.part[b, job.row, job.part].admitted == codes.TURNED_AWAY:
+    if job.stage == codes.NODE_PREFILL and w.part[b, job.row, job.part].state == codes.TURNED_AWAY:
         job.clock_s = t1
         legs.begin(w, b, job, job.leg)
         return True

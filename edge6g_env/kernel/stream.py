@@ -25,7 +25,7 @@ def _count_tokens(w, b, job, tokens):
     job.done_tokens += tokens
     air.pay_way_back(w, job, tokens)
     cloud.pay_way_back(w, b, job, tokens)
-    link.pay_way_back(w, b, job, tokens)
+    link.pay_way_back(w, job, tokens)
 
 
 @njit_inner

@@ -220,7 +220,7 @@ def test_a_queue_for_memory_lets_nobody_pass(make_bench):
     while len(bench.outcomes) < 3:
         bench.step()
         for job in waiting:
-            if bench.part(job, INGRESS).admitted >= ADMITTED and job.stage in (NODE_PREFILL, DECODE):
+            if bench.part(job, INGRESS).state >= ADMITTED and job.stage in (NODE_PREFILL, DECODE):
                 admit.setdefault(int(job.number), bench.now_s)
     order = sorted(admit, key=admit.get)
     assert order == [1, 2]

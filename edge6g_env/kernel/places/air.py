@@ -146,7 +146,7 @@ def way_back_s(w, b, job, message):
     rate, error_rate = rates.downlink(w, b, job.ue, job.clock_s)
     back_s = rates.downlink_access_s(w, b, job, message) + rates.retransmission_s(w, b, job, message, error_rate)
     back_s += 8.0 * costing.TOKEN_BYTES / rate + link.hop_s(w, b, job)
-    return back_s + link.delay_s(w, b, job) if link.is_used(w, b, job) else back_s
+    return back_s + link.delay_s(w, job) if link.is_used(job) else back_s
 
 
 # --- what agents expect ----------------------------------------------------------------------------------------------------------------

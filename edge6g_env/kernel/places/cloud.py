@@ -20,7 +20,7 @@ def refuse(w, b, i, job, layers_before):
 def begin(w, b, job):
     """Join the queue for a place."""
     episode = w.episode[b]
-    if not link.leads_to_cloud(w, b, job):
+    if not link.leads_to_cloud(w, job):
         return codes.OVER
     if episode.cloud_up == 0:
         return codes.LOST
@@ -72,7 +72,7 @@ def pay_tokens(w, job, tokens):
 @njit_inner
 def pay_way_back(w, b, job, tokens):
     """Price of tokens by the list, and of their bytes that leave the cloud."""
-    if link.leads_to_cloud(w, b, job):
+    if link.leads_to_cloud(w, job):
         layers = w.model[job.variant].layers
         share = (layers - w.part[b, job.row, codes.TARGET].low) / layers
         job.price_usd += tokens * share * w.service[job.service].usd_per_output_token

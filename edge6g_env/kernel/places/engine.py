@@ -24,7 +24,7 @@ _LOAD_MEMORY_S = 1.0  # time constant of prefill_share
 @njit_inner
 def count(w, b, job, part):
     """Count a sequence that decodes from now on, by its part here, among those of its variant."""
-    if part.uses == 0 or part.duty <= 0.0:
+    if part.state < codes.WAITING or part.duty <= 0.0:
         return  # not here, or its tokens cannot cross a link that is down
     share = (part.high - part.low) / w.model[job.variant].layers
     w.server[b, part.node].decodes = 1
@@ -99,7 +99,7 @@ def _admit_job(w, b, job):
             return LACKS_KV
     job.clock_s = max(job.clock_s, w.variant[b, i, v].ready_s)
     memory.hold_kv(w, b, part, need_bytes)
-    part.admitted, job.admit_s = codes.ADMITTED, job.clock_s
+    part.state, job.admit_s = codes.ADMITTED, job.clock_s
     return codes.ADMITTED
 
 
@@ -111,7 +111,7 @@ def _admit(w, b, i, t0, t1):
     blocked = False
     for place in range(server.n_inbox):
         job = w.job[b, w.queue[b, i, codes.INBOX, place]]
-        if w.part[b, job.row, job.part].admitted == codes.ADMITTED or job.clock_s >= t1:
+        if w.part[b, job.row, job.part].state == codes.ADMITTED or job.clock_s >= t1:
             continue
         state = LACKS_KV if blocked else _admit_job(w, b, job)
         blocked = state == LACKS_KV or (state == LACKS_WEIGHTS and t1 - job.stage_s > _PATIENCE_S)
@@ -124,7 +124,7 @@ def _next_prompt(w, b, i, t1):
     server = w.server[b, i]
     for place in range(server.n_inbox):
         job = w.job[b, w.queue[b, i, codes.INBOX, place]]
-        if w.part[b, job.row, job.part].admitted == codes.ADMITTED and job.clock_s < t1:
+        if w.part[b, job.row, job.part].state == codes.ADMITTED and job.clock_s < t1:
             return job.row
     return -1
 
@@ -184,7 +184,7 @@ def _complete_chunk(w, b, i):
     if job.prefilled < job.setup_tokens - 1e-6:
         return
     job.clock_s = server.chunk_end_s
-    w.part[b, job.row, job.part].admitted, w.part[b, job.row, job.part].duty = codes.PREFILLED, 1.0
+    w.part[b, job.row, job.part].state, w.part[b, job.row, job.part].duty = codes.PREFILLED, 1.0
 
 
 @njit_inner

@@ -10,15 +10,15 @@ from edge6g_env.kernel import codes, costing, rng
 
 
 @njit_inner
-def is_used(w, b, job):
+def is_used(job):
     """Whether layers run beyond the ingress node."""
-    return w.part[b, job.row, codes.TARGET].node >= 0
+    return job.link >= 0
 
 
 @njit_inner
-def leads_to_cloud(w, b, job):
+def leads_to_cloud(w, job):
     """Whether the job's last part runs in the cloud."""
-    return w.part[b, job.row, codes.TARGET].node == w.node.shape[1]
+    return job.link == w.link.shape[2]
 
 
 @njit_inner
@@ -32,9 +32,9 @@ def refuse(w, b, i, route, target):
 @njit_inner
 def is_cut_off(w, b, job):
     """Whether the link between ingress and target is down."""
-    if not is_used(w, b, job):
+    if not is_used(job):
         return False
-    if leads_to_cloud(w, b, job):
+    if leads_to_cloud(w, job):
         return w.node[b, job.ingress].backhaul_up == 0
     return w.link[b, job.ingress, job.link].up == 0
 
@@ -46,34 +46,34 @@ def hop_s(w, b, job):
 
 
 @njit_inner
-def delay_s(w, b, job):
+def delay_s(w, job):
     """Mean one-way delay between ingress and target."""
-    return w.wired[0].backhaul_delay_s if leads_to_cloud(w, b, job) else w.wired[0].xn_delay_s
+    return w.wired[0].backhaul_delay_s if leads_to_cloud(w, job) else w.wired[0].xn_delay_s
 
 
 @njit_inner
-def _rate_bit_s(w, b, job):
+def _rate_bit_s(w, job):
     """Rate of the link between ingress and target, for all its transfers together."""
-    return w.wired[0].backhaul_rate_bit_s if leads_to_cloud(w, b, job) else w.wired[0].xn_rate_bit_s
+    return w.wired[0].backhaul_rate_bit_s if leads_to_cloud(w, job) else w.wired[0].xn_rate_bit_s
 
 
 @njit_inner
 def _crossing_s(w, b, job):
     """Delay in s of the job's next message to its target: lognormal, of the mean delay_s."""
     wired = w.wired[0]
-    if leads_to_cloud(w, b, job):
+    if leads_to_cloud(w, job):
         purpose, sigma = rng.FOR_CLOUD_DELAY, wired.backhaul_delay_jitter
     else:
         purpose, sigma = rng.FOR_XN_DELAY, wired.xn_delay_jitter
     z = rng.normal(w.episode[b].key, purpose, job.number, job.crossings)
     job.crossings += 1
-    return delay_s(w, b, job) * math.exp(sigma * z - 0.5 * sigma * sigma)
+    return delay_s(w, job) * math.exp(sigma * z - 0.5 * sigma * sigma)
 
 
 @njit_inner
-def _pay(w, b, job, sent_bytes):
+def _pay(w, job, sent_bytes):
     """Count bytes on the link; those of the backhaul have a price."""
-    if leads_to_cloud(w, b, job):
+    if leads_to_cloud(w, job):
         job.backhaul_bytes += sent_bytes
         job.price_usd += sent_bytes * w.prices[0].usd_per_backhaul_byte
 
@@ -81,11 +81,11 @@ def _pay(w, b, job, sent_bytes):
 @njit_inner
 def begin(w, b, job):
     """Send what the target needs: the raw prompt if it computes from the first layer on, else the activations at the cut."""
-    target = w.part[b, job.row, codes.TARGET]
-    if target.node < 0:
+    if not is_used(job):
         return codes.OVER
-    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, target.low == 0)
-    _pay(w, b, job, job.left_bytes)
+    raw = w.part[b, job.row, codes.TARGET].low == 0
+    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
+    _pay(w, job, job.left_bytes)
     job.stage, job.stage_s = codes.LINK, job.clock_s
     return codes.UNDER_WAY
 
@@ -95,7 +95,7 @@ def count(w, b, job, t0):
     """Count a transfer that goes on from t0 on among those of its link."""
     if job.stage_s >= t0:
         return
-    if leads_to_cloud(w, b, job):
+    if leads_to_cloud(w, job):
         w.node[b, job.ingress].n_backhaul += 1
     else:
         w.link[b, job.ingress, job.link].n_transfers += 1
@@ -106,13 +106,13 @@ def advance(w, b, job, t0, t1):
     """Send until t1, the rate shared with the link's other transfers; a link that is down loses the job."""
     if is_cut_off(w, b, job):
         return codes.LOST
-    if leads_to_cloud(w, b, job):
+    if leads_to_cloud(w, job):
         transfers = w.node[b, job.ingress].n_backhaul
     else:
         transfers = w.link[b, job.ingress, job.link].n_transfers
     if job.stage_s >= t0:
         transfers += 1
-    rate = _rate_bit_s(w, b, job)
+    rate = _rate_bit_s(w, job)
     need_s = 8.0 * job.left_bytes * max(1, transfers) / rate
     if job.clock_s + need_s > t1:
         job.left_bytes -= (t1 - job.clock_s) * rate / (8.0 * max(1, transfers))
@@ -127,7 +127,7 @@ def advance(w, b, job, t0, t1):
 @njit_inner
 def _is_in_every_token(w, b, job):
     """Whether every token crosses the link: layers before it run elsewhere."""
-    return is_used(w, b, job) and w.part[b, job.row, codes.TARGET].low > 0
+    return is_used(job) and w.part[b, job.row, codes.TARGET].low > 0
 
 
 @njit_inner
@@ -135,21 +135,21 @@ def token_s(w, b, job):
     """Time in s that a cut before the target adds to a token: there with the activations, back with the token."""
     if not _is_in_every_token(w, b, job):
         return 0.0
-    return 2.0 * delay_s(w, b, job) + 8.0 * w.model[job.variant].boundary_bytes / _rate_bit_s(w, b, job)
+    return 2.0 * delay_s(w, job) + 8.0 * w.model[job.variant].boundary_bytes / _rate_bit_s(w, job)
 
 
 @njit_inner
 def pay_tokens(w, b, job, tokens):
     """Bytes of the activations of tokens."""
     if _is_in_every_token(w, b, job):
-        _pay(w, b, job, tokens * w.model[job.variant].boundary_bytes)
+        _pay(w, job, tokens * w.model[job.variant].boundary_bytes)
 
 
 @njit_inner
-def pay_way_back(w, b, job, tokens):
+def pay_way_back(w, job, tokens):
     """Bytes of tokens on their way back."""
-    if is_used(w, b, job):
-        _pay(w, b, job, tokens * costing.TOKEN_BYTES)
+    if is_used(job):
+        _pay(w, job, tokens * costing.TOKEN_BYTES)
 
 
 @njit_inner

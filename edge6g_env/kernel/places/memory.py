@@ -139,7 +139,6 @@ def count_user(w, b, job, part, change):
     """Count a job as user of the weights at its part's node (1), or no longer (-1)."""
     a = w.service[job.service].adapter
     w.variant[b, part.node, job.variant].users += change
-    part.uses += change
     if a >= 0:
         w.adapter[b, part.node, a].users += change
 
@@ -167,7 +166,7 @@ def leave(w, b, job, part, now_s):
     variant.last_used_s = max(variant.last_used_s, now_s)
     if a >= 0:
         w.adapter[b, part.node, a].last_used_s = max(w.adapter[b, part.node, a].last_used_s, now_s)
-    part.admitted = codes.WAITING
+    part.state = codes.ABSENT
 
 
 @njit_inner

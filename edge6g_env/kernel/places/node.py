@@ -41,9 +41,9 @@ def begin(w, b, job, p):
     server = w.server[b, part.node]
     job.part, job.stage, job.stage_s, job.prefilled = p, codes.NODE_PREFILL, job.clock_s, 0.0
     if server.n_inbox == w.queue.shape[3]:
-        part.admitted = codes.TURNED_AWAY
+        part.state = codes.TURNED_AWAY
         return codes.UNDER_WAY
-    part.admitted = codes.WAITING
+    part.state = codes.WAITING
     w.queue[b, part.node, codes.INBOX, server.n_inbox] = job.row
     server.n_inbox += 1
     memory.count_user(w, b, job, part, 1)
@@ -65,7 +65,7 @@ def _alone_s(w, job, part):
 def token_s(w, b, job, part):
     """Time in s of a token in a part: its share of the decode cycle, and for a token that comes and goes the mean wait for the running
     iteration of the others."""
-    if part.uses == 0:
+    if part.state < codes.WAITING:
         return 0.0
     layers, server, variant = w.model[job.variant].layers, w.server[b, part.node], w.variant[b, part.node, job.variant]
     if server.decode_rate <= 0.0 or variant.tokens <= 0.0:
@@ -80,11 +80,12 @@ def token_s(w, b, job, part):
 @njit_inner
 def pay_tokens(w, b, job, part, tokens):
     """Price and energy of the accelerator's time for tokens of a part."""
-    if part.uses == 0:
+    if part.state < codes.WAITING:
         return
     device, variant = w.site[part.node].accelerator, w.variant[b, part.node, job.variant]
-    busy_s = tokens * _alone_s(w, job, part)
-    if variant.tokens > 0.0:
+    if variant.tokens <= 0.0:
+        busy_s = tokens * _alone_s(w, job, part)
+    else:
         share = (part.high - part.low) / w.model[job.variant].layers  # of all layers' tokens in an iteration, its own
         busy_s = tokens * variant.iteration_s * share / max(variant.tokens, variant.share, share)
     job.price_usd += busy_s * w.device[device].usd_s
@@ -223,7 +224,7 @@ def give_up(w, b, job, now_s):
     """Give back everything that a job holds at nodes: places, weights in use, KV."""
     for p in range(w.part.shape[2]):
         part = w.part[b, job.row, p]
-        if part.uses == 0:
+        if part.state < codes.WAITING:
             continue
         i = part.node
         memory.drop_from_inbox(w, b, i, job)
