@@ -27,7 +27,6 @@ from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults
 from edge6g_env.spaces import Layout
-from edge6g_env.trace_files import read_trace
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
 
@@ -182,13 +181,11 @@ def _services(scenario: Scenario) -> Iterator[str]:
     yield "| service | model | privacy | jobs/s | prompt mean (tokens) | picture (kB) | output mean (tokens) | TTFT | TPOT | expires |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for one in scenario.service:
-        _, prompt, output = (
-            (0.0, one.prompt_tokens, one.output_tokens) if one.trace is None else read_trace(one.trace).mean(axis=0)
-        )
-        payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else ""
+        _, prompt, output = one.lengths().mean(axis=0)
+        payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else ""
         lengths = f"{one.share * scenario.arrivals.rate_jobs_s:.3g} | {prompt:.0f} | {payload} | {output:.0f}"
         times = f"{one.ttft_slo_s:g} s | {1e3 * one.tpot_slo_s:g} ms | {one.expire_s:g} s"
-        yield f"| {one.name} | {one.model} | {one.privacy} | {lengths} | {times} |"
+        yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
 
 
 def _choices(layout: Layout) -> Iterator[str]:
@@ -218,7 +215,7 @@ def _reward(scenario: Scenario) -> Iterator[str]:
     yield f"| energy | {reward.energy_per_j:g} a joule |"
     for name in ("rejected", "expired", "failed"):
         yield f"| {name} job | {getattr(reward, f'{name}_cost'):g} |"
-    exposed = {service.name: service.exposure_cost for service in scenario.service if service.exposure_cost > 0.0}
+    exposed = {service.name: service.exposure_cost for service in scenario.inference if service.exposure_cost > 0.0}
     yield f"| exposure | {', '.join(f'{cost:g} ({name})' for name, cost in exposed.items()) or 'no service asks for it'} |"
     yield f"\n`reward_mix = {reward.reward_mix:g}`: 0 is each agent's own reward, 1 the mean of all."
 

@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from edge6g_env import costs
-from edge6g_env.build.services import lengths_of
 from edge6g_env.costs import parts
 from edge6g_env.costs.formulas import attention_decode_times_s, attention_prefill_times_s
 from edge6g_env.costs.memory import load_bytes_per_s, usable_bytes
 from edge6g_env.costs.times import resolved_parts
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import Service
+from edge6g_env.scenario_tables import InferenceService
 
 
 class Holding(NamedTuple):
@@ -66,7 +65,7 @@ def longest_load(scenario: Scenario) -> tuple[float, str] | None:
     return max(loads, default=None)
 
 
-def accelerator_s(scenario: Scenario, service: Service, device: str) -> float:
+def accelerator_s(scenario: Scenario, service: InferenceService, device: str) -> float:
     """Least seconds of an accelerator that a mean job of a service takes, the whole model on the node; inf if it fits at no precision.
 
     At the precision of the scenario's grid and for the j jobs an iteration for which it is least:
@@ -81,8 +80,8 @@ def accelerator_s(scenario: Scenario, service: Service, device: str) -> float:
     return min((_accelerator_s(scenario, service, device, p) for p in scenario.actions.precision), default=np.inf)
 
 
-def _accelerator_s(scenario: Scenario, service: Service, device: str, precision: str) -> float:
-    _, prompt, output = lengths_of(service).T
+def _accelerator_s(scenario: Scenario, service: InferenceService, device: str, precision: str) -> float:
+    _, prompt, output = service.lengths().T
     context = float(np.sum(output * (prompt + 0.5 * output)) / np.sum(output))
     left_bytes = usable_bytes(costs.device(device)) - costs.memory_bytes(service.model, precision)
     sequences = min(scenario.serving.max_batch, left_bytes / float(costs.kv_bytes(service.model, context, precision)))
@@ -110,7 +109,7 @@ def most_jobs_s(scenario: Scenario) -> float:
     """
     from scipy.optimize import linprog
 
-    nodes, services = nodes_by_device(scenario), scenario.service
+    nodes, services = nodes_by_device(scenario), scenario.inference
     job_s = np.array([[accelerator_s(scenario, service, device) for service in services] for device in nodes])
     jobs_per_s = np.where(np.isfinite(job_s), 1.0 / job_s, 0.0)
     rows = [*_busy(job_s.shape), *_served(jobs_per_s, [service.share for service in services])]

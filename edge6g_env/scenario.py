@@ -28,6 +28,7 @@ from edge6g_env.scenario_tables import (
     Arrivals,
     Cloud,
     Faults,
+    InferenceService,
     Link,
     Nodes,
     Prediction,
@@ -109,14 +110,19 @@ class Scenario(Table):
         return min(nodes.columns, nodes.count) * nodes.spacing_m, -(-nodes.count // nodes.columns) * nodes.spacing_m
 
     @property
+    def inference(self) -> list[InferenceService]:
+        """The services that compute with a model, in order."""
+        return [service for service in self.service if isinstance(service, InferenceService)]
+
+    @property
     def models(self) -> list[str]:
         """Models of the services, each once, in order."""
-        return list(dict.fromkeys(service.model for service in self.service))
+        return list(dict.fromkeys(service.model for service in self.inference))
 
     @property
     def weights(self) -> list[str]:
         """Weights that the services need, each once, in order: a model, or `model@service` for a copy of its own."""
-        return list(dict.fromkeys(service.weights for service in self.service))
+        return list(dict.fromkeys(service.weights for service in self.inference))
 
     @property
     def devices(self) -> list[str]:
@@ -137,13 +143,15 @@ class Scenario(Table):
         rows.check_devices("ues.device", [self.ues.device], self.actions.precision)
         rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision)
         rows.check_accelerator_prices("nodes.devices", self.nodes.devices)
+        if not self.inference:
+            raise UserError("service: one at least must be of kind 'inference'")
         rows.check_models("service.model", self.models, self.actions.precision)
-        rows.check_services(self.service)
+        rows.check_services(self.inference)
         check_known("serving.preload", self.serving.preload, self.weights)
         if self.ues.indoor_share > 0.0 and self.radio.environment.startswith(("InH", "InF")):
             raise UserError(f"ues.indoor_share must be 0 in {self.radio.environment}: its cells are indoors themselves")
         self._distances_are_valid()
-        if self.arrivals.kind == "trace" and not all(service.trace for service in self.service):
+        if self.arrivals.kind == "trace" and not all(service.is_traced for service in self.service):
             raise UserError("arrivals.kind = 'trace' needs a trace for every service")
         total = sum(service.share for service in self.service)
         if abs(total - 1.0) > 1e-6:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from edge6g_env import costs
 from edge6g_env.errors import UserError
-from edge6g_env.scenario_tables import Service, check_known
-from edge6g_env.trace_files import read_trace, traces
+from edge6g_env.scenario_tables import InferenceService, check_known
+from edge6g_env.trace_files import traces
 
 
 def check_devices(key: str, names: Sequence[str], precisions: Sequence[str]) -> None:
@@ -63,7 +61,7 @@ def _has_row(look_up: object, *names: str) -> bool:
     return True
 
 
-def check_services(services: Sequence[Service]) -> None:
+def check_services(services: Sequence[InferenceService]) -> None:
     """Each trace has rows, each model room for them and the matrices that an adapter names; UserError otherwise."""
     for service in services:
         if service.trace is not None:
@@ -76,12 +74,9 @@ def check_services(services: Sequence[Service]) -> None:
                 raise UserError(f"service.{service.name}.lora_targets: {error}") from None
 
 
-def _check_context(service: Service) -> None:
+def _check_context(service: InferenceService) -> None:
     """A prompt and its answer fit together into the context of the model, where models.csv names one; UserError that has the longest."""
-    if service.trace is not None:
-        lengths = read_trace(service.trace)[:, 1:]
-    else:
-        lengths = np.array([[service.prompt_tokens, service.output_tokens]], np.float64)
+    lengths = service.lengths()[:, 1:]
     total, context = lengths.sum(axis=1), costs.model(service.model).context
     if not 0 < context < total.max():
         return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge6g_env import radio
@@ -13,6 +14,7 @@ from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 from edge6g_env.scenario_kinds import OneOf
+from edge6g_env.trace_files import read_trace
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -313,13 +315,41 @@ class Faults(Table):
 
 
 class Service(Table):
-    """A service of prompts and answers: model, privacy class, objectives, and its lengths: from a trace, or always the same."""
+    """What every service has: its share of the jobs, objectives, lengths. Each kind adds its own keys, and says which kind it is."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    kind: str
+    share: Annotated[float, Field(gt=0.0, le=1.0)]
+    ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)]
+    tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)]
+    expire_s: Positive
+
+    @property
+    def weights(self) -> str | None:
+        """Name of the weights that it needs, if any: those of its model, or its own copy."""
+        return None
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether its lengths come from a trace, with instants to replay."""
+        return False
+
+    @property
+    def facts(self) -> tuple[str, str, str]:
+        """What computes, who may see the data, whence the lengths: in words, for tables of services."""
+        raise NotImplementedError
+
+    def lengths(self) -> np.ndarray:
+        """float64 (rows, 3): arrival in s, prompt and output tokens; one row if its lengths are fixed."""
+        raise NotImplementedError
+
+
+class InferenceService(Service):
+    """A service of prompts and answers: model, privacy class, and its lengths: from a trace, or always the same."""
+
     kind: Literal["inference"] = "inference"
     model: str
     privacy: Literal["open", "site", "device"]
-    share: Annotated[float, Field(gt=0.0, le=1.0)]
     trace: str | None = None
     prompt_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
     output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
@@ -330,13 +360,10 @@ class Service(Table):
     """A copy of the model that was tuned as a whole and shares nothing."""
     payload_bytes: NotNegative = 0.0
     """Picture or sound that a raw prompt consists of, beside its token ids."""
-    ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)]
-    tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)]
-    expire_s: Positive
     exposure_cost: NotNegative
 
     @model_validator(mode="after")
-    def _has_lengths(self) -> Service:
+    def _has_lengths(self) -> InferenceService:
         fixed = (self.prompt_tokens is not None, self.output_tokens is not None)
         if any(fixed) if self.trace is not None else not all(fixed):
             raise UserError("name either a trace or both prompt_tokens and output_tokens")
@@ -349,9 +376,25 @@ class Service(Table):
         """Name of the weights that it needs: those of its model, or its own copy."""
         return f"{self.model}@{self.name}" if self.own_weights else self.model
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether it names a trace."""
+        return self.trace is not None
 
-AnyService = Annotated[Service, OneOf("kind")]
-"""Another kind of service is a table with its own `kind: Literal[...]`, named here: `Service | Another`."""
+    @property
+    def facts(self) -> tuple[str, str, str]:
+        """Weights, privacy class, trace."""
+        return self.weights, self.privacy, f"means of {self.trace}" if self.trace else "always these"
+
+    def lengths(self) -> np.ndarray:
+        """float64 (rows, 3) of the trace, or one row."""
+        if self.trace is not None:
+            return read_trace(self.trace)
+        return np.array([[0.0, self.prompt_tokens, self.output_tokens]], np.float64)
+
+
+AnyService = Annotated[InferenceService, OneOf("kind")]
+"""Another kind of service is a table with its own `kind: Literal[...]`, named here: `InferenceService | Another`."""
 
 
 class Arrivals(Table):

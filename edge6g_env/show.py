@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from edge6g_env import capacity, costs
-from edge6g_env.build.services import lengths_of
 from edge6g_env.describe import Facts
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Faults
@@ -119,7 +118,7 @@ def _objectives(scenario: Scenario) -> Facts:
     rows = []
     for one in scenario.service:
         times = f"{one.ttft_slo_s:g} s", f"{1e3 * one.tpot_slo_s:g} ms", f"{one.expire_s:g} s"
-        rows.append((one.name, one.weights, one.privacy, *times))
+        rows.append((one.name, *one.facts[:2], *times))
     return Facts(("service", "model", "privacy", "TTFT", "TPOT", "expires"), rows)
 
 
@@ -127,12 +126,10 @@ def _lengths(scenario: Scenario) -> Facts:
     """Means of what a service's jobs bring; of fixed ones the lengths themselves."""
     rows = []
     for one in scenario.service:
-        prompt, output = (f"{mean:.0f}" for mean in lengths_of(one)[:, 1:].mean(axis=0))
-        payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else "-"
+        prompt, output = (f"{mean:.0f}" for mean in one.lengths()[:, 1:].mean(axis=0))
+        payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else "-"
         rate = f"{one.share * scenario.arrivals.rate_jobs_s:.3g}", f"{one.share:.0%}"
-        rows.append(
-            (one.name, *rate, prompt, output, payload, f"means of {one.trace}" if one.trace else "always these")
-        )
+        rows.append((one.name, *rate, prompt, output, payload, one.facts[2]))
     return Facts(("service", "jobs/s", "share", "prompt", "output", "payload (kB)", "lengths (tokens)"), rows)
 
 

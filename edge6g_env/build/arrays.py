@@ -20,7 +20,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     n, k, u = scenario.nodes.count, scenario.neighbours, scenario.num_ues
     precisions, services = len(scenario.actions.precision), len(scenario.service)
     v, c = len(scenario.weights) * precisions, layout.num_actions
-    adapters = sum(service.lora_rank is not None for service in scenario.service)
+    adapters = sum(service.lora_rank is not None for service in scenario.inference)
     cells = min(scenario.radio.candidate_cells, n)
     j = n * scenario.job_rows_per_node + 1
     d, f = len(layout.observation), len(CANDIDATE_FEATURES)

@@ -12,9 +12,8 @@ from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import Service
+from edge6g_env.scenario_tables import InferenceService, Service
 from edge6g_env.spaces import Layout
-from edge6g_env.trace_files import read_trace
 
 
 def _variants(scenario: Scenario) -> list[tuple[str, str]]:
@@ -76,16 +75,9 @@ def actions(layout: Layout) -> np.recarray:
     return from_columns(DTYPES["action"], route=layout.action_table[:, 0], precision=layout.action_table[:, 3])
 
 
-def lengths_of(service: Service) -> np.ndarray:
-    """float64 (rows, 3): arrival in s, prompt and output tokens of a service; one row if its lengths are fixed."""
-    if service.trace is not None:
-        return read_trace(service.trace)
-    return np.array([[0.0, service.prompt_tokens, service.output_tokens]])
-
-
-def _adapted(scenario: Scenario) -> list[Service]:
+def _adapted(scenario: Scenario) -> list[InferenceService]:
     """Services that have an adapter, in the order of the adapters."""
-    return [service for service in scenario.service if service.lora_rank is not None]
+    return [service for service in scenario.inference if service.lora_rank is not None]
 
 
 def adapters(scenario: Scenario) -> np.recarray:
@@ -96,7 +88,7 @@ def adapters(scenario: Scenario) -> np.recarray:
 
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
-    lengths = [lengths_of(service) for service in scenario.service]
+    lengths = [service.lengths() for service in scenario.service]
     first = np.cumsum([0, *map(len, lengths)]).tolist()
     parts = zip(scenario.service, lengths, first, strict=False)
     rows = [_service(scenario, service, trace, start) for service, trace, start in parts]
@@ -104,19 +96,31 @@ def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
 
 
 def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int) -> dict[str, Any]:
-    price, adapted = costs.token_price_usd(service.model), [one.name for one in _adapted(scenario)]
-    same = ("share", "ttft_slo_s", "tpot_slo_s", "expire_s", "exposure_cost", "payload_bytes")
-    return {
-        **{name: getattr(service, name) for name in same},
+    """A row: a key of the table is a field of its name, those of other kinds are 0; and what follows from the table."""
+    own = {
         "kind": KINDS.index(service.kind),
-        "model": scenario.weights.index(service.weights),
-        "privacy": codes.PRIVACY_NAMES.index(service.privacy),
-        "adapter": adapted.index(service.name) if service.name in adapted else -1,
+        "model": -1,
+        "privacy": codes.OPEN,
+        "adapter": -1,
+        "usd_per_input_token": 0.0,
+        "usd_per_output_token": 0.0,
         "mean_output_tokens": trace[:, 2].mean(),
         "trace_first": first,
         "trace_rows": len(trace),
         # A replay runs round: from the last row to the first is a gap as long as the others are on average.
         "trace_span_s": np.ptp(trace[:, 0]) * len(trace) / max(len(trace) - 1, 1),
+    }
+    if isinstance(service, InferenceService):
+        own |= _computed(scenario, service)
+    return own | {name: getattr(service, name, 0) for name in DTYPES["service"].names or () if name not in own}
+
+
+def _computed(scenario: Scenario, service: InferenceService) -> dict[str, Any]:
+    price, adapted = costs.token_price_usd(service.model), [one.name for one in _adapted(scenario)]
+    return {
+        "model": scenario.weights.index(service.weights),
+        "privacy": codes.PRIVACY_NAMES.index(service.privacy),
+        "adapter": adapted.index(service.name) if service.name in adapted else -1,
         "usd_per_input_token": price.in_usd,
         "usd_per_output_token": price.out_usd,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN = range(10)  # stages of a job
+# Stages of a job; LOOP and END stand in the table of legs.
+FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN, LOOP, END = range(12)
 SAME_INSTANT_S = 1e-12  # instants closer together are one
 INGRESS, TARGET = range(2)  # node parts of a job
 UNDER_WAY, OVER, LOST = range(3)  # what `begin` and `advance` of a place say

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, requeue, stream
+from edge6g_env.kernel import codes, inference, requeue, stream
 from edge6g_env.kernel.places import air, cloud, device, link, node
 
 _ = 0  # a leg that has one part of a job only
@@ -21,8 +21,11 @@ _INFERENCE = (
     (codes.DECODE, _),
     (codes.DOWNLINK, _),
 )
-KINDS = ("inference",)
-LEGS = np.array([_INFERENCE])  # (kinds, legs, 2) stage, part
+_WAYS = {"inference": _INFERENCE}
+KINDS = tuple(_WAYS)
+_LONGEST = 1 + max(map(len, _WAYS.values()))
+# (kinds, legs, 2) stage, part; after the last leg comes END. A LOOP goes back to the leg of its number until the last token is out.
+LEGS = np.array([[*way, *[(codes.END, _)] * (_LONGEST - len(way))] for way in _WAYS.values()])
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
 
 
@@ -40,6 +43,9 @@ def _begin_leg(w, b, job, stage, p):
         return cloud.begin(w, b, job)
     if stage == codes.DECODE:
         return stream.begin(w, b, job)
+    if stage == codes.END:
+        job.stage, job.stage_s = codes.END, job.clock_s
+        return codes.UNDER_WAY
     return stream.begin_delivery(w, b, job)
 
 
@@ -63,12 +69,48 @@ def begin(w, b, job, leg):
     job.leg = leg
     while True:
         stage, p = LEGS[w.service[job.service].kind, job.leg, 0], LEGS[w.service[job.service].kind, job.leg, 1]
+        if stage == codes.LOOP:
+            job.leg = p if job.done_tokens < job.output_tokens else job.leg + 1
+            continue
         state = _begin_leg(w, b, job, stage, p)
         if state == codes.LOST:
             requeue.lose(w, b, job, p, job.clock_s)
         if state != codes.OVER:
             return
         job.leg += 1
+
+
+@njit_inner
+def count(w, b, job, t0):
+    """Count a job that goes on from t0 on among those that share what its leg uses."""
+    if job.stage == codes.DECODE:
+        for p in range(w.part.shape[2]):
+            node.count(w, b, job, w.part[b, job.row, p])
+    elif job.stage == codes.UPLINK:
+        air.count(w, b, job, t0)
+    elif job.stage == codes.LINK:
+        link.count(w, b, job, t0)
+
+
+# --- what an action means for a job of a kind ---------------------------------------------------------------------------------
+
+
+@njit_inner
+def refuse(w, b, i, job, c):
+    """Why action c of node i, which is neither hold nor reject, is illegal."""
+    return inference.refuse(w, b, i, job, c)
+
+
+@njit_inner
+def take(w, b, i, job, c):
+    """Note what action c of node i means."""
+    inference.take(w, b, i, job, c)
+
+
+@njit_inner
+def forecast(w, b, i, job, c):
+    """Add what is expected of action c to w.forecast[b]."""
+    inference.forecast(w, b, i, job, c)
 
 
 @njit_inner

@@ -80,7 +80,7 @@ def _put_job(w, b, i, row, at):
 def _put_resident(w, b, i, held, row, at):
     """Share of the layers of the model that node i decides about, at each precision; held (V,): resident ranges of a node."""
     head, precisions = w.node[b, i].head, w.interface[0].n_precisions
-    if head < 0:
+    if head < 0 or w.service[w.job[b, head].service].model < 0:
         return put_nothing(row, at, precisions)
     first = w.service[w.job[b, head].service].model * precisions
     for v in range(first, first + precisions):

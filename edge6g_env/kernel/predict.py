@@ -8,8 +8,8 @@ w.known[b], worked out when the first candidate of a decision asks for it: the n
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, dispatch, worth
-from edge6g_env.kernel.places import air, cloud, device, link, node
+from edge6g_env.kernel import codes, inference, legs, worth
+from edge6g_env.kernel.places import air
 from edge6g_env.kernel.rows import put, put_nothing
 
 
@@ -31,27 +31,6 @@ def _clear(forecast):
 
 
 @njit_inner
-def _forecast(w, b, i, job, c, target):
-    """Fill w.forecast[b] for action c, place by place along the way."""
-    v, route, expected = dispatch.variant_of(w, job, c), w.action[c].route, w.forecast[b]
-    layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    prompt, output = job.setup_tokens, dispatch.expected_output(w, job)
-    in_cloud, whole = target == w.node.shape[1], layer_1 == 0 and (layer_2 == 0 or layer_2 == total)
-    _clear(expected)
-    device.forecast(w, b, job, v, layer_1, output)
-    air.forecast(w, b, job, v, layer_1, output)
-    if layer_2 > layer_1:
-        node.forecast(w, b, i, node.OWN, v, layer_1, layer_2, prompt, output, whole)
-    if target >= 0:
-        sent_bytes = link.forecast(w, b, job, v, layer_2, in_cloud, output)
-        if in_cloud:
-            cloud.forecast(w, b, i, job, v, layer_2, output, sent_bytes)
-        else:
-            node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, prompt, output, whole)
-    expected.price_usd += expected.air_bytes * w.prices[0].usd_per_air_byte
-
-
-@njit_inner
 def _put_bare(w, row, hold):
     """The candidate hold or reject. To wait has no prediction: it is worth no more than any other end."""
     reward = w.reward[0]
@@ -68,18 +47,21 @@ def candidate(w, b, i, job, c, row):
     if route <= codes.REJECT:
         _put_bare(w, row, route == codes.HOLD)
         return
-    service, v, target = w.service[job.service], dispatch.variant_of(w, job, c), dispatch.target_of(w, b, i, route)
-    _forecast(w, b, i, job, c, target)
+    service, v, target = w.service[job.service], inference.variant_of(w, job, c), inference.target_of(w, b, i, route)
+    _clear(w.forecast[b])
+    legs.forecast(w, b, i, job, c)
+    w.forecast[b].price_usd += w.forecast[b].air_bytes * w.prices[0].usd_per_air_byte
     forecast, total, in_cloud = w.forecast[b], w.model[v].layers, target == w.node.shape[1]
     layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
-    exposure, output = 1.0 if layer_1 == 0 else 0.0, dispatch.expected_output(w, job)
+    exposure, output = 1.0 if layer_1 == 0 else 0.0, inference.expected_output(w, job)
     ttft_s, tpot_s = w.episode[b].now_s - job.arrival_s + forecast.time_s, forecast.token_s
     end_s = ttft_s + output * tpot_s  # since the arrival
     if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
         ttft_s = job.first_token_s - job.arrival_s
         tpot_s = (end_s - ttft_s) / (job.done_tokens + output)
     late = worth.timeliness(service, ttft_s, tpot_s)
-    gain = worth.answer(w, v, late)
+    quality = worth.quality(w, service, v)
+    gain = quality * late
     if end_s > service.expire_s:
         gain = -worth.cost_of_end(w, codes.EXPIRED)
     price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
@@ -99,7 +81,7 @@ def candidate(w, b, i, job, c, row):
     at = put(row, at, forecast.busy_s)
     at = put(row, at, forecast.energy_j)
     at = put(row, at, 1000.0 * forecast.price_usd)
-    at = put(row, at, w.model[v].quality)
+    at = put(row, at, quality)
     at = put(row, at, late)
     at = put(row, at, forecast.air_bytes / 1e6)
     at = put(row, at, forecast.backhaul_bytes / 1e6)

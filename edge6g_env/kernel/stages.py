@@ -7,9 +7,9 @@ early hands its left-over time to the next. Latencies without a queue only move 
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, legs, preemption, requeue, stream
+from edge6g_env.kernel import codes, legs, preemption, requeue
 from edge6g_env.kernel.ledger import end_job
-from edge6g_env.kernel.places import air, cloud, link, loading, memory, node
+from edge6g_env.kernel.places import cloud, loading, memory, node
 
 
 @njit_inner
@@ -21,14 +21,7 @@ def count_work(w, b, t0):
             w.link[b, i, k].n_transfers = 0
         node.clear_counts(w, b, i)
     for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
-        if job.stage == codes.DECODE:
-            for p in range(w.part.shape[2]):
-                node.count(w, b, job, w.part[b, job.row, p])
-        elif job.stage == codes.UPLINK:
-            air.count(w, b, job, t0)
-        elif job.stage == codes.LINK:
-            link.count(w, b, job, t0)
+        legs.count(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]], t0)
     for i in range(w.node.shape[1]):
         loading.count_load(w, b, i, t0)
 
@@ -72,7 +65,7 @@ def _is_served(w, b, job, t1):
 @njit_inner
 def advance(w, b, job, t0, t1):
     """Advance a job to t1 through every stage that needs no node or cloud to act; True when it is no longer under way."""
-    while job.clock_s < t1 - codes.SAME_INSTANT_S:
+    while job.stage != codes.END and job.clock_s < t1 - codes.SAME_INSTANT_S:
         if job.stage == codes.RETURN:
             return requeue.come_back(w, b, job, t1)
         if _is_served(w, b, job, t1):
@@ -80,11 +73,11 @@ def advance(w, b, job, t0, t1):
         state = legs.advance(w, b, job, t0, t1)
         if state == codes.LOST:
             requeue.lose(w, b, job, codes.INGRESS, job.clock_s)
-        elif state == codes.OVER and job.stage == codes.DOWNLINK:
-            end_job(w, b, job, codes.FINISHED, stream.delivered_s(w, b, job))
-            return True
         elif state == codes.OVER:
             legs.finish(w, b, job)
         elif state == codes.UNDER_WAY and job.stage == codes.DECODE:
             preemption.grow_kv(w, b, job)
+    if job.stage == codes.END:
+        end_job(w, b, job, codes.FINISHED, job.clock_s)
+        return True
     return False

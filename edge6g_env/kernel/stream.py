@@ -106,11 +106,12 @@ def advance_delivery(w, b, job, t1):
             job.clock_s = t1
             return codes.UNDER_WAY
     _deliver_first(w, b, job)
+    job.clock_s = _delivered_s(w, b, job)
     return codes.OVER
 
 
 @njit_inner
-def delivered_s(w, b, job):
+def _delivered_s(w, b, job):
     """When the last token reaches the UE."""
     end_s = job.first_token_s
     if job.output_tokens > 1.0:

@@ -14,9 +14,9 @@ def timeliness(service, ttft_s, tpot_s):
 
 
 @njit_inner
-def answer(w, v, late):
-    """Worth of an answer of variant v of that timeliness."""
-    return w.model[v].quality * late
+def quality(w, service, v):
+    """Quality of an answer of variant v; 1 where no model makes it."""
+    return w.model[v].quality if service.model >= 0 else 1.0
 
 
 @njit_inner

@@ -117,7 +117,7 @@ def _heat(share: float, first: bool) -> str:
 def _about(comparison: Comparison, name: str) -> str:
     service = next(one for one in comparison.services if one.name == name)
     return (
-        f'{escape(name)} <small class="soft">{escape(service.model)}; objectives TTFT {service.ttft_slo_s:g} s, '
+        f'{escape(name)} <small class="soft">{escape(service.facts[0])}; objectives TTFT {service.ttft_slo_s:g} s, '
         f"TPOT {1e3 * service.tpot_slo_s:g} ms; expires after {service.expire_s:g} s</small>"
     )
 

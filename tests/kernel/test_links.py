@@ -37,9 +37,7 @@ def test_the_delay_of_a_message_is_lognormal_about_its_median(make_service, tabl
         for b, look in enumerate(looks):
             for job in look.jobs(stage):
                 took_s = job.stage_s - job.decided_slot * batch.scenario.time.slot_s
-                seen.setdefault(
-                    (b, int(job.number)), np.nan if look.part(job, TARGET).state == TURNED_AWAY else took_s
-                )
+                seen.setdefault((b, int(job.number)), np.nan if look.part(job, TARGET).state == TURNED_AWAY else took_s)
     delays = np.array(list(seen.values()))
     delays = delays[~np.isnan(delays)]
     assert len(delays) > 300

@@ -1,0 +1,93 @@
+"""What an action means for a job of the kind inference: where its layers run, why that is refused, and what is expected of it."""
+
+from __future__ import annotations
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel.places import air, cloud, device, link, memory, node
+
+
+@njit_inner
+def target_of(w, b, i, route):
+    """Node that a route of node i leads to: N for the cloud, -1 for none or no such neighbour."""
+    if route <= codes.LOCAL:
+        return -1
+    if route == codes.NEIGHBOUR + w.link.shape[2]:
+        return w.node.shape[1]
+    return w.neighbour[i, route - codes.NEIGHBOUR]
+
+
+@njit_inner
+def expected_output(w, job):
+    """Tokens that a job is expected to generate: its service's mean, after a fault less what its UE has, but a block at least."""
+    mean = w.service[job.service].mean_output_tokens
+    if job.done_tokens > 0.0:
+        return max(mean - job.done_tokens, memory.KV_BLOCK_TOKENS)
+    return mean
+
+
+@njit_inner
+def variant_of(w, job, c):
+    """Variant of the job's model at the precision of action c; of the first model for a job without one, which asks nothing of it."""
+    return max(0, w.service[job.service].model) * w.interface[0].n_precisions + w.action[c].precision
+
+
+@njit_inner
+def refuse(w, b, i, job, c):
+    """Why action c is illegal for a job at node i: an index into ACTION_EFFECTS, DONE if it is legal. The first reason along the way
+    counts, privacy and what is down before what is too small."""
+    route = w.action[c].route
+    v, target, tokens = variant_of(w, job, c), target_of(w, b, i, route), job.setup_tokens + expected_output(w, job)
+    layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
+    why = air.refuse(w, job, layer_1)
+    if why == codes.DONE and target == w.node.shape[1]:
+        why = cloud.refuse(w, b, i, job, layer_2)
+    if why == codes.DONE and layer_2 > layer_1:
+        why = node.refuse_down(w, b, i, codes.LOCAL)
+    if why == codes.DONE and target >= 0:
+        why = link.refuse(w, b, i, route, target)
+    if why == codes.DONE and 0 <= target < w.node.shape[1]:
+        why = node.refuse_down(w, b, i, route)
+    if why == codes.DONE:
+        why = device.refuse(w, b, job, v, layer_1, tokens)
+    if why == codes.DONE and layer_2 > layer_1:
+        why = node.refuse(w, i, v, layer_1, layer_2, tokens)
+    if why == codes.DONE and 0 <= target < w.node.shape[1]:
+        why = node.refuse(w, target, v, layer_2, total, tokens)
+    return why
+
+
+@njit_inner
+def take(w, b, i, job, c):
+    """Note where action c of node i has the job computed."""
+    ingress, target = w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
+    route, v = w.action[c].route, variant_of(w, job, c)
+    job.variant, job.device_layers = v, w.action_layers[c, v, 0]
+    job.kv_tokens = job.setup_tokens + expected_output(w, job)
+    ingress.node, ingress.low, ingress.high = i, job.device_layers, w.action_layers[c, v, 1]
+    target.node, target.low, target.high = target_of(w, b, i, route), ingress.high, w.model[v].layers
+    if target.node >= 0:
+        job.link = route - codes.NEIGHBOUR
+    if 0 <= job.link < w.link.shape[2]:
+        w.link[b, i, job.link].sent_since += 1
+    job.device_kv_bytes = costing.kv_bytes(w, v, job.device_layers, job.kv_tokens)
+
+
+@njit_inner
+def forecast(w, b, i, job, c):
+    """Add to w.forecast[b] what action c brings, place by place along the way."""
+    v, route = variant_of(w, job, c), w.action[c].route
+    target = target_of(w, b, i, route)
+    layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
+    prompt, output = job.setup_tokens, expected_output(w, job)
+    in_cloud, whole = target == w.node.shape[1], layer_1 == 0 and (layer_2 == 0 or layer_2 == total)
+    device.forecast(w, b, job, v, layer_1, output)
+    air.forecast(w, b, job, v, layer_1, output)
+    if layer_2 > layer_1:
+        node.forecast(w, b, i, node.OWN, v, layer_1, layer_2, prompt, output, whole)
+    if target >= 0:
+        sent_bytes = link.forecast(w, b, job, v, layer_2, in_cloud, output)
+        if in_cloud:
+            cloud.forecast(w, b, i, job, v, layer_2, output, sent_bytes)
+        else:
+            node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, prompt, output, whole)
