@@ -65,6 +65,7 @@ def take(w, b, i, job, c):
     job.variant, job.device_layers = v, w.action_layers[c, v, 0]
     job.kv_tokens = job.setup_tokens + expected_output(w, job)
     ingress.node, ingress.low, ingress.high = i, job.device_layers, w.action_layers[c, v, 1]
+    job.first_part = codes.INGRESS if ingress.high > ingress.low else codes.TARGET
     target.node, target.low, target.high = target_of(w, b, i, route), ingress.high, w.model[v].layers
     if target.node >= 0:
         job.link = route - codes.NEIGHBOUR

@@ -84,7 +84,7 @@ def begin(w, b, job, leg):
 def count(w, b, job, t0):
     """Count a job that goes on from t0 on among those that share what its leg uses."""
     if job.stage == codes.DECODE:
-        for p in range(w.part.shape[2]):
+        for p in range(job.first_part, node.end_part(w, job)):
             node.count(w, b, job, w.part[b, job.row, p])
     elif job.stage == codes.UPLINK:
         air.count(w, b, job, t0)

@@ -7,7 +7,7 @@ import math
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing, legs
 from edge6g_env.kernel.ledger import release
-from edge6g_env.kernel.places import memory
+from edge6g_env.kernel.places import memory, node
 
 
 @njit_inner
@@ -15,7 +15,7 @@ def grow_kv(w, b, job):
     """Reserve blocks where the sequence has outgrown its reservation; without room the youngest goes, which may be the job itself."""
     while job.prompt_tokens + job.done_tokens > job.kv_tokens:
         wanted = job.kv_tokens + memory.KV_BLOCK_TOKENS
-        for p in range(w.part.shape[2]):
+        for p in range(job.first_part, node.end_part(w, job)):
             part = w.part[b, job.row, p]
             if part.state < codes.WAITING:
                 continue

@@ -11,11 +11,15 @@ from edge6g_env.kernel.places import air, cloud, device, link, node
 @njit_inner
 def _token_period_s(w, b, job):
     """Time in s between two tokens; sets the shares of it that each node works on them."""
-    ingress, target = w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
-    ingress_s, target_s = node.token_s(w, b, job, ingress), node.token_s(w, b, job, target)
     period_s = device.token_s(w, b, job) + air.token_s(w, b, job) + cloud.token_s(job) + link.token_s(w, b, job)
-    period_s += ingress_s + target_s
-    ingress.duty, target.duty = ingress_s / period_s, target_s / period_s
+    nodes_s, end = 0.0, node.end_part(w, job)
+    for p in range(job.first_part, end):
+        part = w.part[b, job.row, p]
+        part.duty = node.token_s(w, b, job, part)  # its time first
+        nodes_s += part.duty
+    period_s += nodes_s
+    for p in range(job.first_part, end):
+        w.part[b, job.row, p].duty /= period_s
     return period_s
 
 
@@ -31,7 +35,7 @@ def _count_tokens(w, b, job, tokens):
 @njit_inner
 def _pay_tokens(w, b, job, tokens):
     """Price, energy and bytes of tokens at every place."""
-    for p in range(w.part.shape[2]):
+    for p in range(job.first_part, node.end_part(w, job)):
         node.pay_tokens(w, b, job, w.part[b, job.row, p], tokens)
     cloud.pay_tokens(w, job, tokens)
     link.pay_tokens(w, b, job, tokens)
@@ -67,7 +71,7 @@ def _is_reachable(w, b, job):
 def advance(w, b, job, t1):
     """Generate tokens until t1; a job that is cut off waits for the repair."""
     if link.is_cut_off(w, b, job):
-        for p in range(w.part.shape[2]):
+        for p in range(job.first_part, node.end_part(w, job)):
             w.part[b, job.row, p].duty = 0.0
         job.clock_s = t1
         return codes.UNDER_WAY

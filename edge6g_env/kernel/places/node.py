@@ -31,6 +31,12 @@ def refuse_down(w, b, i, route):
 
 
 @njit_inner
+def end_part(w, job):
+    """The job's parts at nodes are the rows from first_part to here of its w.part."""
+    return codes.TARGET + (0 <= job.link < w.link.shape[2])
+
+
+@njit_inner
 def begin(w, b, job, p):
     """Queue for part p of the job at its node; a full inbox is tried again in the next substep."""
     part = w.part[b, job.row, p]
@@ -222,7 +228,7 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
 @njit_inner
 def give_up(w, b, job, now_s):
     """Give back everything that a job holds at nodes: places, weights in use, KV."""
-    for p in range(w.part.shape[2]):
+    for p in range(job.first_part, end_part(w, job)):
         part = w.part[b, job.row, p]
         if part.state < codes.WAITING:
             continue
