@@ -303,7 +303,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
             "drawn",
             "to prefill: the prompt, and after a preemption what was generated too",
         ),
-        ("left_s", "f8", "s", 0, "device work left"),
+        ("left_s", "f8", "s", 0, "work left: on the device, or of a prompt in a node part"),
         ("left_bytes", "f8", "B", 0, "bytes left to send"),
         ("prefilled", "f8", "token", 0, "tokens prefilled in this part"),
         ("message_token", "f8", "token", -1, "token whose message across the cut behind the device found the next two"),

@@ -173,18 +173,29 @@ def _form_chunk(w, b, i, job, start_s):
 
 
 @njit_inner
+def estimate_prompt(w, job, part):
+    """Set left_s to the accelerator time that what is left of a prompt should take in its part."""
+    left = job.setup_tokens - job.prefilled
+    chunk, device = min(left, w.serving[0].token_budget), w.site[part.node].accelerator
+    layer_s = costing.prefill_layer_s(w, device, job.variant, chunk, job.prefilled, 0.0)
+    job.left_s = (part.high - part.low) * layer_s * left / chunk
+
+
+@njit_inner
 def _complete_chunk(w, b, i):
     """Credit the finished chunk; when it was the last, the prompt is through."""
     site, server = w.site[i], w.server[b, i]
     job = w.job[b, server.chunk_job]
+    part = w.part[b, job.row, job.part]
     job.prefilled += server.chunk_tokens
     job.price_usd += server.chunk_added_s * w.device[site.accelerator].usd_s
     job.energy_j += server.chunk_added_s * w.device[site.accelerator].prefill_w
     server.chunk_job, server.prefill_free_s = -1, server.chunk_end_s
     if job.prefilled < job.setup_tokens - 1e-6:
+        estimate_prompt(w, job, part)
         return
     job.clock_s = server.chunk_end_s
-    w.part[b, job.row, job.part].state, w.part[b, job.row, job.part].duty = codes.PREFILLED, 1.0
+    part.state, part.duty = codes.PREFILLED, 1.0
 
 
 @njit_inner
@@ -219,22 +230,12 @@ def _work(w, b, i, t0, t1):
 
 
 @njit_inner
-def _prompt_left_s(w, b, i, job):
-    """Estimated accelerator time of what is left of a prompt in its part at node i."""
-    part = w.part[b, job.row, job.part]
-    left = job.setup_tokens - job.prefilled
-    chunk = min(left, w.serving[0].token_budget)
-    layer_s = costing.prefill_layer_s(w, w.site[i].accelerator, job.variant, chunk, job.prefilled, 0.0)
-    return (part.high - part.low) * layer_s * left / chunk
-
-
-@njit_inner
 def set_backlog(w, b, i):
     """Sum up the work of the prompts in node i's inbox, for its own eyes and for reports."""
     server = w.server[b, i]
     server.backlog_s = 0.0
     for place in range(server.n_inbox):
-        server.backlog_s += _prompt_left_s(w, b, i, w.job[b, w.queue[b, i, codes.INBOX, place]])
+        server.backlog_s += w.job[b, w.queue[b, i, codes.INBOX, place]].left_s
 
 
 @njit_inner

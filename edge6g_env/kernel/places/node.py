@@ -11,6 +11,7 @@ from edge6g_env.kernel.places import loading, memory
 from edge6g_env.kernel.places.engine import advance as advance
 from edge6g_env.kernel.places.engine import clear_counts as clear_counts
 from edge6g_env.kernel.places.engine import count as count
+from edge6g_env.kernel.places.engine import estimate_prompt
 
 OWN = 0  # row of w.known of the node itself; its neighbours follow
 
@@ -53,6 +54,7 @@ def begin(w, b, job, p):
     w.queue[b, part.node, codes.INBOX, server.n_inbox] = job.row
     server.n_inbox += 1
     memory.count_user(w, b, job, part, 1)
+    estimate_prompt(w, job, part)
     return codes.UNDER_WAY
 
 
