@@ -34,4 +34,4 @@ def test_the_kernel_page_names_every_module_and_no_other(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     table = text.split("\n## ")[0]
     named = set(re.findall(r"`(\w+)\.py`", table))
-    assert named == {path.stem for path in KERNEL.glob("*.py")} - {"__init__"}
+    assert named == {path.stem for path in KERNEL.rglob("*.py")} - {"__init__"}
