@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.codes import DISPATCH, QUEUED, SPARE
+from edge6g_env.kernel.codes import DISPATCH, QUEUED, REJECTED, SPARE
 from tests.kernel.inner import traffic
 from tests.looking import Look, replays, times_s
 
@@ -241,3 +241,14 @@ def test_a_full_queue_rejects_what_arrives():
     phase, arrival, end = (names.index(name) for name in ("phase", "arrival_s", "end_s"))
     assert all(row[phase] == 1 and row[arrival] == row[end] for row in rejected)
     assert n.in_flight[0] == len(Look(batch).jobs(QUEUED))
+
+
+def test_a_full_queue_rejects_as_the_scenario_says(make_bench, make_service):
+    """Of five jobs that come to a node with two places, and are held, three are rejected as they come."""
+    bench = make_bench(["l40s"], ues_a_node=5, services=[make_service()], **{"serving.queue_jobs": 2})
+    bench.reset(1)
+    bench.send({u: 0.001 + 0.0001 * u for u in range(5)})
+    outcomes = bench.step()
+    assert [int(job) for job in outcomes["job"]] == [2, 3, 4]
+    assert (outcomes["phase"] == REJECTED).all()
+    assert [int(job.number) for job in bench.queue()] == [0, 1]
