@@ -122,7 +122,7 @@ class AgentVecEnv(Named, VecEnv):
 
     def action_masks(self) -> np.ndarray:
         """bool (B * N, C): legal actions of every agent."""
-        return self.batch.world.action_mask[0].astype(bool).reshape(self.num_envs, -1)
+        return self.batch.action_masks().reshape(self.num_envs, -1)
 
     def save_state(self) -> dict[str, np.ndarray]:
         """An exact copy of all worlds."""

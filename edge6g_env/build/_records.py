@@ -17,6 +17,11 @@ def from_table(dtype: np.dtype, table: Any, **own: Any) -> np.recarray:
     return row.view(np.recarray)
 
 
+def or_zero(dtype: np.dtype, table: Any, own: dict[str, Any]) -> dict[str, Any]:
+    """Values of all fields: those that are given, else the table's key of this name, else 0, as tables of other kinds have the key."""
+    return own | {name: getattr(table, name, 0) for name in dtype.names or () if name not in own}
+
+
 def from_columns(dtype: np.dtype, **columns: np.ndarray) -> np.recarray:
     """A record array from its columns."""
     out = np.zeros(len(next(iter(columns.values()))), dtype)

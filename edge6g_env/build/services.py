@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge6g_env import costs
-from edge6g_env.build._records import from_columns, from_rows
+from edge6g_env.build._records import from_columns, from_rows, or_zero
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
@@ -112,7 +112,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
     }
     if isinstance(service, InferenceService):
         own |= _computed(scenario, service)
-    return own | {name: getattr(service, name, 0) for name in DTYPES["service"].names or () if name not in own}
+    return or_zero(DTYPES["service"], service, own)
 
 
 def _computed(scenario: Scenario, service: InferenceService) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edge6g_env import costs
-from edge6g_env.build._records import from_table
+from edge6g_env.build._records import from_table, or_zero
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
@@ -45,8 +45,7 @@ def mobility_table(scenario: Scenario) -> np.recarray:
         "model": codes.MOBILITY_NAMES.index(ues.mobility),
         "ue_device": scenario.devices.index(ues.device),
     }
-    others = {name: getattr(ues, name, 0) for name in DTYPES["mobility"].names or () if name not in own}
-    return from_table(DTYPES["mobility"], None, **own, **others)
+    return from_table(DTYPES["mobility"], None, **or_zero(DTYPES["mobility"], ues, own))
 
 
 def wired_table(scenario: Scenario) -> np.recarray:
