@@ -10,8 +10,9 @@ where numba does not have them, and functions are compiled in numba's own way.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
+from numba import types
 from numba.core.types.misc import unliteral
 
 
@@ -44,6 +45,10 @@ else:
             for library in self._linking_libraries:
                 self._reload_init.update(library._reload_init)
             self._finalized = True
+
+        def _optimize_functions(self, ll_module: Any) -> None:
+            """Nothing but the data layout: the entry optimises the code of all together."""
+            ll_module.data_layout = self._codegen._data_layout
 
         def get_pointer_to_function(self, name: str) -> int:
             """0: there is no machine code to point to."""
@@ -130,8 +135,32 @@ else:
             state.library.enable_object_caching()
             return made
 
+    class _Typing:
+        """Numba's typing context, which remembers how an operator is typed: it goes through every overload of `+` and of `[]` else, each
+        of the thousand times, for a quarter of a compile."""
+
+        _known: ClassVar[dict[Any, Any]] = {}
+
+        def __init__(self, context: Any) -> None:
+            self._context = context
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._context, name)
+
+        def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+            """The signature, from an earlier time if `func` is a function of numba's own."""
+            if kws or not isinstance(func, types.Function):
+                return self._context.resolve_function_type(func, args, kws)
+            key = (func, tuple(args))
+            if key not in self._known:
+                self._known[key] = self._context.resolve_function_type(func, args, kws)
+            return self._known[key]
+
     class _IntoLibraryCompiler(CompilerBase):
         """Numba's passes with one of the above before NativeLowering."""
+
+        def __init__(self, typingctx: Any, *others: Any) -> None:
+            super().__init__(_Typing(typingctx), *others)
 
         library_pass: type[_IntoLibrary]
 

@@ -135,6 +135,9 @@ def njit(function: F) -> F:
     """`numba.njit` with edge6g's cache; IEEE division, no fast-math, releases the GIL."""
     compiled = _compile(function, no_cfunc_wrapper=True, **_with(EntryCompiler))
     if hasattr(compiled, "_cache"):  # numba's dispatcher; the function itself with NUMBA_DISABLE_JIT
+        if InnerCompiler is not None:  # compiled callers link its code, and need no machine code of it
+            inner = _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_with(InnerCompiler))
+            compiled.get_call_template, compiled.get_overload = inner.get_call_template, inner.get_overload
         store = CodeStore(function, version, _source_hash)
         compiled._cache = _stores[store.name] = store
     return compiled

@@ -23,6 +23,13 @@ def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_h
 
 
 @njit_inner
+def lone_token_s(w, device, job, layers, with_head):
+    """An iteration with nothing but the job's token in it, over `layers` layers."""
+    context, share = job.prompt_tokens + job.done_tokens, layers / w.model[job.variant].layers
+    return decode_iteration_s(w, device, job.variant, 1.0, context, share, with_head)
+
+
+@njit_inner
 def decode_layer_s(w, device, v, tokens, context_tokens):
     """One layer of it."""
     layer_s = costs.tokens_lookup(w.cost[device, v, codes.COST_HEADER :], max(tokens, 1.0))

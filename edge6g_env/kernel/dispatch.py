@@ -1,10 +1,11 @@
-"""What an action means: which combinations are legal for the job at the head of a queue, and how one is carried out."""
+"""The job that a node decides, whether an action is legal for it, and the start of its way."""
 
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, legs
 from edge6g_env.kernel.ledger import end_job
+from edge6g_env.kernel.rows import take_out
 
 
 @njit_inner
@@ -23,38 +24,23 @@ def set_heads(w, b):
 
 
 @njit_inner
-def _pop_head(w, b, i):
-    node = w.node[b, i]
-    for place in range(1, node.n_queue):
-        w.queue[b, i, codes.DISPATCH, place - 1] = w.queue[b, i, codes.DISPATCH, place]
-    node.n_queue -= 1
-
-
-@njit_inner
-def _send(w, b, i, job, c, now_s):
-    """Start a job on its way as action c says."""
-    episode = w.episode[b]
+def act(w, b, i, c, now_s):
+    """Apply action c of node i to the job at its head. An illegal choice acts as hold; why is in decision.effect."""
+    decision, route, node, episode = w.decision[b, i], w.action[c].route, w.node[b, i], w.episode[b]
+    if node.head < 0:
+        decision.effect = codes.DONE if route == codes.HOLD else codes.NO_JOB
+        return
+    job = w.job[b, node.head]
+    decision.job, decision.effect = job.number, refusal(w, b, i, job, c)
+    if decision.effect != codes.DONE or route == codes.HOLD:
+        return
+    job.action, job.decided_slot, job.decider = c, episode.slot, i
+    node.n_queue = take_out(w.queue[b, i, codes.DISPATCH], node.n_queue, job.row)
+    if route == codes.REJECT:
+        end_job(w, b, job, codes.REJECTED, now_s)
+        return
     legs.take(w, b, i, job, c)
     w.roster[b, codes.ACTIVE, episode.n_active] = job.row
     episode.n_active += 1
     job.clock_s, job.prefilled = now_s, 0.0
     legs.begin(w, b, job, 0)
-
-
-@njit_inner
-def act(w, b, i, c, now_s):
-    """Apply action c of node i to the job at its head. An illegal choice acts as hold; why is in decision.effect."""
-    decision, route, head = w.decision[b, i], w.action[c].route, w.node[b, i].head
-    if head < 0:
-        decision.effect = codes.DONE if route == codes.HOLD else codes.NO_JOB
-        return
-    job = w.job[b, head]
-    decision.job, decision.effect = job.number, refusal(w, b, i, job, c)
-    if decision.effect != codes.DONE or route == codes.HOLD:
-        return
-    job.action, job.decided_slot, job.decider = c, w.episode[b].slot, i
-    _pop_head(w, b, i)
-    if route == codes.REJECT:
-        end_job(w, b, job, codes.REJECTED, now_s)
-    else:
-        _send(w, b, i, job, c, now_s)

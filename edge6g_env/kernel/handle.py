@@ -28,6 +28,10 @@ from numba.extending import (
 from edge6g_env.kernel.world import World
 
 
+_WORD = ir.IntType(64)
+_N_HEADER = 5  # words before the shape: meminfo, parent, items, item size, data
+
+
 class WorldType(types.Type):
     """Numba type of a handle: the names and types of the arrays behind it.
 
@@ -66,7 +70,12 @@ def _typeof_handle(value: WorldHandle, context: Any) -> WorldType:
     return value.numba_type
 
 
-register_model(WorldType)(models.OpaqueModel)
+@register_model(WorldType)
+class _HandleModel(models.PrimitiveModel):
+    """The address of the table."""
+
+    def __init__(self, dmm: Any, fe_type: WorldType) -> None:
+        super().__init__(dmm, fe_type, _WORD.as_pointer())
 
 
 @unbox(WorldType)
@@ -88,8 +97,27 @@ class _WorldAttributes(AttributeTemplate):
 
 @lower_getattr_generic(WorldType)
 def _load_array(context: Any, builder: Any, typ: WorldType, value: Any, attr: str) -> Any:
-    table = ir.LiteralStructType([context.get_value_type(kind) for _, kind in typ.fields])
-    index = [name for name, _ in typ.fields].index(attr)
-    pointer = builder.bitcast(value, table.as_pointer())
-    array = builder.load(builder.gep(pointer, [ir.Constant(ir.IntType(32), n) for n in (0, index)]))
-    return impl_ret_borrowed(context, builder, typ.fields[index][1], array)
+    """The array's structure from its words. They never change while compiled code runs, and LLVM is told so: else it would read them
+    again after every store to any array, a tenth of a slot."""
+    at = 0
+    for name, kind in typ.fields:
+        if name == attr:
+            break
+        at += _N_HEADER + 2 * kind.ndim
+    unchanging = builder.module.add_metadata([])
+
+    def word(n: int) -> Any:
+        loaded = builder.load(builder.gep(value, [ir.Constant(ir.IntType(32), at + n)], inbounds=True))
+        loaded.set_metadata("invariant.load", unchanging)
+        return loaded
+
+    struct, item = context.get_value_type(kind), context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    strides = [ir.Undefined] * (kind.ndim - 1) + [item]  # the arrays are contiguous
+    parts = [None, None, ir.Undefined, item, ir.Undefined, [ir.Undefined] * kind.ndim, strides]  # borrowed: no meminfo, no parent
+    array = ir.Constant(struct, [ir.Constant(element, part) for element, part in zip(struct.elements, parts, strict=True)])
+    array = builder.insert_value(array, builder.inttoptr(word(4), struct.elements[4]), 4)
+    for axis in range(kind.ndim):
+        array = builder.insert_value(array, word(_N_HEADER + axis), [5, axis])
+        if axis < kind.ndim - 1:
+            array = builder.insert_value(array, word(_N_HEADER + kind.ndim + axis), [6, axis])
+    return impl_ret_borrowed(context, builder, kind, array)

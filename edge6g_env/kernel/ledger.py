@@ -23,15 +23,6 @@ def release(w, b, job, now_s):
 
 
 @njit_inner
-def _count(tally, phase):
-    tally.finished += phase == codes.FINISHED
-    tally.rejected += phase == codes.REJECTED
-    tally.expired += phase == codes.EXPIRED
-    tally.failed += phase == codes.FAILED
-    tally.cut += phase == codes.CUT
-
-
-@njit_inner
 def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     step = w.step[b]
     if step.n_outcomes == w.outcome.shape[1]:
@@ -73,7 +64,7 @@ def end_job(w, b, job, phase, end_s):
 
     The caller takes the row out of the list that it stands in (queue or active). A CUT job belongs to no term and no counter.
     """
-    ttft_s, tpot_s, late = -1.0, -1.0, 0.0
+    tally, ttft_s, tpot_s, late = w.tally[b], -1.0, -1.0, 0.0
     # One that ended otherwise may have had its first token, too.
     if phase == codes.FINISHED or 0.0 <= job.first_token_s <= end_s:
         ttft_s = job.first_token_s - job.arrival_s
@@ -85,7 +76,11 @@ def end_job(w, b, job, phase, end_s):
     if phase != codes.CUT:
         gain = worth.quality(w, w.service[job.service], job.variant) * late
         total = _reward(w, w.result[b, job.decider], job, phase, met, gain)
-    _count(w.tally[b], phase)
+    tally.finished += phase == codes.FINISHED
+    tally.rejected += phase == codes.REJECTED
+    tally.expired += phase == codes.EXPIRED
+    tally.failed += phase == codes.FAILED
+    tally.cut += phase == codes.CUT
     _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, total)
     release(w, b, job, end_s)
     job.stage = codes.FREE

@@ -277,20 +277,12 @@ def mean_retransmission_s(band, error_rate):
 
 
 @njit_inner
-def expected_uplink_bit_s(w, b, u, senders):
-    """What an agent expects of an upload, from its estimate of the full-band SINR; a share of the band raises the SINR that a UE at
+def expected_bit_s(w, band, seen_db, senders, efficiency):
+    """What an agent expects of a direction, from its estimate of the full-band SINR; a share of the band raises the SINR that a UE at
     Pcmax reaches, which the agent leaves out (it errs low at the cell edge)."""
-    band, seen = _band(w, b, u), radio.linear_of(w.ue[b, u].seen_uplink_db)
+    seen = radio.linear_of(seen_db)
     rate, error_rate = _link_rate(w, band, seen, FIRST_BACKOFF_DB, seen, _share_hz(w, band, senders))
-    return rate * band.uplink_efficiency * (1.0 - error_rate)
-
-
-@njit_inner
-def expected_downlink_bit_s(w, b, u):
-    """The same of the downlink."""
-    band, seen = _band(w, b, u), radio.linear_of(w.ue[b, u].seen_downlink_db)
-    rate, error_rate = _link_rate(w, band, seen, FIRST_BACKOFF_DB, seen, _share_hz(w, band, 1))
-    return rate * band.downlink_efficiency * (1.0 - error_rate)
+    return rate * efficiency * (1.0 - error_rate)
 
 
 @njit_inner

@@ -1,4 +1,4 @@
-"""How a row that leaves the kernel is written: entry after entry, by a cursor."""
+"""Rows that leave the kernel are written entry after entry, by a cursor; lists of job rows keep their order."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def copy(row, to):
     """Copy the entries of a row."""
     for f in range(row.shape[0]):
         to[f] = row[f]
+
+
+@njit_inner
+def take_out(listed, count, row):
+    """Take a job's row out of the first `count` of a list, if it is there; returns how many are left."""
+    kept = 0
+    for place in range(count):
+        if listed[place] != row:
+            listed[kept] = listed[place]
+            kept += 1
+    return kept
 
 
 @njit_inner

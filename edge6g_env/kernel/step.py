@@ -159,7 +159,7 @@ def _mix_reward(w, b):
 
 
 @njit_inner
-def _keep_count(w, b):
+def _keep_tally(w, b):
     tally = w.tally[b]
     tally.in_flight = w.episode[b].n_active
     for i in range(w.node.shape[1]):
@@ -201,7 +201,7 @@ def _step_world(w, b, skip_idle):
         step.slots += 1
         if debug:
             checks.check_world(w, b)
-        _keep_count(w, b)
+        _keep_tally(w, b)
         step.end_s = episode.now_s
         if episode.slot >= w.time[0].episode_slots:
             _end_episode(w, b)
@@ -219,7 +219,7 @@ def _step_world(w, b, skip_idle):
 def _reset_world(w, b):
     _begin_step(w, b)
     _start_episode(w, b)
-    _keep_count(w, b)
+    _keep_tally(w, b)
     observe(w, b)
 
 

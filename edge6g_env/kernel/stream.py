@@ -110,14 +110,6 @@ def advance_delivery(w, b, job, t1):
             job.clock_s = t1
             return codes.UNDER_WAY
     _deliver_first(w, b, job)
-    job.clock_s = _delivered_s(w, b, job)
+    last_s = job.clock_s + air.way_back_s(w, b, job, rates.LAST_TOKEN) if job.output_tokens > 1.0 else job.first_token_s
+    job.clock_s = max(job.first_token_s, last_s)
     return codes.OVER
-
-
-@njit_inner
-def _delivered_s(w, b, job):
-    """When the last token reaches the UE."""
-    end_s = job.first_token_s
-    if job.output_tokens > 1.0:
-        end_s = max(end_s, job.clock_s + air.way_back_s(w, b, job, rates.LAST_TOKEN))
-    return end_s

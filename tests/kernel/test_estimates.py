@@ -16,8 +16,10 @@ UMI = "UMi-StreetCanyon"
 def expected_bit_s(w, senders, out):
     for b in range(out.shape[0]):
         for u in range(out.shape[1]):
-            out[b, u, 0] = rates.expected_uplink_bit_s(w, b, u, senders)
-            out[b, u, 1] = rates.expected_downlink_bit_s(w, b, u)
+            ue = w.ue[b, u]
+            band = w.band[w.site[ue.node].band]
+            out[b, u, 0] = rates.expected_bit_s(w, band, ue.seen_uplink_db, senders, band.uplink_efficiency)
+            out[b, u, 1] = rates.expected_bit_s(w, band, ue.seen_downlink_db, 1, band.downlink_efficiency)
 
 
 def slow_expected_bit_s(preset, seen_db, up, bandwidth_hz):

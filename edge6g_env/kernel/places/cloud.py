@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import link
+from edge6g_env.kernel.rows import take_out
 
 
 @njit_inner
@@ -39,7 +40,7 @@ def advance(w, b, t1):
     job = w.job[b, w.roster[b, codes.AT_CLOUD, 0]]
     if job.clock_s >= t1:
         return -1
-    _leave_queue(w, b, job)
+    episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
     cloud, v, service, node = w.cloud[0], job.variant, w.service[job.service], w.node[b, job.ingress]
     episode.cloud_running += 1
     job.in_cloud, start_s = 1, max(job.clock_s, episode.cloud_free_s)
@@ -103,22 +104,11 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
 
 
 @njit_inner
-def _leave_queue(w, b, job):
-    episode = w.episode[b]
-    kept = 0
-    for place in range(episode.n_cloud_wait):
-        if w.roster[b, codes.AT_CLOUD, place] != job.row:
-            w.roster[b, codes.AT_CLOUD, kept] = w.roster[b, codes.AT_CLOUD, place]
-            kept += 1
-    episode.n_cloud_wait = kept
-
-
-@njit_inner
 def give_up(w, b, job, now_s):
     """Free the job's place at the cloud, or in its queue."""
     episode = w.episode[b]
     if job.stage == codes.CLOUD_WAIT:
-        _leave_queue(w, b, job)
+        episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
     if job.in_cloud == 1:
         if episode.cloud_running == w.cloud[0].concurrency:
             episode.cloud_free_s = min(now_s, job.clock_s)

@@ -91,9 +91,7 @@ def advance(w, b, job, t1):
 @njit_inner
 def _step_s(w, job):
     """Time in s of a token's layers on a device that does nothing else."""
-    v, layers = job.variant, job.device_layers
-    share, context = layers / w.model[v].layers, job.prompt_tokens + job.done_tokens
-    return costing.decode_iteration_s(w, w.mobility[0].ue_device, v, 1.0, context, share, layers == w.model[v].layers)
+    return costing.lone_token_s(w, w.mobility[0].ue_device, job, job.device_layers, has_whole_model(w, job))
 
 
 @njit_inner

@@ -10,6 +10,7 @@ from __future__ import annotations
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.costing import weight_bytes
+from edge6g_env.kernel.rows import take_out
 
 KV_BLOCK_TOKENS = 64.0  # a sequence that outgrows its reservation grows by this; judgement, four of vLLM's blocks
 _PRELOAD_SHARE = 0.5  # of a node's memory; judgement
@@ -171,11 +172,5 @@ def leave(w, b, job, part, now_s):
 
 @njit_inner
 def drop_from_inbox(w, b, i, job):
-    """Take a job out of the inbox of node i, if it is there; the others keep their order."""
-    server = w.server[b, i]
-    kept = 0
-    for place in range(server.n_inbox):
-        if w.queue[b, i, codes.INBOX, place] != job.row:
-            w.queue[b, i, codes.INBOX, kept] = w.queue[b, i, codes.INBOX, place]
-            kept += 1
-    server.n_inbox = kept
+    """Take a job out of the inbox of node i, if it is there."""
+    w.server[b, i].n_inbox = take_out(w.queue[b, i, codes.INBOX], w.server[b, i].n_inbox, job.row)

@@ -63,10 +63,8 @@ def begin(w, b, job, p):
 
 @njit_inner
 def _alone_s(w, job, part):
-    """Time in s of an iteration with nothing but the job's token in it."""
-    v, layers, context = job.variant, w.model[job.variant].layers, job.prompt_tokens + job.done_tokens
-    device, share = w.site[part.node].accelerator, (part.high - part.low) / layers
-    return costing.decode_iteration_s(w, device, v, 1.0, context, share, part.high == layers)
+    device, layers = w.site[part.node].accelerator, part.high - part.low
+    return costing.lone_token_s(w, device, job, layers, part.high == w.model[job.variant].layers)
 
 
 @njit_inner
