@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from edge6g_env import costs
-from edge6g_env.costs import parts
+from edge6g_env.costs import parts, shapes
 from edge6g_env.costs.formulas import attention_decode_times_s, attention_prefill_times_s
 from edge6g_env.costs.memory import load_bytes_per_s, usable_bytes
 from edge6g_env.costs.times import resolved_parts
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import InferenceService
+from edge6g_env.spaces import cut_layer
 
 
 class Holding(NamedTuple):
-    """A model on the nodes with one device."""
+    """A model on the nodes with one device and memory."""
 
     device: str
+    memory_gb: float
     nodes: list[int]
     weights: str
     """A model, or model@service for a copy of its own."""
@@ -30,25 +34,97 @@ class Holding(NamedTuple):
 def holdings(scenario: Scenario) -> list[Holding]:
     """Every device of the nodes with every model of the services, in the scenario's order."""
     return [
-        Holding(device, nodes, weights, {p: _load_s(scenario, device, weights, p) for p in scenario.actions.precision})
-        for device, nodes in nodes_by_device(scenario).items()
+        Holding(*kind, nodes, weights, {p: _load_s(scenario, *kind, weights, p) for p in scenario.actions.precision})
+        for kind, nodes in nodes_by_kind(scenario).items()
         for weights in scenario.weights
     ]
 
 
-def nodes_by_device(scenario: Scenario) -> dict[str, list[int]]:
-    """Device -> nodes that have it."""
-    devices, count = scenario.nodes.devices, scenario.nodes.count
-    found: dict[str, list[int]] = {}
-    for i in range(count):
-        found.setdefault(devices[i % len(devices)], []).append(i)
+def nodes_by_kind(scenario: Scenario) -> dict[tuple[str, float], list[int]]:
+    """(device, its memory in GB) -> nodes that have it."""
+    nodes = scenario.nodes
+    found: dict[tuple[str, float], list[int]] = {}
+    for i in range(nodes.count):
+        device = nodes.devices[i % len(nodes.devices)]
+        found.setdefault((device, nodes.memory_of_gb(i) or costs.device(device).mem_gb), []).append(i)
     return found
 
 
-def _load_s(scenario: Scenario, device: str, weights: str, precision: str) -> float | None:
+def _load_s(scenario: Scenario, device: str, memory_gb: float, weights: str, precision: str) -> float | None:
     """As in kernel/loading.py: `serving.load_overhead_s`, then all bytes at the slower of disk and host link."""
     spec, size = costs.device(device), costs.memory_bytes(weights.split("@")[0], precision)
-    return scenario.serving.load_overhead_s + size / load_bytes_per_s(spec) if size <= usable_bytes(spec) else None
+    fits = size <= usable_bytes(spec, memory_gb)
+    return scenario.serving.load_overhead_s + size / load_bytes_per_s(spec) if fits else None
+
+
+def part_bytes(model: str, precision: str, low: int, high: int) -> float:
+    """Bytes of layers [low, high) of a model, with the embedding where they begin at 0 and the head where they end at the last."""
+    spec = costs.model(model)
+    layer, total = shapes.stored_layer_bytes(spec, precision), shapes.stored_bytes(spec, precision)
+    head = 0.0 if spec.tied_embeddings else shapes.stored_head_bytes(spec, precision)
+    embedding = total - spec.layers * layer - head
+    if high <= low:
+        return 0.0
+    last = embedding if spec.tied_embeddings and low > 0 else head
+    return (high - low) * layer + (embedding if low == 0 else 0.0) + (last if high == spec.layers else 0.0)
+
+
+def _cuts(scenario: Scenario, model: str) -> Iterator[tuple[int, int, int]]:
+    """(layers on the device, layers before the second cut, layers) of every pair of shares in the grids."""
+    layers = costs.model(model).layers
+    for device_share in scenario.actions.device_split:
+        first = cut_layer(device_share, layers)
+        for edge_share in scenario.actions.edge_split:
+            yield first, first + cut_layer(edge_share, layers - first), layers
+
+
+def _fits(scenario: Scenario, service: InferenceService, model: str, precision: str) -> bool:
+    """Whether the parts of some cut fit onto device, nodes and cloud, as far as the privacy class allows them there."""
+    nodes = scenario.nodes
+    kinds = [(nodes.devices[i % len(nodes.devices)], nodes.memory_of_gb(i)) for i in range(nodes.count)]
+    here, there = sorted((usable_bytes(costs.device(name), gb) for name, gb in kinds), reverse=True)[:2] + [0.0] * (
+        nodes.count == 1
+    )
+    phone, cloud = (usable_bytes(costs.device(name)) for name in (scenario.ues.device, scenario.cloud.device))
+    for first, second, layers in _cuts(scenario, model):
+        size = partial(part_bytes, model, precision)
+        if size(0, first) > phone or (first == 0 and service.privacy == "device"):
+            continue
+        one, two = size(first, second), size(second, layers)
+        cut = scenario.neighbours > 0 and min(one, two) <= there and max(one, two) <= here
+        far = one <= here and two <= cloud and service.cloud and (second > 0 or service.privacy == "open")
+        if first == layers or size(first, layers) <= here or cut or far:
+            return True
+    return False
+
+
+def check_memory(scenario: Scenario) -> None:
+    """Each service with several models can run one of them, and nodes whose memory is given can run some part; UserError otherwise."""
+    precisions = scenario.actions.precision
+    for service in scenario.inference:
+        if service.models and not any(_fits(scenario, service, m, p) for m in service.models for p in precisions):
+            raise UserError(
+                f"service.{service.name}.models: none of {', '.join(service.models)} fits anywhere, whole or cut as actions.device_split "
+                "and actions.edge_split have it; add a smaller one, a precision or memory"
+            )
+    if scenario.nodes.memory_gb is None:
+        return
+    parts = [
+        (part_bytes(model, p, *part), f"{model} at {p}")
+        for model in scenario.models
+        for p in precisions
+        for first, second, layers in _cuts(scenario, model)
+        for part in ((first, second), (second, layers))
+        if part[1] > part[0]
+    ]
+    smallest_bytes, name = min(parts, default=(0.0, ""))
+    for device, memory_gb in nodes_by_kind(scenario):
+        usable = usable_bytes(costs.device(device), memory_gb)
+        if usable < smallest_bytes:
+            raise UserError(
+                f"nodes.memory_gb = {memory_gb:g}: {usable / 1e9:.3g} GB of it are usable on {device}, and the smallest part that could "
+                f"run, of {name}, takes {smallest_bytes / 1e9:.3g} GB"
+            )
 
 
 def longest_load(scenario: Scenario) -> tuple[float, str] | None:
@@ -65,10 +141,10 @@ def longest_load(scenario: Scenario) -> tuple[float, str] | None:
     return max(loads, default=None)
 
 
-def accelerator_s(scenario: Scenario, service: InferenceService, device: str) -> float:
-    """Least seconds of an accelerator that a mean job of a service takes, the whole model on the node; inf if it fits at no precision.
+def accelerator_s(scenario: Scenario, service: InferenceService, device: str, memory_gb: float) -> float:
+    """Least seconds of an accelerator that a mean job of a service takes, a whole model on the node; inf if none fits at any precision.
 
-    At the precision of the scenario's grid and for the j jobs an iteration for which it is least:
+    At the model of the service, the precision of the scenario's grid and for the j jobs an iteration for which it is least:
 
         t = L (layer_s(n) + decode attention(b c)) / j + L prefill attention + (head_s + overhead_s) / j + o (those of a token)
 
@@ -77,20 +153,24 @@ def accelerator_s(scenario: Scenario, service: InferenceService, device: str) ->
     and what fits beside the weights in KV. Prompts are spread evenly over the iterations, so that they ride along: no schedule is faster,
     as layer_s is convex. Source: COSTS 10.
     """
-    return min((_accelerator_s(scenario, service, device, p) for p in scenario.actions.precision), default=np.inf)
+    usable = usable_bytes(costs.device(device), memory_gb)
+    pairs = [(model, p) for model in service.family for p in scenario.actions.precision]
+    return min((_accelerator_s(scenario, service, device, usable, *pair) for pair in pairs), default=np.inf)
 
 
-def _accelerator_s(scenario: Scenario, service: InferenceService, device: str, precision: str) -> float:
+def _accelerator_s(
+    scenario: Scenario, service: InferenceService, device: str, usable: float, model: str, precision: str
+) -> float:
     _, prompt, output = service.lengths().T
     context = float(np.sum(output * (prompt + 0.5 * output)) / np.sum(output))
-    left_bytes = usable_bytes(costs.device(device)) - costs.memory_bytes(service.model, precision)
-    sequences = min(scenario.serving.max_batch, left_bytes / float(costs.kv_bytes(service.model, context, precision)))
+    left_bytes = usable - costs.memory_bytes(model, precision)
+    sequences = min(scenario.serving.max_batch, left_bytes / float(costs.kv_bytes(model, context, precision)))
     if sequences < 1.0:
         return float(np.inf)
     decodes_a_job, tokens_a_job = output.mean() - 1.0, prompt.mean() + output.mean() - 1.0
     most = min(scenario.serving.token_budget / tokens_a_job, sequences / max(decodes_a_job, 1e-9))
     jobs = most * np.geomspace(1e-3, 1.0, 25)
-    cost, layers = resolved_parts(service.model, device, precision), costs.model(service.model).layers
+    cost, layers = resolved_parts(model, device, precision), costs.model(model).layers
     layer_s = parts.table_times(cost, np.maximum(1.0, jobs * tokens_a_job))
     layer_s += attention_decode_times_s(cost.attention_decode, jobs * decodes_a_job * context)
     zeros, ones = np.zeros(len(prompt)), np.ones(len(prompt))
@@ -109,8 +189,8 @@ def most_jobs_s(scenario: Scenario) -> float:
     """
     from scipy.optimize import linprog
 
-    nodes, services = nodes_by_device(scenario), scenario.inference
-    job_s = np.array([[accelerator_s(scenario, service, device) for service in services] for device in nodes])
+    nodes, services = nodes_by_kind(scenario), scenario.inference
+    job_s = np.array([[accelerator_s(scenario, service, *kind) for service in services] for kind in nodes])
     jobs_per_s = np.where(np.isfinite(job_s), 1.0 / job_s, 0.0)
     rows = [*_busy(job_s.shape), *_served(jobs_per_s, [service.share for service in services])]
     limits = [*map(len, nodes.values()), *[0.0] * len(services)]

@@ -45,10 +45,10 @@ def override(data: dict[str, Any], changes: Mapping[str, Any], model: type[BaseM
     """
     for _ in range(2):  # what is lost with the old kind, but was given before the new one, is given again
         for key, value in changes.items():
-            _override(data, key, value, model)
+            _override(data, key, value, model, changes)
 
 
-def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]) -> None:
+def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel], changes: Mapping[str, Any]) -> None:
     parts = re.sub(r"\[(\d+)\]", r".\1", key).split(".")
     table: Any = data
     tables: Tables | None = Tables({None: model})
@@ -62,6 +62,11 @@ def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]
         raise UserError(f"{key} is a table with {', '.join(member)}: name one of its keys, as {example}")
     before = tables and tables.model_of(table)
     table[parts[-1]] = value
+    for name in getattr(before, "replaces", {}).get(
+        parts[-1], ()
+    ):  # but for one that is given as well: that is an error
+        if ".".join([*parts[:-1], name]) not in changes:
+            table.pop(name, None)
     if tables and (now := tables.model_of(table)) not in (None, before):
         for name in table.keys() - now.model_fields:
             del table[name]

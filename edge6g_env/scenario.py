@@ -117,12 +117,17 @@ class Scenario(Table):
     @property
     def models(self) -> list[str]:
         """Models of the services, each once, in order."""
-        return list(dict.fromkeys(service.model for service in self.inference))
+        return list(dict.fromkeys(model for service in self.inference for model in service.family))
+
+    @property
+    def most_models(self) -> int:
+        """Models of the service that has most of them: M."""
+        return max(1, *(len(service.family) for service in self.service))
 
     @property
     def weights(self) -> list[str]:
         """Weights that the services need, each once, in order: a model, or `model@service` for a copy of its own."""
-        return list(dict.fromkeys(service.weights for service in self.inference))
+        return list(dict.fromkeys(s.weights_of(model) for s in self.inference for model in s.family))
 
     @property
     def devices(self) -> list[str]:
@@ -145,7 +150,9 @@ class Scenario(Table):
         rows.check_accelerator_prices("nodes.devices", self.nodes.devices)
         if not self.inference:
             raise UserError("service: one at least must be of kind 'inference'")
-        rows.check_models("service.model", self.models, self.actions.precision)
+        for service in self.inference:
+            key = f"service.{service.name}.models" if service.models else "service.model"
+            rows.check_models(key, service.family, self.actions.precision)
         rows.check_services(self.inference)
         check_known("serving.preload", self.serving.preload, self.weights)
         if self.ues.indoor_share > 0.0 and self.radio.environment.startswith(("InH", "InF")):
@@ -184,10 +191,17 @@ class Scenario(Table):
         return self
 
 
+def _check_memory(scenario: Scenario) -> None:
+    """What is to run has room somewhere; UserError otherwise."""
+    from edge6g_env.capacity import check_memory  # it builds upon scenarios
+
+    check_memory(scenario)
+
+
 def _check_outages(scenario: Scenario) -> None:
     """Each planned outage of links means one; UserError otherwise."""
-    from edge6g_env.build.faults import fault_parts
-    from edge6g_env.build.places import neighbours_of  # both build upon scenarios
+    from edge6g_env.build.faults import fault_parts  # they build upon scenarios
+    from edge6g_env.build.places import neighbours_of
 
     if scenario.faults.outage:
         fault_parts(scenario, neighbours_of(scenario))
@@ -219,6 +233,7 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
         override(data, changes, Scenario)
         loaded = Scenario.model_validate(data)
         _check_outages(loaded)
+        _check_memory(loaded)
     except ValidationError as error:
         raise ScenarioError("\n".join(sentences(error, Scenario, data, where))) from None
     except UserError as error:

@@ -97,7 +97,8 @@ def _place(loc: tuple[Any, ...], scenario: type[BaseModel], data: Any) -> _Place
     place = _Place("", scenario, None, None)
     for part in loc:
         if isinstance(part, int):
-            place = place._replace(key=place.key + _member(data, part))
+            if isinstance(data, list):  # else one value was taken for a list of one
+                place = place._replace(key=place.key + _member(data, part))
         elif place.tables and place.tables.key:  # the kind, which is no key
             place = place._replace(table=place.tables.kinds[part], tables=None, kinds=place.tables)
             continue

@@ -66,18 +66,35 @@ def check_services(services: Sequence[InferenceService]) -> None:
     for service in services:
         if service.trace is not None:
             check_known(f"service.{service.name}.trace", [service.trace], traces())
-        _check_context(service)
-        if service.lora_rank is not None:
-            try:
-                costs.adapter_bytes(service.model, service.lora_rank, service.lora_targets)
-            except costs.UnknownNameError as error:
-                raise UserError(f"service.{service.name}.lora_targets: {error}") from None
+        if service.models is not None:
+            _check_family(service, service.models)
+        for model in service.family:
+            _check_context(service, model)
+            if service.lora_rank is not None:
+                try:
+                    costs.adapter_bytes(model, service.lora_rank, service.lora_targets)
+                except costs.UnknownNameError as error:
+                    raise UserError(f"service.{service.name}.lora_targets: {error}") from None
 
 
-def _check_context(service: InferenceService) -> None:
+def _check_family(service: InferenceService, models: Sequence[str]) -> None:
+    """Models of one kind of input, each with a score by the service's metric; UserError otherwise."""
+    kinds = {name: costs.model(name).modality for name in models}
+    if other := next((name for name in models if kinds[name] != kinds[models[0]]), None):
+        both = f"{models[0]} takes {kinds[models[0]]}, {other} {kinds[other]}"
+        raise UserError(f"service.{service.name}.models: {both}; models of a family take the same input")
+    check_known(f"service.{service.name}.quality_metric", [service.quality_metric], costs.metrics())
+    if missing := [name for name in models if not _has_row(costs.score, name, service.quality_metric)]:
+        raise UserError(
+            f"service.{service.name}.quality_metric = {service.quality_metric!r}: model_quality.csv has no such score of "
+            f"{', '.join(missing)}; name a metric that all of its models have"
+        )
+
+
+def _check_context(service: InferenceService, model: str) -> None:
     """A prompt and its answer fit together into the context of the model, where models.csv names one; UserError that has the longest."""
     lengths = service.lengths()[:, 1:]
-    total, context = lengths.sum(axis=1), costs.model(service.model).context
+    total, context = lengths.sum(axis=1), costs.model(model).context
     if not 0 < context < total.max():
         return
     longest = int(total.argmax())
@@ -87,6 +104,6 @@ def _check_context(service: InferenceService) -> None:
         too_long = int((total > context).sum())
         where = f"trace: row {longest + 1} of {service.trace}, the longest of {too_long} that are too long"
     raise UserError(
-        f"service.{service.name}.{where}: {prompt:.0f} + {output:.0f} tokens are more than the context of {service.model}, {context}: "
+        f"service.{service.name}.{where}: {prompt:.0f} + {output:.0f} tokens are more than the context of {model}, {context}: "
         f"it needs a model with at least {total.max():.0f}, or shorter lengths"
     )

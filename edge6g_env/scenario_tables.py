@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edge6g_env import radio
+from edge6g_env import costs, radio
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
@@ -69,7 +69,24 @@ class Nodes(Table):
     columns: Annotated[int, Field(ge=1)]
     spacing_m: Annotated[float, Field(ge=1.0, le=1e5)]
     devices: Annotated[list[str], Field(min_length=1)]
+    memory_gb: Annotated[list[Positive], Field(min_length=1)] | None = None
+    """Memory of the nodes in place of the data sheet's: a number, or one a device, given out with them. The same share of it is usable."""
     neighbours: Annotated[int, Field(ge=0, le=8)]
+
+    @field_validator("memory_gb", mode="before")
+    @classmethod
+    def _same_for_all(cls, value: object) -> object:
+        return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _has_memory_for_each(self) -> Nodes:
+        if self.memory_gb and len(self.memory_gb) not in (1, len(self.devices)):
+            raise UserError(f"memory_gb must be one number, or one a device, {len(self.devices)}")
+        return self
+
+    def memory_of_gb(self, i: int) -> float | None:
+        """Memory of node i where it is not that of the data sheet."""
+        return self.memory_gb[i % len(self.devices) % len(self.memory_gb)] if self.memory_gb else None
 
 
 class Radio(Table):
@@ -325,9 +342,14 @@ class Service(Table):
     expire_s: Positive
 
     @property
-    def weights(self) -> str | None:
-        """Name of the weights that it needs, if any: those of its model, or its own copy."""
-        return None
+    def family(self) -> list[str]:
+        """Models that may compute its jobs, none for a kind that computes nothing."""
+        return []
+
+    @property
+    def default(self) -> str:
+        """The model of a policy that chooses none; empty for a kind without models."""
+        return ""
 
     @property
     def is_traced(self) -> bool:
@@ -347,9 +369,23 @@ class Service(Table):
 class InferenceService(Service):
     """A service of prompts and answers: model, privacy class, and its lengths: from a trace, or always the same."""
 
+    replaces: ClassVar[dict[str, tuple[str, ...]]] = {
+        "model": ("models", "default_model", "quality_metric"),
+        "models": ("model",),
+    }
+    """What an override of a key leaves behind."""
+
     kind: Literal["inference"] = "inference"
-    model: str
+    model: str | None = None
+    models: Annotated[list[str], Field(min_length=2, max_length=8)] | None = None
+    """In place of one model: those of a family, small to large. Which of them answers is decided a job at a time."""
+    default_model: str | None = None
+    """Of `models`: what a policy takes that chooses only a route."""
+    quality_metric: str = "primary"
+    """Metric of model_quality.csv by which `models` are scored, over the best of them."""
     privacy: Literal["open", "site", "device"]
+    cloud: bool = True
+    """Whether anything of it may reach the cloud; without, activations stay on the site as well as raw data."""
     trace: str | None = None
     prompt_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
     output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
@@ -371,10 +407,37 @@ class InferenceService(Service):
             raise UserError("lora_rank: a service with own_weights shares no base to adapt")
         return self
 
+    @model_validator(mode="after")
+    def _has_models(self) -> InferenceService:
+        if (self.model is None) == (self.models is None):
+            raise UserError("name either model or models")
+        if self.models is None:
+            if self.default_model is not None or self.quality_metric != "primary":
+                raise UserError("default_model and quality_metric go with models, not with model")
+            return self
+        if twice := next((name for n, name in enumerate(self.models) if name in self.models[:n]), None):
+            raise UserError(f"models names {twice} twice")
+        if self.default_model not in self.models:
+            raise UserError(f"default_model = {self.default_model!r} must be one of models: {', '.join(self.models)}")
+        return self
+
     @property
-    def weights(self) -> str:
-        """Name of the weights that it needs: those of its model, or its own copy."""
-        return f"{self.model}@{self.name}" if self.own_weights else self.model
+    def family(self) -> list[str]:
+        """Its models, one or several."""
+        return self.models or [str(self.model)]
+
+    @property
+    def default(self) -> str:
+        """The model of a policy that chooses none."""
+        return self.default_model or str(self.model)
+
+    def score(self, model: str) -> float:
+        """Score of one of its models by its metric; ValueError without such a row."""
+        return costs.score(model, self.quality_metric)
+
+    def weights_of(self, model: str) -> str:
+        """Name of the weights of one of its models: shared, or its own copy."""
+        return f"{model}@{self.name}" if self.own_weights else model
 
     @property
     def is_traced(self) -> bool:
@@ -384,7 +447,8 @@ class InferenceService(Service):
     @property
     def facts(self) -> tuple[str, str, str]:
         """Weights, privacy class, trace."""
-        return self.weights, self.privacy, f"means of {self.trace}" if self.trace else "always these"
+        weights = ", ".join(map(self.weights_of, self.family))
+        return weights, self.privacy, f"means of {self.trace}" if self.trace else "always these"
 
     def lengths(self) -> np.ndarray:
         """float64 (rows, 3) of the trace, or one row."""

@@ -136,13 +136,13 @@ def _lengths(scenario: Scenario) -> Facts:
 def _nodes(scenario: Scenario) -> Facts:
     """A row for each device and model; what belongs to the device stands in its first row."""
     rows: list[tuple[str, ...]] = []
-    before = ""
+    before: tuple[str, ...] = ()
     for one in capacity.holdings(scenario):
-        spec, usd_per_hour = costs.device(one.device), 3600.0 * costs.accelerator_price_usd_per_s(one.device)
-        own = (one.device, _shortened(one.nodes), f"{spec.mem_gb:g}", f"{usd_per_hour:.3g}")
+        usd_per_hour = 3600.0 * costs.accelerator_price_usd_per_s(one.device)
+        own = (one.device, _shortened(one.nodes), f"{one.memory_gb:g}", f"{usd_per_hour:.3g}")
         loads = ("-" if load_s is None else f"{load_s:.1f}" for load_s in one.load_s.values())
-        rows.append((*(own if one.device != before else ("", "", "", "")), one.weights, *loads))
-        before = one.device
+        rows.append((*(own if own != before else ("", "", "", "")), one.weights, *loads))
+        before = own
     heads = ("device", "nodes", "GB", "USD/h", "model", *scenario.actions.precision)
     return Facts(
         heads, rows, "Seconds to load a model from the node's disk at each precision; - where it does not fit."

@@ -15,6 +15,7 @@ from edge6g_env.features import Feature, count, flag, seconds
 from edge6g_env.kernel import codes
 from edge6g_env.scenario import Scenario
 
+ACTION_COLUMNS = ("route", "device_split", "edge_split", "precision", "model")
 # The kernel writes a candidate's row in this order (kernel/predict.py).
 CANDIDATE_FEATURES: tuple[Feature, ...] = (
     flag("is_hold"),
@@ -35,6 +36,8 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     Feature("energy_j", "J", 0.0, 1e5, "log"),
     Feature("price_musd", "0.001 USD", 0.0, 1e3, "log"),
     Feature("quality", "1", 0.0, 1.0),
+    Feature("model_score", "1", 0.0, 1.0),
+    flag("is_default_model"),
     Feature("timeliness", "1", 0.0, 1.0),
     Feature("air_mb", "MB", 0.0, 1e4, "log"),
     Feature("backhaul_mb", "MB", 0.0, 1e4, "log"),
@@ -138,26 +141,26 @@ def state_features(scenario: Scenario) -> tuple[Feature, ...]:
 
 
 def action_table(scenario: Scenario) -> np.ndarray:
-    """int64 (C, 4): route, device_split, edge_split, precision, each an index into the scenario's grids; row 0 is hold.
+    """int64 (C, 5): ACTION_COLUMNS, each an index into the scenario's grids, the model one into the service's list; row 0 is hold.
 
-    An entry that means nothing in its row is 0: all three for hold and reject, edge_split for local. A whole model on the device
-    (device_split 1) goes with the route local only.
+    An entry that means nothing in its row is 0: all but the route for hold and reject, edge_split for local. A whole model on the
+    device (device_split 1) goes with the route local only.
     """
     grid = scenario.actions
-    rows = [(codes.HOLD, 0, 0, 0), (codes.REJECT, 0, 0, 0)]
+    rows = [(codes.HOLD, 0, 0, 0, 0), (codes.REJECT, 0, 0, 0, 0)]
     cloud = codes.NEIGHBOUR + scenario.neighbours
     for route in range(codes.LOCAL, cloud + 1):
         for d, device_share in enumerate(grid.device_split):
             for e, _ in enumerate(grid.edge_split):
                 if (route == codes.LOCAL and e > 0) or (route != codes.LOCAL and device_share == 1.0):
                     continue
-                rows += [(route, d, e, p) for p in range(len(grid.precision))]
+                rows += [(route, d, e, p, m) for p in range(len(grid.precision)) for m in range(scenario.most_models)]
     return np.array(rows, dtype=np.int64)
 
 
 def action_layers(scenario: Scenario, table: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """int64 (C, V, 2): layer_1 and layer_2 of each action for variants with the given layer counts."""
-    grid, (route, d, e, _) = scenario.actions, table.T
+    grid, (route, d, e, _, _) = scenario.actions, table.T
     out = np.zeros((len(table), len(layers), 2), dtype=np.int64)
     for v, total in enumerate(layers):
         first = [cut_layer(share, total) for share in grid.device_split]
@@ -176,10 +179,10 @@ def cut_layer(share: float, layers: int) -> int:
 
 
 def action_names(scenario: Scenario, table: np.ndarray) -> list[str]:
-    """Each action in words."""
+    """Each action in words; the model by its position from 1, where some service has more than one."""
     grid, cloud = scenario.actions, codes.NEIGHBOUR + scenario.neighbours
     names = []
-    for route, d, e, p in table:
+    for route, d, e, p, m in table:
         if route <= codes.REJECT:
             names.append("hold" if route == codes.HOLD else "reject")
             continue
@@ -195,7 +198,8 @@ def action_names(scenario: Scenario, table: np.ndarray) -> list[str]:
             parts.append(f"{grid.device_split[d]:g} on the device")
         if grid.edge_split[e] > 0.0 and route != codes.LOCAL:
             parts.append(f"{grid.edge_split[e]:g} of the rest at the ingress")
-        names.append(", ".join([*parts, grid.precision[p]]))
+        model = [f"model {m + 1}"] if scenario.most_models > 1 else []
+        names.append(", ".join([*parts, grid.precision[p], *model]))
     return names
 
 
@@ -207,7 +211,7 @@ class Layout:
 
     @cached_property
     def action_table(self) -> np.ndarray:
-        """int64 (C, 4), see the function of this name."""
+        """int64 (C, 5), see the function of this name."""
         return action_table(self.scenario)
 
     @cached_property

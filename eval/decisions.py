@@ -1,4 +1,4 @@
-"""The four columns of the action table: names of their values, and how often a policy takes each."""
+"""The columns of the action table: names of their values, and how often a policy takes each."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ class Column(NamedTuple):
 
 
 def columns_of(layout: Layout) -> list[Column]:
-    """The four columns of the action table: route, device_split, edge_split, precision."""
+    """The columns of the action table, ACTION_COLUMNS; the model where some service has more than one."""
     grid, table = layout.scenario.actions, layout.action_table
-    route, device_split, edge_split, precision = table.T
+    route, device_split, edge_split, precision, model = table.T
     runs, goes = route >= LOCAL, route >= NEIGHBOUR
-    return [
+    models = [f"model {m + 1}" for m in range(layout.scenario.most_models)]
+    columns = [
         Column("route", route_names(layout)[LOCAL:], route - LOCAL, runs),
         Column("device_split", [f"{share:g}" for share in grid.device_split], device_split, runs),
         Column("edge_split", [f"{share:g}" for share in grid.edge_split], edge_split, goes),
         Column("precision", [str(name) for name in grid.precision], precision, runs),
+        Column("model", models, model, runs),
     ]
+    return columns if len(models) > 1 else columns[:-1]
 
 
 def route_names(layout: Layout) -> list[str]:

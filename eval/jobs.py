@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edge6g_env.kernel.codes import FINISHED, PHASE_NAMES
+from edge6g_env.kernel.codes import FINISHED, LOCAL, PHASE_NAMES
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.decisions import columns_of, route_names
@@ -45,6 +45,7 @@ JOB_COLUMNS = (
     JobColumn("device_split", "share", "of the layers, on the device; empty where nothing runs"),
     JobColumn("edge_split", "share", "of the rest, at the ingress node; empty where nothing goes elsewhere"),
     JobColumn("precision", "name", "of the weights; empty where nothing runs"),
+    JobColumn("model", "name", "model that was decided; empty where nothing runs"),
     JobColumn("arrival_s", "s", "arrival, since the start of the episode"),
     JobColumn("ttft_s", "s", "arrival to first token at the UE; empty: there was none"),
     JobColumn("tpot_s", "s", "per output token after the first; empty: not finished, or one token"),
@@ -83,6 +84,7 @@ def jobs_frame(policy: str, seeds: Sequence[int], jobs: np.ndarray, scenario: Sc
         "quality": np.where(jobs["phase"] == FINISHED, jobs["quality"], np.nan),
         "decider": _words(jobs["agent"], [f"node_{n}" for n in range(scenario.nodes.count)]),
         **_decisions(jobs["action"], scenario),
+        "model": _models(jobs, scenario),
         **{name: jobs[name] for name in PLAIN},
         **{name: jobs[name].astype(np.int64) for name in WHOLE},
     }
@@ -113,6 +115,15 @@ def _decisions(actions: np.ndarray, scenario: Scenario) -> dict[str, object]:
         "edge_split": _shares(numbers["edge_split"], grid.edge_split),
         "precision": _words(numbers["precision"], [str(name) for name in grid.precision]),
     }
+
+
+def _models(jobs: np.ndarray, scenario: Scenario) -> object:
+    """The model that was decided for each job, empty where nothing runs."""
+    names, runs = scenario.models, Layout(scenario).action_table[np.maximum(jobs["action"], 0), 0] >= LOCAL
+    numbers = np.full((len(scenario.service), scenario.most_models), -1)
+    for s, service in enumerate(scenario.service):
+        numbers[s, : len(service.family)] = [names.index(model) for model in service.family]
+    return _words(np.where(runs & (jobs["model"] >= 0), numbers[jobs["service"], jobs["model"]], -1), names)
 
 
 def _words(numbers: NDArray[np.int64], words: Sequence[str]) -> object:

@@ -18,32 +18,36 @@ class DefaultRows:
     """The action of a rule that chooses only the route.
 
     Of the legal rows with the wanted route: the smallest device split, then the smallest edge split, then the
-    scenario's `default_precision` or the next one in its list. Without such a row: `local`, else the first other
-    place, else `reject`.
+    service's default model or the next one in its list, then the scenario's `default_precision` or the next one.
+    Without such a row: `local`, else the first other place, else `reject`.
     """
 
     def __init__(self, layout: Layout) -> None:
-        routes = range(layout.cloud_route + 1)
-        self._rank = np.stack([_ranks(layout, wanted) for wanted in routes])  # (routes, C), lowest is taken
+        routes, services = range(layout.cloud_route + 1), layout.scenario.service
+        self._services = [layout.observation_index(f"job/service_{service.name}") for service in services]
+        self._rank = np.array([[_ranks(layout, s, wanted) for wanted in routes] for s in range(len(services))])
+        """(services, routes, C), lowest is taken."""
 
     def choose(self, obs: Observation, routes: np.ndarray | int) -> np.ndarray:
         """Actions int64 (B, N) for the wanted routes (B, N), `hold` where no job waits."""
         decides = waiting(obs)
         actions = np.zeros(decides.shape, np.int64)
-        ranks = self._rank[np.broadcast_to(routes, decides.shape)[decides]]
+        service = obs["observation"][decides][:, self._services].argmax(axis=-1)
+        ranks = self._rank[service, np.broadcast_to(routes, decides.shape)[decides]]
         legal = obs["action_mask"][decides] == 1
         actions[decides] = np.where(legal, ranks, np.iinfo(np.int64).max).argmin(axis=-1)
         return actions
 
 
-def _ranks(layout: Layout, wanted: int) -> np.ndarray:
-    """Place of each action in the order of preference for a wanted route, int64 (C,)."""
-    grid = layout.scenario.actions
-    route, device_split, edge_split, precision = layout.action_table.T
+def _ranks(layout: Layout, s: int, wanted: int) -> np.ndarray:
+    """Place of each action in the order of preference for a job of service s and a wanted route, int64 (C,)."""
+    grid, service = layout.scenario.actions, layout.scenario.service[s]
+    route, device_split, edge_split, precision, model = layout.action_table.T
+    other = (model - service.family.index(service.default)) % layout.scenario.most_models if service.family else model
     default = [str(name) for name in grid.precision].index(grid.default_precision)
     turn = (precision - default) % len(grid.precision)
     kind = np.select([route == HOLD, route == REJECT, route == wanted, route == LOCAL], [4, 3, 0, 1], default=2)
-    order = np.lexsort((turn, edge_split, device_split, route, kind))
+    order = np.lexsort((turn, other, edge_split, device_split, route, kind))
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
     return ranks

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edge6g_env.build.services import adapted
 from edge6g_env.kernel.codes import COST_NAMES, REWARD_TERMS
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.radio.fading import MAX_TAPS
@@ -18,9 +19,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     """Everything of World from `episode` on, for b worlds with `parts` parts that can fail, by name."""
     scenario = layout.scenario
     n, k, u = scenario.nodes.count, scenario.neighbours, scenario.num_ues
-    precisions, services = len(scenario.actions.precision), len(scenario.service)
-    v, c = len(scenario.weights) * precisions, layout.num_actions
-    adapters = sum(service.lora_rank is not None for service in scenario.inference)
+    services, v, c = len(scenario.service), len(scenario.weights) * len(scenario.actions.precision), layout.num_actions
     cells = min(scenario.radio.candidate_cells, n)
     j = n * scenario.job_rows_per_node + 1
     d, f = len(layout.observation), len(CANDIDATE_FEATURES)
@@ -28,7 +27,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         **dict.fromkeys(("episode", "step", "tally", "forecast"), (b,)),
         **dict.fromkeys(("node", "server", "decision"), (b, n)),
         "variant": (b, n, v),
-        "adapter": (b, n, adapters),
+        "adapter": (b, n, len(adapted(scenario))),
         "link": (b, n, k),
         "seen": (b, n, k, v),
         "ue": (b, u),
@@ -38,7 +37,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "job": (b, j),
         "part": (b, j, 2),
         "outcome": (b, 3 * j),
-        "known": (b, k + 3, precisions),
+        "known": (b, k + 3, v),
     }
     return {
         **{name: np.zeros(shape, DTYPES[name]).view(np.recarray) for name, shape in records.items()},
@@ -50,7 +49,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "observation": np.zeros((2, b, n, d), np.float32),
         "action_mask": np.zeros((2, b, n, c), np.int8),
         "candidates": np.zeros((2, b, n, c if candidates else 0, f), np.float32),
-        "chunk_layer_s": np.zeros((b, k + 1, precisions, _KEPT_CHUNKS)),
+        "chunk_layer_s": np.zeros((b, k + 1, v, _KEPT_CHUNKS)),
         "actions": np.zeros((b, n), np.int64),
         "result": np.zeros((b, n, 1 + len(REWARD_TERMS) + len(COST_NAMES))),
     }

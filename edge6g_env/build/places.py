@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge6g_env import costs
 from edge6g_env.build._records import from_columns
+from edge6g_env.costs.memory import usable_bytes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
 
@@ -30,16 +32,17 @@ def neighbours_of(scenario: Scenario) -> np.ndarray:
     return np.argsort(distance, axis=1, kind="stable")[:, : scenario.neighbours].astype(np.int64)
 
 
-def sites(scenario: Scenario, usable_bytes: np.ndarray) -> np.recarray:
-    """SITE (N,); usable_bytes: of each device of the scenario, B."""
-    devices, own = scenario.devices, scenario.nodes.devices
-    accelerator = np.array([devices.index(own[i % len(own)]) for i in range(scenario.nodes.count)])
+def sites(scenario: Scenario) -> np.recarray:
+    """SITE (N,)"""
+    nodes = scenario.nodes
+    own = [nodes.devices[i % len(nodes.devices)] for i in range(nodes.count)]
+    usable = [usable_bytes(costs.device(name), nodes.memory_of_gb(i)) for i, name in enumerate(own)]
     position = node_positions_m(scenario)
     return from_columns(
         DTYPES["site"],
-        accelerator=accelerator,
+        accelerator=np.array([scenario.devices.index(name) for name in own]),
         band=bands_of(scenario),
         x_m=position[:, 0],
         y_m=position[:, 1],
-        usable_bytes=usable_bytes[accelerator],
+        usable_bytes=np.array(usable),
     )

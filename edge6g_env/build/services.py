@@ -13,7 +13,7 @@ from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import InferenceService, Service
-from edge6g_env.spaces import Layout
+from edge6g_env.spaces import ACTION_COLUMNS, Layout
 
 
 def _variants(scenario: Scenario) -> list[tuple[str, str]]:
@@ -50,13 +50,13 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
 def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
     """MODEL (V,)"""
     variants, tied = _variants(scenario), tables.head_bytes == 0.0
+    prices = [costs.token_price_usd(weights.split("@")[0]) for weights, _ in variants]
     preload = [
         weights in scenario.serving.preload and precision == scenario.actions.default_precision
         for weights, precision in variants
     ]
     return from_columns(
         DTYPES["model"],
-        precision=np.arange(len(variants)) % len(scenario.actions.precision),
         layers=tables.layers,
         layer_bytes=tables.layer_bytes,
         weight_bits=8.0 * tables.layer_bytes / tables.params_per_layer,
@@ -66,24 +66,43 @@ def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         kv_bytes=tables.kv_bytes_per_token_layer,
         boundary_bytes=tables.boundary_bytes_per_token,
         quality=tables.quality,
+        usd_per_input_token=np.array([price.in_usd for price in prices]),
+        usd_per_output_token=np.array([price.out_usd for price in prices]),
         preload=np.array(preload),
     )
 
 
 def actions(layout: Layout) -> np.recarray:
     """ACTION (C,)"""
-    return from_columns(DTYPES["action"], route=layout.action_table[:, 0], precision=layout.action_table[:, 3])
+    columns = dict(zip(ACTION_COLUMNS, layout.action_table.T, strict=True))
+    return from_columns(DTYPES["action"], **{name: columns[name] for name in ("route", "precision", "model")})
 
 
-def _adapted(scenario: Scenario) -> list[InferenceService]:
-    """Services that have an adapter, in the order of the adapters."""
-    return [service for service in scenario.inference if service.lora_rank is not None]
+def adapted(scenario: Scenario) -> list[tuple[InferenceService, str]]:
+    """(service, model) of each adapter: one for every model of a service that has them."""
+    return [(service, model) for service in scenario.inference if service.lora_rank for model in service.family]
 
 
 def adapters(scenario: Scenario) -> np.recarray:
     """LORA (A,)"""
-    sizes = [costs.adapter_bytes(s.model, s.lora_rank, s.lora_targets) for s in _adapted(scenario)]  # type: ignore[arg-type]
+    sizes = [costs.adapter_bytes(model, s.lora_rank, s.lora_targets) for s, model in adapted(scenario)]  # type: ignore[arg-type]
     return from_rows(DTYPES["lora"], [{"bytes": size} for size in sizes])
+
+
+def choices(scenario: Scenario) -> np.recarray:
+    """CHOICE (S, M): the models of each service; -1 where one has fewer than another, or none."""
+    out = np.zeros((len(scenario.service), scenario.most_models), DTYPES["choice"])
+    out["weights"] = out["adapter"] = -1
+    order = [(service.name, model) for service, model in adapted(scenario)]
+    for s, service in enumerate(scenario.service):
+        for m, model in enumerate(service.family):
+            assert isinstance(service, InferenceService)
+            row, score = out[s, m], service.score(model)
+            row["weights"] = scenario.weights.index(service.weights_of(model))
+            row["adapter"] = order.index((service.name, model)) if service.lora_rank else -1
+            row["score"] = score / max(map(service.score, service.family))
+            row["quality_factor"] = row["score"] / costs.quality(model, "fp16") if service.models else 1.0
+    return out.view(np.recarray)
 
 
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
@@ -101,9 +120,6 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
         "kind": KINDS.index(service.kind),
         "model": -1,
         "privacy": codes.OPEN,
-        "adapter": -1,
-        "usd_per_input_token": 0.0,
-        "usd_per_output_token": 0.0,
         "mean_output_tokens": trace[:, 2].mean(),
         "trace_first": first,
         "trace_rows": len(trace),
@@ -111,16 +127,6 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
         "trace_span_s": np.ptp(trace[:, 0]) * len(trace) / max(len(trace) - 1, 1),
     }
     if isinstance(service, InferenceService):
-        own |= _computed(scenario, service)
+        own["model"] = scenario.weights.index(service.weights_of(service.default))
+        own["privacy"] = codes.PRIVACY_NAMES.index(service.privacy)
     return or_zero(DTYPES["service"], service, own)
-
-
-def _computed(scenario: Scenario, service: InferenceService) -> dict[str, Any]:
-    price, adapted = costs.token_price_usd(service.model), [one.name for one in _adapted(scenario)]
-    return {
-        "model": scenario.weights.index(service.weights),
-        "privacy": codes.PRIVACY_NAMES.index(service.privacy),
-        "adapter": adapted.index(service.name) if service.name in adapted else -1,
-        "usd_per_input_token": price.in_usd,
-        "usd_per_output_token": price.out_usd,
-    }

@@ -38,7 +38,7 @@ from edge6g_env.costs.prices import (
 )
 from edge6g_env.costs.profiles import ProfileError
 from edge6g_env.costs.profiles import is_path as is_profile_path
-from edge6g_env.costs.quality import quality, relative_quality
+from edge6g_env.costs.quality import metrics, quality, relative_quality, score
 from edge6g_env.costs.replay import replay
 from edge6g_env.costs.shapes import attention_flops, linear_flops
 from edge6g_env.costs.shipped_fits import fit_of
@@ -98,6 +98,7 @@ __all__ = [
     "linear_flops",
     "load_s",
     "memory_bytes",
+    "metrics",
     "model",
     "model_of_row",
     "models",
@@ -108,6 +109,7 @@ __all__ = [
     "quality",
     "relative_quality",
     "replay",
+    "score",
     "step_energy_j",
     "token_price_usd",
     "tokens_lookup",

@@ -62,10 +62,13 @@ def boundary_bytes(model_name: str | ModelSpec, tokens: ArrayLike, precision: st
     return boundary_token_bytes(model(model_name), precision) * require_within("tokens", tokens, 0.0)
 
 
-def usable_bytes(spec: DeviceSpec) -> float:
-    """Memory for weights, adapters and KV, bytes: 0.9 of it, 0.6 where the CPU shares it. Source: COSTS 4."""
+def usable_bytes(spec: DeviceSpec, memory_gb: float | None = None) -> float:
+    """Memory for weights, adapters and KV, bytes: 0.9 of it, 0.6 where the CPU shares it. Source: COSTS 4.
+
+    memory_gb: in place of that of the data sheet.
+    """
     share = USABLE_SHARE_SHARED_MEMORY if spec.shares_memory else USABLE_SHARE
-    return share * spec.mem_gb * 1e9
+    return share * (spec.mem_gb if memory_gb is None else memory_gb) * 1e9
 
 
 def load_bytes_per_s(spec: DeviceSpec) -> float:

@@ -17,6 +17,29 @@ class Score(NamedTuple):
 
 
 @cache
+def _scores_by(metric: str) -> dict[str, float]:
+    """Score of each model by a metric; where a model has several rows of it, the base model's, as the primary ones are."""
+    rows = [row for row in read_rows("model_quality.csv") if row["metric"] == metric]
+    return {row["model"]: row.number("score01") for row in sorted(rows, key=lambda row: row["variant"] == "base")}
+
+
+def score(model: str, metric: str = "primary") -> float:
+    """Score of a model in [0, 1] by a metric of model_quality.csv, or by its primary one; ValueError without such a row."""
+    if metric == "primary":
+        return _score("model", model).score01
+    known = _scores_by(metric)
+    if model not in known:
+        raise unknown("model", model, known) if known else unknown("metric", metric, metrics())
+    return known[model]
+
+
+@cache
+def metrics() -> list[str]:
+    """Names of the metrics in model_quality.csv, and "primary"."""
+    return ["primary", *dict.fromkeys(row["metric"] for row in read_rows("model_quality.csv"))]
+
+
+@cache
 def scores() -> dict[str, Score]:
     """Primary score of each model in model_quality.csv."""
     rows = (row for row in read_rows("model_quality.csv") if row["primary"] == "1")

@@ -27,7 +27,6 @@ from numba.extending import (
 
 from edge6g_env.kernel.world import World
 
-
 _WORD = ir.IntType(64)
 _N_HEADER = 5  # words before the shape: meminfo, parent, items, item size, data
 
@@ -113,8 +112,18 @@ def _load_array(context: Any, builder: Any, typ: WorldType, value: Any, attr: st
 
     struct, item = context.get_value_type(kind), context.get_abi_sizeof(context.get_data_type(kind.dtype))
     strides = [ir.Undefined] * (kind.ndim - 1) + [item]  # the arrays are contiguous
-    parts = [None, None, ir.Undefined, item, ir.Undefined, [ir.Undefined] * kind.ndim, strides]  # borrowed: no meminfo, no parent
-    array = ir.Constant(struct, [ir.Constant(element, part) for element, part in zip(struct.elements, parts, strict=True)])
+    parts = [
+        None,
+        None,
+        ir.Undefined,
+        item,
+        ir.Undefined,
+        [ir.Undefined] * kind.ndim,
+        strides,
+    ]  # borrowed: no meminfo, no parent
+    array = ir.Constant(
+        struct, [ir.Constant(element, part) for element, part in zip(struct.elements, parts, strict=True)]
+    )
     array = builder.insert_value(array, builder.inttoptr(word(4), struct.elements[4]), 4)
     for axis in range(kind.ndim):
         array = builder.insert_value(array, word(_N_HEADER + axis), [5, axis])

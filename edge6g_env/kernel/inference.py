@@ -28,8 +28,10 @@ def expected_output(w, job):
 
 @njit_inner
 def variant_of(w, job, c):
-    """Variant of the job's model at the precision of action c; of the first model for a job without one, which asks nothing of it."""
-    return max(0, w.service[job.service].model) * w.interface[0].n_precisions + w.action[c].precision
+    """Variant of the model and precision of action c; of the first weights for a job without a model, which asks nothing of it."""
+    return (
+        max(0, w.choice[job.service, w.action[c].model].weights) * w.interface[0].n_precisions + w.action[c].precision
+    )
 
 
 @njit_inner
@@ -39,7 +41,8 @@ def refuse(w, b, i, job, c):
     route = w.action[c].route
     v, target, tokens = variant_of(w, job, c), target_of(w, b, i, route), job.setup_tokens + expected_output(w, job)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    why = air.refuse(w, job, layer_1)
+    has_model = w.choice[job.service, w.action[c].model].weights >= 0
+    why = air.refuse(w, job, layer_1) if has_model else codes.NO_MODEL
     if why == codes.DONE and target == w.node.shape[1]:
         why = cloud.refuse(w, b, i, job, layer_2)
     if why == codes.DONE and layer_2 > layer_1:
@@ -62,7 +65,7 @@ def take(w, b, i, job, c):
     """Note where action c of node i has the job computed."""
     ingress, target = w.part[b, job.row, codes.INGRESS], w.part[b, job.row, codes.TARGET]
     route, v = w.action[c].route, variant_of(w, job, c)
-    job.variant, job.device_layers = v, w.action_layers[c, v, 0]
+    job.model, job.variant, job.device_layers = w.action[c].model, v, w.action_layers[c, v, 0]
     job.kv_tokens = job.setup_tokens + expected_output(w, job)
     ingress.node, ingress.low, ingress.high = i, job.device_layers, w.action_layers[c, v, 1]
     job.first_part = codes.INGRESS if ingress.high > ingress.low else codes.TARGET

@@ -33,7 +33,8 @@ def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     row.service, row.action, row.arrival_s, row.end_s = job.service, job.action, job.arrival_s, end_s
     row.ttft_s, row.tpot_s, row.slo_met = ttft_s, tpot_s, 1 if met else 0
     row.prompt_tokens, row.output_tokens = job.prompt_tokens, job.output_tokens
-    row.quality = worth.quality(w, w.service[job.service], job.variant) if phase == codes.FINISHED else 0.0
+    row.model = job.model if job.action >= 0 else -1
+    row.quality = worth.quality(w, job.service, job.model, job.variant) if phase == codes.FINISHED else 0.0
     row.energy_j, row.price_usd, row.air_bytes = job.energy_j, job.price_usd, job.air_bytes
     row.backhaul_bytes, row.raw_left, row.retries = job.backhaul_bytes, job.raw_left, job.retries
     step.n_outcomes += 1
@@ -74,7 +75,7 @@ def end_job(w, b, job, phase, end_s):
         late = worth.timeliness(w.service[job.service], ttft_s, max(tpot_s, 0.0))
     met, total = late >= 1.0, 0.0
     if phase != codes.CUT:
-        gain = worth.quality(w, w.service[job.service], job.variant) * late
+        gain = worth.quality(w, job.service, job.model, job.variant) * late
         total = _reward(w, w.result[b, job.decider], job, phase, met, gain)
     tally.finished += phase == codes.FINISHED
     tally.rejected += phase == codes.REJECTED

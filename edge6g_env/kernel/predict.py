@@ -47,7 +47,8 @@ def candidate(w, b, i, job, c, row):
     if route <= codes.REJECT:
         _put_bare(w, row, route == codes.HOLD)
         return
-    service, v, target = w.service[job.service], inference.variant_of(w, job, c), inference.target_of(w, b, i, route)
+    service, model, v = w.service[job.service], w.action[c].model, inference.variant_of(w, job, c)
+    choice, target = w.choice[job.service, model], inference.target_of(w, b, i, route)
     _clear(w.forecast[b])
     legs.forecast(w, b, i, job, c)
     w.forecast[b].price_usd += w.forecast[b].air_bytes * w.prices[0].usd_per_air_byte
@@ -60,7 +61,7 @@ def candidate(w, b, i, job, c, row):
         ttft_s = job.first_token_s - job.arrival_s
         tpot_s = (end_s - ttft_s) / (job.done_tokens + output)
     late = worth.timeliness(service, ttft_s, tpot_s)
-    quality = worth.quality(w, service, v)
+    quality = worth.quality(w, job.service, model, v)
     gain = quality * late
     if end_s > service.expire_s:
         gain = -worth.cost_of_end(w, codes.EXPIRED)
@@ -82,6 +83,8 @@ def candidate(w, b, i, job, c, row):
     at = put(row, at, forecast.energy_j)
     at = put(row, at, 1000.0 * forecast.price_usd)
     at = put(row, at, quality)
+    at = put(row, at, choice.score)
+    at = put(row, at, choice.weights == service.model)
     at = put(row, at, late)
     at = put(row, at, forecast.air_bytes / 1e6)
     at = put(row, at, forecast.backhaul_bytes / 1e6)

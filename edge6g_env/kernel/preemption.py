@@ -20,7 +20,7 @@ def grow_kv(w, b, job):
             if part.state < codes.WAITING:
                 continue
             want_bytes = costing.kv_bytes(w, job.variant, part.high - part.low, wanted)
-            more_bytes, adapter = want_bytes - part.kv_bytes, w.service[job.service].adapter
+            more_bytes, adapter = want_bytes - part.kv_bytes, memory.adapter_of(w, job)
             while not memory.make_room(w, b, part.node, more_bytes, job.variant, adapter):
                 if _preempt_youngest(w, b, part.node) == job.row:
                     return

@@ -1,9 +1,9 @@
 """The state of B worlds: one record array an entity, and the numbers that stand for stages, phases, kinds and effects.
 
 `job.left_bytes` below is `world.job[b, j].left_bytes` in the kernel and `world.job["left_bytes"]` outside it. Times are seconds
-since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE, J job rows, S services,
-V variants (a model at a precision), A adapters, D devices, Z bands, C actions, Q places in a queue, P parts that can fail, E changes by
-planned outages, G points of the token grid.
+since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE or models a service, J job
+rows, S services, V variants (a model at a precision), A adapters, D devices, Z bands, C actions, Q places in a queue, P parts that can
+fail, E changes by planned outages, G points of the token grid.
 
 Letters of the kernel: `w` the World, `b` a world, `i` a node, `k` a neighbour of it, `u` a UE, `m` a candidate cell of it, `v` a variant,
 `a` an adapter, `s` a service, `c` an action, `z` a band, `p` a part (of a job, or one that can fail). `job` is the record, `job.row` its
@@ -33,6 +33,7 @@ class World(NamedTuple):
     prices: np.recarray  # (1,) PRICES
     band: np.recarray  # (Z,) BAND
     service: np.recarray  # (S,) SERVICE
+    choice: np.recarray  # (S, M) CHOICE models of a service, in its order
     lora: np.recarray  # (A,) LORA
     action: np.recarray  # (C,) ACTION
     device: np.recarray  # (D,) DEVICE
@@ -72,8 +73,8 @@ class World(NamedTuple):
     observation: np.ndarray  # (2, B, N, D) float32: NOW, and FINAL: the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise
     candidates: np.ndarray  # (2, B, N, C, F) float32, likewise, or (2, B, N, 0, F) when nobody asked
-    known: np.recarray  # (B, K + 3, precisions) KNOWN scratch of a decision: own node, neighbours, device, cloud
-    chunk_layer_s: np.ndarray  # (B, K + 1, precisions, chunks) scratch, s: a layer's time for each of the first chunks
+    known: np.recarray  # (B, K + 3, V) KNOWN scratch of a decision: own node, neighbours, device, cloud
+    chunk_layer_s: np.ndarray  # (B, K + 1, V, chunks) scratch, s: a layer's time for each of the first chunks
     forecast: np.recarray  # (B,) FORECAST scratch of a prediction
     actions: np.ndarray  # (B, N) int64 actions of this step
     decision: np.recarray  # (B, N) DECISION of this step

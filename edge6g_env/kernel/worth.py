@@ -14,9 +14,9 @@ def timeliness(service, ttft_s, tpot_s):
 
 
 @njit_inner
-def quality(w, service, v):
-    """Quality of an answer of variant v; 1 where no model makes it."""
-    return w.model[v].quality if service.model >= 0 else 1.0
+def quality(w, s, m, v):
+    """Quality of an answer of variant v, of model m of service s; 1 where no model makes it."""
+    return w.model[v].quality * w.choice[s, m].quality_factor if w.choice[s, m].weights >= 0 else 1.0
 
 
 @njit_inner

@@ -10,8 +10,10 @@ from edge6g_env.kernel.rows import take_out
 
 @njit_inner
 def refuse(w, b, i, job, layers_before):
-    """Why node i cannot send a job there behind `layers_before` layers: raw data of some services stay on the site, and the cloud may
-    have been down when the node heard of it last."""
+    """Why node i cannot send a job there behind `layers_before` layers: raw data of some services stay on the site, of others all data,
+    and the cloud may have been down when the node heard of it last."""
+    if w.service[job.service].cloud == 0:
+        return codes.STAYS_ON_SITE
     if layers_before == 0 and w.service[job.service].privacy == codes.SITE:
         return codes.RAW_REACHES_CLOUD
     return codes.DONE if w.node[b, i].cloud_seen_up == 1 else codes.CLOUD_DOWN
@@ -47,7 +49,7 @@ def advance(w, b, t1):
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
     layers = w.model[v].layers - w.part[b, job.row, codes.TARGET].low
     share = layers / w.model[v].layers
-    job.price_usd += share * job.setup_tokens * service.usd_per_input_token
+    job.price_usd += share * job.setup_tokens * w.model[v].usd_per_input_token
     compute_s = costing.whole_prompt_s(w, cloud.cloud_device, v, layers, job.setup_tokens, True)
     job.energy_j += compute_s * w.device[cloud.cloud_device].prefill_w
     context = cloud.batch * (job.setup_tokens + service.mean_output_tokens / 2.0)
@@ -76,16 +78,16 @@ def pay_way_back(w, b, job, tokens):
     if link.leads_to_cloud(w, job):
         layers = w.model[job.variant].layers
         share = (layers - w.part[b, job.row, codes.TARGET].low) / layers
-        job.price_usd += tokens * share * w.service[job.service].usd_per_output_token
+        job.price_usd += tokens * share * w.model[job.variant].usd_per_output_token
         job.price_usd += tokens * costing.TOKEN_BYTES * w.prices[0].usd_per_egress_byte
 
 
 @njit_inner
 def forecast(w, b, i, job, v, low, output, sent_bytes):
     """Add layers [low, L) in the cloud, its wait as node i last met it; sent_bytes: over the backhaul."""
-    service, expected, prices, device = w.service[job.service], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
+    model, expected, prices, device = w.model[v], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
     prompt, layers = job.setup_tokens, w.model[v].layers - low
-    share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, w.model[v].precision]
+    share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, v]
     costing.know_pass(w, known, device, v, prompt, output, w.cloud[0].batch)
     wait_s = w.node[b, i].cloud_seen_wait_s
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
@@ -94,7 +96,7 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     expected.time_s += wait_s + compute_s
     expected.token_s += step_s
     expected.backhaul_bytes += sent_bytes
-    expected.price_usd += share * (prompt * service.usd_per_input_token + output * service.usd_per_output_token)
+    expected.price_usd += share * (prompt * model.usd_per_input_token + output * model.usd_per_output_token)
     expected.price_usd += sent_bytes * prices.usd_per_backhaul_byte
     expected.price_usd += costing.TOKEN_BYTES * output * prices.usd_per_egress_byte
     expected.energy_j += compute_s * w.device[device].prefill_w

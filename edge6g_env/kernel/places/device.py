@@ -114,7 +114,7 @@ def forecast(w, b, job, v, layers, output):
         return
     ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
     jobs, with_head = ue.device_busy + 1, layers == w.model[v].layers
-    known = w.known[b, w.known.shape[1] - 2, w.model[v].precision]
+    known = w.known[b, w.known.shape[1] - 2, v]
     costing.know_pass(w, known, device, v, job.setup_tokens, output, 1.0)
     load_s = _load_s(w, ue, v, layers)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)

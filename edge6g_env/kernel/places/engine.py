@@ -74,7 +74,7 @@ def _set_cycle(w, b, i):
 @njit_inner
 def _make_room_for(w, b, i, job, kv_bytes):
     """Have the job's adapter and room for its KV at node i; False if memory does not allow it."""
-    adapter = w.service[job.service].adapter
+    adapter = memory.adapter_of(w, job)
     if not loading.bring_adapter(w, b, i, job):
         return False
     return memory.make_room(w, b, i, kv_bytes, job.variant, adapter)

@@ -151,16 +151,16 @@ def advance_load(w, b, i, t0, t1):
 @njit_inner
 def bring_adapter(w, b, i, job):
     """Have the job's LoRA adapter at node i, from its disk if need be; False if memory does not allow it."""
-    service = w.service[job.service]
-    if service.adapter < 0:
+    a = memory.adapter_of(w, job)
+    if a < 0:
         return True
-    adapter = w.adapter[b, i, service.adapter]
+    adapter = w.adapter[b, i, a]
     if adapter.resident == 0:
-        if not memory.make_room(w, b, i, w.lora[service.adapter].bytes, job.variant, service.adapter):
+        if not memory.make_room(w, b, i, w.lora[a].bytes, job.variant, a):
             return False
-        w.server[b, i].weight_bytes += w.lora[service.adapter].bytes
+        w.server[b, i].weight_bytes += w.lora[a].bytes
         rate = w.device[w.site[i].accelerator].load_bytes_s
-        adapter.resident, adapter.ready_s = 1, job.clock_s + w.lora[service.adapter].bytes / rate
+        adapter.resident, adapter.ready_s = 1, job.clock_s + w.lora[a].bytes / rate
     adapter.last_used_s = job.clock_s
     job.clock_s = max(job.clock_s, adapter.ready_s)
     return True

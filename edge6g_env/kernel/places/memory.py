@@ -17,6 +17,12 @@ _PRELOAD_SHARE = 0.5  # of a node's memory; judgement
 
 
 @njit_inner
+def adapter_of(w, job):
+    """LoRA adapter of the job's model, -1 for none."""
+    return w.choice[job.service, job.model].adapter
+
+
+@njit_inner
 def is_resident(w, b, i, v, low, high):
     """Whether node i holds layers [low, high) of variant v."""
     variant = w.variant[b, i, v]
@@ -138,7 +144,7 @@ def preload(w, b, i, v):
 @njit_inner
 def count_user(w, b, job, part, change):
     """Count a job as user of the weights at its part's node (1), or no longer (-1)."""
-    a = w.service[job.service].adapter
+    a = adapter_of(w, job)
     w.variant[b, part.node, job.variant].users += change
     if a >= 0:
         w.adapter[b, part.node, a].users += change
@@ -163,7 +169,7 @@ def leave(w, b, job, part, now_s):
     """Give back what is held for a part: its KV and the use of the weights."""
     hold_kv(w, b, part, 0.0)
     count_user(w, b, job, part, -1)
-    variant, a = w.variant[b, part.node, job.variant], w.service[job.service].adapter
+    variant, a = w.variant[b, part.node, job.variant], adapter_of(w, job)
     variant.last_used_s = max(variant.last_used_s, now_s)
     if a >= 0:
         w.adapter[b, part.node, a].last_used_s = max(w.adapter[b, part.node, a].last_used_s, now_s)

@@ -104,15 +104,14 @@ def pay_tokens(w, b, job, part, tokens):
 @njit_inner
 def _known(w, b, i, p, v, prompt, output):
     """The own node (p = 0) or neighbour p - 1 as node i knows it, with the layer times of the job there."""
-    n = w.model[v].precision
-    known = w.known[b, p, n]
+    known = w.known[b, p, v]
     if known.ready == 0:
         if p == OWN:
             _look_at_own(w, b, i, v, known)
         else:
             _look_at_neighbour(w, b, i, p - OWN - 1, v, known)
         device, running, context = known.accelerator, known.tokens, prompt + 0.5 * output
-        costing.chunk_layers_s(w, device, v, prompt, w.chunk_layer_s[b, p, n])
+        costing.chunk_layers_s(w, device, v, prompt, w.chunk_layer_s[b, p, v])
         known.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (running + 1.0))
         if running > 0.0:
             known.running_layer_s = costing.decode_layer_s(w, device, v, running, context * running)
@@ -199,7 +198,7 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
     share = (high - low) / w.model[v].layers
     missing_bytes = _missing_bytes(w, known, v, low, high)
     load_s = _load_s(w, b, known, v, low, high, missing_bytes)
-    kept_s = w.chunk_layer_s[b, p, w.model[v].precision]
+    kept_s = w.chunk_layer_s[b, p, v]
     compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head, kept_s)
     wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
     wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
