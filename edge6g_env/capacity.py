@@ -141,7 +141,7 @@ def longest_load(scenario: Scenario) -> tuple[float, str] | None:
     return max(loads, default=None)
 
 
-def accelerator_s(scenario: Scenario, service: InferenceService, device: str, memory_gb: float) -> float:
+def accelerator_s(scenario: Scenario, service: InferenceService, device: str, memory_gb: float | None = None) -> float:
     """Least seconds of an accelerator that a mean job of a service takes, a whole model on the node; inf if none fits at any precision.
 
     At the model of the service, the precision of the scenario's grid and for the j jobs an iteration for which it is least:

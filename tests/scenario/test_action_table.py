@@ -16,10 +16,10 @@ def layout(request):
 
 def test_hold_is_row_0_reject_row_1_and_rows_are_distinct(layout):
     table = layout.action_table
-    assert table.shape == (layout.num_actions, 4)
+    assert table.shape == (layout.num_actions, 5)
     assert table.dtype == np.int64
-    assert table[0].tolist() == [k.HOLD, 0, 0, 0]
-    assert table[1].tolist() == [k.REJECT, 0, 0, 0]
+    assert table[0].tolist() == [k.HOLD, 0, 0, 0, 0]
+    assert table[1].tolist() == [k.REJECT, 0, 0, 0, 0]
     assert len({tuple(row) for row in table.tolist()}) == len(table)
     assert len(set(layout.action_names)) == len(layout.action_names) == len(table)
 
@@ -46,7 +46,7 @@ def test_what_means_nothing_in_a_row_is_0(layout):
 def test_names_say_the_row(layout):
     grid = layout.scenario.actions
     for row, name in zip(layout.action_table, layout.action_names, strict=True):
-        route, d, e, p = row.tolist()
+        route, d, e, p, _ = row.tolist()
         if route <= k.REJECT:
             assert name == ("hold", "reject")[route]
             continue
@@ -64,7 +64,7 @@ def test_layers_of_an_action_add_up(layout):
     totals = [costs.model(name).layers for name in scenario.models for _ in scenario.actions.precision]
     layers = action_layers(scenario, layout.action_table, totals)
     assert layers.shape == (layout.num_actions, len(totals), 2)
-    for c, (route, d, e, _) in enumerate(layout.action_table):
+    for c, (route, d, e, *_) in enumerate(layout.action_table):
         if route < k.LOCAL:
             assert (layers[c] == 0).all()
             continue

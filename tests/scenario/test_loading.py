@@ -28,7 +28,9 @@ def test_a_shipped_scenario_is_what_its_file_says(name, text_of):
     assert scenario.name == name
     assert scenario.id == f"{name.replace('-', '_')}_v{data['version']}"
     assert scenario.num_ues == data["nodes"]["count"] * data["ues"]["per_node"]
-    assert set(scenario.models) == {service["model"] for service in data["service"]}
+    assert set(scenario.models) == {
+        model for service in data["service"] for model in service.get("models", [service.get("model")])
+    }
 
 
 def test_tiny_campus_azure_and_blackout_ship():
@@ -73,7 +75,8 @@ def test_every_key_of_the_file_is_required_but_for_those_with_a_default(text_of,
             assert getattr(load_scenario(path).radio, name) == defaults[name]
             radio += 1
             continue
-        with pytest.raises(edge6g_env.ScenarioError, match="name either a trace" if name == "trace" else "missing"):
+        either = {"trace": "name either a trace", "model": "name either model or models"}
+        with pytest.raises(edge6g_env.ScenarioError, match=either.get(name, "missing")):
             load_scenario(path)
     assert 0 < radio < 5
 
