@@ -143,8 +143,7 @@ def _entities(scenario: Scenario) -> Iterator[str]:
         yield f"| resident at the start | {', '.join(scenario.serving.preload)}, where half of the memory stays |"
     yield from _faults(scenario.faults)
     arrivals = scenario.arrivals
-    how = "Poisson" if arrivals.kind == "poisson" else "the traces replayed"
-    yield f"| arrivals | {arrivals.rate_jobs_s:g} jobs/s ({how}) |"
+    yield f"| arrivals | {arrivals.rate_jobs_s:g} jobs/s ({arrivals.course}) |"
     yield f"| time | slots of {1e3 * time.slot_s:g} ms, reports every {time.report_period_s:g} s |"
     yield f"| episode | {time.episode_s:g} s, of them {time.warmup_s:g} s warm-up and {time.drain_s:g} s drain, not measured |\n"
 

@@ -20,12 +20,12 @@ from edge6g_env import scenario_rows as rows
 from edge6g_env._files import TextError, read_text
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override, plain
+from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
 from edge6g_env.scenario_tables import (
     Actions,
     AnyService,
     AnyUes,
-    Arrivals,
     Cloud,
     Faults,
     InferenceService,
@@ -62,7 +62,7 @@ class Scenario(Table):
     cloud: Cloud
     serving: Serving
     service: Annotated[list[AnyService], Field(min_length=1)]
-    arrivals: Arrivals
+    arrivals: AnyArrivals
     actions: Actions
     reward: Reward
     faults: Faults = Faults()
@@ -220,8 +220,8 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     """Read a scenario by name or path and check it.
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted (`**{"time.slot_s": 0.01}`),
-    a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility`, or `kind` of a service, leaves behind the
-    file's keys that it does not have.
+    a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility`, or `kind` of arrivals or of a service, leaves
+    behind the file's keys that it does not have.
     Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):

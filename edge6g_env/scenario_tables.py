@@ -461,13 +461,6 @@ AnyService = Annotated[InferenceService, OneOf("kind")]
 """Another kind of service is a table with its own `kind: Literal[...]`, named here: `InferenceService | Another`."""
 
 
-class Arrivals(Table):
-    """How jobs arrive: a Poisson process, or the traces replayed at a wanted rate."""
-
-    kind: Literal["poisson", "trace"]
-    rate_jobs_s: Annotated[float, Field(gt=0.0, le=1e5)]
-
-
 class Actions(Table):
     """The grids of the action table."""
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from edge6g_env import capacity, costs
 from edge6g_env.describe import Facts
 from edge6g_env.scenario import Scenario
+from edge6g_env.scenario_arrivals import BurstArrivals
 from edge6g_env.scenario_tables import Faults
 from edge6g_env.spaces import Layout
 
@@ -77,7 +78,7 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
     yield "radio", f"{scenario.radio.environment}, {', '.join(scenario.radio.presets)} in turn"
     yield from _faults(scenario.faults)
-    yield "arrivals", f"{scenario.arrivals.kind}, {scenario.arrivals.rate_jobs_s:g} jobs/s"
+    yield "arrivals", f"{scenario.arrivals.rate_jobs_s:g} jobs/s, {scenario.arrivals.course}"
     yield "load", _load(scenario)
     yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
     yield "actions", f"{layout.num_actions}: hold, reject, local, {scenario.neighbours} neighbours, cloud, times"
@@ -108,10 +109,18 @@ def _load(scenario: Scenario) -> str:
     offered, most = scenario.arrivals.rate_jobs_s, capacity.most_jobs_s(scenario)
     if most == 0.0:
         return f"{offered:g} jobs/s offered; a model fits on none of the nodes"
+    factor = _busy_factor(scenario)
+    busy = f" ({offered * factor / most:.0%} while all services are busy)" if factor > 1.0 else ""
     return (
-        f"{offered:g} jobs/s offered, {offered / most:.0%} of the {most:.3g} that the nodes could compute at best "
+        f"{offered:g} jobs/s offered, {offered / most:.0%}{busy} of the {most:.3g} that the nodes could compute at best "
         "(best batch and precision, every job where it is fastest, no loads, queues or links; without phones and cloud)"
     )
+
+
+def _busy_factor(scenario: Scenario) -> float:
+    """Jobs a second while every service is in a burst, over their mean; 1 without bursts."""
+    arrivals = scenario.arrivals
+    return arrivals.busy_factor if isinstance(arrivals, BurstArrivals) else 1.0
 
 
 def _objectives(scenario: Scenario) -> Facts:

@@ -220,6 +220,6 @@ def fault_records(batch: BatchEnv) -> np.recarray:
     return batch.world.fault
 
 
-def replays(batch: BatchEnv) -> np.recarray:
+def sources(batch: BatchEnv) -> np.recarray:
     """(B, S) where each service is in its trace."""
-    return batch.world.replay
+    return batch.world.source

@@ -33,7 +33,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "ue": (b, u),
         "cell": (b, u + 1, cells),
         "fault": (b, parts),
-        "replay": (b, services),
+        "source": (b, services),
         "job": (b, j),
         "part": (b, j, 2),
         "outcome": (b, 3 * j),

@@ -84,8 +84,9 @@ def prediction_table(scenario: Scenario) -> np.recarray:
 
 
 def arrivals_table(scenario: Scenario) -> np.recarray:
-    """[arrivals]"""
-    return from_table(DTYPES["arrivals"], scenario.arrivals, trace_replay=scenario.arrivals.kind == "trace")
+    """[arrivals]; keys of other kinds are 0."""
+    kind = codes.ARRIVAL_NAMES.index(scenario.arrivals.kind)
+    return from_table(DTYPES["arrivals"], None, **or_zero(DTYPES["arrivals"], scenario.arrivals, {"kind": kind}))
 
 
 def reward_table(scenario: Scenario) -> np.recarray:

@@ -21,7 +21,7 @@ VIOLATIONS = (
     "a server that is down holds jobs, weights or KV",
     "a cloud that is down has jobs",
     "a mask is not that of the job at the head",
-    "the next arrival is not the earliest of all UEs",
+    "the next arrival is not the earliest of all UEs or services",
     "a UE has passed a link step or the end of its leg unseen",
     "the power of a link is not that of its loss",
     "a node with decoders is passed over",
@@ -113,9 +113,12 @@ def check_kept(w, b):
         for v in range(w.variant.shape[2]):
             if w.variant[b, i, v].tokens > 0.0 and w.server[b, i].decodes == 0:
                 step.error = DECODERS_PASSED
+    for s in range(w.source.shape[1]):
+        if w.arrivals[0].kind != codes.POISSON and w.source[b, s].next_s < max(episode.next_arrival_s, episode.now_s):
+            step.error = ARRIVAL_PASSED
     for u in range(w.ue.shape[1]):
         _check_way(w, b, u)
-        if w.arrivals[0].trace_replay == 0 and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
+        if w.arrivals[0].kind == codes.POISSON and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
             step.error = ARRIVAL_PASSED
         if w.ue[b, u].interferer_bits != rng.owner_bits(episode.key, rng.FOR_INTERFERER, u):
             step.error = INTERFERER_FOREIGN

@@ -15,6 +15,8 @@ OPEN, SITE, ON_DEVICE = range(3)  # privacy classes
 PRIVACY_NAMES = ("open", "site", "device")
 WAYPOINT, GAUSS_MARKOV, STREET_GRID, STATIONARY = range(4)  # how UEs move
 MOBILITY_NAMES = ("waypoint", "gauss-markov", "street-grid", "stationary")
+POISSON, TRACE, BURST = range(3)  # how jobs arrive
+ARRIVAL_NAMES = ("poisson", "trace", "burst")
 NODE_FAULT, XN_FAULT, BACKHAUL_FAULT, CLOUD_FAULT = range(4)  # parts that can fail
 FAULT_KINDS = ("node", "xn", "backhaul", "cloud")
 

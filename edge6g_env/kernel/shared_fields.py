@@ -87,8 +87,13 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("min_rate_bit_s", "f8", "bit/s", "a channel in outage is taken to be this slow"),
     ),
     "arrivals": (
-        ("trace_replay", "i8", "0/1", "arrivals: 1 replays the traces, 0 draws a Poisson process"),
+        ("kind", "i8", "id", "see ARRIVAL_NAMES"),
         ("rate_jobs_s", "f8", "1/s", "arrivals of the whole world"),
+        ("calm_s", "f8", "s", "bursts: mean time that a service is calm"),
+        ("burst_s", "f8", "s", "bursts: mean time that it is busy"),
+        ("busy_share", "f8", "1", "bursts: share of the time in which it is busy"),
+        ("calm_factor", "f8", "1", "bursts: its rate while it is calm, over its mean rate"),
+        ("busy_factor", "f8", "1", "bursts: the same while it is busy"),
     ),
     "reward": (
         ("price_per_usd", "f8", "1/USD", "reward lost for a dollar"),

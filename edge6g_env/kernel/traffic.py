@@ -1,4 +1,6 @@
-"""Arrivals: a Poisson process a UE, or the replay of request traces. Lengths always come from a trace, prompt and output together."""
+"""Arrivals: a Poisson process a UE, and of each service the replay of a request trace or a Poisson process that switches between a calm
+and a busy rate (two-state MMPP: Fischer, Meier-Hellstern, Performance Evaluation 18, 1993). Prompt and output come from a trace together.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,20 @@ from edge6g_env.kernel.ledger import end_job
 
 @njit_inner
 def start_arrivals(w, b):
-    """Draw the first arrival of every UE, or the time at which each trace is entered."""
-    if w.arrivals[0].trace_replay == 1:
-        for s in range(w.service.shape[0]):
-            _enter_trace(w, b, s)
-    else:
+    """Draw the first arrival of every UE, or of every service: where its trace is entered, or whether it begins in a burst."""
+    kind = w.arrivals[0].kind
+    if kind == codes.POISSON:
         for u in range(w.ue.shape[1]):
             w.ue[b, u].next_arrival_s = _poisson_gap_s(w, b, u, 0)
         heap.order(w, b)
+    else:
+        for s in range(w.source.shape[1]):
+            w.source[b, s] = w.blank[0].source
+            if kind == codes.TRACE:
+                _enter_trace(w, b, s)
+            else:
+                _begin_bursts(w, b, s)
+            w.source[b, s].next_s = _next_s(w, b, s)
     _set_next(w, b)
 
 
@@ -28,13 +36,17 @@ def _poisson_gap_s(w, b, u, count):
 
 
 @njit_inner
+def _next_s(w, b, s):
+    """Arrival of the next job of service s."""
+    return _replay_s(w, b, s) if w.arrivals[0].kind == codes.TRACE else _burst_s(w, b, s)
+
+
+@njit_inner
 def _enter_trace(w, b, s):
     """Start at a uniform time of the trace's round, between two rows as a rule: a row as the start would favour bursts."""
-    replay = w.replay[b, s]
-    replay.start_s = rng.uniform(w.episode[b].key, rng.FOR_TRACE_START, s, 0) * w.service[s].trace_span_s
-    replay.first_row = _first_row(w, s, replay.start_s)
-    replay.next_row = 0
-    replay.next_s = _replay_s(w, b, s)
+    source = w.source[b, s]
+    source.start_s = rng.uniform(w.episode[b].key, rng.FOR_TRACE_START, s, 0) * w.service[s].trace_span_s
+    source.first_row = _first_row(w, s, source.start_s)
 
 
 @njit_inner
@@ -62,21 +74,57 @@ def _round_s(w, s, row):
 @njit_inner
 def _replay_s(w, b, s):
     """Arrival of the next row to be replayed: its distance from the start in the trace, scaled to the service's rate."""
-    service, replay = w.service[s], w.replay[b, s]
+    service, source = w.service[s], w.source[b, s]
     trace_rate = service.trace_rows / service.trace_span_s
-    since_start_s = _round_s(w, s, replay.first_row + replay.next_row) - replay.start_s
+    since_start_s = _round_s(w, s, source.first_row + source.jobs) - source.start_s
     return since_start_s * trace_rate / (service.share * w.arrivals[0].rate_jobs_s)
+
+
+@njit_inner
+def _begin_bursts(w, b, s):
+    """Busy with the share of the time in which it is; what is left of an exponential dwell is exponential: the process is stationary."""
+    source = w.source[b, s]
+    if rng.uniform(w.episode[b].key, rng.FOR_FIRST_STATE, s, 0) < w.arrivals[0].busy_share:
+        source.busy = 1
+    source.switch_s = _dwell_s(w, b, s)
+
+
+@njit_inner
+def _dwell_s(w, b, s):
+    arrivals, source = w.arrivals[0], w.source[b, s]
+    mean_s = arrivals.burst_s if source.busy == 1 else arrivals.calm_s
+    return rng.exponential(w.episode[b].key, rng.FOR_DWELL, s, source.switches) * mean_s
+
+
+@njit_inner
+def _burst_s(w, b, s):
+    """Instant at which the rate, integrated from the service's last job on, reaches the next job's unit exponential; inf, and no switch
+    drawn, beyond the end of the episode."""
+    arrivals, source = w.arrivals[0], w.source[b, s]
+    left, at_s = rng.exponential(w.episode[b].key, rng.FOR_ARRIVAL, s, source.jobs), source.next_s
+    while at_s < w.time[0].episode_s:
+        factor = arrivals.busy_factor if source.busy == 1 else arrivals.calm_factor
+        rate_jobs_s = factor * w.service[s].share * arrivals.rate_jobs_s
+        expected = rate_jobs_s * (source.switch_s - at_s)
+        if left <= expected:
+            return at_s + left / rate_jobs_s
+        left -= expected
+        at_s = source.switch_s
+        source.busy = 1 - source.busy
+        source.switches += 1
+        source.switch_s += _dwell_s(w, b, s)
+    return math.inf
 
 
 @njit_inner
 def _set_next(w, b):
     episode = w.episode[b]
-    episode.next_arrival_s = math.inf
-    if w.arrivals[0].trace_replay == 1:
-        for s in range(w.replay.shape[1]):
-            episode.next_arrival_s = min(episode.next_arrival_s, w.replay[b, s].next_s)
-    else:
+    if w.arrivals[0].kind == codes.POISSON:
         episode.next_arrival_s = w.ue[b, heap.earliest(w, b)].next_arrival_s
+    else:
+        episode.next_arrival_s = math.inf
+        for s in range(w.source.shape[1]):
+            episode.next_arrival_s = min(episode.next_arrival_s, w.source[b, s].next_s)
 
 
 @njit_inner
@@ -132,13 +180,17 @@ def _arrive_poisson(w, b, u):
 
 
 @njit_inner
-def _arrive_replay(w, b, s):
-    replay, service = w.replay[b, s], w.service[s]
-    u = int(rng.uniform(w.episode[b].key, rng.FOR_UE, s, replay.next_row) * w.ue.shape[1])
-    row = service.trace_first + (replay.first_row + replay.next_row) % service.trace_rows
-    _arrive(w, b, u, s, row, replay.next_s)
-    replay.next_row += 1
-    replay.next_s = _replay_s(w, b, s)
+def _arrive_of_service(w, b, s):
+    """Its next job, at a uniform UE; of a replay the trace's next row, of bursts a uniform one."""
+    key, source, service = w.episode[b].key, w.source[b, s], w.service[s]
+    u = int(rng.uniform(key, rng.FOR_UE, s, source.jobs) * w.ue.shape[1])
+    if w.arrivals[0].kind == codes.TRACE:
+        row = (source.first_row + source.jobs) % service.trace_rows
+    else:
+        row = int(rng.uniform(key, rng.FOR_LENGTH, s, source.jobs) * service.trace_rows)
+    _arrive(w, b, u, s, service.trace_first + row, source.next_s)
+    source.jobs += 1
+    source.next_s = _next_s(w, b, s)
 
 
 @njit_inner
@@ -146,11 +198,11 @@ def arrive(w, b, until_s):
     """Let every job arrive whose instant lies before until_s."""
     episode = w.episode[b]
     while episode.next_arrival_s < until_s:
-        if w.arrivals[0].trace_replay == 1:
-            for s in range(w.replay.shape[1]):
-                if w.replay[b, s].next_s == episode.next_arrival_s:
-                    _arrive_replay(w, b, s)
-        else:
+        if w.arrivals[0].kind == codes.POISSON:
             _arrive_poisson(w, b, heap.earliest(w, b))
             heap.postpone(w, b)
+        else:
+            for s in range(w.source.shape[1]):
+                if w.source[b, s].next_s == episode.next_arrival_s:
+                    _arrive_of_service(w, b, s)
         _set_next(w, b)

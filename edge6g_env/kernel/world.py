@@ -63,7 +63,7 @@ class World(NamedTuple):
     cell: np.recarray  # (B, U + 1, M) CELL, nearest first; the last row is scratch
     tap: np.ndarray  # (B, U, 4, 8) fading taps of the serving link: real part, imaginary part, power with the ray, the same a step before
     arrival_heap: np.ndarray  # (B, U) int64 UEs by the instant of their next job, see heap.py
-    replay: np.recarray  # (B, S) REPLAY
+    source: np.recarray  # (B, S) SOURCE of the jobs of a service, where services have their own
     fault: np.recarray  # (B, P) FAULT parts that can fail
     job: np.recarray  # (B, J) JOB
     part: np.recarray  # (B, J, 2) PART of a job: at the ingress, at the target

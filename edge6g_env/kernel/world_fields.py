@@ -243,11 +243,14 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("heard_mw", "f8", "mW", "drawn", "the same"),
         ("heard_astray_mw", "f8", "mW", "drawn", "the same of a beam that points elsewhere"),
     ),
-    "replay": (
-        ("next_row", "i8", "row", "rows replayed, counted on over the end of the trace"),
-        ("first_row", "i8", "row", "the trace's first row after start_s"),
-        ("start_s", "f8", "s", "when the episode starts in the trace's own time, since its first row"),
-        ("next_s", "f8", "s", "time of the next arrival"),
+    "source": (
+        ("jobs", "i8", "job", 0, "jobs of this service (trace, burst), address of their random numbers"),
+        ("next_s", "f8", "s", 0, "its next arrival"),
+        ("first_row", "i8", "row", 0, "trace: the first row after start_s"),
+        ("start_s", "f8", "s", 0, "trace: when the episode starts in the trace's own time, since its first row"),
+        ("busy", "i8", "0/1", 0, "burst: busy, not calm, when the next job arrives"),
+        ("switches", "i8", "1", 0, "burst: switches before that, address of the time to the next one"),
+        ("switch_s", "f8", "s", 0, "burst: time of that next switch"),
     ),
     "fault": (
         ("kind", "i8", "id", "built", "see FAULT_KINDS"),

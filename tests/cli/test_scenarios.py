@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from edge6g_env import costs
@@ -23,6 +25,16 @@ def test_settings_are_shown_as_overridden(run):
     ended = run("scenarios", "show", "tiny", "--set", "nodes.count=5", "--set", "ues.device=phone-snapdragon-8gen3")
     assert ended.status == 0
     assert "nodes        5, " in ended.out
+
+
+def test_bursts_are_shown_with_both_rates_and_the_load_while_all_are_busy(run):
+    """One second in five busy, at six times the calm rate: half of the mean and three times it."""
+    bursts = {"kind": "burst", "burst_ratio": 6.0, "calm_s": 40.0, "burst_s": 10.0}
+    settings = [part for key, value in bursts.items() for part in ("--set", f"arrivals.{key}={value}")]
+    out = " ".join(run("scenarios", "show", "tiny", *settings).out.split())
+    assert "2 jobs/s, each service in bursts: 3 x its mean rate for 10 s, 0.5 x for 40 s on average" in out
+    mean, busy = re.search(r"(\d+)% \((\d+)% while all services are busy\)", out).groups()
+    assert int(busy) == pytest.approx(3.0 * int(mean), abs=2.0)
 
 
 def test_lengths_that_are_always_the_same_are_shown(run):

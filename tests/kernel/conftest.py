@@ -17,7 +17,8 @@ import pytest
 import edge6g_env
 from benchmarks import ideal
 from edge6g_env import _jit, batch_env
-from tests.kernel.inner import channel, rates
+from edge6g_env.kernel.codes import DISPATCH, SPARE
+from tests.kernel.inner import channel, rates, traffic
 from tests.looking import Look, ues
 
 ROOT = Path(edge6g_env.__file__).resolve().parents[1]
@@ -233,6 +234,47 @@ def make_bench() -> Callable[..., Bench]:
 def make_service() -> Callable[..., dict[str, Any]]:
     """A service's table for an override."""
     return _service
+
+
+ARRIVED = ("service", "ue", "arrival_s", "prompt_tokens", "output_tokens")
+
+
+@_jit.njit
+def _let_arrive(w, end_s, counts, first):
+    for b in range(counts.shape[0]):
+        episode = w.episode[b]
+        while episode.next_arrival_s < end_s:
+            traffic.arrive(w, b, np.nextafter(episode.next_arrival_s, np.inf))
+            for i in range(w.node.shape[1]):
+                for place in range(w.node[b, i].n_queue):
+                    job = w.job[b, w.queue[b, i, DISPATCH, place]]
+                    if b == 0:
+                        first[job.number, 0], first[job.number, 1], first[job.number, 2] = (
+                            job.service,
+                            job.ue,
+                            job.arrival_s,
+                        )
+                        first[job.number, 3], first[job.number, 4] = job.prompt_tokens, job.output_tokens
+                    counts[b, job.service] += 1
+                    w.roster[b, SPARE, episode.n_free] = job.row
+                    episode.n_free += 1
+                w.node[b, i].n_queue = 0
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[[Any, float], tuple[np.ndarray, np.ndarray]]:
+    """Arrivals alone, without radio and service, from an instant before which all have arrived until some seconds: (counts (B, S),
+    jobs (*ARRIVED) of the first world)."""
+
+    def run(batch: Any, until_s: float) -> tuple[np.ndarray, np.ndarray]:
+        counts = np.zeros((batch.num_worlds, len(batch.scenario.service)), np.int64)
+        before = int(batch.world.episode["next_job"][0])
+        first = np.zeros((before + int(10 * batch.scenario.arrivals.rate_jobs_s * until_s) + 100, len(ARRIVED)))
+        _let_arrive(batch._handle, float(until_s), counts, first)
+        jobs = [*map(tuple, first[before : before + counts[0].sum()])]
+        return counts, np.array(jobs, dtype=[(name, float) for name in ARRIVED])
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,8 @@ import pytest
 from scipy import stats
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.codes import DISPATCH, QUEUED, REJECTED, SPARE
-from tests.kernel.inner import traffic
-from tests.looking import Look, replays, times_s
+from edge6g_env.kernel.codes import QUEUED, REJECTED
+from tests.looking import Look, sources, times_s
 
 RATE = 50.0
 SECONDS = 20.0
@@ -131,43 +130,11 @@ def test_replay_is_the_traces_own_sequence(replay):
     for b in range(batch.num_worlds):
         for s, service in enumerate(batch.scenario.service):
             mine = np.sort(jobs[(jobs["world"] == b) & (jobs["service"] == s)], order="number")
-            start_s = float(replays(batch)["start_s"][b, s])
+            start_s = float(sources(batch)["start_s"][b, s])
             starts.add(start_s)
             check_replay(mine, start_s, service, 40.0, times_s(batch)[b])
             assert len(mine) > 50
     assert len(starts) == batch.num_worlds * len(batch.scenario.service)
-
-
-@pytest.fixture(scope="module")
-def draw(compiled, handle):
-    """Arrivals of the worlds alone, without radio and service: (counts (B, S), jobs of the first world)."""
-
-    @compiled
-    def until(w, end_s, counts, first):
-        for b in range(counts.shape[0]):
-            episode = w.episode[b]
-            while episode.next_arrival_s < end_s:
-                traffic.arrive(w, b, np.nextafter(episode.next_arrival_s, np.inf))
-                for i in range(w.node.shape[1]):
-                    for place in range(w.node[b, i].n_queue):
-                        job = w.job[b, w.queue[b, i, DISPATCH, place]]
-                        if b == 0:
-                            first[job.number, 0], first[job.number, 1] = job.service, job.arrival_s
-                            first[job.number, 2], first[job.number, 3] = job.prompt_tokens, job.output_tokens
-                        counts[b, job.service] += 1
-                        w.roster[b, SPARE, episode.n_free] = job.row
-                        episode.n_free += 1
-                    w.node[b, i].n_queue = 0
-
-    def run(batch, seconds):
-        counts = np.zeros((batch.num_worlds, len(batch.scenario.service)), np.int64)
-        first = np.zeros((int(3 * batch.scenario.arrivals.rate_jobs_s * seconds) + 100, 4))
-        until(handle(batch), float(seconds), counts, first)
-        names = ["service", "arrival_s", "prompt_tokens", "output_tokens"]
-        jobs = np.array([*map(tuple, first[: counts[0].sum()])], dtype=[(name, float) for name in names])
-        return counts, jobs
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +161,7 @@ def test_replay_runs_round(draw):
     """Over the trace's end and once more, with no row left out nor twice."""
     batch, seconds = batch_env("azure", 1), 2.2 * ROUND_S
     batch.reset(3)
-    start_s = replays(batch)["start_s"][0].copy()
+    start_s = sources(batch)["start_s"][0].copy()
     _, jobs = draw(batch, seconds)
     assert (np.diff(jobs["arrival_s"]) >= 0.0).all()
     for s, service in enumerate(batch.scenario.service):
@@ -205,8 +172,8 @@ def test_replay_starts_at_any_time_of_the_trace(worlds):
     worlds.reset(1)
     for s, service in enumerate(worlds.scenario.service):
         _, round_s = replayed(service.trace, 0.0, 1.0, 1.0)
-        assert stats.kstest(replays(worlds)["start_s"][:, s] / round_s, "uniform").pvalue > 1e-3
-    one, other = (replays(worlds)["start_s"][:, s] for s in range(2))
+        assert stats.kstest(sources(worlds)["start_s"][:, s] / round_s, "uniform").pvalue > 1e-3
+    one, other = (sources(worlds)["start_s"][:, s] for s in range(2))
     assert abs(np.corrcoef(one, other)[0, 1]) < 4.0 / np.sqrt(worlds.num_worlds)
 
 
