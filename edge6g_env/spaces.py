@@ -46,6 +46,9 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
 )
 
 
+ACTION_COLUMNS = ("route", "device_split", "edge_split", "precision")
+
+
 def job_features(scenario: Scenario) -> list[Feature]:
     """Entries about the job at the head of the queue, its UE and channel."""
     return [
@@ -138,7 +141,7 @@ def state_features(scenario: Scenario) -> tuple[Feature, ...]:
 
 
 def action_table(scenario: Scenario) -> np.ndarray:
-    """int64 (C, 4): route, device_split, edge_split, precision, each an index into the scenario's grids; row 0 is hold.
+    """int64 (C, 4), ACTION_COLUMNS: route, device_split, edge_split, precision, each an index into the scenario's grids; row 0 is hold.
 
     An entry that means nothing in its row is 0: all three for hold and reject, edge_split for local. A whole model on the device
     (device_split 1) goes with the route local only.
@@ -153,6 +156,12 @@ def action_table(scenario: Scenario) -> np.ndarray:
                     continue
                 rows += [(route, d, e, p) for p in range(len(grid.precision))]
     return np.array(rows, dtype=np.int64)
+
+
+def has_meaning(table: np.ndarray, column: str) -> np.ndarray:
+    """Actions in which a column means something, bool (C,): those that serve the job, for the edge split those beyond its node."""
+    route = table[:, ACTION_COLUMNS.index("route")]
+    return route >= (codes.NEIGHBOUR if column == "edge_split" else codes.LOCAL)
 
 
 def action_layers(scenario: Scenario, table: np.ndarray, layers: Sequence[int]) -> np.ndarray:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.policy import MakePolicy, Observation, Policy, start
-from edge6g_env.kernel.codes import HOLD, REJECT
+from agents.rules._rows import nearest_legal
+from edge6g_env.kernel.codes import REJECT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.compare import evaluation_seeds, play
@@ -75,8 +76,8 @@ class Usage(TypedDict):
 class Restricted:
     """A policy that has only the legal actions nearest to a wanted value of a column, besides `hold` and `reject`.
 
-    distance: int64 (C,), 0 for the value itself. Where it is illegal (a job whose raw prompt must stay on its device, say) the
-    nearest legal value stands in for it, so that a frozen column leaves no free choice to such a job either.
+    distance: int64 (C,), 0 for the value itself. Where it is illegal the nearest legal value stands in for it, so that a frozen column
+    leaves no free choice to such a job either.
     """
 
     def __init__(self, policy: Policy, distance: np.ndarray) -> None:
@@ -90,11 +91,7 @@ class Restricted:
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does with the narrower mask; see Policy.act."""
         mask = obs["action_mask"]
-        serves = np.ones(mask.shape[-1], bool)
-        serves[[HOLD, REJECT]] = False
-        distance = np.where((mask == 1) & serves, self._distance, np.iinfo(np.int64).max)
-        nearest = distance.min(axis=-1, keepdims=True)
-        return self._policy.act({**obs, "action_mask": mask * (~serves | (distance == nearest))}, rng)
+        return self._policy.act({**obs, "action_mask": mask * nearest_legal(mask, self._distance)}, rng)
 
 
 def usage(
