@@ -151,7 +151,8 @@ def how_to_find(rule: str, scenario: Scenario) -> str:
     ships = scenario.name in scenarios()
     file = f"{scenario.name}.json"
     command = f"edge6g tune --rule {rule} --scenario {scenario.name}{'' if ships else '.toml'} --out {file}"
-    return f"`{command}` finds them, {rule}={file} plays them"
+    same = ", with the same --set," if scenario.changes else ""
+    return f"`{command}`{same} finds values, {rule}={file} plays them"
 
 
 def _check(rule: str, values: Values, scenario: Scenario) -> None:

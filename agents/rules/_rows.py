@@ -26,6 +26,11 @@ def nearest_legal(mask: np.ndarray, distance: np.ndarray) -> np.ndarray:
     return (mask == 1) & (~serves | (distance == distance.min(axis=-1, keepdims=True)))
 
 
+def service_entries(layout: Layout) -> list[int]:
+    """Entries of an observation of which that of the job's service is 1."""
+    return [layout.observation_index(f"job/service_{one.name}") for one in layout.scenario.service]
+
+
 class BestOfNearest:
     """Of the legal rows that are nearest to what is wanted for the job's service, and `reject`, the one of highest utility.
 
@@ -35,7 +40,7 @@ class BestOfNearest:
     def __init__(self, layout: Layout, distance: np.ndarray) -> None:
         self._distance = distance
         self._utility = layout.candidate_index("utility")
-        self._service = [layout.observation_index(f"job/service_{one.name}") for one in layout.scenario.service]
+        self._service = service_entries(layout)
 
     def choose(self, obs: Observation) -> np.ndarray:
         """Actions int64 (B, N), `hold` where no job waits."""
