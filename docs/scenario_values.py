@@ -15,7 +15,7 @@ def values_found(scenario: Scenario) -> Iterator[str]:
     found = read_file(file) if file.is_file() else {}
     if not found:
         return
-    yield f"\n## Values found\n\n`edge6g_env/scenarios/{file.name}`, what the rules `static` and `restricted` take here.\n"
+    yield f"## Values found\n\n`edge6g_env/scenarios/{file.name}`, what the rules `static` and `restricted` take here.\n"
     for rule, table in ((STATIC, _static), (RESTRICTED, _restricted)):
         if rule in found:
             yield from table(found[rule]["values"])
