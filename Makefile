@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 DEMO := runs/demo
-RULES := random,local,cloud,round-robin,jsq,greedy
+RULES := random,local,cloud,round-robin,jsq,greedy,restricted,static
 
 .PHONY: setup demo test lint bench published docs clean
 .DEFAULT_GOAL := setup

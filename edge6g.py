@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `compare`, `usage`, `tune`, `profile`, `bench`, `list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -45,6 +45,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results."
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in that folder.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Decides everything that is drawn.")]
 SeedsOption = Annotated[int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Episodes of each policy, paired.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=1, max=MOST_THREADS, help="Threads that step the worlds.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. --set time.slot_s=0.01; may be repeated."),
@@ -162,6 +163,35 @@ def usage(
         from eval.usage import usage as run
 
         _play(run, show, loaded, policy, seeds, out=out, seed=seed, overwrite=overwrite)
+
+
+@app.command()
+def tune(
+    out: Annotated[Path, typer.Option("--out", help="File for the values; what it says of the other rule stays.")],
+    rule: Annotated[str, typer.Option(help="static or restricted.")] = "static",
+    scenario: ScenarioOption = "campus",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Training episodes that decide.")] = 32,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the rule's values in that file.")] = False,
+    settings: SetOption = None,
+) -> None:
+    """Find the values of a rule in a scenario, on training seeds. An interrupted search goes on by the same command."""
+    with _user_errors():
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+
+        from train.stopping import Terminated
+        from train.tune import show
+        from train.tune import tune as run
+
+        options: dict[str, Any] = {"seeds": seeds, "seed": seed, "threads": threads, "overwrite": overwrite}
+        try:
+            found = run(loaded, rule, out, **options, command=_command(), console=Console(stderr=True))
+        except Terminated:
+            typer.echo("edge6g: stopped", err=True)
+            raise typer.Exit(TERMINATED) from None
+        show(rule, found, out, Console())
 
 
 @app.command()

@@ -2,5 +2,6 @@
 
 policy   the protocol that rules and networks share, and the registry of the rules
 rules    one file a rule, one class each
+values   what `static` and `restricted` take: files, checks, how far an action is from them
 learned  networks
 """

@@ -1,7 +1,8 @@
 """Writes docs/scenarios/NAME.md and NAME.png from the scenarios that ship: `python docs/make_scenarios.py`.
 
-Everything on a page comes from the TOML file, its comments, the layout and the traces, except the two sentences in HARD below. The table of
-figures is filled from a comparison of the scenario (--results, else runs/NAME if it is there); without one the page keeps the table it has.
+Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the two sentences in
+HARD below. The table of figures is filled from a comparison of the scenario (--results, else runs/NAME if it is there); without one the
+page keeps the table it has.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from PIL import Image
 from scenario_map import SEED, Picture
+from scenario_values import values_found
 
 from edge6g_env import radio
 from edge6g_env.build.places import bands_of
@@ -31,7 +33,7 @@ from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
 
 PAGES = Path(__file__).resolve().parent / "scenarios"
-POLICIES = "random,local,cloud,round-robin,jsq,greedy"
+POLICIES = "random,local,cloud,round-robin,jsq,greedy,restricted,static"
 SHOWN = ("reward_per_job", "slo_attainment", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
 
 HARD = {
@@ -112,6 +114,7 @@ def _page(picture: Picture, figures: str) -> Iterator[str]:
     yield from _reward(scenario)
     yield f"\n## Rules and bounds\n\n{figures}\n"
     yield "Bounds (a planner that knows the future, one that rolls the world out) are not there yet.\n"
+    yield from values_found(scenario)
     yield "## Versions\n\n| version | what |\n|---|---|"
     yield f"| `{scenario.id}` | the present one; it may still move until 0.1.0 is released, CHANGELOG.md says when; from then on never |"
     yield "\n## Sources and judgement\n"

@@ -158,6 +158,12 @@ def action_table(scenario: Scenario) -> np.ndarray:
     return np.array(rows, dtype=np.int64)
 
 
+def has_meaning(table: np.ndarray, column: str) -> np.ndarray:
+    """Actions in which a column means something, bool (C,): those that serve the job, for the edge split those beyond its node."""
+    route = table[:, ACTION_COLUMNS.index("route")]
+    return route >= (codes.NEIGHBOUR if column == "edge_split" else codes.LOCAL)
+
+
 def action_layers(scenario: Scenario, table: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """int64 (C, V, 2): layer_1 and layer_2 of each action for variants with the given layer counts."""
     grid, (route, d, e, _, _) = scenario.actions, table.T

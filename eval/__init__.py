@@ -1,9 +1,10 @@
 """Evaluation: what a policy's episodes mean, with what certainty, and how to look at it.
 
 episodes    plays a policy, one episode a seed
-contenders  what stands in a list of policies: rules, checkpoints, patterns, names
+contenders  what stands in a list of policies: rules, files of values, checkpoints, patterns, names
 compare     `edge6g compare`: several policies on the same seeds
 usage       `edge6g usage`: which decisions a policy takes, and what each column of them is worth
+by_service  a column frozen to a constant, or to one a service
 kept        episodes that an interrupted run has played; `interrupted`: how it goes on
 metrics     the one definition of every metric, and the figures of one episode
 jobs        the record of every measured job

@@ -16,7 +16,7 @@ from agents.policy import MakePolicy
 from edge6g_env.scenario import Scenario
 from eval import EVALUATION_SEED
 from eval.comparison import Comparison, by_service
-from eval.contenders import LoadCheckpoint, Row, find_rows
+from eval.contenders import LoadCheckpoint, Row, find_rows, how_to_add_references
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
 from eval.files import only_owner, write_csv_atomic, write_json_atomic, write_text_atomic
 from eval.interrupted import abandon_run, begin_or_go_on, end_run
@@ -124,7 +124,8 @@ def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
     from eval.tensorboard import write_comparison
 
     write_csv_atomic(comparison.episodes, out / "episodes.csv")
-    record = {**comparison.made_by, "played_on": comparison.scenario.label, **comparison.summary}
+    hint = how_to_add_references(rows, comparison.scenario)
+    record = {**comparison.made_by, "played_on": comparison.scenario.label, "hint": hint, **comparison.summary}
     write_json_atomic(record, out / "summary.json")
     write_report(out, comparison)
     write_comparison(out, comparison, {row.name: row.members[0].hparams or {} for row in rows if row.learned})
@@ -137,7 +138,8 @@ def show(summary: Summary, out: Path, console: Console) -> None:
     console.print(console_table(summary, console.width))
     console.print()
     record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    for sentence in (*origins(summary, record["played_on"]), *without_interval(summary)):
+    hint = [record["hint"]] if record["hint"] else []
+    for sentence in (*origins(summary, record["played_on"]), *without_interval(summary), *hint):
         console.print(sentence, highlight=False, markup=False, emoji=False)
     for what, place in _places(out):
         console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-"""What stands in a list of policies: rules, folders of checkpoints, patterns of them, and names for these."""
+"""What stands in a list of policies: rules, files of values, folders of checkpoints, patterns of them, and names for these."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_names
+from agents.rules.restricted import Restricted
+from agents.rules.static import Static
+from agents.values import RESTRICTED, RULES, STATIC, Tuned, has_values, how_to_find, read_file, tuned
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 
@@ -37,11 +40,13 @@ class Contender:
     name: str
     make: MakePolicy
     identity: str
-    """A rule's name, or a hash of a checkpoint's files: of two with the same identity one need not be played."""
+    """A rule's name, with a hash of its values, or a hash of a checkpoint's files: of two with the same identity one need not be played."""
     folder: Path | None = None
     """Of a checkpoint; None for a rule."""
     algo: str = ""
+    """Of a checkpoint; of a rule with values its name."""
     trained_on: str | None = None
+    """Label of the scenario in which it was trained, or its values were found."""
     hparams: Mapping[str, HParam] | None = None
 
     @property
@@ -64,7 +69,7 @@ class Row:
 
     @property
     def trained_on(self) -> str | None:
-        """Label of the scenario that it was trained in, of several if its members differ; None for a rule and where it is unknown."""
+        """Label of the scenario that it was trained in or its values found in, all if its members differ; None where it is unknown."""
         labels = dict.fromkeys(member.trained_on for member in self.members if member.trained_on)
         return "; ".join(labels) or None
 
@@ -72,10 +77,11 @@ class Row:
 def find_rows(words: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint) -> list[Row]:
     """The rows that a list of policies asks for, every checkpoint loaded.
 
-    A word is a rule's name, the folder of a checkpoint, a pattern of folders (`runs/scorer-*`: a row a folder), or one of these after
-    `name=`; a pattern with a name is one row of all its folders. A checkpoint without a name is called by its algorithm and the last
-    parts of its folder. Raises UnknownPolicyError for what is none of these, PolicyListError for an empty list, a bad name, or two
-    rows of one name, and what `load_checkpoint` raises.
+    A word is a rule's name, a file of values (`agents.values`), the folder of a checkpoint, a pattern of folders (`runs/scorer-*`: a row a
+    folder), or one of these after `name=`; a pattern with a name is one row of all its folders. A checkpoint without a name is called by
+    its algorithm and the last parts of its folder; `static=FILE` takes the values of that rule from a file with both. Raises
+    UnknownPolicyError for what is none of these, PolicyListError for an empty list, a bad name, or two rows of one name, ValuesError for
+    a rule without values that fit, and what `load_checkpoint` raises.
     """
     if not words:
         raise PolicyListError(f"no policies to compare: the rules are {', '.join(rule_names())}")
@@ -87,15 +93,31 @@ def find_rows(words: Sequence[str], scenario: Scenario, load_checkpoint: LoadChe
     return rows
 
 
+def how_to_add_references(rows: Sequence[Row], scenario: Scenario) -> str | None:
+    """Where neither `static` nor `restricted` is among the rows: the sentence that says how they are named. None where one is."""
+    if any(member.algo in RULES for row in rows for member in row.members):
+        return None
+    found = [rule for rule in RULES if has_values(rule, scenario)]
+    how = f"--policies {','.join(found)} adds them" if found else how_to_find(STATIC, scenario)
+    return f"Neither {' nor '.join(RULES)}, the rules with the values found best in a scenario, is among the policies: {how}."
+
+
 def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Iterator[Row]:
     """The rows of one word; a checkpoint without a name has none yet."""
     name, places = _name_and_places(word)
     if name is not None and not _NAME.fullmatch(name):
         raise PolicyListError(f"{name!r} cannot name a policy: letters, digits, blanks and . + - _ : / can")
+    if isinstance(places, Path):
+        found = _values_of(places, name, scenario)
+        yield Row(name or found.rule, (_with_values(name or found.rule, found),))
+        return
     if isinstance(places, str):
         check_rule(places)
         shown = name or places
-        yield Row(shown, (Contender(shown, partial(make_rule, places), f"rule {places}"),))
+        if places in RULES:
+            yield Row(shown, (_with_values(shown, tuned(places, scenario)),))
+        else:
+            yield Row(shown, (Contender(shown, partial(make_rule, places), f"rule {places}"),))
         return
     loaded = [_load(place, scenario, load_checkpoint) for place in places]
     if name is None or len(loaded) == 1:
@@ -106,15 +128,34 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Ite
         yield Row(name, tuple(replace(one, name=f"{name}/{part}") for one, part in zip(loaded, parts, strict=True)))
 
 
-def _name_and_places(word: str) -> tuple[str | None, str | list[Path]]:
-    """(name, rule) or (name, folders): an equals sign ends a name, unless the whole is a folder or pattern that exists."""
+def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
+    """What a file says of the rule of this name, or of the only one in it."""
+    there = list(read_file(file))
+    if name in RULES or len(there) == 1:
+        return tuned(name if name in RULES else there[0], scenario, file)
+    raise PolicyListError(f"{file} holds values of {' and '.join(there)}: say which, as {there[0]}={file}")
+
+
+def _with_values(name: str, found: Tuned) -> Contender:
+    rules: dict[str, Callable[..., Policy]] = {STATIC: Static, RESTRICTED: Restricted}
+    return Contender(
+        name, partial(rules[found.rule], values=found.values), found.identity, None, found.rule, found.scenario
+    )
+
+
+def _name_and_places(word: str) -> tuple[str | None, str | Path | list[Path]]:
+    """(name, rule), (name, file of values) or (name, folders): an equals sign ends a name, unless the whole is there as it is called."""
     if word in rule_names():
         return None, word
     if found := _folders(word):
         return None, found
+    if _is_file(word):
+        return None, Path(word)
     name, equals, place = word.partition("=")
     if equals and place in rule_names():
         return name.strip(), place
+    if equals and _is_file(place):
+        return name.strip(), Path(place)
     if equals and (found := _folders(place)):
         return name.strip(), found
     place = place if equals else word
@@ -125,8 +166,15 @@ def _name_and_places(word: str) -> tuple[str | None, str | list[Path]]:
     if _PATTERN.search(place):
         raise UnknownPolicyError(f"no policy {place!r}: no folder is called so")
     if os.sep in place or Path(place).exists():
-        raise UnknownPolicyError(f"no policy {place!r}: there is no such folder with a checkpoint")
+        raise UnknownPolicyError(
+            f"no policy {place!r}: there is no such folder with a checkpoint, nor a file of values"
+        )
     return name.strip() if equals else None, place  # a rule's name, misspelt
+
+
+def _is_file(place: str) -> bool:
+    """Whether it is called as a file of values is, and is there."""
+    return place.endswith(".json") and Path(place).is_file()
 
 
 def _folders(place: str) -> list[Path]:

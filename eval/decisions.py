@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge6g_env.kernel.codes import LOCAL, NEIGHBOUR
-from edge6g_env.spaces import Layout
+from edge6g_env.kernel.codes import LOCAL
+from edge6g_env.spaces import Layout, has_meaning
 
 
 class Column(NamedTuple):
@@ -23,7 +23,7 @@ def columns_of(layout: Layout) -> list[Column]:
     """The columns of the action table, ACTION_COLUMNS; the model where some service has more than one."""
     grid, table = layout.scenario.actions, layout.action_table
     route, device_split, edge_split, precision, model = table.T
-    runs, goes = route >= LOCAL, route >= NEIGHBOUR
+    runs, goes = has_meaning(table, "route"), has_meaning(table, "edge_split")
     models = [f"model {m + 1}" for m in range(layout.scenario.most_models)]
     columns = [
         Column("route", route_names(layout)[LOCAL:], route - LOCAL, runs),

@@ -74,7 +74,8 @@ def run_episodes(
     jobs: list[np.ndarray] = []
     for first in range(0, len(seeds), WORLDS_AT_A_TIME):
         chunk = seeds[first : first + WORLDS_AT_A_TIME]
-        played, decision_us = _play(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds))
+        part = _part(progress, first, chunk, seeds)
+        played, decision_us = play_worlds(policy_name, make_policy, scenario, chunk, part)
         for index, seed in enumerate(chunk):
             mine = played[played["world"] == index]
             rows.append(
@@ -104,14 +105,15 @@ def run_policies(
             kept = store.get(name) if store else None
             episodes[name] = kept or run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]))
             if not len(episodes[name].jobs):
-                raise NothingMeasuredError(_nothing_measured(scenario, seeds))
+                raise NothingMeasuredError(nothing_measured(scenario, seeds))
             bars.update(tasks[name], completed=1.0)
             if store and not kept:
                 store.put(name, episodes[name])
     return episodes
 
 
-def _nothing_measured(scenario: Scenario, seeds: Sequence[int]) -> str:
+def nothing_measured(scenario: Scenario, seeds: Sequence[int]) -> str:
+    """What to say where no job is measured in any episode."""
     time = scenario.time
     return (
         f"no job arrives in {time.warmup_s:g} to {time.episode_s - time.drain_s:g} s, where jobs are measured, in any of {len(seeds)} "
@@ -147,12 +149,21 @@ def _part(progress: Share | None, first: int, chunk: Sequence[int], seeds: Seque
     return lambda share: progress((first + share * len(chunk)) / len(seeds))
 
 
-def _play(
-    name: str, make_policy: MakePolicy, scenario: Scenario, seeds: Sequence[int], progress: Share | None
+def play_worlds(
+    name: str,
+    make_policy: MakePolicy,
+    scenario: Scenario,
+    seeds: Sequence[int],
+    progress: Share | None = None,
+    threads: int = 1,
 ) -> tuple[np.ndarray, float]:
-    """Play the first episode of each seed to its end: measured jobs ordered by world, and us a decision."""
+    """Play an episode a seed to its end, all together: measured jobs ordered by world, rows of OUTCOME, and us a decision.
+
+    name: seeds the policy's random stream, with the first seed.
+    """
     policy = make_policy(Layout(scenario))
-    env = BatchEnv(scenario, len(seeds), skip_idle=True, observe="candidates" if policy.needs_candidates else "plain")
+    observe = "candidates" if policy.needs_candidates else "plain"
+    env = BatchEnv(scenario, len(seeds), skip_idle=True, observe=observe, threads=threads)
     rng = np.random.default_rng([seeds[0], zlib.crc32(name.encode())])
     start(policy, len(seeds))
     watch = _Watch(policy, env.layout)

@@ -55,7 +55,8 @@ class Estimate(TypedDict):
 class PolicySummary(TypedDict):
     """One policy: the estimate of each metric, and of its paired difference to the best rule (None for that rule).
 
-    checkpoints: how many it is made of, 0 for a rule; trained_on: label of the scenario that they were trained in, if it is known;
+    checkpoints: how many it is made of, 0 for a rule; trained_on: label of the scenario that they were trained in, or a
+    rule's values found in, if it is known;
     services: by name of the service, each metric over all measured jobs of it (`eval.comparison`).
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,10 +11,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from agents.policy import MakePolicy, Observation, Policy, start
-from edge6g_env.kernel.codes import HOLD, REJECT
+from agents.policy import MakePolicy
+from agents.values import STATIC, has_values, how_to_find
+from edge6g_env.kernel.codes import REJECT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
+from eval.by_service import ByService, best_numbers, frozen
 from eval.compare import evaluation_seeds, play
 from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
 from eval.decisions import Column, columns_of, decided, shares
@@ -33,7 +34,9 @@ NOTE = (
     "Frozen: only the legal actions with the value nearest to it, and those in which the column means nothing (reject; "
     "for the edge split: local), are left to the policy, so the share that has the value may be below 1. Reward lost: "
     "all columns free less the best constant, interquartile mean of the paired differences with its 95 % interval. The "
-    "best constant is chosen on the same seeds, which favours it."
+    "best constant is chosen on the same seeds, which favours it. By service: each service has the value with which it earned most a job "
+    "when the column was frozen for all, played together, or the best constant where that earns more. The values of `static` were found on "
+    "training seeds."
 )
 
 
@@ -50,10 +53,19 @@ class Value(TypedDict):
 
 
 class ColumnUsage(TypedDict):
-    """One column: its values, the best constant, and the reward per job lost with it."""
+    """One column: its values, the best constant, the reward per job lost with it, and the same with one a service."""
 
     values: list[Value]
     best_constant: str
+    reward_lost: Estimate
+    by_service: ByService
+
+
+class AgainstStatic(TypedDict):
+    """The rule `static`: label of the scenario in which its values were found, its reward, and what is lost by it."""
+
+    values_found_in: str
+    reward: Estimate
     reward_lost: Estimate
 
 
@@ -70,31 +82,8 @@ class Usage(TypedDict):
     rejected_share: float
     reward: Estimate
     columns: dict[str, ColumnUsage]
-
-
-class Restricted:
-    """A policy that has only the legal actions nearest to a wanted value of a column, besides `hold` and `reject`.
-
-    distance: int64 (C,), 0 for the value itself. Where it is illegal (a job whose raw prompt must stay on its device, say) the
-    nearest legal value stands in for it, so that a frozen column leaves no free choice to such a job either.
-    """
-
-    def __init__(self, policy: Policy, distance: np.ndarray) -> None:
-        self._policy, self._distance = policy, distance
-        self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
-
-    def reset(self, num_worlds: int) -> None:
-        """See agents.policy.start."""
-        start(self._policy, num_worlds)
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """What the policy does with the narrower mask; see Policy.act."""
-        mask = obs["action_mask"]
-        serves = np.ones(mask.shape[-1], bool)
-        serves[[HOLD, REJECT]] = False
-        distance = np.where((mask == 1) & serves, self._distance, np.iinfo(np.int64).max)
-        nearest = distance.min(axis=-1, keepdims=True)
-        return self._policy.act({**obs, "action_mask": mask * (~serves | (distance == nearest))}, rng)
+    static: AgainstStatic | str
+    """A sentence that says why not, where `static` is not played."""
 
 
 def usage(
@@ -115,14 +104,24 @@ def usage(
     """
     contender = _one_policy(policy, scenario, load_checkpoint)
     numbers, columns = evaluation_seeds(seeds, seed), columns_of(Layout(scenario))
+    reference = _static(contender, scenario, load_checkpoint)
     record = {**provenance(command, scenario), "policy": contender.name, "seeds": numbers}
     with only_owner(out):
         begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
         write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
         makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
-        kept = Kept(out, scenario, numbers, dict.fromkeys(makers, contender.identity))
-        played = play(makers, scenario, numbers, out, MAKES, kept, console)
-        result = _summarise(scenario, contender, numbers, columns, played)
+        identities = dict.fromkeys(makers, contender.identity)
+        if reference is not None:
+            makers[STATIC], identities[STATIC] = reference.make, reference.identity
+        played = play(makers, scenario, numbers, out, MAKES, Kept(out, scenario, numbers, identities), console)
+        by_service = _by_service(contender.make, columns, scenario, played)
+        if by_service:
+            makers = {name: make for name, (_, make) in by_service.items()}
+            identities = {name: f"{contender.identity} {numbers}" for name, (numbers, _) in by_service.items()}
+            kept = Kept(out, scenario, numbers, identities)
+            played |= play(makers, scenario, numbers, out, MAKES, kept, console)
+        result = _summarise(scenario, contender, numbers, columns, played, {n: x for n, (x, _) in by_service.items()})
+        result["static"] = _against_static(reference, played, contender, scenario)
         write_json_atomic(result, out / "usage.json")
         end_run(out, [PLAYED])
     return result
@@ -136,22 +135,50 @@ def _one_policy(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) 
     return rows[0].members[0]
 
 
+def _static(policy: Contender, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender | None:
+    """The rule `static`, where it has values and is not itself what is looked at."""
+    if STATIC in (policy.name, policy.algo) or not has_values(STATIC, scenario):
+        return None
+    return _one_policy(STATIC, scenario, load_checkpoint)
+
+
+def _against_static(
+    static: Contender | None, played: Mapping[str, Episodes], policy: Contender, scenario: Scenario
+) -> AgainstStatic | str:
+    if static is None:
+        is_itself = STATIC in (policy.name, policy.algo)
+        return "is the policy itself." if is_itself else f"has no values here, {how_to_find(STATIC, scenario)}."
+    free, theirs = _rewards(played[policy.name]), _rewards(played[STATIC])
+    return AgainstStatic(
+        values_found_in=str(static.trained_on),
+        reward=estimate(list(theirs.values())),
+        reward_lost=paired_difference(free, theirs),
+    )
+
+
 def _frozen(make: MakePolicy, columns: Sequence[Column]) -> dict[str, MakePolicy]:
     return {
-        _run_name(column, value): partial(_restrict, make, _distance(column, number))
+        _run_name(column, value): frozen(make, column, [number])
         for column in columns
         for number, value in enumerate(column.values)
     }
 
 
-def _distance(column: Column, number: int) -> np.ndarray:
-    """How far each action is from a value, int64 (C,): steps along the grid, but any other route is as far as another."""
-    steps = np.abs(column.numbers - number)
-    return np.where(column.means, np.minimum(steps, 1) if column.name == "route" else steps, 0)
+def _by_service(
+    make: MakePolicy, columns: Sequence[Column], scenario: Scenario, played: Mapping[str, Episodes]
+) -> dict[str, tuple[list[int], MakePolicy]]:
+    """Name of a run -> number of the value of each service, and the policy; only of columns in which services differ."""
+    runs = {}
+    for column in columns:
+        jobs = {n: played[_run_name(column, value)].jobs for n, value in enumerate(column.values)}
+        numbers = best_numbers(jobs, scenario)
+        if len(set(numbers)) > 1:
+            runs[_by_service_name(column)] = numbers, frozen(make, column, numbers)
+    return runs
 
 
-def _restrict(make: MakePolicy, distance: np.ndarray, layout: Layout) -> Restricted:
-    return Restricted(make(layout), distance)
+def _by_service_name(column: Column) -> str:
+    return f"{column.name} by service"
 
 
 def _run_name(column: Column, value: str) -> str:
@@ -159,8 +186,14 @@ def _run_name(column: Column, value: str) -> str:
 
 
 def _summarise(
-    scenario: Scenario, policy: Contender, seeds: list[int], columns: Sequence[Column], played: Mapping[str, Episodes]
+    scenario: Scenario,
+    policy: Contender,
+    seeds: list[int],
+    columns: Sequence[Column],
+    played: Mapping[str, Episodes],
+    by_service: Mapping[str, list[int]],
 ) -> Usage:
+    """by_service: name of a run -> number of each service's value."""
     free = _rewards(played[policy.name])
     actions = decided(played[policy.name].jobs)
     rejected = float(np.mean(Layout(scenario).action_table[actions, 0] == REJECT)) if len(actions) else 0.0
@@ -174,12 +207,18 @@ def _summarise(
         decisions=len(actions),
         rejected_share=rejected,
         reward=estimate(list(free.values())),
-        columns={column.name: _column(column, actions, free, played) for column in columns},
+        columns={column.name: _column(column, actions, free, played, scenario, by_service) for column in columns},
+        static="",
     )
 
 
 def _column(
-    column: Column, actions: np.ndarray, free: Mapping[int, float], played: Mapping[str, Episodes]
+    column: Column,
+    actions: np.ndarray,
+    free: Mapping[int, float],
+    played: Mapping[str, Episodes],
+    scenario: Scenario,
+    by_service: Mapping[str, list[int]],
 ) -> ColumnUsage:
     frozen = {value: _rewards(played[_run_name(column, value)]) for value in column.values}
     rewards = {value: estimate(list(rewards.values())) for value, rewards in frozen.items()}
@@ -197,7 +236,26 @@ def _column(
         ],
         best_constant=best,
         reward_lost=paired_difference(free, frozen[best]),
+        by_service=_best_by_service(column, best, free, played, scenario, by_service),
     )
+
+
+def _best_by_service(
+    column: Column,
+    best: str,
+    free: Mapping[int, float],
+    played: Mapping[str, Episodes],
+    scenario: Scenario,
+    by_service: Mapping[str, list[int]],
+) -> ByService:
+    """The services' own constants together, or the best constant for all where that earns more."""
+    runs = {_run_name(column, best): [column.values.index(best)] * len(scenario.service)}
+    runs |= {name: numbers for name, numbers in by_service.items() if name == _by_service_name(column)}
+    run = max(runs, key=lambda name: _known(estimate(list(_rewards(played[name]).values()))["iqm"]))
+    rewards = _rewards(played[run])
+    values = {one.name: column.values[number] for one, number in zip(scenario.service, runs[run], strict=True)}
+    lost = paired_difference(free, rewards)
+    return ByService(values=values, reward=estimate(list(rewards.values())), reward_lost=lost)
 
 
 def _known(value: float | None) -> float:
@@ -267,7 +325,22 @@ def findings(result: Usage) -> list[str]:
         if never:
             sentences.append(f"{name}: never {', '.join(never)}.")
         sentences += _finding(name, column)
-    return sentences
+        if len(set(column["by_service"]["values"].values())) > 1:
+            chosen = ", ".join(f"{service} {value}" for service, value in column["by_service"]["values"].items())
+            lost = _interval(column["by_service"]["reward_lost"])
+            sentences.append(f"{name} by service ({chosen}): {lost} is lost.")
+    return [*sentences, _against_static_in_words(result)]
+
+
+def _against_static_in_words(result: Usage) -> str:
+    """What the free choice is worth over `static`, or why that is not said."""
+    static = result["static"]
+    if isinstance(static, str):
+        return f"{STATIC} {static}"
+    found = static["values_found_in"]
+    origin = "" if found == result["played_on"] else f", values found in {found}"
+    lost = f"{_interval(static['reward_lost'])} is lost when it decides in place of {result['policy']}"
+    return f"{STATIC}{origin}: {_interval(static['reward'])} reward per job, {lost}."
 
 
 def _finding(name: str, column: ColumnUsage) -> list[str]:

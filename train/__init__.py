@@ -4,6 +4,8 @@ run            `edge6g train`: folder, progress, Ctrl-C and SIGTERM, resume
 scorer         the candidate scorer: clipped policy gradient on the outcomes of decisions
 ppo            maskable PPO of sb3-contrib with shared parameters
 learner        a model between its checkpoints: made, loaded, saved
+tune           `edge6g tune`: values of the rules `static` and `restricted`
+descent        coordinate descent with races on paired seeds
 callbacks      time budget, validation against the rules
 checkpoint     safetensors and JSON, and the policies that they hold
 curves         the learning curve as TensorBoard runs
@@ -13,6 +15,6 @@ validation     policy and rules on the validation seeds
 seeds          which worlds are trained on
 
 No world is met twice: seeds of training have bit 61 set and hold training seed, run (the first, a resumed one, ...) and world, each in
-bits of its own (`seeds.world_seed`); those of validation (`seeds.VALIDATION_SEED` and up) and of evaluation (`eval.EVALUATION_SEED` and
-up) lie far below.
+bits of its own (`seeds.world_seed`); those of tuning (`seeds.TUNING_SEED` and up), validation (`seeds.VALIDATION_SEED` and up) and
+evaluation (`eval.EVALUATION_SEED` and up) lie far below.
 """

@@ -10,6 +10,7 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
+from agents.values import RULES, has_values
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
@@ -34,7 +35,7 @@ from train.validation import RULES_FILE, Validation, told
 
 ALGORITHMS = ("scorer", "ppo")
 DEFAULT_WORLDS = {"scorer": 32, "ppo": 16}
-SHOWN_RULES = ("greedy", "jsq", "local", "cloud", "random")
+SHOWN_RULES = ("static", "restricted", "greedy", "jsq", "local", "cloud", "random")
 VALIDATION_EPISODES = 8
 KIND = "train"
 MAKES = (
@@ -94,6 +95,11 @@ def train(
         _learn(learner, out, 60.0 * minutes, interrupts, console)
 
 
+def shown_rules(scenario: Scenario) -> list[str]:
+    """The rules that a learning curve is compared with; those with values where there are some for the scenario."""
+    return [rule for rule in SHOWN_RULES if rule not in RULES or has_values(rule, scenario)]
+
+
 def _check(algo: str, minutes: float, out: Path, resume: bool) -> None:
     if algo not in ALGORITHMS:
         raise TrainingError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}")
@@ -144,7 +150,7 @@ def _learn(learner: Learner, out: Path, seconds: float, interrupts: Interrupts, 
     board = TensorBoardCurves(out, learner.algo, learner.seed)
     learner.model.set_logger(Logger(None, [board]))
     seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES)]
-    validation = Validation(learner.scenario, seeds, SHOWN_RULES)
+    validation = Validation(learner.scenario, seeds, shown_rules(learner.scenario))
     try:
         _keep_learning(learner, validation, board, out, seconds, interrupts, console)
     finally:

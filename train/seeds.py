@@ -1,14 +1,15 @@
 """Seeds of worlds: whatever the training seed, the run and the number of worlds are, no world is met twice.
 
 A world takes a seed of 62 bits, and its episodes go on by (seed, number of the episode). Training has the upper half: bit 61, then fields
-for the training seed, the run (0 is the first, each resume begins another one) and the world. Validation and evaluation lie in the lower
-half.
+for the training seed, the run (0 is the first, each resume begins another one) and the world. Tuning, validation and evaluation lie in the
+lower half.
 """
 
 from __future__ import annotations
 
 from edge6g_env.errors import UserError
 
+TUNING_SEED = 0  # and up to below 2,000,000: `edge6g tune`
 VALIDATION_SEED = 5_000_000  # and up: learning curves, choice of the checkpoint; evaluation from eval.EVALUATION_SEED
 
 _TRAINING = 1 << 61

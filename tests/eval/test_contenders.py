@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from agents.policy import Observation, UnknownPolicyError
+from agents.rules.static import Static
+from agents.values import all_choices, choices
 from edge6g_env.scenario import Scenario, load_scenario
-from eval.contenders import PolicyListError, Row, find_rows
+from edge6g_env.spaces import Layout
+from eval.contenders import PolicyListError, Row, find_rows, how_to_add_references
 
 
 class Loaded:
@@ -108,3 +112,42 @@ def test_the_identity_follows_the_files(tmp_path: Path):
 def test_what_cannot_be_a_list_is_said(words: tuple[str, ...], error: type[Exception], says: str):
     with pytest.raises(error, match=says):
         rows(*words)
+
+
+def values_file(path: Path, *rules: str) -> None:
+    scenario = load_scenario("tiny")
+    everything = all_choices(scenario)
+    plan = {one.name: {column: of[0] for column, of in choices(scenario, one).items()} for one in scenario.inference}
+    values = {"static": plan, "restricted": everything}
+    path.write_text(json.dumps({rule: {"values": values[rule], "scenario": "tiny_v0, x = 1"} for rule in rules}))
+
+
+def test_a_file_of_values_is_played_by_its_rule(tmp_path: Path):
+    values_file(tmp_path / "both.json", "static", "restricted")
+    values_file(tmp_path / "one.json", "restricted")
+    static, mine, plain = rows("static=both.json", "mine=one.json", "one.json")
+    assert [row.name for row in (static, mine, plain)] == ["static", "mine", "restricted"]
+    assert [row.members[0].algo for row in (static, mine, plain)] == ["static", "restricted", "restricted"]
+    assert mine.members[0].identity == plain.members[0].identity != static.members[0].identity
+    assert (static.learned, static.trained_on) == (False, "tiny_v0, x = 1")
+    layout = Layout(load_scenario("tiny"))
+    assert isinstance(static.members[0].make(layout), Static)
+    with pytest.raises(
+        PolicyListError, match=r"both\.json holds values of static and restricted: say which, as static="
+    ):
+        rows("mine=both.json")
+
+
+def test_other_values_are_another_identity(tmp_path: Path):
+    values_file(tmp_path / "one.json", "static")
+    (shipped,), (found,) = rows("static"), rows("static=one.json")
+    assert shipped.members[0].identity != found.members[0].identity
+    assert shipped.trained_on == "tiny_v0"
+
+
+def test_the_references_are_named_where_neither_is_there(tmp_path: Path):
+    values_file(tmp_path / "one.json", "static")
+    scenario = load_scenario("tiny")
+    assert how_to_add_references(rows("greedy", "mine=one.json"), scenario) is None
+    assert how_to_add_references(rows("greedy", "calm=restricted"), scenario) is None
+    assert "--policies static,restricted adds them" in str(how_to_add_references(rows("greedy"), scenario))

@@ -268,3 +268,9 @@ def test_ctrl_c_while_the_rules_are_played_leaves_a_run_that_goes_on(scenario, t
 )
 def test_a_gain_is_told_in_words(gain, words):
     assert told(gain, "jsq") == words
+
+
+def test_the_references_are_among_the_rules_where_they_have_values(scenario):
+    assert train.run.shown_rules(scenario)[:3] == ["static", "restricted", "greedy"]
+    clinic = scenario.model_copy(update={"name": "clinic"})
+    assert train.run.shown_rules(clinic) == ["greedy", "jsq", "local", "cloud", "random"]

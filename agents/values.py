@@ -1,0 +1,179 @@
+"""Values of the rules `static` and `restricted`: what `edge6g tune` finds, read from a file, checked against a scenario, and as distances.
+
+A file is JSON with the name of a rule, or both, and below it `values`, `scenario` (label of the one in which they were found) and how they
+were found (train/tune.py). Those that ship lie beside the TOML files of the scenarios.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge6g_env._files import TextError, read_text
+from edge6g_env.errors import UserError
+from edge6g_env.scenario import Scenario, scenarios
+from edge6g_env.scenario_tables import InferenceService
+from edge6g_env.spaces import ACTION_COLUMNS, Layout, has_meaning
+
+STATIC, RESTRICTED = "static", "restricted"
+RULES = (STATIC, RESTRICTED)
+
+Value = float | str
+"""Of a column: a share of the layers, or the name of a precision or model."""
+
+Values = dict[str, Any]
+"""Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route."""
+
+
+class ValuesError(UserError):
+    """Values that are not there, cannot be read or do not fit the scenario."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Values of a rule, and the label of the scenario in which they were found."""
+
+    rule: str
+    values: Values
+    scenario: str
+
+    @property
+    def identity(self) -> str:
+        """Rule and hash of its values."""
+        text = json.dumps(self.values, sort_keys=True)
+        return f"rule {self.rule} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def choices(scenario: Scenario, service: InferenceService) -> dict[str, list[Value]]:
+    """Column -> its values for a service, in the order of the action table's numbers; all columns but the route."""
+    grid = scenario.actions
+    return {
+        "device_split": [*grid.device_split],
+        "edge_split": [*grid.edge_split],
+        "precision": [*grid.precision],
+        "model": [*service.family],
+    }
+
+
+def all_choices(scenario: Scenario) -> dict[str, list[Value]]:
+    """The same over all services: each value once, in the order in which they come."""
+    merged: dict[str, dict[Value, None]] = {}
+    for service in scenario.inference:
+        for column, values in choices(scenario, service).items():
+            merged.setdefault(column, {}).update(dict.fromkeys(values))
+    return {column: list(values) for column, values in merged.items()}
+
+
+def distances(layout: Layout, rule: str, values: Values) -> np.ndarray:
+    """How far each action is from the values of a rule, int64 (S, C) by service: steps along the grids, added up.
+
+    What a column does not mean in an action is no distance. Of `static` the whole model on the device is a route, as near as any cut. A
+    service of which no model is among those of `restricted` has the choice of all of its own.
+    """
+    scenario, table = layout.scenario, layout.action_table
+    out = np.zeros((len(scenario.service), len(table)), np.int64)
+    for index, service in enumerate(scenario.service):
+        if isinstance(service, InferenceService):
+            for column, grid in choices(scenario, service).items():
+                wanted = [values[service.name][column]] if rule == STATIC else values[column]
+                if rule == STATIC and column == "device_split":
+                    wanted = [*wanted, 1.0]
+                out[index] += _steps(table, column, [number for number, value in enumerate(grid) if value in wanted])
+    return out
+
+
+def _steps(table: np.ndarray, column: str, wanted: Sequence[int]) -> np.ndarray:
+    """Steps of each action to the nearest wanted number of a column, int64 (C,); 0 where all are one or the column means nothing."""
+    if column not in ACTION_COLUMNS or not wanted:
+        return np.zeros(len(table), np.int64)
+    numbers = table[:, ACTION_COLUMNS.index(column)]
+    steps = reduce(np.minimum, (np.abs(numbers - number) for number in wanted))
+    return np.where(has_meaning(table, column), steps, 0)
+
+
+def shipped_file(scenario: Scenario) -> Traversable:
+    """Where the values of a scenario that ships lie."""
+    return resources.files("edge6g_env") / "scenarios" / f"{scenario.name}.json"
+
+
+def tuned(rule: str, scenario: Scenario, path: Path | None = None) -> Tuned:
+    """Values of a rule for a scenario, from a file, or those that ship with it; ValuesError if there are none that fit."""
+    file = shipped_file(scenario) if path is None else path
+    if path is None and not file.is_file():
+        raise ValuesError(f"{rule} has no values for {scenario.name}: {how_to_find(rule, scenario)}")
+    found = read_file(file).get(rule)
+    if found is None:
+        raise ValuesError(f"{file.name} has no values of {rule}: {how_to_find(rule, scenario)}")
+    try:
+        _check(rule, found["values"], scenario)
+        return Tuned(rule, found["values"], str(found["scenario"]))
+    except (KeyError, TypeError, AttributeError):
+        raise ValuesError(f"{file.name}: {rule} is not as `edge6g tune` writes it") from None
+    except ValuesError as error:
+        raise ValuesError(f"{file.name}: {error}: {how_to_find(rule, scenario)}") from None
+
+
+def has_values(rule: str, scenario: Scenario) -> bool:
+    """Whether values of a rule ship with a scenario, and fit it as it is."""
+    try:
+        tuned(rule, scenario)
+    except ValuesError:
+        return False
+    return True
+
+
+def read_file(file: Path | Traversable) -> Mapping[str, Any]:
+    """Rule -> what a file of values says of it; ValuesError if it is none."""
+    try:
+        content = json.loads(read_text(file))
+    except (TextError, OSError) as error:
+        raise ValuesError(f"cannot read {error}") from None
+    except json.JSONDecodeError as error:
+        raise ValuesError(f"{file.name} is no file of values: no valid JSON in line {error.lineno}") from None
+    if not isinstance(content, dict) or not content or not content.keys() <= {*RULES}:
+        raise ValuesError(
+            f"{file.name} is no file of values: `edge6g tune` writes one, with {' or '.join(RULES)} in it"
+        )
+    return content
+
+
+def how_to_find(rule: str, scenario: Scenario) -> str:
+    """The command that finds values, and how they are named then."""
+    ships = scenario.name in scenarios()
+    file = f"{scenario.name}.json"
+    command = f"edge6g tune --rule {rule} --scenario {scenario.name}{'' if ships else '.toml'} --out {file}"
+    same = ", with the same --set," if scenario.changes else ""
+    return f"`{command}`{same} finds values, {rule}={file} plays them"
+
+
+def _check(rule: str, values: Values, scenario: Scenario) -> None:
+    """ValuesError for a service or column without a value, and for a value that the scenario does not have."""
+    if rule == RESTRICTED:
+        for column, grid in all_choices(scenario).items():
+            _check_value(column, values, grid, several=True)
+        return
+    for service in scenario.inference:
+        if service.name not in values:
+            raise ValuesError(f"static has no values for service {service.name!r}")
+        for column, grid in choices(scenario, service).items():
+            _check_value(column, values[service.name], grid, several=False, of=f"{service.name}.")
+
+
+def _check_value(column: str, values: Values, grid: Sequence[Value], several: bool, of: str = "") -> None:
+    if column not in values:
+        raise ValuesError(f"{of}{column} is missing")
+    given = values[column] if several else [values[column]]
+    if not given:
+        raise ValuesError(f"{of}{column} has no value")
+    for value in given:
+        if value not in grid:
+            raise ValuesError(f"{of}{column} = {value} is not among {', '.join(map(str, grid))}")

@@ -1,0 +1,125 @@
+"""`edge6g tune` from the command line to the file, and what `compare` and `usage` say of its rules."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import train.tune
+from agents.values import tuned
+from edge6g_env.scenario import load_scenario
+from eval.episodes import play_worlds
+
+SHORT = {"time.episode_s": 10.0, "time.warmup_s": 1.0, "time.drain_s": 4.0, "arrivals.rate_jobs_s": 6.0}
+SETTINGS = [word for key, value in SHORT.items() for word in ("--set", f"{key}={value}")]
+
+
+def tune(run, out: Path, rule: str, *more: object):
+    return run("tune", "--scenario", "tiny", "--rule", rule, "--seeds", 4, "--out", out, *SETTINGS, *more)
+
+
+@pytest.fixture
+def episodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Seeds that were played; Ctrl-C comes once there are more than the number at their front."""
+    played: list[int] = [1_000_000]
+
+    def play(name, make, scenario, seeds, **options):
+        if len(played) > played[0]:
+            raise KeyboardInterrupt
+        played.extend(seeds)
+        return play_worlds(name, make, scenario, seeds, **options)
+
+    monkeypatch.setattr(train.tune, "play_worlds", play)
+    return played
+
+
+def test_both_rules_go_into_one_file_that_compare_plays(run, tmp_path: Path):
+    out = tmp_path / "mine.json"
+    assert tune(run, out, "static").status == 0
+    first = json.loads(out.read_text())["static"]
+    ended = tune(run, out, "restricted")
+    content = json.loads(out.read_text())
+    assert ended.status == 0
+    assert f"\n{content['restricted']['reward_per_job']:.4f} reward per job on 4 training seeds" in ended.out
+    assert content["static"] == first
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+    scenario = load_scenario("tiny", **SHORT)
+    for rule, found in content.items():
+        assert tuned(rule, scenario, out).values == found["values"]
+        assert (found["fingerprint"], found["scenario"]) == (scenario.fingerprint, scenario.label)
+        assert (found["first_seed"], found["seeds"]) == (0, 4)
+        assert {"version", "commit", "date", "command"} <= set(found)
+        worse = [other["gain"] for other in found["others"] if other["seeds"] == 4]
+        assert worse
+        assert max(worse) <= 0.0
+    ended = run(
+        "compare", "--scenario", "tiny", "--seeds", 3, "--out", tmp_path / "compare",
+        "--policies", f"greedy,mine=static,static={out}", *SETTINGS,
+    )  # fmt: skip
+    assert ended.status == 0
+    assert "mine: values found in tiny_v0; played on tiny_v0, time.episode_s = 10" in ended.out
+    assert "static: values found" not in ended.out
+    assert "Neither static nor" not in ended.out
+
+
+def test_an_interrupted_search_goes_on_to_the_same_end(run, tmp_path: Path, episodes: list[int]):
+    assert tune(run, tmp_path / "whole.json", "static", "--threads", 2).status == 0
+    whole = len(episodes)
+    episodes[:] = [whole // 2]
+    ended = tune(run, tmp_path / "halves.json", "static")
+    assert (ended.status, (tmp_path / "halves.json").exists()) == (130, False)
+    assert "the same command goes on" in ended.err
+    episodes[0] = 1_000_000
+    assert tune(run, tmp_path / "halves.json", "static").status == 0
+    assert len(episodes) == whole
+    one, other = (json.loads((tmp_path / f"{name}.json").read_text())["static"] for name in ("whole", "halves"))
+    assert {**one, "command": "", "date": ""} == {**other, "command": "", "date": ""}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["halves.json", "whole.json"]
+
+
+def test_values_are_replaced_only_when_told_to(run, tmp_path: Path, episodes: list[int]):
+    out = tmp_path / "mine.json"
+    out.write_text('{"static": {"values": 1}}')
+    ended = tune(run, out, "static")
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert "holds values of static" in ended.err
+    assert "--overwrite" in ended.err
+    assert tune(run, out, "static", "--overwrite").status == 0
+    out.write_text("a = 1")
+    assert "is no file of values" in tune(run, out, "static", "--overwrite").err
+    assert out.read_text() == "a = 1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--rule", "greedy"), "--rule takes static or restricted"),
+        (("--rule", "static", "--seeds", 0), "'--seeds'"),
+        (("--rule", "static", "--scenario", "kampus"), "no scenario 'kampus'"),
+        (("--rule", "static", "--set", "arrivals.rate_jobs_s=0.0001", "--seeds", 1), "no job arrives in"),
+    ],
+)
+def test_what_cannot_be_tuned_is_one_sentence(run, tmp_path: Path, arguments: tuple, message: str):
+    ended = run("tune", "--scenario", "tiny", "--out", tmp_path / "mine.json", *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert message in ended.err
+    assert ended.err.splitlines()[-1].startswith("edge6g: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_compare_says_how_the_references_are_named(run, tmp_path: Path):
+    other = (
+        "--set",
+        'actions.precision=["bf16"]',
+        "--set",
+        "actions.default_precision=bf16",
+    )  # no shipped values have it
+    play = ("compare", "--scenario", "tiny", "--seeds", 3, *SETTINGS, *other, "--out")
+    plain = run(*play, tmp_path / "plain", "--policies", "greedy")
+    assert "Neither static nor restricted" in plain.out
+    assert "edge6g tune --rule static --scenario tiny --out tiny.json" in " ".join(plain.out.split())
+    refused = run(*play, tmp_path / "refused", "--policies", "greedy,static")
+    assert (refused.status, refused.err.count("\n"), (tmp_path / "refused").exists()) == (2, 1, False)
+    assert "`edge6g tune --rule static --scenario tiny --out tiny.json`, with the same --set" in refused.err
