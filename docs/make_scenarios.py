@@ -55,6 +55,14 @@ HARD = {
     "the accelerators here only the RTX 4090 keeps that for more than one sequence at a time, and most robots stand at other cells. At 28 "
     "GHz a person or a truck in the way takes the link for half a second, a job is worth nothing when it is 1 s old, and pictures may not "
     "leave the plant, so neither the cloud nor waiting helps.",
+    "shard": "The model of `review` takes two cards, and whatever either of them held makes way: a cut is the only way to serve it here, and "
+    "a dear one for everybody else. The ingress has the first half and a neighbour the second, and a node that is front for its own "
+    "jobs and back for its neighbours' would need all layers, which it cannot hold: who holds which part, and for how long, is an "
+    "agreement among agents that sees no table of it. `review` never goes to the cloud, not even as activations, which give most of "
+    "a text away (Morris et al., arXiv 2310.06816).",
+    "rush": "Each service is calm or busy for tens of seconds, so what is popular changes within an episode, and a card of 24 GB holds some "
+    "of the twelve models, at some precision: a larger model answers better, and drives out two smaller ones that the next burst "
+    "will ask for. Model, precision and place are one decision, and what it does to those who come later is most of its worth.",
     "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job "
     "on a part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
     "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent "
@@ -134,7 +142,8 @@ def _caption(picture: Picture) -> str:
 def _entities(scenario: Scenario) -> Iterator[str]:
     nodes, ues, cloud, time = scenario.nodes, scenario.ues, scenario.cloud, scenario.time
     yield "| entity | |\n|---|---|"
-    yield f"| nodes | {nodes.count}, {nodes.spacing_m:g} m apart: {', '.join(nodes.devices)} in turn |"
+    memory = f", with {', '.join(f'{gb:g}' for gb in nodes.memory_gb)} GB" if nodes.memory_gb else ""
+    yield f"| nodes | {nodes.count}, {nodes.spacing_m:g} m apart: {', '.join(nodes.devices)} in turn{memory} |"
     yield f"| Xn | {scenario.neighbours} neighbours a node, {_rate(scenario.xn.rate_bit_s)}, {1e3 * scenario.xn.delay_s:g} ms |"
     yield f"| backhaul | {_rate(scenario.backhaul.rate_bit_s)} a node, {1e3 * scenario.backhaul.delay_s:g} ms |"
     yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token |"
@@ -198,6 +207,8 @@ def _choices(layout: Layout) -> Iterator[str]:
     yield f"| device split | {', '.join(f'{share:g}' for share in grid.device_split)} of the layers |"
     yield f"| edge split | {', '.join(f'{share:g}' for share in grid.edge_split)} of the layers that remain |"
     yield f"| precision | {', '.join(grid.precision)} |"
+    if layout.scenario.most_models > 1:
+        yield f"| model | 1 to {layout.scenario.most_models}, of the service's list (../families.md) |"
 
 
 def _features(layout: Layout) -> Iterator[str]:

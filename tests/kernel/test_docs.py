@@ -15,10 +15,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 KERNEL = Path(edge6g_env.__file__).parent / "kernel"
 
 
-def test_the_state_page_is_generated():
-    command = [sys.executable, "docs/make_state.py"]
+@pytest.mark.parametrize("page", ["state", "families"])
+def test_the_page_is_generated(page):
+    command = [sys.executable, f"docs/make_{page}.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=KERNEL.parents[1])
-    assert done.stdout == (DOCS / "state.md").read_text(encoding="utf-8"), "regenerate docs/state.md with this command"
+    assert done.stdout == (DOCS / f"{page}.md").read_text(encoding="utf-8"), (
+        f"regenerate docs/{page}.md with this command"
+    )
 
 
 def test_the_state_page_has_every_field():
