@@ -55,14 +55,15 @@ HARD = {
     "the accelerators here only the RTX 4090 keeps that for more than one sequence at a time, and most robots stand at other cells. At 28 "
     "GHz a person or a truck in the way takes the link for half a second, a job is worth nothing when it is 1 s old, and pictures may not "
     "leave the plant, so neither the cloud nor waiting helps.",
-    "shard": "The model of `review` takes two cards, and whatever either of them held makes way: a cut is the only way to serve it here, and "
-    "a dear one for everybody else. The ingress has the first half and a neighbour the second, and a node that is front for its own "
-    "jobs and back for its neighbours' would need all layers, which it cannot hold: who holds which part, and for how long, is an "
-    "agreement among agents that sees no table of it. `review` never goes to the cloud, not even as activations, which give most of "
-    "a text away (Morris et al., arXiv 2310.06816).",
-    "rush": "Each service is calm or busy for tens of seconds, so what is popular changes within an episode, and a card of 24 GB holds some "
-    "of the twelve models, at some precision: a larger model answers better, and drives out two smaller ones that the next burst "
-    "will ask for. Model, precision and place are one decision, and what it does to those who come later is most of its worth.",
+    "shard": "The model of `review` takes two cards, and whatever either of them held makes way: a cut is the only way to serve it "
+    "here, and a dear one for everybody else. The ingress has the first half and a neighbour the second, and a node that is "
+    "front for its own jobs and back for its neighbours' would need all layers, which it cannot hold: who holds which part, "
+    "and for how long, is an agreement among agents that sees no table of it. `review` never goes to the cloud, not even as "
+    "activations, which give most of a text away (Morris et al., arXiv 2310.06816).",
+    "rush": "Each service is calm or busy for tens of seconds, so what is popular changes within an episode, and a card of 24 GB "
+    "holds some of the twelve models, at some precision: a larger model answers better, and drives out two smaller ones that "
+    "the next burst will ask for. Model, precision and place are one decision, and what it does to those who come later is "
+    "most of its worth.",
     "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job "
     "on a part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
     "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent "
