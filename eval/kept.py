@@ -25,6 +25,7 @@ from eval.files import write_bytes_atomic
 
 FOLDER = "played"
 FORMAT = 1
+UNFINISHED = ".part"  # ends the name of a file that a command keeps while it works
 PACKAGES = ("edge6g_env", "agents", "eval", "train")
 LIBRARIES = ("numpy", "numba", "torch", "scipy")
 
@@ -35,7 +36,7 @@ class Kept:
     def __init__(self, out: Path, scenario: Scenario, seeds: Sequence[int], identities: Mapping[str, str]) -> None:
         """out: folder of the run; identities: name of a policy in the results -> what decides its actions."""
         self._folder, self._identities = out / FOLDER, dict(identities)
-        self._common = [FORMAT, _code(), scenario.fingerprint, list(seeds)]
+        self._common = [FORMAT, code_digest(), scenario.fingerprint, list(seeds)]
 
     def _path(self, name: str) -> Path:
         parts = json.dumps([*self._common, name, self._identities[name]])
@@ -67,12 +68,14 @@ def _number(value: object) -> object:
 
 
 @cache
-def _code() -> str:
-    """Hash of sources and data of the packages, and of what computes beneath them."""
+def code_digest(values: bool = True) -> str:
+    """Hash of sources and data of the packages, and of what computes beneath them; values: those of rules (`agents.values`) as well."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*")):
+            if path.suffix == UNFINISHED or (not values and path.match("scenarios/*.json")):
+                continue
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(path.relative_to(root).as_posix().encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -5,6 +5,7 @@ scorer         the candidate scorer: clipped policy gradient on the outcomes of 
 ppo            maskable PPO of sb3-contrib with shared parameters
 learner        a model between its checkpoints: made, loaded, saved
 tune           `edge6g tune`: values of the rules `static` and `restricted`
+points         where its search starts, and what lies beside a point
 descent        coordinate descent with races on paired seeds
 callbacks      time budget, validation against the rules
 checkpoint     safetensors and JSON, and the policies that they hold

@@ -95,7 +95,8 @@ def race(point: Point, others: Sequence[Point], rewards: Rewards, count: int) ->
         rewards.ask([point, *left], now)
         gains = [(*rewards.difference(other, point, now), other) for other in left]
         gains = sorted((gain for gain in gains if gain[0] + CLEAR * gain[1] > 0.0), key=lambda gain: -gain[0])
-        left = [other for _, _, other in gains[: max(2, len(left) // 2)]]
+        most = max(2, len(left) // 2)
+        left = [other for place, (gain, _, other) in enumerate(gains) if gain > 0.0 or place < most]
         if not left:
             return None
     return left[0] if gains[0][0] > 0.0 else None

@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-import edge6g_env
 from agents.policy import Observation
 from agents.rules._rows import BestOfNearest
-from agents.values import RESTRICTED, RULES, STATIC, Value, Values, all_choices, choices, distances, read_file
+from agents.values import RULES, distances, read_file
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import NothingMeasuredError, nothing_measured, play_worlds
 from eval.files import read_object, write_json_atomic, write_text_atomic
+from eval.kept import UNFINISHED, code_digest
 from eval.provenance import Provenance, provenance
 from train.descent import Point, Rewards, descend, key_of, stages
+from train.points import coordinates, starts
 from train.seeds import TUNING_SEED
 from train.stopping import interrupts_end_in_order
 
@@ -85,6 +86,7 @@ def tune(
             if played.file.exists():
                 console.print("what was played is kept: the same command goes on with the rest", highlight=False)
             raise
+    found = {key: part if key == "values" else _rounded(part) for key, part in found.items()}
     entry = {**found, "scenario": scenario.label, **_origin(made_by, numbers)}
     content = {**others, rule: entry}
     write_text_atomic(out, _compact({name: content[name] for name in RULES if name in content}))
@@ -96,8 +98,8 @@ def _others(rule: str, out: Path, overwrite: bool) -> Mapping[str, Any]:
     """What the file says of the other rule."""
     if rule not in RULES:
         raise TuneError(f"no values are found for {rule!r}: --rule takes {' or '.join(RULES)}")
-    if out.is_dir():
-        raise TuneError(f"{out} is a folder: --out needs a file")
+    if out.is_dir() or out.suffix != ".json":
+        raise TuneError(f"--out {out}: must name a file that ends in .json")
     there = read_file(out) if out.exists() else {}
     if rule in there and not overwrite:
         raise TuneError(f"{out} holds values of {rule}: choose another --out, or replace them with --overwrite")
@@ -106,11 +108,8 @@ def _others(rule: str, out: Path, overwrite: bool) -> Mapping[str, Any]:
 
 def _origin(made_by: Provenance, seeds: Sequence[int]) -> dict[str, Any]:
     told = ("fingerprint", "version", "commit", "date", "command")
-    return {
-        "first_seed": seeds[0],
-        "seeds": len(seeds),
-        **{key: value for key, value in made_by.items() if key in told},
-    }
+    origin = {key: value for key, value in made_by.items() if key in told}
+    return {"first_seed": seeds[0], "seeds": len(seeds), **origin}
 
 
 class _Played:
@@ -119,17 +118,12 @@ class _Played:
     def __init__(
         self, file: Path, rule: str, scenario: Scenario, seeds: list[int], made_by: Provenance, threads: int
     ) -> None:
-        self.file, self._rule, self._scenario, self._threads = (
-            file.with_name(f"{file.name}.part"),
-            rule,
-            scenario,
-            threads,
-        )
+        self.file = file.with_name(f"{file.name}{UNFINISHED}")
+        self._rule, self._scenario, self._threads = rule, scenario, threads
         self._of = {
             "rule": rule,
             "fingerprint": made_by["fingerprint"],
-            "version": edge6g_env.__version__,
-            "commit": made_by["commit"],
+            "code": code_digest(values=False),
             "seeds": seeds,
         }
         earlier = read_object(self.file)
@@ -158,27 +152,29 @@ class _Played:
 
 def _search(rule: str, scenario: Scenario, rewards: Rewards, note: Notes) -> dict[str, Any]:
     """`values`, their mean reward, the starts and where they led, and what other values would cost."""
-    coordinates = partial(_static_coordinates if rule == STATIC else _restricted_coordinates, scenario)
+    beside = partial(coordinates, rule, scenario)
     count, few = len(rewards.seeds), min(FIRST_SEEDS, len(rewards.seeds))
 
     def moved(coordinate: str, point: Point) -> None:
-        note(f"{coordinate}: {rewards.mean(point, few):.4f}")
+        seeds = rewards.played(key_of(point))
+        note(f"{coordinate}: {rewards.mean(point, seeds):.4f} on {seeds} seeds")
 
-    ends, starts = {}, []
-    for name, start in _starts(rule, scenario):
+    ends, led = {}, []
+    for name, start in starts(rule, scenario):
         note(f"from {name}: {rewards.mean(start, few):.4f}")
-        end = descend(start, coordinates, rewards, few, moved)
+        end = descend(start, beside, rewards, few, moved)
         ends[key_of(end)] = end
-        starts.append({"start": name, "reward_start": rewards.mean(start, few), "reward_end": rewards.mean(end, few)})
+        began, ended = rewards.mean(start, few), rewards.mean(end, few)
+        led.append({"start": name, "reward_start": began, "reward_end": ended, "seeds": few})
     best = _best_end(list(ends.values()), rewards, count)
     note(f"on all {count} seeds: {rewards.mean(best, count):.4f}")
-    best = descend(best, coordinates, rewards, count, moved)
+    best = descend(best, beside, rewards, count, moved)
     note(f"found: {rewards.mean(best, count):.4f} on {count} seeds")
     return {
         "values": best,
         "reward_per_job": rewards.mean(best, count),
-        "starts": [{**start, "seeds": few} for start in starts],
-        "others": list(_others_of(best, coordinates(best), rewards)),
+        "starts": led,
+        "others": list(_others_of(best, beside(best), rewards)),
     }
 
 
@@ -186,60 +182,9 @@ def _best_end(ends: list[Point], rewards: Rewards, count: int) -> Point:
     """The best of the starts' ends: all meet on more and more seeds, half of them go on."""
     for now in stages(count):
         rewards.ask(ends, now)
-        ends = sorted(ends, key=lambda end: -rewards.mean(end, now))[
-            : max(1, len(ends) // 2) if now == count else len(ends)
-        ]
+        means = {key_of(end): rewards.mean(end, now) for end in ends}
+        ends = sorted(ends, key=lambda end: -means[key_of(end)])[: (len(ends) + 1) // 2]
     return ends[0]
-
-
-def _starts(rule: str, scenario: Scenario) -> Iterator[tuple[str, Point]]:
-    """No cut, and each precision everywhere; where there are families, each with the smallest, default and largest model as well."""
-    every = {service.name: choices(scenario, service) for service in scenario.inference}
-    if rule == RESTRICTED:
-        grid = all_choices(scenario)
-        yield "all values", grid
-        for precision in grid["precision"]:
-            whole = [share for share in grid["device_split"] if share in (0.0, 1.0)]
-            yield (
-                f"no cuts, {precision}",
-                {**grid, "device_split": whole, "edge_split": [0.0], "precision": [precision]},
-            )
-        return
-    models = {"": {service.name: service.model for service in scenario.inference}}
-    if any(len(grid["model"]) > 1 for grid in every.values()):
-        models[", smallest models"] = {name: str(grid["model"][0]) for name, grid in every.items()}
-        models[", largest models"] = {name: str(grid["model"][-1]) for name, grid in every.items()}
-    for which, of in models.items():
-        for precision in scenario.actions.precision:
-            cuts: Values = {"device_split": 0.0, "edge_split": 0.0, "precision": precision}
-            yield f"{precision}{which}", {name: {**cuts, "model": of[name]} for name in every}
-
-
-def _static_coordinates(scenario: Scenario, point: Point) -> Iterator[tuple[str, list[Point]]]:
-    """Each column of each service, with all its other values; the whole model on the device is none."""
-    for service in scenario.inference:
-        mine = point[service.name]
-        for column, grid in choices(scenario, service).items():
-            others = [value for value in grid if value != mine[column] and (column, value) != ("device_split", 1.0)]
-            if others:
-                yield (
-                    f"{service.name} {column}",
-                    [{**point, service.name: {**mine, column: value}} for value in others],
-                )
-
-
-def _restricted_coordinates(scenario: Scenario, point: Point) -> Iterator[tuple[str, list[Point]]]:
-    """Each column, with one value more or less, or one alone."""
-    free = {model for one in scenario.inference if len(of := choices(scenario, one)["model"]) > 1 for model in of}
-    for column, grid in all_choices(scenario).items():
-        mine: list[Value] = point[column]
-        movable = [value for value in grid if column != "model" or value in free]
-        fixed = [value for value in grid if value not in movable]
-        toggled = [[one for one in grid if (one in mine) != (one == value)] for value in movable]
-        alone = [[one for one in grid if one == value or one in fixed] for value in movable]
-        others = {tuple(subset): subset for subset in (*toggled, *alone) if set(subset) - set(fixed) and subset != mine}
-        if others:
-            yield column, [{**point, column: subset} for subset in others.values()]
 
 
 def _others_of(
@@ -263,19 +208,20 @@ def _changed(best: Point, point: Point) -> object:
 
 
 def _compact(content: Mapping[str, Any]) -> str:
-    """JSON with the innermost lists and tables on one line each, numbers to six digits."""
-    text = json.dumps(_rounded(content), indent=2, allow_nan=False)
+    """JSON with the innermost lists and tables on one line each."""
+    text = json.dumps(content, indent=2, allow_nan=False)
     inner = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
     text = inner.sub(lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text)
     return text + "\n"
 
 
 def _rounded(value: Any) -> Any:
+    """Numbers to six digits."""
     if isinstance(value, float):
         return round(value, 6) if np.isfinite(value) else None
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
-    return [_rounded(part) for part in value] if isinstance(value, list | tuple) else value
+    return [_rounded(part) for part in value] if isinstance(value, list) else value
 
 
 def show(rule: str, entry: Mapping[str, Any], out: Path, console: Console) -> None:
