@@ -22,7 +22,10 @@ def starts(rule: str, scenario: Scenario) -> Iterator[tuple[str, Point]]:
         return
     cuts = {"device_split": 0.0, "edge_split": 0.0}
     for precision in scenario.actions.precision:
-        yield precision, {one.name: {**cuts, "precision": precision, "model": one.model} for one in scenario.inference}
+        yield (
+            precision,
+            {one.name: {**cuts, "precision": precision, "model": one.default} for one in scenario.inference},
+        )
     if any(len(grid["model"]) > 1 for grid in every.values()):
         default = scenario.actions.default_precision
         for which, index in (("smallest", 0), ("largest", -1)):
