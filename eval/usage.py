@@ -1,4 +1,4 @@
-"""`edge6g usage`: which decisions a policy takes, and the reward lost when one column of them is frozen."""
+"""`edge6g usage`: which decisions a policy takes, the reward lost when one column of them is frozen, and what was predicted and came."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_row
 from eval.decisions import Column, columns_of, decided, shares
 from eval.episodes import Episodes
 from eval.files import only_owner, write_json_atomic, write_text_atomic
+from eval.forecasts import NOTE as FORECASTS_NOTE
+from eval.forecasts import Forecast, Foreseeing, forecast_table, forecasts
 from eval.interrupted import begin_or_go_on, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
@@ -70,6 +72,7 @@ class Usage(TypedDict):
     rejected_share: float
     reward: Estimate
     columns: dict[str, ColumnUsage]
+    forecasts: list[Forecast]
 
 
 class Restricted:
@@ -119,7 +122,8 @@ def usage(
     with only_owner(out):
         begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
         write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
-        makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
+        free: dict[str, MakePolicy] = {contender.name: partial(Foreseeing.made_by, contender.make)}
+        makers = {**free, **_frozen(contender.make, columns)}
         kept = Kept(out, scenario, numbers, dict.fromkeys(makers, contender.identity))
         played = play(makers, scenario, numbers, out, MAKES, kept, console)
         result = _summarise(scenario, contender, numbers, columns, played)
@@ -161,11 +165,11 @@ def _run_name(column: Column, value: str) -> str:
 def _summarise(
     scenario: Scenario, policy: Contender, seeds: list[int], columns: Sequence[Column], played: Mapping[str, Episodes]
 ) -> Usage:
-    free = _rewards(played[policy.name])
+    layout, free = Layout(scenario), _rewards(played[policy.name])
     actions = decided(played[policy.name].jobs)
-    rejected = float(np.mean(Layout(scenario).action_table[actions, 0] == REJECT)) if len(actions) else 0.0
+    rejected = float(np.mean(layout.action_table[actions, 0] == REJECT)) if len(actions) else 0.0
     return Usage(
-        note=NOTE,
+        note=f"{NOTE} {FORECASTS_NOTE}",
         scenario=scenario.id,
         played_on=scenario.label,
         policy=policy.name,
@@ -175,6 +179,7 @@ def _summarise(
         rejected_share=rejected,
         reward=estimate(list(free.values())),
         columns={column.name: _column(column, actions, free, played) for column in columns},
+        forecasts=forecasts(layout, played[policy.name].jobs, played[policy.name].promised),
     )
 
 
@@ -214,6 +219,8 @@ def _rewards(episodes: Episodes) -> dict[int, float]:
 def show(result: Usage, out: Path, console: Console) -> None:
     """Print the table, a sentence on what is never used or worth nothing, and where usage.json is."""
     console.print(usage_table(result, console.width))
+    console.print()
+    console.print(forecast_table(result["forecasts"]))
     console.print()
     for sentence in findings(result):
         console.print(sentence, highlight=False, markup=False, emoji=False)
