@@ -170,7 +170,7 @@ def _play(
         actions = watch.act(obs, rng)
         promised = promises.look(obs, actions)
         obs, _, _, truncated, info = env.step(actions)
-        promises.keep(promised, info["job"], info["action_effect"])
+        promises.keep(promised, info["job"], info["action_effect"], running)
         ended = np.asarray(info["outcomes"])
         jobs.append(ended[(ended["measured"] == 1) & running[ended["world"]]])
         running &= ~truncated

@@ -10,19 +10,22 @@ from rich import box
 from rich.table import Table
 
 from agents.policy import MakePolicy, Observation, Policy, start
-from edge6g_env.kernel.codes import HOLD, LOCAL, NEIGHBOUR, REJECT
+from edge6g_env.kernel.codes import EXPIRED, HOLD, LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.spaces import Layout
 from eval.decisions import columns_of
 from eval.statistics import Interval, ratio_interval
 
 NOTE = (
     "Predicted: mean utility of the candidate that was taken, at the decision that the job went by. Came: mean of what its decider got for "
-    "it. Of measured jobs that were decided; a difference above 0 is a promise that was not kept, its 95 % interval is over the seeds."
+    "it. Of measured jobs that were decided; a difference above 0 is a promise that was not kept, its 95 % interval is over the seeds. "
+    "Cut off: jobs that the end of the episode ended, which count as expired; no forecast knows of it, and there are none where "
+    "time.drain_s is as long as the longest expire_s."
 )
 
 
 class Forecast(TypedDict):
-    """Decisions of one group: how many, their share, means of utility and worth, and the mean difference with its interval."""
+    """Decisions of one group: how many, their share, means of utility and worth, the mean difference with its interval, and the share of
+    their jobs that the end of the episode cut off."""
 
     group: str
     value: str
@@ -33,6 +36,7 @@ class Forecast(TypedDict):
     difference: float
     low: float | None
     high: float | None
+    cut_off: float
 
 
 class Group(NamedTuple):
@@ -79,10 +83,11 @@ class Promises:
         utility = np.take_along_axis(obs["candidates"][..., self._utility], actions[..., None], axis=-1)[..., 0]
         return np.where(actions == HOLD, np.nan, utility)
 
-    def keep(self, promised: np.ndarray | None, jobs: np.ndarray, effects: np.ndarray) -> None:
-        """Note the decisions that were carried out; jobs, effects: int64 (B, N), `job` and `action_effect` of the step's info."""
+    def keep(self, promised: np.ndarray | None, jobs: np.ndarray, effects: np.ndarray, running: np.ndarray) -> None:
+        """Note the decisions that were carried out; jobs, effects: int64 (B, N), `job` and `action_effect` of the step's info; running:
+        bool (B,), worlds in their first episode, as job numbers begin anew with the next."""
         if promised is not None:
-            worlds, agents = np.nonzero(np.isfinite(promised) & (jobs >= 0) & (effects == 0))
+            worlds, agents = np.nonzero(np.isfinite(promised) & (jobs >= 0) & (effects == 0) & running[:, None])
             self._seen.append((worlds, jobs[worlds, agents], promised[worlds, agents]))
 
     def of(self, jobs: np.ndarray) -> np.ndarray:
@@ -117,6 +122,13 @@ def groups_of(layout: Layout) -> list[Group]:
     ]
 
 
+def _cut_off(layout: Layout, jobs: np.ndarray) -> np.ndarray:
+    """Whether the end of the episode ended each job before its time, bool (J,)."""
+    lives_s = np.array([service.expire_s for service in layout.scenario.service])[jobs["service"]]
+    early = jobs["end_s"] < jobs["arrival_s"] + lives_s - layout.scenario.time.slot_s
+    return (jobs["phase"] == EXPIRED) & early
+
+
 def forecasts(layout: Layout, jobs: np.ndarray, promised: np.ndarray) -> list[Forecast]:
     """Predicted beside came of every group of decisions that has any, and of all.
 
@@ -126,22 +138,26 @@ def forecasts(layout: Layout, jobs: np.ndarray, promised: np.ndarray) -> list[Fo
     jobs, promised = jobs[known], promised[known]
     if not len(jobs):
         return []
-    names = [service.name for service in layout.scenario.service]
-    found = [_forecast("all", "all", jobs, promised, np.ones(len(jobs), bool))]
+    names, cut = [service.name for service in layout.scenario.service], _cut_off(layout, jobs)
+    found = [_forecast("all", "all", jobs, promised, cut, np.ones(len(jobs), bool))]
     for group in groups_of(layout):
         numbers = group.numbers[jobs["action"]]
-        found += [_forecast(group.name, value, jobs, promised, numbers == n) for n, value in enumerate(group.values)]
-    found += [_forecast("service", name, jobs, promised, jobs["service"] == n) for n, name in enumerate(names)]
+        found += [
+            _forecast(group.name, value, jobs, promised, cut, numbers == n) for n, value in enumerate(group.values)
+        ]
+    found += [_forecast("service", name, jobs, promised, cut, jobs["service"] == n) for n, name in enumerate(names)]
     return [row for row in found if row["decisions"]]
 
 
-def _forecast(group: str, value: str, jobs: np.ndarray, promised: np.ndarray, mine: np.ndarray) -> Forecast:
+def _forecast(
+    group: str, value: str, jobs: np.ndarray, promised: np.ndarray, cut: np.ndarray, mine: np.ndarray
+) -> Forecast:
     predicted, came, count = promised[mine], jobs["worth"][mine], int(mine.sum())
     low, high = _interval(jobs["world"], predicted - came, mine) or (None, None)
     means = [float(values.mean()) if count else 0.0 for values in (predicted, came, predicted - came)]
     return Forecast(
         group=group, value=value, decisions=count, share=count / len(jobs), predicted=means[0], came=means[1], difference=means[2],
-        low=low, high=high,
+        low=low, high=high, cut_off=float(cut[mine].mean()) if count else 0.0,
     )  # fmt: skip
 
 
@@ -156,11 +172,13 @@ def forecast_table(rows: list[Forecast]) -> Table:
     """One row a group of decisions."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     table.add_column("decisions ", no_wrap=True)
-    for head in ("%", "predicted", "came", "difference"):
+    for head in ("%", "predicted", "came", "difference", "cut off %"):
         table.add_column(head, justify="right", no_wrap=True)
     for last, row in _with_last(rows):
         numbers = [f" {row[name]:.3f}".replace("-", "\N{MINUS SIGN}") for name in ("predicted", "came", "difference")]
-        table.add_row(row["value"], f"{100.0 * row['share']:.1f}", *numbers, end_section=last)
+        table.add_row(
+            row["value"], f"{100.0 * row['share']:.1f}", *numbers, f"  {100.0 * row['cut_off']:.1f}", end_section=last
+        )
     return table
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agents.policy import make_rule
-from edge6g_env.kernel.codes import HOLD, REJECT
+from edge6g_env.kernel.codes import EXPIRED, HOLD, REJECT
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
@@ -37,7 +37,10 @@ def test_a_promise_is_that_of_the_jobs_last_decision(layout: Layout):
         actions, jobs, effects = np.zeros((2, 3), np.int64), np.full((2, 3), -1), np.zeros((2, 3), np.int64)
         actions[1, 2], jobs[1, 2], effects[1, 2] = action, job, effect
         obs["candidates"][1, 2, action, layout.candidate_index("utility")] = utility
-        promises.keep(promises.look(obs, actions), jobs, effects)
+        promises.keep(promises.look(obs, actions), jobs, effects, np.array([True, True]))
+    promises.keep(
+        promises.look(obs, actions), np.where(jobs == 9, 7, jobs), 0 * effects, np.array([True, False])
+    )  # another episode
     ended = np.zeros(5, OUTCOME_DTYPE)
     ended["world"], ended["job"], ended["action"] = [1, 1, 1, 1, 0], [7, 8, 9, 10, 7], [6, -1, -1, 5, 6]
     np.testing.assert_array_equal(promises.of(ended), [0.5, np.nan, np.nan, np.nan, np.nan])
@@ -59,6 +62,19 @@ def test_every_group_shares_out_the_decisions(layout: Layout, played: Episodes):
         assert row["difference"] == pytest.approx(row["predicted"] - row["came"])
         assert row["low"] is None or row["high"] is None or row["low"] <= row["difference"] <= row["high"]
     assert forecast_table(rows).row_count == len(rows)
+
+
+def test_jobs_that_the_end_of_the_episode_ends_are_told_apart(layout: Layout, played: Episodes):
+    """They expire at one instant, the end; whoever has expire_s until then is none of them."""
+    end_s, lives_s = layout.scenario.time.episode_s, np.array([service.expire_s for service in layout.scenario.service])
+    known = np.isfinite(played.promised)
+    at_end = known & (played.jobs["end_s"] == end_s) & (played.jobs["phase"] == EXPIRED)
+    assert at_end.sum() > 0
+    rows = forecasts(layout, played.jobs, played.promised)
+    assert rows[0]["cut_off"] == pytest.approx(at_end.sum() / known.sum())
+    old = played.jobs.copy()
+    old["arrival_s"] = old["end_s"] - lives_s[old["service"]]
+    assert all(row["cut_off"] == 0.0 for row in forecasts(layout, old, played.promised))
 
 
 def test_kinds_are_routes_by_what_the_layers_say(layout: Layout):
