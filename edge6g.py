@@ -154,7 +154,7 @@ def usage(
     overwrite: OverwriteOption = False,
     settings: SetOption = None,
 ) -> None:
-    """Which decisions a policy takes, and the reward lost when a column of them is frozen to its best constant."""
+    """Which decisions a policy takes, the reward lost when a column of them is frozen to its best constant, predicted beside came."""
     with _user_errors():
         if context.args:
             raise CommandError(f"--policy takes one policy, and {shlex.join(context.args)} stands behind it")

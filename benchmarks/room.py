@@ -93,7 +93,7 @@ class Linear:
 
 def rewards(make: MakePolicy, scenario: Scenario, seeds: Sequence[int], threads: int) -> np.ndarray:
     """Mean reward a job of each episode."""
-    jobs, _ = play_worlds("room", make, scenario, seeds, threads=threads)
+    jobs, *_ = play_worlds("room", make, scenario, seeds, threads=threads)
     return np.array([jobs["worth"][jobs["world"] == world].mean() for world in range(len(seeds))])
 
 

@@ -18,6 +18,7 @@ from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
+from eval.forecasts import Promises
 from eval.metrics import episode_metrics
 
 WORLDS_AT_A_TIME = 32
@@ -32,11 +33,13 @@ class Episodes(NamedTuple):
     """Episodes of one policy.
 
     rows: policy, seed and all metrics, one a seed, in order. jobs: the measured jobs of all episodes, rows of
-    OUTCOME (docs/state.md) whose `world` is the index of the seed.
+    OUTCOME (docs/state.md) whose `world` is the index of the seed. promised: float64 (J,), what the candidate promised by which each of
+    them was decided, NaN where that is not known (`eval.forecasts`).
     """
 
     rows: list[dict[str, object]]
     jobs: np.ndarray
+    promised: np.ndarray
 
 
 class NothingMeasuredError(UserError):
@@ -72,10 +75,11 @@ def run_episodes(
         raise ValueError(f"seeds must be different numbers, they are {list(seeds)}")
     rows: list[dict[str, object]] = []
     jobs: list[np.ndarray] = []
+    promised: list[np.ndarray] = []
     for first in range(0, len(seeds), WORLDS_AT_A_TIME):
         chunk = seeds[first : first + WORLDS_AT_A_TIME]
         part = _part(progress, first, chunk, seeds)
-        played, decision_us = play_worlds(policy_name, make_policy, scenario, chunk, part)
+        played, promises, decision_us = play_worlds(policy_name, make_policy, scenario, chunk, part)
         for index, seed in enumerate(chunk):
             mine = played[played["world"] == index]
             rows.append(
@@ -83,7 +87,8 @@ def run_episodes(
             )
         played["world"] += first
         jobs.append(played)
-    return Episodes(rows, np.concatenate(jobs))
+        promised.append(promises)
+    return Episodes(rows, np.concatenate(jobs), np.concatenate(promised))
 
 
 def run_policies(
@@ -156,8 +161,8 @@ def play_worlds(
     seeds: Sequence[int],
     progress: Share | None = None,
     threads: int = 1,
-) -> tuple[np.ndarray, float]:
-    """Play an episode a seed to its end, all together: measured jobs ordered by world, rows of OUTCOME, and us a decision.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Play an episode a seed to its end, all together: measured jobs ordered by world, what was promised of each, and us a decision.
 
     name: seeds the policy's random stream, with the first seed.
     """
@@ -166,12 +171,15 @@ def play_worlds(
     env = BatchEnv(scenario, len(seeds), skip_idle=True, observe=observe, threads=threads)
     rng = np.random.default_rng([seeds[0], zlib.crc32(name.encode())])
     start(policy, len(seeds))
-    watch = _Watch(policy, env.layout)
+    watch, promises = _Watch(policy, env.layout), Promises(env.layout)
     running = np.ones(len(seeds), bool)
     jobs: list[np.ndarray] = []
     obs, steps = env.reset(seed=list(seeds)), 0
     while running.any():
-        obs, _, _, truncated, info = env.step(watch.act(obs, rng))
+        actions = watch.act(obs, rng)
+        promised = promises.look(obs, actions)
+        obs, _, _, truncated, info = env.step(actions)
+        promises.keep(promised, info["job"], info["action_effect"], running)
         ended = np.asarray(info["outcomes"])
         jobs.append(ended[(ended["measured"] == 1) & running[ended["world"]]])
         running &= ~truncated
@@ -179,7 +187,8 @@ def play_worlds(
         if progress and (steps % STEPS_PER_REPORT == 0 or not running.any()):
             progress(float(np.where(running, np.asarray(info["time_s"]) / scenario.time.episode_s, 1.0).mean()))
     played = np.concatenate(jobs)
-    return played[np.argsort(played["world"], kind="stable")], watch.us_mean
+    played = played[np.argsort(played["world"], kind="stable")]
+    return played, promises.of(played), watch.us_mean
 
 
 class _Watch:

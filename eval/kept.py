@@ -47,7 +47,11 @@ class Kept:
         try:
             with np.load(self._path(name), allow_pickle=False) as stored:
                 rows = json.loads(str(stored["rows"]))
-                return Episodes([{key: _number(value) for key, value in row.items()} for row in rows], stored["jobs"])
+                return Episodes(
+                    [{key: _number(value) for key, value in row.items()} for row in rows],
+                    stored["jobs"],
+                    stored["promised"],
+                )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
 
@@ -55,7 +59,7 @@ class Kept:
         """Keep the episodes of a policy, at once and whole."""
         rows = [{key: _or_none(value) for key, value in row.items()} for row in episodes.rows]
         buffer = io.BytesIO()
-        np.savez(buffer, rows=np.array(json.dumps(rows)), jobs=episodes.jobs)
+        np.savez(buffer, rows=np.array(json.dumps(rows)), jobs=episodes.jobs, promised=episodes.promised)
         write_bytes_atomic(self._path(name), buffer.getvalue())
 
 

@@ -124,6 +124,21 @@ def group_interval(
     return _percentiles(np.concatenate(means), confidence)
 
 
+def ratio_interval(
+    totals: ArrayLike, counts: ArrayLike, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval | None:
+    """Interval for sum(totals) / sum(counts), both (seeds,): the mean over all that the seeds bring, each of them its own number.
+
+    Percentile bootstrap over the seeds that bring any, None below three of them.
+    """
+    total, count = np.asarray(totals, np.float64), np.asarray(counts, np.float64)
+    total, count = total[count > 0.0], count[count > 0.0]
+    if len(count) < FEWEST_FOR_INTERVAL:
+        return None
+    drawn = _draws(len(count), resamples, seed)
+    return _percentiles(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), confidence)
+
+
 @lru_cache(maxsize=2)
 def _draws(n: int, resamples: int, seed: int) -> NDArray[np.int64]:
     """Indices of resamples, int64 (resamples, n), the draws of scipy.stats.bootstrap; many samples of a comparison share them."""

@@ -1,8 +1,9 @@
-"""`edge6g usage`: which decisions a policy takes, and the reward lost when one column of them is frozen."""
+"""`edge6g usage`: which decisions a policy takes, the reward lost when one column of them is frozen, and what was predicted and came."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -22,6 +23,8 @@ from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_row
 from eval.decisions import Column, columns_of, decided, shares
 from eval.episodes import Episodes
 from eval.files import only_owner, write_json_atomic, write_text_atomic
+from eval.forecasts import NOTE as FORECASTS_NOTE
+from eval.forecasts import Forecast, Foreseeing, forecast_table, forecasts
 from eval.interrupted import begin_or_go_on, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
@@ -84,6 +87,7 @@ class Usage(TypedDict):
     columns: dict[str, ColumnUsage]
     static: AgainstStatic | str
     """A sentence that says why not, where `static` is not played."""
+    forecasts: list[Forecast]
 
 
 def usage(
@@ -109,7 +113,8 @@ def usage(
     with only_owner(out):
         begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
         write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
-        makers = {contender.name: contender.make, **_frozen(contender.make, columns)}
+        free: dict[str, MakePolicy] = {contender.name: partial(Foreseeing.made_by, contender.make)}
+        makers = {**free, **_frozen(contender.make, columns)}
         identities = dict.fromkeys(makers, contender.identity)
         if reference is not None:
             makers[STATIC], identities[STATIC] = reference.make, reference.identity
@@ -194,11 +199,11 @@ def _summarise(
     by_service: Mapping[str, list[int]],
 ) -> Usage:
     """by_service: name of a run -> number of each service's value."""
-    free = _rewards(played[policy.name])
+    layout, free = Layout(scenario), _rewards(played[policy.name])
     actions = decided(played[policy.name].jobs)
-    rejected = float(np.mean(Layout(scenario).action_table[actions, 0] == REJECT)) if len(actions) else 0.0
+    rejected = float(np.mean(layout.action_table[actions, 0] == REJECT)) if len(actions) else 0.0
     return Usage(
-        note=NOTE,
+        note=f"{NOTE} {FORECASTS_NOTE}",
         scenario=scenario.id,
         played_on=scenario.label,
         policy=policy.name,
@@ -209,6 +214,7 @@ def _summarise(
         reward=estimate(list(free.values())),
         columns={column.name: _column(column, actions, free, played, scenario, by_service) for column in columns},
         static="",
+        forecasts=forecasts(layout, played[policy.name].jobs, played[policy.name].promised),
     )
 
 
@@ -272,6 +278,8 @@ def _rewards(episodes: Episodes) -> dict[int, float]:
 def show(result: Usage, out: Path, console: Console) -> None:
     """Print the table, a sentence on what is never used or worth nothing, and where usage.json is."""
     console.print(usage_table(result, console.width))
+    console.print()
+    console.print(forecast_table(result["forecasts"]))
     console.print()
     for sentence in findings(result):
         console.print(sentence, highlight=False, markup=False, emoji=False)

@@ -143,7 +143,7 @@ class _Played:
     def _play(self, pairs: Sequence[tuple[Point, int]]) -> list[float]:
         points, seeds = [point for point, _ in pairs], [seed for _, seed in pairs]
         make = partial(Planned, self._rule, points)
-        jobs, _ = play_worlds(self._rule, make, self._scenario, seeds, threads=self._threads)
+        jobs, *_ = play_worlds(self._rule, make, self._scenario, seeds, threads=self._threads)
         if not len(jobs):
             raise NothingMeasuredError(nothing_measured(self._scenario, sorted(set(seeds))))
         worth = np.bincount(jobs["world"], jobs["worth"], len(seeds))

@@ -40,6 +40,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         neighbour=neighbour,
         action_layers=layout.action_layers(cost.layers.tolist()),
         trace=trace,
+        longer=services.longer_outputs(scenario),
         observation_limits=layout.observation_limits,
         candidate_limits=layout.candidate_limits,
         mcs=mcs(),

@@ -114,6 +114,13 @@ def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     return np.concatenate(lengths), from_rows(DTYPES["service"], rows)
 
 
+def longer_outputs(scenario: Scenario) -> np.ndarray:
+    """Share of each service's outputs that are longer than n tokens, float64 (S, most + 2) for n = 0, 1, ...; outputs are whole numbers."""
+    outputs = [service.lengths()[:, 2] for service in scenario.service]
+    tokens = np.arange(max(one.max() for one in outputs) + 2.0)
+    return np.array([1.0 - np.searchsorted(np.sort(one), tokens, side="right") / len(one) for one in outputs])
+
+
 def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int) -> dict[str, Any]:
     """A row: a key of the table is a field of its name, those of other kinds are 0; and what follows from the table."""
     own = {

@@ -27,6 +27,17 @@ def expected_output(w, job):
 
 
 @njit_inner
+def share_beyond(w, job, tokens):
+    """Share of outputs of the job's service that go on for more than `tokens` tokens from now on, of those as long as it is already."""
+    if tokens <= 0.0:
+        return 1.0
+    if job.done_tokens + tokens >= w.longer.shape[1]:
+        return 0.0
+    of = w.longer[job.service, int(job.done_tokens)]
+    return w.longer[job.service, int(job.done_tokens + tokens)] / of if of > 0.0 else 0.0
+
+
+@njit_inner
 def variant_of(w, job, c):
     """Variant of the model and precision of action c; of the first weights for a job without a model, which asks nothing of it."""
     return (

@@ -9,6 +9,7 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, dispatch, predict
+from edge6g_env.kernel.places import cloud
 from edge6g_env.kernel.places.engine import set_backlog
 from edge6g_env.kernel.places.memory import free_bytes
 from edge6g_env.kernel.rows import clip, put, put_nothing
@@ -25,6 +26,7 @@ def exchange_reports(w, b):
     for i in range(w.node.shape[1]):
         set_backlog(w, b, i)
         w.server[b, i].free_bytes = free_bytes(w, b, i)
+    cloud.count_jobs(w, b)
     for i in range(w.node.shape[1]):
         if w.node[b, i].backhaul_up == 1:
             w.node[b, i].cloud_seen_up = episode.cloud_up
@@ -39,7 +41,7 @@ def _read_report(w, b, i, k):
     peer, server = w.node[b, n], w.server[b, n]
     link.report_s, link.sent_since, link.seen_up = w.episode[b].now_s, 0, peer.up
     link.seen_queue, link.seen_inbox, link.seen_admitted = peer.n_queue, server.n_inbox, server.n_admitted
-    link.seen_cycle_s, link.seen_prefill_share = server.cycle_s, server.prefill_share
+    link.seen_cycle_s, link.seen_prefill_share, link.seen_cloud = server.cycle_s, server.prefill_share, peer.n_cloud
     link.seen_backlog_s, link.seen_free_bytes = server.backlog_s, server.free_bytes
     for v in range(w.variant.shape[2]):
         variant, seen = w.variant[b, n, v], w.seen[b, i, k, v]
@@ -184,6 +186,8 @@ def _candidates(w, b, i):
 @njit_inner
 def observe(w, b):
     """Write observation, mask and candidates of every agent of world b. A node without a job shows `hold` only."""
+    if w.episode[b].n_heads > 0:
+        cloud.count_jobs(w, b)
     for i in range(w.node.shape[1]):
         node, server, row = w.node[b, i], w.server[b, i], w.observation[codes.NOW, b, i]
         at = _put_job(w, b, i, row, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, inference, legs, worth
-from edge6g_env.kernel.places import air
+from edge6g_env.kernel.places import air, cloud
 from edge6g_env.kernel.rows import put, put_nothing
 
 
@@ -20,6 +20,7 @@ def begin(w, b, i, job):
         for n in range(w.known.shape[2]):
             w.known[b, p, n].ready = 0
     air.expect_rates(w, b, i, job)
+    cloud.look_at_queue(w, b, i)
 
 
 @njit_inner
@@ -28,6 +29,7 @@ def _clear(forecast):
     forecast.busy_s, forecast.energy_j, forecast.price_usd = 0.0, 0.0, 0.0
     forecast.air_bytes, forecast.backhaul_bytes = 0.0, 0.0
     forecast.sequences, forecast.cycle_s, forecast.age_s = 0.0, 0.0, 0.0
+    forecast.lone, forecast.lone_s = 0.0, 0.0
 
 
 @njit_inner
@@ -38,6 +40,19 @@ def _put_bare(w, row, hold):
     at = put(row, at, not hold)
     at = put_nothing(row, at, row.shape[0] - 3)
     put(row, at, -reward.rejected_cost - (reward.expired_cost if hold else 0.0))
+
+
+@njit_inner
+def _gain(w, job, quality, start_s, ttft_s, token_s):
+    """What the job's end brings on average, if tokens come every token_s from start_s on: an answer, or none where it is so long that it
+    expires. start_s, ttft_s: since the arrival."""
+    service, output, tpot_s = w.service[job.service], inference.expected_output(w, job), token_s
+    if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
+        tpot_s = (start_s + output * token_s - ttft_s) / (job.done_tokens + output)
+    expires = inference.share_beyond(w, job, (service.expire_s - start_s) / max(token_s, 1e-9))
+    return (1.0 - expires) * quality * worth.timeliness(service, ttft_s, tpot_s) - expires * worth.cost_of_end(
+        w, codes.EXPIRED
+    )
 
 
 @njit_inner
@@ -56,15 +71,17 @@ def candidate(w, b, i, job, c, row):
     layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
     exposure, output = 1.0 if layer_1 == 0 else 0.0, inference.expected_output(w, job)
     ttft_s, tpot_s = w.episode[b].now_s - job.arrival_s + forecast.time_s, forecast.token_s
-    end_s = ttft_s + output * tpot_s  # since the arrival
+    start_s = ttft_s  # since the arrival
     if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
         ttft_s = job.first_token_s - job.arrival_s
-        tpot_s = (end_s - ttft_s) / (job.done_tokens + output)
+        tpot_s = (start_s + output * tpot_s - ttft_s) / (job.done_tokens + output)
     late = worth.timeliness(service, ttft_s, tpot_s)
     quality = worth.quality(w, job.service, model, v)
-    gain = quality * late
-    if end_s > service.expire_s:
-        gain = -worth.cost_of_end(w, codes.EXPIRED)
+    gain = _gain(
+        w, job, quality, start_s, ttft_s, forecast.token_s + forecast.lone_s * forecast.lone / (1.0 - forecast.lone)
+    )
+    if forecast.lone > 0.0:
+        gain += forecast.lone * (_gain(w, job, quality, start_s, ttft_s, forecast.token_s - forecast.lone_s) - gain)
     price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
     at = put_nothing(row, 0, 2)
     at = put(row, at, route == codes.LOCAL)

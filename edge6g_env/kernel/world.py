@@ -42,6 +42,7 @@ class World(NamedTuple):
     neighbour: np.ndarray  # (N, K) int64 nodes, nearest first
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
+    longer: np.ndarray  # (S, tokens) share of the service's outputs that are longer than so many tokens, 0 in the end
     observation_limits: np.ndarray  # float32 (2, D) low, high
     candidate_limits: np.ndarray  # float32 (2, F) low, high
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB

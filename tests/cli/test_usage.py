@@ -86,6 +86,9 @@ def test_usage_writes_its_figures_and_says_what_is_never_used(run, tmp_path: Pat
         assert sum(shares[name].values()) == pytest.approx(1.0)
     assert all(v["share_frozen"] > v["share"] for v in found["columns"]["precision"]["values"][:2])
     assert found["columns"]["precision"]["reward_lost"]["n"] == 2
+    local = [row for row in found["forecasts"] if row["value"] == "local"]
+    assert [row["decisions"] for row in local] == [round(shares["route"]["local"] * found["decisions"])]
+    assert "predicted" in ended.out
     assert "precision: never fp16, int8." in ended.out
     best = {name: column["best_constant"] for name, column in found["columns"].items()}
     rewards = {v["value"]: v["reward_frozen"]["iqm"] for v in found["columns"]["precision"]["values"]}
@@ -116,7 +119,7 @@ def test_the_table_fits_the_terminal(width: int):
     column = usage.ColumnUsage(values=[value], best_constant="neighbour 1", reward_lost=lost, by_service=own)
     result = usage.Usage(
         note="", scenario="tiny_v0", played_on="tiny_v0", policy="jsq", trained_on=None, seeds=[1], decisions=9, rejected_share=0.0,
-        reward=lost, columns={"device_split": column}, static="",
+        reward=lost, columns={"device_split": column}, static="", forecasts=[],
     )  # fmt: skip
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(usage.usage_table(result, width))

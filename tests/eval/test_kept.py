@@ -29,6 +29,7 @@ def test_what_was_put_comes_back_bit_for_bit(tmp_path: Path):
     assert found is not None
     np.testing.assert_equal(found.rows, played.rows)
     np.testing.assert_array_equal(found.jobs, played.jobs)
+    np.testing.assert_array_equal(found.promised, played.promised)
     others = {
         "seeds": kept.Kept(tmp_path, scenario, SEEDS[:1], IDENTITIES),
         "policy": kept.Kept(tmp_path, scenario, SEEDS, {"local": "checkpoint 123"}),

@@ -21,6 +21,7 @@ from eval.statistics import (
     group_interval,
     iqm,
     paired_difference,
+    ratio_interval,
     summarise,
 )
 
@@ -207,3 +208,16 @@ def test_what_was_measured_once_has_no_interval(summary: Summary):
     for policy in summary["policies"].values():
         shown = policy["metrics"]["decision_us_mean"]
         assert (shown["iqm"], shown["low"], shown["high"], shown["n"]) == (1.0, None, None, 1)
+
+
+def test_the_interval_of_a_mean_over_all_that_seeds_bring():
+    """It is one number where every seed has the same mean, that of the seeds' means where all bring as much, None for two seeds."""
+    counts = np.array([1.0, 5.0, 2.0, 0.0, 9.0])
+    assert ratio_interval(3.0 * counts, counts) == pytest.approx((3.0, 3.0))
+    assert ratio_interval([1.0, 2.0, 9.0], [1.0, 2.0, 0.0]) is None
+    totals = np.random.default_rng(0).normal(0.3, 1.0, 40)
+    interval = ratio_interval(4.0 * totals, np.full(40, 4.0))
+    assert interval is not None
+    assert interval == pytest.approx(
+        (totals.mean() - 1.96 * totals.std() / 40**0.5, totals.mean() + 1.96 * totals.std() / 40**0.5), abs=0.03
+    )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import link
 from edge6g_env.kernel.rows import take_out
+
+_REMEMBERED_JOBS = 16.0  # over which a node keeps the mean of its waits at the cloud; judgement
 
 
 @njit_inner
@@ -47,6 +51,8 @@ def advance(w, b, t1):
     episode.cloud_running += 1
     job.in_cloud, start_s = 1, max(job.clock_s, episode.cloud_free_s)
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
+    node.cloud_jobs += 1
+    node.cloud_mean_wait_s += (node.cloud_seen_wait_s - node.cloud_mean_wait_s) / min(node.cloud_jobs, _REMEMBERED_JOBS)
     layers = w.model[v].layers - w.part[b, job.row, codes.TARGET].low
     share = layers / w.model[v].layers
     job.price_usd += share * job.setup_tokens * w.model[v].usd_per_input_token
@@ -83,18 +89,62 @@ def pay_way_back(w, b, job, tokens):
 
 
 @njit_inner
+def count_jobs(w, b):
+    """Count the jobs that each node has in the cloud or on their way there; its neighbours hear of them by its reports."""
+    for i in range(w.node.shape[1]):
+        w.node[b, i].n_cloud = 0
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if link.leads_to_cloud(w, job) and job.stage != codes.DOWNLINK:
+            w.node[b, job.ingress].n_cloud += 1
+
+
+@njit_inner
+def look_at_queue(w, b, i):
+    """What node i expects of the cloud's queue: how many of its own jobs wait there and how long the first of them has waited, and how many
+    jobs there are in all, if the nodes that it does not hear of have as many as itself and its neighbours by their last reports."""
+    episode, expected = w.episode[b], w.forecast[b]
+    expected.cloud_waiting, expected.cloud_waited_s = 0, 0.0
+    for place in range(episode.n_cloud_wait):
+        job = w.job[b, w.roster[b, codes.AT_CLOUD, place]]
+        if job.ingress == i:
+            expected.cloud_waiting += 1
+            expected.cloud_waited_s = max(expected.cloud_waited_s, episode.now_s - job.stage_s)
+    jobs = w.node[b, i].n_cloud
+    for k in range(w.link.shape[2]):
+        jobs += w.link[b, i, k].seen_cloud
+    expected.cloud_jobs = jobs * w.node.shape[1] / (1.0 + w.link.shape[2])
+
+
+@njit_inner
+def _wait_s(w, b, i, stay_s):
+    """Wait that node i expects, at least that for the jobs which are more than there are places, at the pace at which jobs like this one
+    leave. It saw its last job's wait, and falls back to their mean as places change hands, in a time like stay_s, that of a job at its
+    place. Where jobs of its own wait, all places are taken, and they follow each other, the first no sooner than it has waited already
+    (the delay of the head of the line, Ibrahim and Whitt, M&SOM 2009)."""
+    node, expected, places = w.node[b, i], w.forecast[b], w.cloud[0].concurrency
+    pace_s = stay_s / places
+    fresh = math.exp((node.cloud_seen_s - w.episode[b].now_s) / stay_s)
+    wait_s = node.cloud_mean_wait_s + fresh * (node.cloud_seen_wait_s - node.cloud_mean_wait_s)
+    if expected.cloud_waiting > 0:
+        wait_s = max(wait_s, expected.cloud_waited_s, pace_s) + expected.cloud_waiting * pace_s
+    return min(max(wait_s, (expected.cloud_jobs - places + 1.0) * pace_s), w.prediction[0].max_wait_s)
+
+
+@njit_inner
 def forecast(w, b, i, job, v, low, output, sent_bytes):
-    """Add layers [low, L) in the cloud, its wait as node i last met it; sent_bytes: over the backhaul."""
+    """Add layers [low, L) in the cloud after the wait for a place; sent_bytes: over the backhaul. All other places come before: their
+    share of a token keeps the place, too."""
     model, expected, prices, device = w.model[v], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
     prompt, layers = job.setup_tokens, w.model[v].layers - low
     share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, v]
     costing.know_pass(w, known, device, v, prompt, output, w.cloud[0].batch)
-    wait_s = w.node[b, i].cloud_seen_wait_s
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, w.cloud[0].batch, share, True)
+    expected.token_s += step_s
+    wait_s = _wait_s(w, b, i, compute_s + output * expected.token_s)
     expected.wait_s += wait_s
     expected.time_s += wait_s + compute_s
-    expected.token_s += step_s
     expected.backhaul_bytes += sent_bytes
     expected.price_usd += share * (prompt * model.usd_per_input_token + output * model.usd_per_output_token)
     expected.price_usd += sent_bytes * prices.usd_per_backhaul_byte

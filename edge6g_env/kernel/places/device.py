@@ -3,8 +3,13 @@ time among those that compute."""
 
 from __future__ import annotations
 
+import math
+
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
+
+_LEAST_WATCH_S = 10.0  # a rate of jobs is not taken from less than so long; judgement
+_IDLE, _FULL = 1e-6, 1.0 - 1e-6  # load of a device that has hardly any jobs, and of one that turns jobs away
 
 
 @njit_inner
@@ -34,7 +39,7 @@ def begin(w, b, job):
     if layers == 0:
         return codes.OVER
     job.left_s = _load_s(w, ue, v, layers)
-    _hold(w, ue, job)
+    _hold(w, b, ue, job)
     compute_s = costing.whole_prompt_s(w, device, v, layers, job.setup_tokens, has_whole_model(w, job))
     job.left_s += compute_s
     job.energy_j += compute_s * w.device[device].prefill_w
@@ -44,11 +49,12 @@ def begin(w, b, job):
 
 
 @njit_inner
-def _hold(w, ue, job):
+def _hold(w, b, ue, job):
     """Have the job's layers and room for its KV on the device; layers that no job needs any more give way to KV."""
     v, layers, usable_bytes = job.variant, job.device_layers, w.device[w.mobility[0].ue_device].usable_bytes
     job.on_device = 1
     ue.device_jobs += 1
+    w.node[b, job.ingress].device_jobs += 1
     ue.device_kv_bytes += job.device_kv_bytes
     kept = max(layers, ue.device_layers) if ue.device_variant == v else layers
     if ue.device_jobs == 1 and costing.weight_bytes(w, v, 0, kept) + ue.device_kv_bytes > usable_bytes:
@@ -108,20 +114,41 @@ def pay_tokens(w, job, tokens):
 
 
 @njit_inner
+def _load(w, b, job, alone_s):
+    """Load of the UE's device by jobs like this one, of alone_s each, that come as often as the node has sent jobs to its UEs' devices."""
+    ues_a_node = w.ue.shape[1] / w.node.shape[1]
+    rate = w.node[b, job.ingress].device_jobs / (max(w.episode[b].now_s, _LEAST_WATCH_S) * ues_a_node)
+    return min(_FULL, rate * alone_s)
+
+
+@njit_inner
+def _sharing(others, load, part):
+    """How much longer the first `part` of a job takes, 1: all of it, beside `others` jobs that are like it, end, and are followed by new
+    ones: the mean sojourn in an M/M/1 queue with processor sharing (Coffman, Muntz, Trotter 1970)."""
+    free = 1.0 - load
+    return (1.0 + (others * free - load) * (1.0 - math.exp(-free * part)) / (free * part)) / free
+
+
+@njit_inner
 def forecast(w, b, job, v, layers, output):
     """Add the device's part to what is expected of a candidate."""
     if layers == 0:
         return
     ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
-    jobs, with_head = ue.device_busy + 1, layers == w.model[v].layers
+    others, with_head = ue.device_busy, layers == w.model[v].layers
     known = w.known[b, w.known.shape[1] - 2, v]
     costing.know_pass(w, known, device, v, job.setup_tokens, output, 1.0)
     load_s = _load_s(w, ue, v, layers)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)
     expected.load_s += load_s
-    expected.time_s += load_s + compute_s * jobs
-    expected.token_s += step_s * jobs
+    alone_s = compute_s + output * step_s
+    load = _load(w, b, job, alone_s)
+    sharing = _sharing(others, load, 1.0)
+    expected.time_s += load_s + compute_s * _sharing(others, load, compute_s / alone_s)
+    expected.token_s += step_s * sharing
+    if others == 0 and load > _IDLE:
+        expected.lone, expected.lone_s = math.exp(-load), step_s * (sharing - 1.0)
     expected.energy_j += compute_s * w.device[device].prefill_w
     expected.energy_j += output * step_s * w.device[device].decode_w
 

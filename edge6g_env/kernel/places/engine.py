@@ -3,7 +3,7 @@
 Continuous batching as in COSTS 10: each iteration holds all running decodes and at most one prompt chunk within the token budget. A
 chunk, once formed, keeps its size and its iteration time until that is over; decodes run at one token an iteration beside it. Iterations
 are formed when the one before starts, so a prompt waits for the rest of the running one and the whole next. Several variants on one
-accelerator take turns: a cycle is one iteration of each.
+accelerator take turns: a cycle is one iteration of each that has a token there, and one whose tokens are all elsewhere has no turn.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def clear_counts(w, b, i):
 
 @njit_inner
 def _set_cycle(w, b, i):
-    """Iteration time of every active variant of node i, and their sum, the decode cycle."""
+    """Iteration time of every active variant of node i, and the mean decode cycle: each for the share of time in which it has a token."""
     site, server = w.site[i], w.server[b, i]
     server.cycle_s = 0.0
     if server.decodes == 0:
@@ -68,7 +68,7 @@ def _set_cycle(w, b, i):
         if variant.head_tokens > 0.0:
             variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, 1.0))
         variant.last_used_s = w.episode[b].now_s
-        server.cycle_s += variant.iteration_s
+        server.cycle_s += min(1.0, variant.tokens / variant.share) * variant.iteration_s
 
 
 @njit_inner

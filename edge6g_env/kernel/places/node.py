@@ -69,8 +69,8 @@ def _alone_s(w, job, part):
 
 @njit_inner
 def token_s(w, b, job, part):
-    """Time in s of a token in a part: its share of the decode cycle, and for a token that comes and goes the mean wait for the running
-    iteration of the others."""
+    """Time in s of a token in a part: a decode cycle where it stays; one that comes and goes waits for its turn, half a cycle of what
+    else runs there on average, and then takes its layers' share of the iteration."""
     if part.state < codes.WAITING:
         return 0.0
     layers, server, variant = w.model[job.variant].layers, w.server[b, part.node], w.variant[b, part.node, job.variant]
@@ -79,8 +79,11 @@ def token_s(w, b, job, part):
     cycle_s, share = 1.0 / server.decode_rate, (part.high - part.low) / layers
     if share >= variant.share and part.low == 0 and part.high == layers:
         return cycle_s
-    others = min(1.0, max(0.0, variant.tokens / variant.share - part.duty))
-    return cycle_s * min(1.0, share / max(variant.share, share)) + 0.5 * others * cycle_s
+    tokens, share_of_it = variant.tokens / variant.share, share / max(variant.share, share)
+    without_it = min(1.0, max(0.0, tokens - part.duty * share_of_it))
+    others_s = max(0.0, server.cycle_s - (min(1.0, tokens) - without_it) * variant.iteration_s)
+    slower = cycle_s / server.cycle_s  # by the prompts between the iterations
+    return (variant.iteration_s * share_of_it + 0.5 * others_s) * slower
 
 
 @njit_inner
@@ -207,9 +210,9 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
     with_it_s = costing.iteration_s(w, device, v, known.with_layer_s, running + 1.0, share, with_head)
     others_s = known.cycle_s
     if running > 0.0:
-        others_s -= costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
-    cycle_s = max(others_s, 0.0) + with_it_s
-    token_s = cycle_s if whole else with_it_s + 0.5 * min(1.0, running) * cycle_s
+        running_s = costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
+        others_s -= min(1.0, running) * running_s
+    token_s = with_it_s + (max(others_s, 0.0) if whole else 0.5 * known.cycle_s)
     decode_s = output * with_it_s / (running + 1.0)
     expected.load_s += load_s
     expected.wait_s += wait_s
