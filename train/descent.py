@@ -22,8 +22,9 @@ Coordinates = Callable[[Point], Iterator[tuple[str, list[Point]]]]
 """(name, the points that differ from this one in that coordinate alone)."""
 
 EPISODES_AT_A_TIME = 64
-FEWEST_SEEDS = 4  # judgement: a difference of 0.1 is seen on them, one of 0.01 takes all
-CLEAR = 2.0  # standard errors below the present point at which a value is given up
+FEWEST_SEEDS = 2
+CLEAR = 2.0  # standard errors below the present point at which a value is given up; judgement
+FAR = 0.1  # below four seeds, where an error says little, so much below it; judgement
 
 
 def key_of(point: Point) -> str:
@@ -94,12 +95,16 @@ def race(point: Point, others: Sequence[Point], rewards: Rewards, count: int) ->
     for now in stages(count):
         rewards.ask([point, *left], now)
         gains = [(*rewards.difference(other, point, now), other) for other in left]
-        gains = sorted((gain for gain in gains if gain[0] + CLEAR * gain[1] > 0.0), key=lambda gain: -gain[0])
+        gains = sorted((gain for gain in gains if _may_be_better(*gain[:2], now)), key=lambda gain: -gain[0])
         most = max(2, len(left) // 2)
         left = [other for place, (gain, _, other) in enumerate(gains) if gain > 0.0 or place < most]
         if not left:
             return None
     return left[0] if gains[0][0] > 0.0 else None
+
+
+def _may_be_better(gain: float, error: float, seeds: int) -> bool:
+    return gain + (max(FAR, CLEAR * error) if seeds < 4 else CLEAR * error) > 0.0
 
 
 def stages(count: int) -> list[int]:

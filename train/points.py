@@ -14,11 +14,11 @@ def starts(rule: str, scenario: Scenario) -> Iterator[tuple[str, Point]]:
     every = {service.name: choices(scenario, service) for service in scenario.inference}
     if rule == RESTRICTED:
         grid = all_choices(scenario)
-        yield "all values", grid
         for precision in grid["precision"]:
             whole = [share for share in grid["device_split"] if share in (0.0, 1.0)]
             point = {**grid, "device_split": whole, "edge_split": [0.0], "precision": [precision]}
             yield f"no cuts, {precision}", point
+        yield "all values", grid  # last: of equal ends the first is taken, the one with fewer values
         return
     cuts = {"device_split": 0.0, "edge_split": 0.0}
     for precision in scenario.actions.precision:

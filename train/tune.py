@@ -33,6 +33,7 @@ from train.seeds import TUNING_SEED
 from train.stopping import interrupts_end_in_order
 
 FIRST_SEEDS = 8  # of each start's descent; judgement
+LONGEST_LINE = 160  # of the file
 
 
 class TuneError(UserError):
@@ -208,11 +209,16 @@ def _changed(best: Point, point: Point) -> object:
 
 
 def _compact(content: Mapping[str, Any]) -> str:
-    """JSON with the innermost lists and tables on one line each."""
+    """JSON with lists and tables of one level on one line each, where they fit."""
     text = json.dumps(content, indent=2, allow_nan=False)
-    inner = re.compile(r"\[[^\[\]{}]*\]|\{[^\[\]{}]*\}")
-    text = inner.sub(lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text)
+    for inner in (r"\[[^\[\]{}]*\]", r"\{[^{}]*\}"):
+        text = re.sub(inner, _on_one_line, text)
     return text + "\n"
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    line = re.sub(r"\s*\n\s*", " ", found[0])
+    return line if len(line) <= LONGEST_LINE else found[0]
 
 
 def _rounded(value: Any) -> Any:

@@ -75,7 +75,7 @@ def test_what_is_clearly_worse_is_given_up_on_few_seeds():
     rewards = rewards_of(play)
     here = {"x": 0, "y": 0, "z": 0}
     assert race(here, [{**here, "x": value} for value in (1, 2, 3)], rewards, 32) is None
-    assert [rewards.played(key_of({**here, "x": value})) for value in range(4)] == [4, 4, 4, 4]
+    assert [rewards.played(key_of({**here, "x": value})) for value in range(4)] == [2, 2, 2, 2]
 
 
 def test_equals_do_not_replace_each_other():
@@ -95,7 +95,7 @@ def test_known_rewards_are_not_played_again():
 
 
 @pytest.mark.parametrize(
-    ("count", "expected"), [(1, [1]), (4, [4]), (8, [4, 8]), (32, [4, 8, 16, 32]), (20, [4, 5, 10, 20])]
+    ("count", "expected"), [(1, [1]), (2, [2]), (8, [2, 4, 8]), (32, [2, 4, 8, 16, 32]), (20, [2, 5, 10, 20])]
 )
 def test_stages_double_up_to_all(count: int, expected: list[int]):
     assert stages(count) == expected
