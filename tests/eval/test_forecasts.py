@@ -21,7 +21,7 @@ SEEDS = [EVALUATION_SEED + i for i in range(4)]
 
 @pytest.fixture(scope="module")
 def layout() -> Layout:
-    return Layout(load_scenario("tiny"))
+    return Layout(load_scenario("tiny", time={"episode_s": 40.0, "drain_s": 20.0}))
 
 
 @pytest.fixture(scope="module")

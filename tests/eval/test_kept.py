@@ -19,7 +19,7 @@ IDENTITIES = {"local": "rule local"}
 
 
 def test_what_was_put_comes_back_bit_for_bit(tmp_path: Path):
-    scenario = load_scenario("tiny", **{"time.episode_s": 25.0})
+    scenario = load_scenario("tiny", **{"time.episode_s": 25.0, "time.drain_s": 10.0})
     played = run_episodes("local", partial(make_rule, "local"), scenario, SEEDS)
     played.rows[0]["tpot_mean_s"] = float("nan")
     store = kept.Kept(tmp_path, scenario, SEEDS, IDENTITIES)

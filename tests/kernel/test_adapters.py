@@ -235,7 +235,7 @@ def test_memory_is_never_exceeded_with_siblings(make_service, legal, own):
     """debug=True checks the sums of weights, adapters and KV in every slot, on nodes that are short of memory."""
     kind = {"own_weights": True} if own else {"lora_rank": 256, "lora_targets": TARGETS}
     services = [make_service(f"s{i}", BASE, 0.125, expire_s=20.0, **kind) for i in range(8)]
-    more = {"arrivals.rate_jobs_s": 12.0, "serving.load_overhead_s": 0.1, "time.episode_s": 30.0}
+    more = {"arrivals.rate_jobs_s": 12.0, "serving.load_overhead_s": 0.1, "time.episode_s": 30.0, "time.drain_s": 20.0}
     batch = batch_env("tiny", 2, debug=True, service=services, **more)
     looks = [Look(batch, b) for b in range(2)]
     looks[0].set_memory(2.5 * BASE_BYTES)

@@ -94,7 +94,7 @@ def test_every_key_of_the_file_is_required_but_for_those_with_a_default(text_of,
         ("slot_s = 0.02", "slot_s = 0.02\nqwertz = 1", "time.qwertz: unknown key; there are slot_s, n_substeps"),
         ("slot_s = 0.02", "slot_s = 0.2", "time.slot_s = 0.2: Input should be less than or equal to 0.05"),
         ("slot_s = 0.02", "slot_s = nan", "time.slot_s"),
-        ("episode_s = 40.0", "episode_s = inf", "time.episode_s"),
+        ("episode_s = 80.0", "episode_s = inf", "time.episode_s"),
         ("count = 3", "count = 0", "nodes.count = 0: Input should be greater than or equal to 1"),
         ("count = 3", "count = 2.5", "nodes.count = 2.5"),
         ("rate_jobs_s = 2.0", "rate_jobs_s = -1.0", "arrivals.rate_jobs_s = -1.0: Input should be greater than 0"),
@@ -280,7 +280,7 @@ def test_the_fingerprint_changes_with_any_value_and_with_no_prose():
     assert load_scenario("tiny").fingerprint == scenario.fingerprint
     changed = 0
     for key, value in leaves(scenario.model_dump(mode="json", exclude_unset=True)).items():
-        other = {"time.slot_s": 0.01, "time.episode_s": 50.0}.get(key, altered(value))  # an episode is whole slots
+        other = {"time.slot_s": 0.01, "time.episode_s": 90.0}.get(key, altered(value))  # an episode is whole slots
         if other is None:
             continue
         prints.add(load_scenario("tiny", **{key: other}).fingerprint)

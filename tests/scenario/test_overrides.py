@@ -109,7 +109,7 @@ def test_numbers_of_python_and_numpy_are_numbers():
     given = {
         "arrivals.rate_jobs_s": 3,  # a whole number is a number
         "nodes.count": np.int32(4),
-        "time.episode_s": np.float64(50.0),
+        "time.episode_s": np.float64(90.0),
         "nodes.devices": ("l4", "l40s"),
         "actions.device_split": np.array([0.0, 0.5]),
     }
