@@ -64,13 +64,13 @@ def _hits(env: BatchEnv) -> np.ndarray:
     """Whether the job at the head of each world's queue finds all that it needs, bool (B,)."""
     w, worlds = env.world, np.arange(env.num_worlds)
     flags = [env.layout.observation_index(f"job/service_{service.name}") for service in env.scenario.service]
-    service = w.service[env.observations()["observation"][:, 0, flags].argmax(axis=1)]
-    weights = w.variant[worlds, 0, service["model"]]
-    whole = weights["high"] - weights["low"] == w.model["layers"][service["model"]]
+    choice = w.choice[env.observations()["observation"][:, 0, flags].argmax(axis=1), 0]
+    weights = w.variant[worlds, 0, choice["weights"]]
+    whole = weights["high"] - weights["low"] == w.model["layers"][choice["weights"]]
     if w.adapter.shape[2] == 0:
         return np.asarray(whole)
-    adapted = service["adapter"] >= 0
-    return np.asarray(whole & (~adapted | (w.adapter["resident"][worlds, 0, service["adapter"]] == 1)))
+    adapted = choice["adapter"] >= 0
+    return np.asarray(whole & (~adapted | (w.adapter["resident"][worlds, 0, choice["adapter"]] == 1)))
 
 
 def hit_ratio(sharing: bool, memory_bytes: float) -> float:

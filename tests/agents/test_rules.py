@@ -91,7 +91,7 @@ def test_defaults_are_the_smallest_splits_and_the_default_precision(
 ):
     grid = layout.scenario.actions
     row = layout.action_table[act("cloud", layout, obs, rng)[0, 0]]
-    assert row.tolist() == [layout.cloud_route, 0, 0, grid.precision.index("int4")]
+    assert row.tolist() == [layout.cloud_route, 0, 0, grid.precision.index("int4"), 0]
 
 
 def test_the_smallest_legal_split_and_the_next_precision_are_taken(
@@ -103,7 +103,7 @@ def test_the_smallest_legal_split_and_the_next_precision_are_taken(
     obs["action_mask"][..., (table[:, DEVICE_SPLIT] < 2) & (table[:, ROUTE] >= LOCAL)] = 0
     obs["action_mask"][..., (table[:, EDGE_SPLIT] < 1) & (table[:, ROUTE] == layout.cloud_route)] = 0
     obs["action_mask"][..., (table[:, PRECISION] == last) & (table[:, DEVICE_SPLIT] == 2)] = 0
-    assert table[act("cloud", layout, obs, rng)[0, 0]].tolist() == [layout.cloud_route, 2, 1, 0]
+    assert table[act("cloud", layout, obs, rng)[0, 0]].tolist() == [layout.cloud_route, 2, 1, 0, 0]
 
 
 def test_a_route_without_a_legal_row_becomes_local_then_another_place_then_reject(

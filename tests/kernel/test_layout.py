@@ -75,7 +75,7 @@ def slow_observation(batch, b, i):
     if node.head >= 0:
         job = w.job[b, node.head]
         service, ue = scenario.service[int(job.service)], w.ue[b, int(job.ue)]
-        model = scenario.models.index(service.model)
+        model = scenario.models.index(service.default)
         values |= {
             "job/waiting": 1,
             "job/age_s": episode.now_s - job.arrival_s,
@@ -235,10 +235,10 @@ def test_a_candidate_describes_its_action(busy):
     obs, *_ = busy.step(np.zeros((busy.num_worlds, busy.num_agents), np.int64))
     checked = 0
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        model = busy.scenario.service[int(Look(busy, b).queue(i)[0].service)].model
-        total = edge6g_env.costs.model(model).layers
+        family = busy.scenario.service[int(Look(busy, b).queue(i)[0].service)].family
         for c in np.flatnonzero(obs["action_mask"][b, i]):
-            route, d, e, p = layout.action_table[c]
+            route, d, e, p, m = layout.action_table[c]
+            total = edge6g_env.costs.model(family[m]).layers
             row = obs["candidates"][b, i, c]
             assert (row[at["is_hold"]], row[at["is_reject"]]) == (route == k.HOLD, route == k.REJECT)
             if route < k.LOCAL:
@@ -287,7 +287,7 @@ def test_mask_follows_privacy_and_memory():
         if service.privacy != "device":
             for p in range(len(scenario.actions.precision)):
                 (c,) = np.flatnonzero((table[:, 0] == k.LOCAL) & (shares == 0.0) & (table[:, 3] == p))
-                assert mask[c] <= fits[service.model, p, device]
+                assert mask[c] <= fits[service.default, p, device]
     assert seen == {"open", "site", "device"}
 
 

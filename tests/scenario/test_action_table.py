@@ -30,7 +30,7 @@ def test_every_meaningful_combination_is_there(layout):
     inside = [share for share in grid.device_split if share < 1.0]
     local = len(grid.device_split)
     beyond = (layout.scenario.neighbours + 1) * len(inside) * len(grid.edge_split)
-    assert layout.num_actions == 2 + (local + beyond) * len(grid.precision)
+    assert layout.num_actions == 2 + (local + beyond) * len(grid.precision) * layout.scenario.most_models
     routes = set(layout.action_table[:, 0].tolist())
     assert routes == set(range(layout.cloud_route + 1))
 
@@ -46,10 +46,13 @@ def test_what_means_nothing_in_a_row_is_0(layout):
 def test_names_say_the_row(layout):
     grid = layout.scenario.actions
     for row, name in zip(layout.action_table, layout.action_names, strict=True):
-        route, d, e, p, _ = row.tolist()
+        route, d, e, p, m = row.tolist()
         if route <= k.REJECT:
             assert name == ("hold", "reject")[route]
             continue
+        if layout.scenario.most_models > 1:
+            name, _, model = name.rpartition(", ")
+            assert model == f"model {m + 1}"
         where, *middle, precision = name.split(", ")
         neighbour = f"neighbour {route - k.NEIGHBOUR + 1}"
         assert where == ("local" if route == k.LOCAL else "cloud" if route == layout.cloud_route else neighbour)
