@@ -21,7 +21,8 @@ from eval.metrics import METRIC_NAMES, episodes_frame
 SEEDS = [EVALUATION_SEED + i for i in range(3)]
 POLICIES = ("random", "greedy")
 NAMED = [
-    "policy", "seed", "job", "service", "phase", "route", "device_split", "edge_split", "precision", "model", "arrival_s", "ttft_s", "tpot_s",
+    "policy", "seed", "job", "service", "phase", "route", "device_split", "edge_split", "precision", "model",
+    "arrival_s", "ttft_s", "tpot_s",
     "end_s", "slo_met", "worth", "quality", "energy_j", "price_usd", "air_bytes", "backhaul_bytes", "raw_left", "prompt_tokens",
     "output_tokens", "retries", "decider",
 ]  # fmt: skip
