@@ -10,6 +10,8 @@ from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel.codes import ACTION_EFFECTS, FAULT_KINDS
 
 NUM_WORLDS, STEPS = 3, 150
+# Two nodes may decide jobs of one UE in the same slot, after a handover: what the first puts on the device the second has not seen.
+SAME_DEVICE = {"refused: the device is busy with another model", "refused: the device cannot hold its part"}
 ALL_FAILS = {f"faults.{kind}_{what}_s": s for kind in FAULT_KINDS for what, s in (("mtbf", 3.0), ("mttr", 1.0))}
 
 
@@ -28,7 +30,8 @@ def test_every_action_is_legal_and_every_job_is_decided(name: str, faults: dict[
         assert ((actions != 0) == waits).all()
         decided += int(waits.sum())
         obs, _, _, _, info = env.step(actions)
-        assert {ACTION_EFFECTS[effect] for effect in np.unique(np.asarray(info["action_effect"]))} == {"done"}
+        effects = {ACTION_EFFECTS[effect] for effect in np.unique(np.asarray(info["action_effect"]))}
+        assert effects - SAME_DEVICE == {"done"}
         n = env.counters()
         assert (n.arrived == n.finished + n.rejected + n.expired + n.failed + n.in_flight).all()
     assert decided >= STEPS * NUM_WORLDS // 2

@@ -75,7 +75,7 @@ def slow_observation(batch, b, i):
     if node.head >= 0:
         job = w.job[b, node.head]
         service, ue = scenario.service[int(job.service)], w.ue[b, int(job.ue)]
-        model = scenario.models.index(service.default)
+        model = scenario.weights.index(service.weights_of(service.default))
         values |= {
             "job/waiting": 1,
             "job/age_s": episode.now_s - job.arrival_s,
