@@ -63,7 +63,7 @@ class Linear:
     @staticmethod
     def size(layout: Layout) -> int:
         """Number of weights."""
-        return len(PLAIN) + len(SHARED) + 4 + len(layout.scenario.actions.precision) + 4 * len(layout.scenario.service)
+        return len(PLAIN) + len(SHARED) + 4 + len(layout.scenario.actions.precision) + 5 * len(layout.scenario.service)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
@@ -87,7 +87,7 @@ class Linear:
         columns += [loads, cut, ((device > 0.0) & (device < 1.0)) * 1.0, (device == 1.0) * 1.0]
         columns += [served * row for row in self._precision.T]
         for mine in seen[:, self._services].T[..., None]:
-            columns += [mine * loads, mine * cut, mine * entry["is_reject"], mine * entry["model_score"]]
+            columns += [mine * one for one in (loads, cut, entry["is_reject"], entry["is_cloud"], entry["model_score"])]
         return np.stack(columns, axis=-1)
 
 
