@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from agents.policy import MakePolicy, Observation, make_rule
-from agents.rules._rows import waiting
+from agents.rules._rows import service_entries, waiting
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
@@ -53,7 +53,7 @@ class Linear:
         self._weights = weights
         features = {feature.name: feature for feature in layout.candidates}
         self._index = {name: layout.candidate_index(name) for name in features}
-        self._services = [layout.observation_index(f"job/service_{s.name}") for s in layout.scenario.service]
+        self._services = service_entries(layout)
         self._precision = np.eye(len(layout.scenario.actions.precision))[layout.action_table[:, 3]]
         # Counts and times of everyday size; those that span decades are taken by their logarithm.
         self._scale = {

@@ -45,7 +45,7 @@ def nodes_by_kind(scenario: Scenario) -> dict[tuple[str, float], list[int]]:
     nodes = scenario.nodes
     found: dict[tuple[str, float], list[int]] = {}
     for i in range(nodes.count):
-        device = nodes.devices[i % len(nodes.devices)]
+        device = nodes.device_of(i)
         found.setdefault((device, nodes.memory_of_gb(i) or costs.device(device).mem_gb), []).append(i)
     return found
 
@@ -80,11 +80,9 @@ def _cuts(scenario: Scenario, model: str) -> Iterator[tuple[int, int, int]]:
 
 def _fits(scenario: Scenario, service: InferenceService, model: str, precision: str) -> bool:
     """Whether the parts of some cut fit onto device, nodes and cloud, as far as the privacy class allows them there."""
-    nodes = scenario.nodes
-    kinds = [(nodes.devices[i % len(nodes.devices)], nodes.memory_of_gb(i)) for i in range(nodes.count)]
-    here, there = sorted((usable_bytes(costs.device(name), gb) for name, gb in kinds), reverse=True)[:2] + [0.0] * (
-        nodes.count == 1
-    )
+    kinds = nodes_by_kind(scenario)
+    sizes = [usable_bytes(costs.device(name), gb) for (name, gb), nodes in kinds.items() for _ in nodes]
+    there, here = sorted([0.0, *sizes])[-2:]  # the two largest nodes
     phone, cloud = (usable_bytes(costs.device(name)) for name in (scenario.ues.device, scenario.cloud.device))
     for first, second, layers in _cuts(scenario, model):
         size = partial(part_bytes, model, precision)

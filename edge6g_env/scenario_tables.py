@@ -84,6 +84,10 @@ class Nodes(Table):
             raise UserError(f"memory_gb must be one number, or one a device, {len(self.devices)}")
         return self
 
+    def device_of(self, i: int) -> str:
+        """Device of node i."""
+        return self.devices[i % len(self.devices)]
+
     def memory_of_gb(self, i: int) -> float | None:
         """Memory of node i where it is not that of the data sheet."""
         return self.memory_gb[i % len(self.devices) % len(self.memory_gb)] if self.memory_gb else None

@@ -63,9 +63,9 @@ class DefaultRows:
     """
 
     def __init__(self, layout: Layout) -> None:
-        routes, services = range(layout.cloud_route + 1), layout.scenario.service
-        self._services = [layout.observation_index(f"job/service_{service.name}") for service in services]
-        self._rank = np.array([[_ranks(layout, s, wanted) for wanted in routes] for s in range(len(services))])
+        routes, services = range(layout.cloud_route + 1), range(len(layout.scenario.service))
+        self._services = service_entries(layout)
+        self._rank = np.array([[_ranks(layout, s, wanted) for wanted in routes] for s in services])
         """(services, routes, C), lowest is taken."""
 
     def choose(self, obs: Observation, routes: np.ndarray | int) -> np.ndarray:

@@ -35,7 +35,7 @@ def neighbours_of(scenario: Scenario) -> np.ndarray:
 def sites(scenario: Scenario) -> np.recarray:
     """SITE (N,)"""
     nodes = scenario.nodes
-    own = [nodes.devices[i % len(nodes.devices)] for i in range(nodes.count)]
+    own = [nodes.device_of(i) for i in range(nodes.count)]
     usable = [usable_bytes(costs.device(name), nodes.memory_of_gb(i)) for i, name in enumerate(own)]
     position = node_positions_m(scenario)
     return from_columns(
