@@ -186,8 +186,8 @@ def _candidates(w, b, i):
 @njit_inner
 def observe(w, b):
     """Write observation, mask and candidates of every agent of world b. A node without a job shows `hold` only."""
-    if w.episode[b].n_heads > 0:
-        cloud.count_jobs(w, b)
+    if w.episode[b].n_heads > 0 and w.candidates.shape[3] > 0:
+        cloud.count_jobs(w, b)  # only candidates look at it; reports count for themselves
     for i in range(w.node.shape[1]):
         node, server, row = w.node[b, i], w.server[b, i], w.observation[codes.NOW, b, i]
         at = _put_job(w, b, i, row, 0)

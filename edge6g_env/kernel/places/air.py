@@ -156,10 +156,8 @@ def way_back_s(w, b, job, message):
 def expect_rates(w, b, i, job):
     """What node i expects of the rates of the job's UE, for all candidates of a decision."""
     ue, expected, slowest = w.ue[b, job.ue], w.forecast[b], w.prediction[0].min_rate_bit_s
-    senders, band = (
-        w.node[b, i].n_senders if ue.node == i else 0,
-        w.band[w.site[ue.node].band],
-    )  # another cell's are not known
+    senders = w.node[b, i].n_senders if ue.node == i else 0  # another cell's are not known
+    band = w.band[w.site[ue.node].band]
     up_bit_s = rates.expected_bit_s(w, band, ue.seen_uplink_db, senders + 1, band.uplink_efficiency)
     down_bit_s = rates.expected_bit_s(w, band, ue.seen_downlink_db, 1, band.downlink_efficiency)
     expected.up_bit_s, expected.down_bit_s = max(slowest, up_bit_s), max(slowest, down_bit_s)
