@@ -190,7 +190,7 @@ def most_jobs_s(scenario: Scenario) -> float:
     nodes, services = nodes_by_kind(scenario), scenario.inference
     job_s = np.array([[accelerator_s(scenario, service, *kind) for service in services] for kind in nodes])
     jobs_per_s = np.where(np.isfinite(job_s), 1.0 / job_s, 0.0)
-    rows = [*_busy(job_s.shape), *_served(jobs_per_s, [service.share for service in services])]
+    rows = [*_busy(job_s.shape), *_served(jobs_per_s, scenario.shares)]
     limits = [*map(len, nodes.values()), *[0.0] * len(services)]
     found = linprog([-1.0] + [0.0] * job_s.size, A_ub=np.array(rows), b_ub=limits)  # variables: x, then y row by row
     return float(found.x[0])

@@ -109,8 +109,8 @@ def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
     lengths = [service.lengths() for service in scenario.service]
     first = np.cumsum([0, *map(len, lengths)]).tolist()
-    parts = zip(scenario.service, lengths, first, strict=False)
-    rows = [_service(scenario, service, trace, start) for service, trace, start in parts]
+    parts = zip(scenario.service, lengths, first, scenario.loop_ues, strict=False)
+    rows = [_service(scenario, *part) for part in parts]
     return np.concatenate(lengths), from_rows(DTYPES["service"], rows)
 
 
@@ -121,10 +121,15 @@ def longer_outputs(scenario: Scenario) -> np.ndarray:
     return np.array([1.0 - np.searchsorted(np.sort(one), tokens, side="right") / len(one) for one in outputs])
 
 
-def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int) -> dict[str, Any]:
+def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int, ues: range) -> dict[str, Any]:
     """A row: a key of the table is a field of its name, those of other kinds are 0; and what follows from the table."""
     own = {
+        **service.objectives,
         "kind": KINDS.index(service.kind),
+        "share": service.share if service.period_s is None else 0.0,
+        "period_s": service.period_s or 0.0,
+        "first_ue": ues.start,
+        "n_ues": len(ues),
         "model": -1,
         "privacy": codes.OPEN,
         "mean_output_tokens": trace[:, 2].mean(),

@@ -62,6 +62,8 @@ def _put_job(w, b, i, row, at):
     at = put(row, at, service.mean_output_tokens)
     at = put(row, at, service.ttft_slo_s)
     at = put(row, at, service.tpot_slo_s)
+    at = put(row, at, service.deadline_s)
+    at = put(row, at, service.value)
     at = put(row, at, service.privacy == codes.OPEN)
     at = put(row, at, service.privacy == codes.SITE)
     at = put(row, at, service.privacy == codes.ON_DEVICE)
