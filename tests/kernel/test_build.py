@@ -1,5 +1,6 @@
 """How the kernel is compiled, cached and run without a compiler (rules 1 and 8 of its design)."""
 
+import json
 import shutil
 
 import numpy as np
@@ -9,11 +10,18 @@ import edge6g_env
 from edge6g_env.build.places import bands_of, node_positions_m
 from edge6g_env.kernel import fields
 
+LOOPS = {
+    "service.chat.period_s": 0.05,
+    "service.chat.deadline_s": 0.04,
+    "service.chat.value": 3.0,
+    "service.assistant.share": 1.0,
+}
 TWENTY_SLOTS = """
+import json
 import sys
 import numpy as np
 from edge6g_env import batch_env
-batch = batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0})
+batch = batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0, **json.loads(sys.argv[2])})
 rng, slots = np.random.default_rng(1), []
 obs = batch.reset(1)
 for _ in range(20):
@@ -32,12 +40,12 @@ np.savez(sys.argv[1], **fields)
 """
 
 
-@pytest.fixture(scope="module")
-def both(python, tmp_path_factory):
+@pytest.fixture(scope="module", params=[{}, LOOPS], ids=["drawn", "loops"])
+def both(request, python, tmp_path_factory):
     """Every field after 20 slots, and every observation on the way, compiled and interpreted, each in its own process."""
     folder, found = tmp_path_factory.mktemp("modes"), {}
     for mode in ("0", "1"):
-        python(TWENTY_SLOTS, [str(folder / mode)], NUMBA_DISABLE_JIT=mode)
+        python(TWENTY_SLOTS, [str(folder / mode), json.dumps(request.param)], NUMBA_DISABLE_JIT=mode)
         with np.load(folder / f"{mode}.npz", allow_pickle=False) as data:
             found[mode] = {name: data[name] for name in data.files}
     return found["0"], found["1"]
