@@ -61,7 +61,7 @@ def _check_rows(scenario: Scenario) -> None:
 
 
 def _check_deadlines(scenario: Scenario) -> None:
-    access_s, name = min((_access_s(name), name) for name in scenario.radio.presets)
+    access_s, name = _least_access_s(scenario)
     for service in scenario.service:
         if service.deadline_s is not None and service.deadline_s < access_s:
             raise UserError(
@@ -70,7 +70,9 @@ def _check_deadlines(scenario: Scenario) -> None:
             )
 
 
-def _access_s(preset: str) -> float:
-    """Mean access latency of a first message up and one down."""
-    band = radio.preset(preset)
-    return band.uplink_grant_latency_s + band.downlink_latency_s
+def _least_access_s(scenario: Scenario) -> tuple[float, str]:
+    """Mean access latency of a first message up and one down in the quickest band, and whose it is."""
+    if fixed := scenario.radio.fixed:
+        return fixed.uplink_access_s + fixed.downlink_access_s, "radio.fixed"
+    bands = {name: radio.preset(name) for name in scenario.radio.presets}
+    return min((band.uplink_grant_latency_s + band.downlink_latency_s, name) for name, band in bands.items())

@@ -40,6 +40,9 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("time_to_trigger_s", "f8", "s", "a cell must be stronger for this long"),
         ("handover_hysteresis_db", "f8", "dB", "and by this much"),
         ("handover_interruption_s", "f8", "s", "no data during a handover"),
+        ("fixed", "i8", "0/1", "the next two are the rates; the bands have fixed latencies"),
+        ("fixed_uplink_bit_s", "f8", "bit/s", "rate of a cell's uploads together"),
+        ("fixed_downlink_bit_s", "f8", "bit/s", "rate of its downloads together"),
     ),
     "mobility": (
         ("width_m", "f8", "m", "area, west to east"),
@@ -89,8 +92,8 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "arrivals": (
         ("kind", "i8", "id", "see ARRIVAL_NAMES"),
         ("rate_jobs_s", "f8", "1/s", "arrivals of the whole world that are drawn, or replayed"),
-        ("first_ue", "i8", "U", "first UE where these arrive"),
-        ("n_ues", "i8", "1", "UEs where they do, 0: there are none"),
+        ("first_ue", "i8", "U", "first UE where these arrive, behind the last: all services are loops"),
+        ("n_ues", "i8", "1", "UEs where they do, from it on"),
         ("calm_s", "f8", "s", "bursts: mean time that a service is calm"),
         ("burst_s", "f8", "s", "bursts: mean time that it is busy"),
         ("busy_share", "f8", "1", "bursts: share of the time in which it is busy"),

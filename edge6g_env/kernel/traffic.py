@@ -18,7 +18,7 @@ def start_arrivals(w, b):
     begins in a burst."""
     arrivals = w.arrivals[0]
     for u in range(w.ue.shape[1]):
-        drawn = arrivals.kind == codes.POISSON and arrivals.first_ue <= u < arrivals.first_ue + arrivals.n_ues
+        drawn = arrivals.kind == codes.POISSON and u >= arrivals.first_ue
         w.ue[b, u].next_arrival_s = _poisson_gap_s(w, b, u, 0) if drawn else math.inf
     for s in range(w.service.shape[0]):
         for u in range(w.service[s].first_ue, w.service[s].first_ue + w.service[s].n_ues):

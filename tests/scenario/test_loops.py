@@ -102,6 +102,13 @@ def test_a_deadline_is_no_shorter_than_the_way_up_and_down(name, refusal):
     load_scenario(name, **{f"service.{service}.deadline_s": 1.01 * min(ways_s)})
 
 
+def test_a_deadline_is_compared_with_fixed_latencies(refusal):
+    fixed = {"uplink_bit_s": 1e8, "downlink_bit_s": 1e9, "uplink_access_s": 0.2, "downlink_access_s": 0.1}
+    (found,) = refusal("tiny", **{"radio.fixed": fixed, "service.chat.deadline_s": 0.29})
+    assert "it must be at least 0.3, the mean access latency of radio.fixed both ways" in found
+    load_scenario("tiny", **{"radio.fixed": fixed, "service.chat.deadline_s": 0.31})
+
+
 def test_ranges_follow_from_the_scenario():
     """Nothing that a job may live, be worth or cost is beyond them; without such keys they are as wide as they were."""
     plain, wide = (Layout(load_scenario("tiny", **more)) for more in ({}, {"service.chat.value": 30.0}))
