@@ -190,12 +190,13 @@ def _faults(faults: Faults) -> Iterator[str]:
 
 
 def _services(scenario: Scenario) -> Iterator[str]:
-    yield "| service | model | privacy | jobs/s | prompt mean (tokens) | picture (kB) | output mean (tokens) | TTFT | TPOT | expires |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    heads = "prompt mean (tokens) | inputs | payload (kB) | output mean (tokens) | TTFT | TPOT | expires"
+    yield f"| service | model | privacy | jobs/s | {heads} |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for one in scenario.service:
         _, prompt, output = one.lengths().mean(axis=0)
         payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else ""
-        lengths = f"{one.share * scenario.arrivals.rate_jobs_s:.3g} | {prompt:.0f} | {payload} | {output:.0f}"
+        lengths = f"{one.share * scenario.arrivals.rate_jobs_s:.3g} | {prompt:.0f} | {one.inputs_in_words} | {payload} | {output:.0f}"
         times = f"{one.ttft_slo_s:g} s | {1e3 * one.tpot_slo_s:g} ms | {one.expire_s:g} s"
         yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
 
