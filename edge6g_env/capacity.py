@@ -144,12 +144,12 @@ def accelerator_s(scenario: Scenario, service: InferenceService, device: str, me
 
     At the model of the service, the precision of the scenario's grid and for the j jobs an iteration for which it is least:
 
-        t = L (layer_s(n) + decode attention(b c)) / j + L prefill attention + (head_s + overhead_s) / j + o (those of a token)
+        t = L (layer_s(n) + decode attention(b c)) / j + L prefill attention + encoder_s + (head_s + overhead_s) / j + o (those of a token)
 
     with p, o the means of prompt and output, n = j (p + o - 1) tokens and b = j (o - 1) decodes an iteration, c the mean context of an
     output token, and the prefill attention the mean over the prompts. n is at most `serving.token_budget`, b at most `serving.max_batch`
-    and what fits beside the weights in KV. Prompts are spread evenly over the iterations, so that they ride along: no schedule is faster,
-    as layer_s is convex. Source: COSTS 10.
+    and what fits beside the weights in KV. What layers hold of sound but do not compute is part of c, not of p. Prompts are spread evenly
+    over the iterations, so that they ride along: no schedule is faster, as layer_s is convex. Source: COSTS 10.
     """
     usable = usable_bytes(costs.device(device), memory_gb)
     pairs = [(model, p) for model in service.family for p in scenario.actions.precision]
@@ -159,8 +159,10 @@ def accelerator_s(scenario: Scenario, service: InferenceService, device: str, me
 def _accelerator_s(
     scenario: Scenario, service: InferenceService, device: str, usable: float, model: str, precision: str
 ) -> float:
-    _, prompt, output = service.lengths().T
-    context = float(np.sum(output * (prompt + 0.5 * output)) / np.sum(output))
+    _, text, output = service.lengths().T
+    encoded, apart = service.encoded_tokens
+    prompt = text + (encoded - apart)
+    context = float(np.sum(output * (prompt + apart + 0.5 * output)) / np.sum(output))
     left_bytes = usable - costs.memory_bytes(model, precision)
     sequences = min(scenario.serving.max_batch, left_bytes / float(costs.kv_bytes(model, context, precision)))
     if sequences < 1.0:
@@ -171,11 +173,12 @@ def _accelerator_s(
     cost, layers = resolved_parts(model, device, precision), costs.model(model).layers
     layer_s = parts.table_times(cost, np.maximum(1.0, jobs * tokens_a_job))
     layer_s += attention_decode_times_s(cost.attention_decode, jobs * decodes_a_job * context)
-    zeros, ones = np.zeros(len(prompt)), np.ones(len(prompt))
-    prefill_s = attention_prefill_times_s(cost.attention_prefill, prompt, zeros, ones).mean()
+    cached, ones = np.full(len(prompt), float(apart)), np.ones(len(prompt))
+    prefill_s = attention_prefill_times_s(cost.attention_prefill, prompt, cached, ones).mean()
+    encoder_s = float(costs.encoder_s(model, device, precision, service.inputs)) if service.inputs else 0.0
     iteration_s = layers * layer_s + cost.head_s[0] + cost.overhead_s[0]
     each_s = output.mean() * (cost.head_s[1] + cost.overhead_s[1])
-    return float((iteration_s / jobs).min() + layers * prefill_s + each_s)
+    return float((iteration_s / jobs).min() + layers * prefill_s + encoder_s + each_s)
 
 
 def most_jobs_s(scenario: Scenario) -> float:

@@ -422,6 +422,11 @@ class Service(Table):
         """What computes, who may see the data, whence the lengths: in words, for tables of services."""
         raise NotImplementedError
 
+    @property
+    def inputs_in_words(self) -> str:
+        """What pictures and sound add to a prompt; empty without any."""
+        return ""
+
     def lengths(self) -> np.ndarray:
         """float64 (rows, 3): arrival in s, prompt and output tokens; one row if its lengths are fixed."""
         raise NotImplementedError
@@ -457,6 +462,8 @@ class InferenceService(Service):
     """A copy of the model that was tuned as a whole and shares nothing."""
     payload_bytes: NotNegative = 0.0
     """Picture or sound that a raw prompt consists of, beside its token ids."""
+    inputs: Annotated[int, Field(ge=0, le=64)] = 0
+    """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`."""
     exposure_cost: NotNegative
 
     @model_validator(mode="after")
@@ -491,6 +498,18 @@ class InferenceService(Service):
     def default(self) -> str:
         """The model of a policy that chooses none."""
         return self.default_model or str(self.model)
+
+    @property
+    def encoded_tokens(self) -> tuple[int, int]:
+        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
+        spec = costs.model(self.default)
+        tokens = self.inputs * spec.enc_tokens_per_input
+        return tokens, tokens if spec.cross_attends else 0
+
+    @property
+    def inputs_in_words(self) -> str:
+        """How many, and the tokens that they add to a prompt; empty without any."""
+        return f"{self.inputs}: {self.encoded_tokens[0]} tokens" if self.inputs else ""
 
     def score(self, model: str) -> float:
         """Score of one of its models by its metric; ValueError without such a row."""

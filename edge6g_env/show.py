@@ -138,8 +138,9 @@ def _lengths(scenario: Scenario) -> Facts:
         prompt, output = (f"{mean:.0f}" for mean in one.lengths()[:, 1:].mean(axis=0))
         payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else "-"
         rate = f"{rate_jobs_s:.3g}", f"{share:.0%}"
-        rows.append((one.name, *rate, prompt, output, payload, one.facts[2]))
-    return Facts(("service", "jobs/s", "share", "prompt", "output", "payload (kB)", "lengths (tokens)"), rows)
+        rows.append((one.name, *rate, prompt, output, payload, one.inputs_in_words or "-", one.facts[2]))
+    heads = ("service", "jobs/s", "share", "prompt", "output", "payload (kB)", "inputs", "lengths (tokens)")
+    return Facts(heads, rows)
 
 
 def _nodes(scenario: Scenario) -> Facts:

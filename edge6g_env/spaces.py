@@ -82,6 +82,7 @@ def job_features(scenario: Scenario) -> list[Feature]:
         flag("job/waiting"),
         seconds("job/age_s", longest_s(scenario)),
         Feature("job/prompt_tokens", "token", 0.0, 131_072.0, "log"),
+        count("job/inputs", 64.0, "1"),
         Feature("job/mean_output_tokens", "token", 0.0, 131_072.0, "log"),
         seconds("job/ttft_slo_s", 600.0),
         seconds("job/tpot_slo_s", 60.0),

@@ -94,15 +94,15 @@ def forecast(w, b, i, job, c):
     v, route = variant_of(w, job, c), w.action[c].route
     target = target_of(w, b, i, route)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    prompt, output = job.setup_tokens, expected_output(w, job)
-    in_cloud, whole = target == w.node.shape[1], layer_1 == 0 and (layer_2 == 0 or layer_2 == total)
+    output, in_cloud = expected_output(w, job), target == w.node.shape[1]
+    whole = layer_1 == 0 and (layer_2 == 0 or layer_2 == total)
     device.forecast(w, b, job, v, layer_1, output)
     air.forecast(w, b, job, v, layer_1, output)
     if layer_2 > layer_1:
-        node.forecast(w, b, i, node.OWN, v, layer_1, layer_2, prompt, output, whole)
+        node.forecast(w, b, i, node.OWN, v, layer_1, layer_2, job, output, whole)
     if target >= 0:
         sent_bytes = link.forecast(w, b, job, v, layer_2, in_cloud, output)
         if in_cloud:
             cloud.forecast(w, b, i, job, v, layer_2, output, sent_bytes)
         else:
-            node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, prompt, output, whole)
+            node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, job, output, whole)

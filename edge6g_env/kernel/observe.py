@@ -59,6 +59,7 @@ def _put_job(w, b, i, row, at):
     at = put(row, at, 1.0)
     at = put(row, at, w.episode[b].now_s - job.arrival_s)
     at = put(row, at, job.prompt_tokens)
+    at = put(row, at, service.inputs)
     at = put(row, at, service.mean_output_tokens)
     at = put(row, at, service.ttft_slo_s)
     at = put(row, at, service.tpot_slo_s)

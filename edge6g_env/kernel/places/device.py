@@ -40,7 +40,7 @@ def begin(w, b, job):
         return codes.OVER
     job.left_s = _load_s(w, ue, v, layers)
     _hold(w, b, ue, job)
-    compute_s = costing.whole_prompt_s(w, device, v, layers, job.setup_tokens, has_whole_model(w, job))
+    compute_s = costing.whole_prompt_s(w, device, job, 0, layers)
     job.left_s += compute_s
     job.energy_j += compute_s * w.device[device].prefill_w
     job.stage, job.stage_s = codes.DEVICE, job.clock_s
@@ -137,9 +137,10 @@ def forecast(w, b, job, v, layers, output):
     ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
     others, with_head = ue.device_busy, layers == w.model[v].layers
     known = w.known[b, w.known.shape[1] - 2, v]
-    costing.know_pass(w, known, device, v, job.setup_tokens, output, 1.0)
+    costing.know_pass(w, known, device, v, job, output, 1.0)
     load_s = _load_s(w, ue, v, layers)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
+    compute_s += costing.encoder_s(w, device, job, v, 0)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)
     expected.load_s += load_s
     alone_s = compute_s + output * step_s
