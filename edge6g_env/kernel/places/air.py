@@ -183,7 +183,7 @@ def forecast(w, b, job, v, layers_before, output):
     expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * output
     expected.energy_j += mobility.tx_power_w * send_s
     if not raw:
-        message_s = 8.0 * w.model[v].boundary_bytes / up
+        message_s, steps = 8.0 * w.model[v].boundary_bytes / up, costing.decode_steps(output)
         expected.token_s += band.uplink_stream_s + message_s + back_s + 2.0 * hop_s
-        expected.air_bytes += output * w.model[v].boundary_bytes
-        expected.energy_j += output * mobility.tx_power_w * message_s
+        expected.air_bytes += steps * w.model[v].boundary_bytes
+        expected.energy_j += steps * mobility.tx_power_w * message_s
