@@ -161,7 +161,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("ttft_slo_s", "f8", "s", "objective for the time to first token"),
         ("tpot_slo_s", "f8", "s", "objective for the time per output token"),
         ("expire_s", "f8", "s", "a job this old expires"),
-        ("exposure_cost", "f8", "1", "reward lost when the raw prompt leaves the device"),
+        ("exposure_cost", "f8", "1", "reward lost when all of a prompt is given away, see worth.priced_exposure"),
         ("payload_bytes", "f8", "B", "picture or sound that goes with a raw prompt"),
         ("mean_output_tokens", "f8", "token", "mean output, known to agents"),
         ("trace_first", "i8", "row", "first row of its trace"),

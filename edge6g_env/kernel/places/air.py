@@ -29,8 +29,7 @@ def begin(w, b, job):
     job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
     job.air_bytes += job.left_bytes
     job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
-    if raw:
-        job.raw_left = 1
+    job.exposure_device = max(job.exposure_device, w.exposure[job.variant, job.device_layers])
     job.clock_s += rates.uplink_access_s(w, b, job)
     job.stage, job.stage_s = codes.UPLINK, job.clock_s
     return codes.UNDER_WAY

@@ -31,6 +31,7 @@ def begin(w, b, job):
         return codes.OVER
     if episode.cloud_up == 0:
         return codes.LOST
+    job.exposure_site = max(job.exposure_site, w.exposure[job.variant, w.part[b, job.row, codes.TARGET].low])
     job.stage, job.stage_s = codes.CLOUD_WAIT, job.clock_s
     w.roster[b, codes.AT_CLOUD, episode.n_cloud_wait] = job.row
     episode.n_cloud_wait += 1
