@@ -349,6 +349,12 @@ class Faults(Table):
         return self
 
 
+class Privacy(Table):
+    """Who tries to rebuild prompts from what is sent (docs/exposure.md); it may be left out."""
+
+    attacker: Literal["strong", "learned"] = "strong"
+
+
 class Service(Table):
     """What every service has: its share of the jobs, objectives, lengths. Each kind adds its own keys, and says which kind it is."""
 
@@ -465,6 +471,7 @@ class InferenceService(Service):
     inputs: Annotated[int, Field(ge=0, le=64)] = 0
     """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`."""
     exposure_cost: NotNegative
+    """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device."""
 
     @model_validator(mode="after")
     def _has_lengths(self) -> InferenceService:

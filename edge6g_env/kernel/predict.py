@@ -74,7 +74,12 @@ def candidate(w, b, i, job, c, row):
     w.forecast[b].price_usd += w.forecast[b].air_bytes * w.prices[0].usd_per_air_byte
     forecast, total, in_cloud = w.forecast[b], w.model[v].layers, target == w.node.shape[1]
     layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
-    exposure, output = 1.0 if layer_1 == 0 else 0.0, inference.expected_output(w, job)
+    output = inference.expected_output(w, job)
+    left_device = w.exposure[v, layer_1] if layer_1 < total else 0.0
+    reached_cloud = w.exposure[v, layer_2] if in_cloud else 0.0
+    exposure = worth.priced_exposure(
+        service, max(job.exposure_device, left_device), max(job.exposure_site, reached_cloud)
+    )
     ttft_s, tpot_s = w.episode[b].now_s - job.arrival_s + forecast.time_s, forecast.token_s
     start_s = ttft_s  # since the arrival
     if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens

@@ -29,8 +29,7 @@ def begin(w, b, job):
     job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
     job.air_bytes += job.left_bytes
     job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
-    if raw:
-        job.raw_left = 1
+    job.exposure_device = max(job.exposure_device, w.exposure[job.variant, job.device_layers])
     job.clock_s += rates.uplink_access_s(w, b, job)
     job.stage, job.stage_s = codes.UPLINK, job.clock_s
     return codes.UNDER_WAY
@@ -183,7 +182,7 @@ def forecast(w, b, job, v, layers_before, output):
     expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * output
     expected.energy_j += mobility.tx_power_w * send_s
     if not raw:
-        message_s = 8.0 * w.model[v].boundary_bytes / up
+        message_s, steps = 8.0 * w.model[v].boundary_bytes / up, costing.decode_steps(output)
         expected.token_s += band.uplink_stream_s + message_s + back_s + 2.0 * hop_s
-        expected.air_bytes += output * w.model[v].boundary_bytes
-        expected.energy_j += output * mobility.tx_power_w * message_s
+        expected.air_bytes += steps * w.model[v].boundary_bytes
+        expected.energy_j += steps * mobility.tx_power_w * message_s

@@ -31,6 +31,7 @@ def begin(w, b, job):
         return codes.OVER
     if episode.cloud_up == 0:
         return codes.LOST
+    job.exposure_site = max(job.exposure_site, w.exposure[job.variant, w.part[b, job.row, codes.TARGET].low])
     job.stage, job.stage_s = codes.CLOUD_WAIT, job.clock_s
     w.roster[b, codes.AT_CLOUD, episode.n_cloud_wait] = job.row
     episode.n_cloud_wait += 1
@@ -136,14 +137,14 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     """Add layers [low, L) in the cloud after the wait for a place; sent_bytes: over the backhaul. All other places come before: their
     share of a token keeps the place, too."""
     model, expected, prices, device = w.model[v], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
-    prompt, layers = job.setup_tokens, w.model[v].layers - low
+    prompt, layers, steps = job.setup_tokens, w.model[v].layers - low, costing.decode_steps(output)
     share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, v]
     costing.know_pass(w, known, device, v, job, output, w.cloud[0].batch)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
     compute_s += costing.encoder_s(w, device, job, v, low)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, w.cloud[0].batch, share, True)
     expected.token_s += step_s
-    wait_s = _wait_s(w, b, i, compute_s + output * expected.token_s)
+    wait_s = _wait_s(w, b, i, compute_s + steps * expected.token_s)
     expected.wait_s += wait_s
     expected.time_s += wait_s + compute_s
     expected.backhaul_bytes += sent_bytes
@@ -151,7 +152,7 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     expected.price_usd += sent_bytes * prices.usd_per_backhaul_byte
     expected.price_usd += costing.TOKEN_BYTES * output * prices.usd_per_egress_byte
     expected.energy_j += compute_s * w.device[device].prefill_w
-    expected.energy_j += output * step_s / w.cloud[0].batch * w.device[device].decode_w
+    expected.energy_j += steps * step_s / w.cloud[0].batch * w.device[device].decode_w
     expected.sequences, expected.cycle_s = 0.0, step_s
     expected.age_s = w.episode[b].now_s - w.node[b, i].cloud_seen_s
 

@@ -143,7 +143,8 @@ def forecast(w, b, job, v, layers, output):
     compute_s += costing.encoder_s(w, device, job, v, 0)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)
     expected.load_s += load_s
-    alone_s = compute_s + output * step_s
+    decode_s = costing.decode_steps(output) * step_s
+    alone_s = compute_s + decode_s
     load = _load(w, b, job, alone_s)
     sharing = _sharing(others, load, 1.0)
     expected.time_s += load_s + compute_s * _sharing(others, load, compute_s / alone_s)
@@ -151,7 +152,7 @@ def forecast(w, b, job, v, layers, output):
     if others == 0 and load > _IDLE:
         expected.lone, expected.lone_s = math.exp(-load), step_s * (sharing - 1.0)
     expected.energy_j += compute_s * w.device[device].prefill_w
-    expected.energy_j += output * step_s * w.device[device].decode_w
+    expected.energy_j += decode_s * w.device[device].decode_w
 
 
 @njit_inner

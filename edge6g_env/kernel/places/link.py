@@ -162,5 +162,5 @@ def forecast(w, b, job, v, target_low, in_cloud, output):
     expected.time_s += 2.0 * mean_delay_s + 8.0 * sent_bytes / rate
     if target_low > 0:
         expected.token_s += 2.0 * mean_delay_s + 8.0 * w.model[v].boundary_bytes / rate
-        sent_bytes += output * w.model[v].boundary_bytes
+        sent_bytes += costing.decode_steps(output) * w.model[v].boundary_bytes
     return sent_bytes + costing.TOKEN_BYTES * output

@@ -217,7 +217,7 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
         running_s = costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
         others_s -= min(1.0, running) * running_s
     token_s = with_it_s + (max(others_s, 0.0) if whole else 0.5 * known.cycle_s)
-    decode_s = output * with_it_s / (running + 1.0)
+    decode_s = costing.decode_steps(output) * with_it_s / (running + 1.0)
     expected.load_s += load_s
     expected.wait_s += wait_s
     expected.time_s += (
