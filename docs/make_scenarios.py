@@ -51,10 +51,10 @@ HARD = {
     "body or a corner takes away: the cell that serves a vehicle when its answer is ready is seldom the one that decided about its job, "
     "and what an agent knows of a channel is up to 0.2 s, or 3 m, old. Each of the 32 agents hears of three neighbours only, so load moves "
     "with the traffic faster than reports tell.",
-    "robotics": "A loop of picture, seven action tokens and movement leaves 0.2 s to the first token and 20 ms for each of the others; of "
-    "the accelerators here only the RTX 4090 keeps that for more than one sequence at a time, and most robots stand at other cells. At 28 "
-    "GHz a person or a truck in the way takes the link for half a second, a job is worth nothing when it is 1 s old, and pictures may not "
-    "leave the plant, so neither the cloud nor waiting helps.",
+    "robotics": "Every robot sends a picture each period, whether or not the one before was answered, and an answer that comes after its "
+    "deadline is a missed loop: 0.4 s for one action, 0.8 s for four. An RTX 4090 computes one action in 60 ms, an L4 in 160 and a Jetson "
+    "in 440, too slow as soon as anyone else is there, and most robots stand at the slower ones. At 28 GHz a person or a truck in the way "
+    "takes the link for half a second, and pictures may not leave the plant, so neither the cloud nor waiting helps.",
     "shard": "The model of `review` takes two cards, and whatever either of them held makes way: a cut is the only way to serve it "
     "here, and a dear one for everybody else. The ingress has the first half and a neighbour the second, and a node that is "
     "front for its own jobs and back for its neighbours' would need all layers, which it cannot hold: who holds which part, "

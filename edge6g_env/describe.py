@@ -111,7 +111,7 @@ def shipped_scenarios() -> Facts:
         except ScenarioError as error:  # a file that somebody is writing: the others are listed
             rows.append((name, "", "", "", str(error)))
             continue
-        rows.append((name, str(one.nodes.count), str(one.num_ues), f"{one.arrivals.rate_jobs_s:g}", one.summary))
+        rows.append((name, str(one.nodes.count), str(one.num_ues), f"{sum(one.rates_jobs_s):g}", one.summary))
     return Facts(("scenario", "nodes", "UEs", "jobs/s", "what"), rows, "edge6g scenarios show NAME says more.")
 
 

@@ -38,11 +38,22 @@ def test_bursts_are_shown_with_both_rates_and_the_load_while_all_are_busy(run):
 
 
 def test_lengths_that_are_always_the_same_are_shown(run):
-    (line,) = [line.split() for line in run("scenarios", "show", "robotics").out.splitlines() if "always these" in line]
-    (service,) = [one for one in load_scenario("robotics").service if one.trace is None]
-    assert line[0] == service.name
-    shown = [str(service.prompt_tokens), str(service.output_tokens), f"{service.payload_bytes / 1e3:g}"]
-    assert line[3:6] == shown
+    lines = [line.split() for line in run("scenarios", "show", "robotics").out.splitlines() if "always these" in line]
+    services = [one for one in load_scenario("robotics").service if one.trace is None]
+    assert [line[0] for line in lines] == [service.name for service in services]
+    for line, service in zip(lines, services, strict=True):
+        shown = [str(service.prompt_tokens), str(service.output_tokens), f"{service.payload_bytes / 1e3:g}"]
+        assert line[3:6] == shown
+
+
+def test_loops_are_shown_with_their_ues_period_and_deadline(run):
+    scenario = load_scenario("robotics")
+    out = [" ".join(line.split()) for line in run("scenarios", "show", "robotics").out.splitlines()]
+    for service, ues in zip(scenario.service, scenario.loop_ues, strict=True):
+        if ues:
+            assert f"arrivals {service.name}: {len(ues)} UEs, each every {service.period_s:g} s" in out
+            assert any(line.startswith(f"{service.name} openvla-7b site - - {service.deadline_s:g} s") for line in out)
+    assert any(f"{sum(scenario.rates_jobs_s):g} jobs/s offered" in line for line in out)
 
 
 def test_nodes_are_shown_with_what_they_hold_and_the_load_with_what_they_compute(run):

@@ -23,15 +23,16 @@ POLICIES = ("random", "greedy")
 NAMED = [
     "policy", "seed", "job", "service", "phase", "route", "device_split", "edge_split", "precision", "model",
     "arrival_s", "ttft_s", "tpot_s",
-    "end_s", "slo_met", "worth", "quality", "energy_j", "price_usd", "air_bytes", "backhaul_bytes",
+    "end_s", "slo_met", "deadline_s", "worth", "quality", "energy_j", "price_usd", "air_bytes", "backhaul_bytes",
     "exposure_device", "exposure_site", "prompt_tokens", "output_tokens", "retries", "decider",
 ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
-    """Crowded, with faults and short patience: jobs are put back, fail, expire before and after their first token."""
-    service = load_scenario("tiny").model_dump(mode="json")["service"]
+    """Crowded, with faults and short patience: jobs are put back, fail, expire before and after their first token. One service has a
+    deadline."""
+    service = load_scenario("tiny", **{"service.chat.deadline_s": 2.0}).model_dump(mode="json")["service"]
     for one in service:
         one["expire_s"] = 5.0
     faults = {"node_mtbf_s": 8.0, "node_mttr_s": 2.0, "retries": 1}
@@ -95,6 +96,7 @@ def _figures(jobs: pd.DataFrame, measured_s: float) -> dict[str, float]:
         "rejected_share": ended.get("rejected", 0.0),
         "expired_share": ended.get("expired", 0.0),
         "failed_share": ended.get("failed", 0.0),
+        "missed_share": 1.0 - jobs.loc[jobs["deadline_s"].notna(), "slo_met"].mean(),
         "requeued_share": (jobs["retries"] > 0).mean(),
         "finished_jobs": len(finished),
         "jobs": len(jobs),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import edge6g_env
 from edge6g_env import batch_env
 from edge6g_env._jit import njit
 from edge6g_env.kernel.codes import EXPIRED, FINISHED
@@ -11,6 +12,7 @@ from tests.kernel.inner import rng
 from tests.looking import Look, ues
 
 PERIOD_S, DEADLINE_S, EPISODE_S = 0.7, 0.5, 9.8
+FIXED = {"uplink_bit_s": 5e7, "downlink_bit_s": 2e8, "uplink_access_s": 0.006, "downlink_access_s": 0.002}
 LOOP = {
     "service.chat.period_s": PERIOD_S,
     "service.chat.deadline_s": DEADLINE_S,
@@ -196,3 +198,15 @@ def test_what_agents_see_of_it():
             seen.add((service, *np.round(obs["observation"][b, i, at].astype(float), 4).tolist()))
     other = batch.scenario.service[1]
     assert seen == {(0, 0.0, 0.0, DEADLINE_S, 3.0), (1, other.ttft_slo_s, other.tpot_slo_s, 0.0, 1.0)}
+
+
+def test_one_job_alone_meets_no_loops():
+    """In a world where every UE has a loop: the times of a job are those of the same service without loop and deadline."""
+    more = {"prompt_tokens": 300, "output_tokens": 12, "radio.fixed": FIXED}
+    loop = {**LOOP, "service.assistant.period_s": 9.0, "service.chat.share": 0.5, "service.assistant.share": 0.5}
+    one, other = (edge6g_env.lone_job("tiny", "local, int4", **more, **changes) for changes in (loop, {}))
+    assert one.legs == other.legs
+    late = DEADLINE_S / one.outcome["end_s"]
+    assert one.outcome["slo_met"] == (late >= 1.0)
+    assert one.predicted["timeliness"] == pytest.approx(min(1.0, late), rel=0.03)
+    assert one.predicted["ttft_s"] == other.predicted["ttft_s"]
