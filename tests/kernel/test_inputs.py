@@ -5,7 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import costs, radio
-from edge6g_env.kernel.codes import FINISHED
+from edge6g_env.kernel.codes import FINISHED, NODE_PREFILL
 
 PHONE, CLOUD, NODE, PEER = "phone-snapdragon-8gen3", "h100-80g", "l40s", "l4"
 TEXT, OUTPUT, PAYLOAD_BYTES = 24.0, 20.0, 80_000.0
@@ -213,6 +213,30 @@ def test_frames_are_held_while_an_answer_is_made(benches):
         held.append(float(bench.batch.world.server["kv_bytes"][0, 0]))
     assert max(held) == pytest.approx(float(costs.kv_bytes(SOUND[0], form.context + OUTPUT, "fp16")), rel=1e-9)
     assert held[-1] == 0.0
+
+
+@pytest.mark.parametrize("what", [PICTURE, SOUND])
+def test_a_sequence_that_is_put_back_has_its_encoder_run_again(make_bench, make_service, what):
+    """Memory for two short answers, not for two long ones: the younger waits with its whole prompt and its encoder before it."""
+    form, expected_tokens = Forms(*what, "fp16"), 20.0
+    fixed = {"trace": None, "prompt_tokens": int(TEXT), "output_tokens": int(OUTPUT)}
+    service = make_service(model=what[0], inputs=what[1], payload_bytes=PAYLOAD_BYTES, **fixed)
+    bench = make_bench([NODE], ues_a_node=2, services=[service], **BUDGET)
+    bench.reset(1)
+    bench.lengths(form.context, 400.0, mean_output=expected_tokens)
+    room = costs.kv_bytes(form.model, 2.0 * (form.context + expected_tokens) + 100.0, "fp16")
+    bench.set_memory(float(costs.memory_bytes(form.model, "fp16") + room))
+    bench.send({0: 0.013, 1: 0.014})
+    while not bench.count("preempted"):
+        assert bench.now_s < 60.0
+        bench.step("local, fp16")
+    (job,) = bench.jobs(NODE_PREFILL)
+    assert job.setup_tokens > form.context
+    assert job.prefilled == form.apart
+    prompt_s = form.layers * form.layer_s(NODE, float(job.setup_tokens) - form.apart, form.apart)
+    assert job.left_s == pytest.approx(prompt_s + form.encoder_s(NODE), rel=2e-3)
+    assert form.encoder_s(NODE) > 0.02 * prompt_s
+    assert [one["phase"] for one in bench.run("hold", 2)] == [FINISHED] * 2
 
 
 def test_agents_see_how_many_inputs_a_job_has(benches):
