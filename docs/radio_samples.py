@@ -38,7 +38,7 @@ def _read_levels(w, now_s, out):  # type: ignore[no-untyped-def]
     for b in range(out.shape[1]):
         for u in range(out.shape[2]):
             out[2, b, u] = rates.uplink(w, b, u, 1, now_s)[0]
-            out[3, b, u] = rates.downlink(w, b, u, now_s)[0]
+            out[3, b, u] = rates.downlink(w, b, u, 1, now_s)[0]
         for u in range(out.shape[2]):
             ue = w.ue[b, u]
             band, cell = w.band[w.site[ue.node].band], w.cell[b, u, ue.serving]

@@ -120,7 +120,7 @@ class _LoneWorld(BatchEnv):
         world, (prompt, output) = super()._make_world(), self._lengths
         world.service["share"] = np.arange(len(world.service)) == self._s
         if prompt is not None:
-            world.trace[:, 1] = prompt
+            world.trace[:, 1] = prompt + world.service["input_tokens"][self._s]
         if output is None:
             return world
         world.trace[:, 2] = world.service["mean_output_tokens"][self._s] = output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Stages of a job; LOOP and END stand in the table of legs.
 FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN, LOOP, END = range(12)
+BACK, DOWNLOAD = range(12, 14)  # bytes for the UE that are no tokens: over the link, and down the air
 SAME_INSTANT_S = 1e-12  # instants closer together are one
 INGRESS, TARGET = range(2)  # node parts of a job
 UNDER_WAY, OVER, LOST = range(3)  # what `begin` and `advance` of a place say

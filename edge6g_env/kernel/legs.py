@@ -10,7 +10,8 @@ from edge6g_env.kernel import codes, inference, requeue, stream
 from edge6g_env.kernel.places import air, cloud, device, link, node
 
 _ = 0  # a leg that has one part of a job only
-# The setup pass: forward through the device, over the air, through the ingress, over the link, through the target; then tokens.
+# The setup pass: forward through the device, over the air, through the ingress, over the link, through the target; then tokens. A kind
+# whose answer is more than tokens of 4 bytes sets job.back_bytes and goes BACK over the link and by DOWNLOAD over the air, as it came.
 _INFERENCE = (
     (codes.DEVICE, _),
     (codes.UPLINK, _),
@@ -35,6 +36,8 @@ LEG_NAMES = {
     (codes.CLOUD_WAIT, codes.TARGET): "cloud",
     (codes.DECODE, _): "decode",
     (codes.DOWNLINK, _): "downlink",
+    (codes.BACK, _): "back",
+    (codes.DOWNLOAD, _): "download",
 }  # in words, for those who look at a job
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
 
@@ -53,6 +56,10 @@ def _begin_leg(w, b, job, stage, p):
         return cloud.begin(w, b, job)
     if stage == codes.DECODE:
         return stream.begin(w, b, job)
+    if stage == codes.BACK:
+        return link.begin_back(w, b, job)
+    if stage == codes.DOWNLOAD:
+        return air.begin_download(w, b, job)
     if stage == codes.END:
         job.stage, job.stage_s = codes.END, job.clock_s
         return codes.UNDER_WAY
@@ -74,9 +81,9 @@ def advance(w, b, job, t0, t1):
     """Go on with the present leg until t1, where the job advances on its own."""
     if job.stage == codes.DEVICE:
         return device.advance(w, b, job, t1)
-    if job.stage == codes.UPLINK:
+    if job.stage == codes.UPLINK or job.stage == codes.DOWNLOAD:
         return air.advance(w, b, job, t0, t1)
-    if job.stage == codes.LINK:
+    if job.stage == codes.LINK or job.stage == codes.BACK:
         return link.advance(w, b, job, t0, t1)
     if job.stage == codes.DECODE:
         return stream.advance(w, b, job, t1)
@@ -109,9 +116,9 @@ def count(w, b, job, t0):
     if job.stage == codes.DECODE:
         for p in range(job.first_part, node.end_part(w, job)):
             node.count(w, b, job, w.part[b, job.row, p])
-    elif job.stage == codes.UPLINK:
+    elif job.stage == codes.UPLINK or job.stage == codes.DOWNLOAD:
         air.count(w, b, job, t0)
-    elif job.stage == codes.LINK:
+    elif job.stage == codes.LINK or job.stage == codes.BACK:
         link.count(w, b, job, t0)
 
 

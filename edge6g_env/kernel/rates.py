@@ -14,7 +14,8 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel, fading, rng
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB
 
-UPLOAD, FIRST_TOKEN, LAST_TOKEN = range(3)  # messages of a job whose latencies are drawn
+# Messages of a job whose latencies are drawn; from DOWNLOAD on its downloads, each with a number of its own.
+UPLOAD, FIRST_TOKEN, LAST_TOKEN, DOWNLOAD = range(4)
 _MAX_ERROR_RATE = 0.9  # retransmissions count up to this: combining makes each better than the one before; judgement
 # Outer loop link adaptation towards 10 % block errors (Pedersen et al., IEEE VTC 2007): the backoff grows by errors and shrinks without.
 _TARGET_ERROR_RATE, _BACKOFF_STEP_DB, _MAX_BACKOFF_DB = 0.1, 1.0, 10.0  # TS 38.214 5.2.2.1; judgement
@@ -120,15 +121,15 @@ def _bring_interference(w, b, now_s):
 
 @njit_inner
 def _downlink_interference_mw_hz(w, b, u, now_s):
-    """From the other candidate cells of the band, by their load. Tokens are so few bytes that other traffic makes all of it."""
-    load, density = w.radio[0].background_load, 0.0
-    if load <= 0.0:
-        return 0.0
+    """From the other candidate cells of the band: at full load from one with downloads, else by other traffic. Tokens are so few bytes
+    that they make none."""
+    density = 0.0
     z, step = w.site[w.ue[b, u].node].band, fading.step_of(w, now_s)
     band = w.band[z]
     for m in range(w.cell.shape[2]):
         i = w.cell[b, u, m].node
-        if m != w.ue[b, u].serving and w.site[i].band == z:
+        load = 1.0 if w.node[b, i].n_receivers > 0 else w.radio[0].background_load
+        if load > 0.0 and m != w.ue[b, u].serving and w.site[i].band == z:
             points_here = _downlink_points_here(w, b, band, i, step)
             density += load * channel.heard_mw(w, b, u, m, points_here, now_s) / band.bandwidth_hz
     return density
@@ -202,13 +203,13 @@ def uplink(w, b, u, senders, now_s):
 
 
 @njit_inner
-def downlink(w, b, u, now_s):
-    """The same for the downlink, which hardly anybody shares: tokens are few bytes."""
+def downlink(w, b, u, receivers, now_s):
+    """The same for the downlink and `receivers` downloads: the power follows the share of the band, so sharing leaves the SINR as it is."""
     ue = w.ue[b, u]
     if now_s < ue.silent_until_s:
         return 0.0, 1.0
     if w.radio[0].fixed == 1:
-        return w.radio[0].fixed_downlink_bit_s, 0.0
+        return w.radio[0].fixed_downlink_bit_s / receivers, 0.0
     step = fading.step_of(w, now_s)
     if ue.down_step < step:
         fading.refresh(w, b, u, now_s)
@@ -218,7 +219,7 @@ def downlink(w, b, u, now_s):
         ue.down_backoff_db = _next_backoff_db(ue.down_backoff_db, ue.down_error_rate)
         ue.down_bit_s = rate * band.downlink_efficiency * (1.0 - ue.down_error_rate)
         ue.down_step = step
-    return ue.down_bit_s, ue.down_error_rate
+    return ue.down_bit_s / receivers, ue.down_error_rate
 
 
 @njit_inner

@@ -16,7 +16,7 @@ from edge6g_env.kernel.places import cloud, loading, memory, node
 def count_work(w, b, t0):
     """Count the jobs that decode, send and transfer from t0 on; one that begins later in the substep counts itself."""
     for i in range(w.node.shape[1]):
-        w.node[b, i].n_senders, w.node[b, i].n_backhaul = 0, 0
+        w.node[b, i].n_senders, w.node[b, i].n_receivers, w.node[b, i].n_backhaul = 0, 0, 0
         for k in range(w.link.shape[2]):
             w.link[b, i, k].n_transfers = 0
         node.clear_counts(w, b, i)

@@ -64,7 +64,7 @@ def _is_reachable(w, b, job):
     """Whether tokens reach the UE at the job's clock: over the link, if there is one, and the air."""
     if link.is_cut_off(w, b, job):
         return False
-    return device.has_whole_model(w, job) or rates.downlink(w, b, job.ue, job.clock_s)[0] > 0.0
+    return device.has_whole_model(w, job) or rates.downlink(w, b, job.ue, 1, job.clock_s)[0] > 0.0
 
 
 @njit_inner

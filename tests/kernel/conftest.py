@@ -117,7 +117,7 @@ def _ask(w, up, senders, now_s, out):
             if up:
                 out[b, u, 0], out[b, u, 1] = rates.uplink(w, b, u, senders, now_s)
             else:
-                out[b, u, 0], out[b, u, 1] = rates.downlink(w, b, u, now_s)
+                out[b, u, 0], out[b, u, 1] = rates.downlink(w, b, u, 1, now_s)
 
 
 @_jit.njit

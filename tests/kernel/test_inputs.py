@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+import edge6g_env
 from edge6g_env import costs, radio
-from edge6g_env.kernel.codes import FINISHED
+from edge6g_env.kernel.codes import FINISHED, NODE_PREFILL
 
 PHONE, CLOUD, NODE, PEER = "phone-snapdragon-8gen3", "h100-80g", "l40s", "l4"
 TEXT, OUTPUT, PAYLOAD_BYTES = 24.0, 20.0, 80_000.0
@@ -214,6 +215,30 @@ def test_frames_are_held_while_an_answer_is_made(benches):
     assert held[-1] == 0.0
 
 
+@pytest.mark.parametrize("what", [PICTURE, SOUND])
+def test_a_sequence_that_is_put_back_has_its_encoder_run_again(make_bench, make_service, what):
+    """Memory for two short answers, not for two long ones: the younger waits with its whole prompt and its encoder before it."""
+    form, expected_tokens = Forms(*what, "fp16"), 20.0
+    fixed = {"trace": None, "prompt_tokens": int(TEXT), "output_tokens": int(OUTPUT)}
+    service = make_service(model=what[0], inputs=what[1], payload_bytes=PAYLOAD_BYTES, **fixed)
+    bench = make_bench([NODE], ues_a_node=2, services=[service], **BUDGET)
+    bench.reset(1)
+    bench.lengths(form.context, 400.0, mean_output=expected_tokens)
+    room = costs.kv_bytes(form.model, 2.0 * (form.context + expected_tokens) + 100.0, "fp16")
+    bench.set_memory(float(costs.memory_bytes(form.model, "fp16") + room))
+    bench.send({0: 0.013, 1: 0.014})
+    while not bench.count("preempted"):
+        assert bench.now_s < 60.0
+        bench.step("local, fp16")
+    (job,) = bench.jobs(NODE_PREFILL)
+    assert job.setup_tokens > form.context
+    assert job.prefilled == form.apart
+    prompt_s = form.layers * form.layer_s(NODE, float(job.setup_tokens) - form.apart, form.apart)
+    assert job.left_s == pytest.approx(prompt_s + form.encoder_s(NODE), rel=2e-3)
+    assert form.encoder_s(NODE) > 0.02 * prompt_s
+    assert [one["phase"] for one in bench.run("hold", 2)] == [FINISHED] * 2
+
+
 def test_agents_see_how_many_inputs_a_job_has(benches):
     bench = benches(*TWO)
     ue = bench.reset_with_ue()
@@ -224,3 +249,36 @@ def test_agents_see_how_many_inputs_a_job_has(benches):
     assert bench.obs["observation"][0, 0, look("job/inputs")] == 2.0
     assert bench.obs["observation"][0, 0, look("job/prompt_tokens")] == TEXT + 512.0
     assert np.all(bench.obs["observation"][0, 1, look("job/inputs")] == 0.0)
+
+
+# --- under fixed rates and latencies ---------------------------------------------------------------------------------------------------
+
+FIXED = {"uplink_bit_s": 2e7, "downlink_bit_s": 5e7, "uplink_access_s": 0.007, "downlink_access_s": 0.003}
+
+
+def lone(model, inputs, name, seed, **more):
+    """A job of tiny's chat with this model and inputs at its first node, an L40S."""
+    chat = {"model": model, "inputs": inputs, "trace": None, "prompt_tokens": 400, "output_tokens": 40}
+    chat |= {"payload_bytes": PAYLOAD_BYTES, "privacy": "open"}
+    options = {f"service.chat.{key}": value for key, value in chat.items()}
+    fixed = {"radio.fixed": FIXED, "xn.delay_jitter": 0.0, **BUDGET, **more}
+    return edge6g_env.lone_job("tiny", name, prompt_tokens=int(TEXT), output_tokens=20, seed=seed, **options, **fixed)
+
+
+@pytest.mark.parametrize("what", [PICTURE, TWO, SOUND])
+@pytest.mark.parametrize("name", ["local, fp16", "local, int4", "local, 0.5 on the device, int8"])
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_closed_forms_hold_under_fixed_radio(what, name, seed):
+    """At the node: a_u + 8 (4 text + payload)/U + encoder + prompt + a_d + 32/D; behind k layers on the device: its encoder and layers,
+    then a_u + 8 b(n)/U, the rest, a_d + 32/D. From the decision on, within 1 %, and the candidate within 3 %."""
+    form, on_device = Forms(*what, name.rsplit(", ", 1)[1]), "device" in name
+    layers = round(0.5 * form.layers) if on_device else 0
+    sent_bytes = form.cut_bytes(form.context) if on_device else 4.0 * TEXT + PAYLOAD_BYTES
+    expected_s = FIXED["uplink_access_s"] + 8.0 * sent_bytes / FIXED["uplink_bit_s"]
+    expected_s += FIXED["downlink_access_s"] + 32.0 / FIXED["downlink_bit_s"]
+    expected_s += form.prompt_s(PHONE, 0, layers) + form.prompt_s(NODE, layers) if on_device else form.prompt_s(NODE)
+    job = lone(*what, name, seed)
+    assert job.outcome["ttft_s"] - job.decided_s == pytest.approx(expected_s, rel=0.01)
+    assert job.predicted["ttft_s"] == pytest.approx(job.outcome["ttft_s"], rel=0.03)
+    assert job.predicted["tpot_s"] == pytest.approx(job.outcome["tpot_s"], rel=0.03)
+    assert job.outcome["prompt_tokens"] == form.context

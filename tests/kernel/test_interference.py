@@ -59,16 +59,20 @@ def send(air, node, ues):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("load", [0.1, 0.7])
-def test_downlink_interference_is_the_load_of_the_other_cells_by_beam_and_loss(make_air, name, load):
+@pytest.mark.parametrize("load", [0.0, 0.1, 0.7])
+@pytest.mark.parametrize("busy", [[], [1], [0, 2]])
+def test_downlink_interference_is_the_load_of_the_other_cells_by_beam_and_loss(make_air, name, load, busy):
+    """A cell with downloads is heard at full load, others by their other traffic."""
     air, preset = make_air(1, **{"radio.presets": [name], "radio.background_load": load}).reset(1), radio.preset(name)
-    seen = set()
+    loads, seen = np.full(3, load), set()
+    loads[busy], air.nodes["n_receivers"][0, busy] = 1.0, 1
     for step in range(40):
         now_s = step * STEP_S + 1e-6
         gain_db = beam_gains_db(air, preset, now_s)[air.links["node"][0]]
         heard_mw = 10.0 ** ((preset.ptx_bs_dbm - air.losses_db(now_s)[0] + gain_db) / 10.0)
         other = np.arange(3) != air.ues["serving"][0][:, None]
-        expected = load * np.where(other, heard_mw, 0.0).sum(axis=1) / preset.bandwidth_hz
+        heard_mw = loads[air.links["node"][0]] * np.where(other, heard_mw, 0.0)
+        expected = heard_mw.sum(axis=1) / preset.bandwidth_hz
         noise = 10.0 ** ((-174.0 + preset.noise_figure_ue_db) / 10.0)
         assert downlink_mw_hz(air, preset, now_s) == pytest.approx(expected, rel=1e-6, abs=1e-6 * noise)
         seen |= set(gain_db.ravel().tolist())

@@ -1,5 +1,9 @@
 """The air between a UE and the node that serves it, as a job uses it: the prompt or its activations up, a message up and down for each
-token of a job that is cut behind the device, the first and the last token down. The rates are in rates.py."""
+token of a job that is cut behind the device, the first and the last token down, other bytes down. The rates are in rates.py.
+
+Uploads share a cell's uplink, downloads its downlink. Messages of tokens are too short to count among either: they take the rate that
+the others have.
+"""
 
 from __future__ import annotations
 
@@ -36,37 +40,75 @@ def begin(w, b, job):
 
 
 @njit_inner
+def begin_download(w, b, job):
+    """Send what the job has for its UE beside tokens."""
+    if job.back_bytes <= 0.0:
+        return codes.OVER
+    job.left_bytes = job.back_bytes
+    job.air_bytes += job.left_bytes
+    job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
+    job.clock_s += rates.downlink_access_s(w, b, job, rates.DOWNLOAD + job.downloads)
+    job.stage, job.stage_s = codes.DOWNLOAD, job.clock_s
+    return codes.UNDER_WAY
+
+
+@njit_inner
 def count(w, b, job, t0):
-    """Count an upload that goes on from t0 on among those of its cell."""
+    """Count an upload or a download that goes on from t0 on among those of its cell."""
     ue = w.ue[b, job.ue]
-    if job.stage_s < t0 and t0 >= ue.silent_until_s:
+    if job.stage_s >= t0 or t0 < ue.silent_until_s:
+        return
+    if job.stage == codes.DOWNLOAD:
+        w.node[b, ue.node].n_receivers += 1
+    else:
         w.node[b, ue.node].n_senders += 1
         ue.sending_s = t0
 
 
 @njit_inner
+def receivers(w, b, job):
+    """Downloads of the job's cell, one at least: what the rate of a token on its way down is divided by."""
+    return max(1, w.node[b, w.ue[b, job.ue].node].n_receivers)
+
+
+@njit_inner
+def _end_download(w, b, job, error_rate):
+    """The delay by block errors of a download that is through."""
+    job.downloads += 1
+    return rates.retransmission_s(w, b, job, rates.DOWNLOAD + job.downloads - 1, error_rate)
+
+
+@njit_inner
 def advance(w, b, job, t0, t1):
-    """Send until t1, beside the cell's other senders; a handover or an outage interrupts."""
-    ue = w.ue[b, job.ue]
-    senders = w.node[b, ue.node].n_senders
+    """Send until t1, up or down, beside the cell's others in that direction; a handover or an outage interrupts."""
+    ue, up = w.ue[b, job.ue], job.stage == codes.UPLINK
+    sharers = w.node[b, ue.node].n_senders if up else w.node[b, ue.node].n_receivers
     if job.stage_s >= t0:
-        senders += 1  # began in this substep, so it was not counted
+        sharers += 1  # began in this substep, so it was not counted
     start_s = max(job.clock_s, min(ue.silent_until_s, t1))
     if start_s >= t1:
         job.clock_s = t1
         return codes.UNDER_WAY
-    rate, error_rate = rates.uplink(w, b, job.ue, max(1, senders), start_s)
+    if up:
+        rate, error_rate = rates.uplink(w, b, job.ue, max(1, sharers), start_s)
+    else:
+        rate, error_rate = rates.downlink(w, b, job.ue, max(1, sharers), start_s)
     if rate <= 0.0:
         job.clock_s = t1
         return codes.UNDER_WAY
     need_s = 8.0 * job.left_bytes / rate
     sent_s = min(need_s, t1 - start_s)
-    job.energy_j += sent_s * w.mobility[0].tx_power_w
+    if up:
+        job.energy_j += sent_s * w.mobility[0].tx_power_w
     if start_s + need_s > t1:
         job.left_bytes -= sent_s * rate / 8.0
         job.clock_s = t1
         return codes.UNDER_WAY
-    job.clock_s = start_s + need_s + link.hop_s(w, b, job) + rates.retransmission_s(w, b, job, rates.UPLOAD, error_rate)
+    job.clock_s = start_s + need_s + link.hop_s(w, b, job)
+    if up:
+        job.clock_s += rates.retransmission_s(w, b, job, rates.UPLOAD, error_rate)
+    else:
+        job.clock_s += _end_download(w, b, job, error_rate)
     job.left_bytes = 0.0
     return codes.OVER
 
@@ -111,7 +153,7 @@ def _send_message(w, b, job):
     ue = w.ue[b, job.ue]
     band = w.band[w.site[ue.node].band]
     up, up_errors = rates.uplink(w, b, job.ue, max(1, w.node[b, ue.node].n_senders), job.clock_s)
-    down, down_errors = rates.downlink(w, b, job.ue, job.clock_s)
+    down, down_errors = rates.downlink(w, b, job.ue, receivers(w, b, job), job.clock_s)
     if up <= 0.0 or down <= 0.0:
         return math.inf, 0.0
     sending_s = 8.0 * w.model[job.variant].boundary_bytes / up + 8.0 * costing.TOKEN_BYTES / down
@@ -142,7 +184,7 @@ def way_back_s(w, b, job, message):
     """Delay in s from the generation of a token to the UE: link, Xn hop after a handover, access, transmission, block errors."""
     if device.has_whole_model(w, job):
         return 0.0
-    rate, error_rate = rates.downlink(w, b, job.ue, job.clock_s)
+    rate, error_rate = rates.downlink(w, b, job.ue, receivers(w, b, job), job.clock_s)
     back_s = rates.downlink_access_s(w, b, job, message) + rates.retransmission_s(w, b, job, message, error_rate)
     back_s += 8.0 * costing.TOKEN_BYTES / rate + link.hop_s(w, b, job)
     return back_s + link.delay_s(w, job) if link.is_used(job) else back_s
@@ -155,14 +197,18 @@ def way_back_s(w, b, job, message):
 def expect_rates(w, b, i, job):
     """What node i expects of the rates of the job's UE, for all candidates of a decision."""
     ue, expected, slowest = w.ue[b, job.ue], w.forecast[b], w.prediction[0].min_rate_bit_s
-    senders = w.node[b, i].n_senders if ue.node == i else 0  # another cell's are not known
+    own = ue.node == i  # what others send in another cell is not known
+    senders, sharers = w.node[b, i].n_senders if own else 0, receivers(w, b, job) if own else 1
     radio = w.radio[0]
     if radio.fixed == 1:
-        expected.up_bit_s, expected.down_bit_s = radio.fixed_uplink_bit_s / (senders + 1), radio.fixed_downlink_bit_s
+        expected.up_bit_s, expected.down_bit_s = (
+            radio.fixed_uplink_bit_s / (senders + 1),
+            radio.fixed_downlink_bit_s / sharers,
+        )
         return
     band = w.band[w.site[ue.node].band]
     up_bit_s = rates.expected_bit_s(w, band, ue.seen_uplink_db, senders + 1, band.uplink_efficiency)
-    down_bit_s = rates.expected_bit_s(w, band, ue.seen_downlink_db, 1, band.downlink_efficiency)
+    down_bit_s = rates.expected_bit_s(w, band, ue.seen_downlink_db, sharers, band.downlink_efficiency)
     expected.up_bit_s, expected.down_bit_s = max(slowest, up_bit_s), max(slowest, down_bit_s)
 
 

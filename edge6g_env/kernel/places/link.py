@@ -91,6 +91,39 @@ def begin(w, b, job):
 
 
 @njit_inner
+def begin_back(w, b, job):
+    """Send back from the target what the job has for its UE beside tokens."""
+    if not is_used(job) or job.back_bytes <= 0.0:
+        return codes.OVER
+    job.left_bytes = job.back_bytes
+    _pay(w, job, job.left_bytes)
+    if leads_to_cloud(w, job):
+        job.price_usd += job.left_bytes * w.prices[0].usd_per_egress_byte
+    job.stage, job.stage_s = codes.BACK, job.clock_s
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def back_link(w, i, k):
+    """Index, at neighbour k of node i, of the link back to i; -1 if there is none."""
+    peer = w.neighbour[i, k]
+    for n in range(w.link.shape[2]):
+        if w.neighbour[peer, n] == i:
+            return n
+    return -1
+
+
+@njit_inner
+def _counted_at(w, job):
+    """(node, link) whose transfers the one under way shares: a link carries both ways, so what comes back is the peer's, if it has one."""
+    if job.stage == codes.BACK:
+        n = back_link(w, job.ingress, job.link)
+        if n >= 0:
+            return w.neighbour[job.ingress, job.link], n
+    return job.ingress, job.link
+
+
+@njit_inner
 def count(w, b, job, t0):
     """Count a transfer that goes on from t0 on among those of its link."""
     if job.stage_s >= t0:
@@ -98,7 +131,8 @@ def count(w, b, job, t0):
     if leads_to_cloud(w, job):
         w.node[b, job.ingress].n_backhaul += 1
     else:
-        w.link[b, job.ingress, job.link].n_transfers += 1
+        i, k = _counted_at(w, job)
+        w.link[b, i, k].n_transfers += 1
 
 
 @njit_inner
@@ -109,7 +143,8 @@ def advance(w, b, job, t0, t1):
     if leads_to_cloud(w, job):
         transfers = w.node[b, job.ingress].n_backhaul
     else:
-        transfers = w.link[b, job.ingress, job.link].n_transfers
+        i, k = _counted_at(w, job)
+        transfers = w.link[b, i, k].n_transfers
     if job.stage_s >= t0:
         transfers += 1
     rate = _rate_bit_s(w, job)

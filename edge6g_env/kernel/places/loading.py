@@ -7,19 +7,9 @@ source is lost goes on from the disk, which holds every model. LoRA adapters com
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel.places import memory
+from edge6g_env.kernel.places import link, memory
 
 _DISK = -1
-
-
-@njit_inner
-def _back_link(w, b, i, k):
-    """Index, at neighbour k of node i, of the link back to i; -1 if there is none."""
-    peer = w.neighbour[i, k]
-    for n in range(w.link.shape[2]):
-        if w.neighbour[peer, n] == i:
-            return n
-    return -1
 
 
 @njit_inner
@@ -27,7 +17,7 @@ def _sharers(w, b, i, source):
     """Transfers on the source's link, this load among them once it is counted."""
     if source == w.link.shape[2]:
         return w.node[b, i].n_backhaul
-    return w.link[b, w.neighbour[i, source], _back_link(w, b, i, source)].n_transfers
+    return w.link[b, w.neighbour[i, source], link.back_link(w, i, source)].n_transfers
 
 
 @njit_inner
@@ -42,8 +32,8 @@ def _rate_bytes_s(w, b, i, source, sharers):
 @njit_inner
 def _reports_it(w, b, i, k, v, low, high):
     """Whether neighbour k, by its last report, holds layers [low, high) of v, and the link from it is up."""
-    link, seen = w.link[b, i, k], w.seen[b, i, k, v]
-    if link.up == 0 or _back_link(w, b, i, k) < 0:
+    seen = w.seen[b, i, k, v]
+    if w.link[b, i, k].up == 0 or link.back_link(w, i, k) < 0:
         return False
     return seen.low <= low and high <= seen.high and seen.high > seen.low
 
@@ -124,7 +114,7 @@ def count_load(w, b, i, t0):
             node.n_backhaul += 1
         else:
             peer = w.neighbour[i, server.load_source]
-            w.link[b, peer, _back_link(w, b, i, server.load_source)].n_transfers += 1
+            w.link[b, peer, link.back_link(w, i, server.load_source)].n_transfers += 1
 
 
 @njit_inner
