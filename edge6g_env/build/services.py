@@ -13,17 +13,12 @@ from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import InferenceService, Service
-from edge6g_env.spaces import ACTION_COLUMNS, Layout
-
-
-def _variants(scenario: Scenario) -> list[tuple[str, str]]:
-    """(weights, precision) of each variant: all precisions of the first weights, then of the next."""
-    return [(weights, precision) for weights in scenario.weights for precision in scenario.actions.precision]
+from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts
 
 
 def cost_tables(scenario: Scenario) -> costs.CostTables:
     """What each device of the scenario needs for each variant."""
-    return costs.kernel_tables(scenario.devices, [(weights.split("@")[0], p) for weights, p in _variants(scenario)])
+    return costs.kernel_tables(scenario.devices, [(weights.split("@")[0], p) for weights, p in scenario.variants])
 
 
 def cost_array(tables: costs.CostTables) -> np.ndarray:
@@ -49,7 +44,7 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
 
 def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
     """MODEL (V,)"""
-    variants, tied = _variants(scenario), tables.head_bytes == 0.0
+    variants, tied = scenario.variants, tables.head_bytes == 0.0
     prices = [costs.token_price_usd(weights.split("@")[0]) for weights, _ in variants]
     preload = [
         weights in scenario.serving.preload and precision == scenario.actions.default_precision
@@ -75,7 +70,8 @@ def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
 def actions(layout: Layout) -> np.recarray:
     """ACTION (C,)"""
     columns = dict(zip(ACTION_COLUMNS, layout.action_table.T, strict=True))
-    return from_columns(DTYPES["action"], **{name: columns[name] for name in ("route", "precision", "model")})
+    own = {name: columns[name] for name in ("route", "precision", "model")}
+    return from_columns(DTYPES["action"], draft=drafts(layout.scenario, layout.action_table), **own)
 
 
 def adapted(scenario: Scenario) -> list[tuple[InferenceService, str]]:
@@ -105,6 +101,23 @@ def choices(scenario: Scenario) -> np.recarray:
     return out.view(np.recarray)
 
 
+def rounds(scenario: Scenario) -> np.recarray:
+    """ROUND (S, M, R): of each model that draft.csv has with its service's draft, a row for each number of tokens; 0 elsewhere."""
+    drafting = [service for service in scenario.inference if service.draft]
+    most = max((len(service.draft_tokens) for service in drafting), default=1)
+    out = np.zeros((len(scenario.service), scenario.most_models, most), DTYPES["round"])
+    for service in drafting:
+        for m, model in enumerate(service.family):
+            try:
+                acceptance = costs.draft_acceptance(model, str(service.draft))
+            except costs.UnknownNameError:
+                continue
+            rows, drafted = out[scenario.service.index(service), m], np.array(service.draft_tokens, np.float64)
+            rows["drafted"][: len(drafted)] = drafted
+            rows["tokens"][: len(drafted)] = costs.tokens_per_round(acceptance, drafted)
+    return out.view(np.recarray)
+
+
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
     lengths = [service.lengths() for service in scenario.service]
@@ -126,6 +139,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
     own = {
         "kind": KINDS.index(service.kind),
         "model": -1,
+        "draft": -1,
         "privacy": codes.OPEN,
         "mean_output_tokens": trace[:, 2].mean(),
         "trace_first": first,
@@ -135,5 +149,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
     }
     if isinstance(service, InferenceService):
         own["model"] = scenario.weights.index(service.weights_of(service.default))
+        if service.draft:
+            own["draft"] = scenario.variants.index((service.draft, str(service.draft_precision)))
         own["privacy"] = codes.PRIVACY_NAMES.index(service.privacy)
     return or_zero(DTYPES["service"], service, own)

@@ -23,10 +23,10 @@ def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_h
 
 
 @njit_inner
-def lone_token_s(w, device, job, layers, with_head):
-    """An iteration with nothing but the job's token in it, over `layers` layers."""
-    context, share = job.prompt_tokens + job.done_tokens, layers / w.model[job.variant].layers
-    return decode_iteration_s(w, device, job.variant, 1.0, context, share, with_head)
+def lone_pass_s(w, device, job, v, tokens, layers, with_head):
+    """An iteration with nothing but `tokens` tokens of the job in it, over `layers` layers of variant v."""
+    context, share = job.prompt_tokens + job.done_tokens + (tokens - 1.0), layers / w.model[v].layers
+    return decode_iteration_s(w, device, v, tokens, context, share, with_head)
 
 
 @njit_inner
@@ -125,6 +125,12 @@ def weight_bytes(w, v, low, high):
 def kv_bytes(w, v, layers, tokens):
     """KV bytes of `tokens` tokens in `layers` layers of variant v."""
     return w.model[v].kv_bytes * layers * tokens
+
+
+@njit_inner
+def pass_bytes(w, v, pass_tokens):
+    """Bytes that a decode pass brings to a part: activations of a token, or the ids of those to be checked."""
+    return w.model[v].boundary_bytes if pass_tokens == 1.0 else TOKEN_BYTES * (pass_tokens - 1.0)
 
 
 @njit_inner
