@@ -168,15 +168,16 @@ def test_bytes_of_a_drafted_job(bench_of):
 def test_drafts_pay_where_the_target_reads_weights_slowly(bench_of, node, precision, gains):
     """In time on L4 and AGX Orin at fp16, not on an L40S at int4; in accelerator seconds a token everywhere (SLED, arXiv 2506.09397:
     2.2 times the throughput)."""
-    bench, jobs = bench_of([node], precision, [1, 2, 4, 8]), []
-    for how in ("", "draft on the device, "):
+    found = {}
+    for k in (0, 1, 2, 4):
+        bench, how = bench_of([node], precision, [max(k, 1)]), "draft on the device, " if k else ""
         ue, name = warm(bench), f"local, {how}{precision}"
-        seen = decide(bench, ue, name)
-        (job,) = bench.run(name, 1)
-        jobs.append((job["tpot_s"], seen["accelerator_s"]))
-    (plain_s, busy_s), (drafted_s, drafted_busy_s) = jobs
-    assert (drafted_s < plain_s) == gains
-    assert 1.3 < busy_s / drafted_busy_s < 4.0
+        busy_s = decide(bench, ue, name)["accelerator_s"]
+        found[k] = bench.run(name, 1)[0]["tpot_s"], busy_s
+    plain_s, busy_s = found.pop(0)
+    assert (min(tpot_s for tpot_s, _ in found.values()) < plain_s) == gains
+    assert all(drafted_s < busy_s for _, drafted_s in found.values())
+    assert 1.8 < busy_s / found[4][1] < 3.0
 
 
 def test_a_draft_beats_a_cut_where_a_round_trip_dominates(make_bench, make_service):
@@ -233,7 +234,7 @@ def test_what_drafting_jobs_pay_is_what_the_accelerator_did(bench_of):
 
 
 def test_a_device_without_room_and_a_model_without_pair_have_no_draft(make_bench, make_service):
-    family = make_service(models=["qwen2.5-3b", MODEL], default_model=MODEL, draft=DRAFT, draft_precision="int4")
+    family = make_service(models=["qwen2.5-1.5b", MODEL], default_model=MODEL, draft=DRAFT, draft_precision="int4")
     family.pop("model")
     bench = make_bench(
         ["l40s"], services=[family], **{**GRID, "actions.precision": ["int4"], "actions.default_precision": "int4"}
