@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `tune`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `compare`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -192,6 +192,33 @@ def tune(
             typer.echo("edge6g: stopped", err=True)
             raise typer.Exit(TERMINATED) from None
         show(rule, found, out, Console())
+
+
+@app.command()
+def job(
+    action: Annotated[str, typer.Option(help="Name of an action, as 'local, int4'; a model may be left out.")],
+    scenario: ScenarioOption = "campus",
+    service: Annotated[str | None, typer.Option(help="Name of the job's service; the first.")] = None,
+    prompt_tokens: Annotated[int | None, typer.Option(min=1, help="In place of one of the service's lengths.")] = None,
+    output_tokens: Annotated[int | None, typer.Option(min=1, help="Likewise; candidates expect it, too.")] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Weights are not there, but for what the nodes preload.")
+    ] = False,
+    node: Annotated[int, typer.Option(min=0, help="Node that serves the job's UE.")] = 0,
+    seed: SeedOption = 0,
+    settings: SetOption = None,
+) -> None:
+    """What a decision costs alone: one job in an empty world, predicted beside got, leg by leg."""
+    with _user_errors():
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+
+        from edge6g_env.lone import lone_job
+        from edge6g_env.show_job import show_job
+
+        lengths = {"prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
+        found = lone_job(loaded, action, service=service, **lengths, warm=not cold, node=node, seed=seed)
+        show_job(found, f"{loaded.label}, {service or loaded.service[0].name}: {action}", Console())
 
 
 @app.command()

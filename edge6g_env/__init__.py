@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge6g_env import costs, radio
     from edge6g_env.aec import env
     from edge6g_env.batch import BatchEnv, batch_env
+    from edge6g_env.lone import LoneJob, lone_job
     from edge6g_env.parallel import parallel_env
     from edge6g_env.sb3 import sb3_vec_env
     from edge6g_env.scenario import Scenario, ScenarioError, load_scenario, scenarios
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchEnv",
+    "LoneJob",
     "Scenario",
     "ScenarioError",
     "__version__",
@@ -38,6 +40,7 @@ __all__ = [
     "costs",
     "env",
     "load_scenario",
+    "lone_job",
     "parallel_env",
     "radio",
     "sb3_vec_env",
@@ -47,6 +50,8 @@ __all__ = [
 _MODULE_OF = {
     "BatchEnv": "batch",
     "batch_env": "batch",
+    "LoneJob": "lone",
+    "lone_job": "lone",
     "parallel_env": "parallel",
     "env": "aec",
     "sb3_vec_env": "sb3",

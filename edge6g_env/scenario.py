@@ -233,7 +233,7 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):
-        data, where = scenario.model_dump(mode="json"), scenario.name
+        data, where = scenario.model_dump(mode="json", exclude_none=True), scenario.name
     else:
         data, where = _read(scenario)
     changes = dict(dotted(plain(overrides)))

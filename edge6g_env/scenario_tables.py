@@ -95,6 +95,18 @@ class Nodes(Table):
         return self.memory_gb[i % len(self.devices) % len(self.memory_gb)] if self.memory_gb else None
 
 
+class FixedRadio(Table):
+    """Rates and latencies in place of those of the radio: no fading, no block errors, no phases that are drawn."""
+
+    uplink_bit_s: Positive
+    """Rate of a cell's uploads together."""
+    downlink_bit_s: Positive
+    """Rate of its downloads together."""
+    uplink_access_s: NotNegative
+    downlink_access_s: NotNegative
+    """Latency of every message, of the first one and of each of a stream."""
+
+
 class Radio(Table):
     """Cells: environment and bands (edge6g_env.radio), weather, people, other traffic, channel knowledge, handover."""
 
@@ -120,6 +132,8 @@ class Radio(Table):
     time_to_trigger_s: NotNegative
     handover_hysteresis_db: Decibel
     handover_interruption_s: NotNegative
+    fixed: FixedRadio | None = None
+    """What messages get in place of what the cells would give; the channel goes on for handovers and for what agents see of it."""
 
     @model_validator(mode="after")
     def _bands_exist(self) -> Radio:

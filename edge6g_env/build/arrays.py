@@ -12,6 +12,7 @@ from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.radio.fading import MAX_TAPS
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
 
+_NOTED_LEGS = 64
 _KEPT_CHUNKS = 32  # of a prompt, whose layer times all candidates share; later chunks are worked out for each
 
 
@@ -37,6 +38,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "job": (b, j),
         "part": (b, j, 2),
         "outcome": (b, 3 * j),
+        "noted": (b, _NOTED_LEGS),
         "known": (b, k + 3, v),
     }
     return {

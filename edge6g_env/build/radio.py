@@ -16,7 +16,7 @@ from edge6g_env.scenario import Scenario
 def radio_table(scenario: Scenario) -> np.recarray:
     """[radio], and the constants of its environment."""
     options = scenario.radio
-    env = radio.environment(options.environment, radio.preset(options.presets[0]).carrier_ghz)
+    env, fixed = radio.environment(options.environment, radio.preset(options.presets[0]).carrier_ghz), options.fixed
     return from_table(
         DTYPES["radio"],
         options,
@@ -32,6 +32,9 @@ def radio_table(scenario: Scenario) -> np.recarray:
         filter_share=0.5 ** (options.filter_coefficient / 4.0),  # TS 38.331 5.5.3.2
         # Jain's people are 1.8 m tall: none reaches a link to a UE above them (InF-HH).
         blockers_per_m2=options.blockers_per_m2 if env.h_ut_m < 1.8 else 0.0,
+        fixed=fixed is not None,
+        fixed_uplink_bit_s=fixed.uplink_bit_s if fixed else 0.0,
+        fixed_downlink_bit_s=fixed.downlink_bit_s if fixed else 0.0,
     )
 
 
@@ -65,7 +68,7 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         "max_layers",
     )
     timing = ("tdd_period_s", "downlink_slots", "uplink_slots", "sr_period_s", "processing_s", "harq_rtt_s")
-    grant_s, configured_s = preset.uplink_grant_latency_s, preset.uplink_configured_latency_s
+    access_s = _access_s(scenario, preset)
     return {
         **{name: getattr(preset, name) for name in (*same, *timing)},
         "gain_db": preset.gain_bs_dbi + preset.gain_ue_dbi - preset.misalignment_db,
@@ -91,7 +94,14 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         "n_taps": radio.tap_count(preset.bandwidth_hz, coherence_hz, doppler_hz, scenario.time.slot_s),
         "radio_slot_s": preset.slot_s,
         "grant_s": preset.k2_slots * preset.slot_s,
-        "uplink_access_s": grant_s,
-        "uplink_stream_s": configured_s if options.configured_grant else grant_s,
-        "downlink_access_s": preset.downlink_latency_s,
+        **dict(zip(("uplink_access_s", "uplink_stream_s", "downlink_access_s"), access_s, strict=True)),
     }
+
+
+def _access_s(scenario: Scenario, preset: radio.RadioPreset) -> tuple[float, float, float]:
+    """Mean access latencies of a first uplink message, of a following one of a stream, and of a downlink message."""
+    fixed, grant_s = scenario.radio.fixed, preset.uplink_grant_latency_s
+    if fixed:
+        return fixed.uplink_access_s, fixed.uplink_access_s, fixed.downlink_access_s
+    stream_s = preset.uplink_configured_latency_s if scenario.radio.configured_grant else grant_s
+    return grant_s, stream_s, preset.downlink_latency_s

@@ -26,6 +26,16 @@ KINDS = tuple(_WAYS)
 _LONGEST = 1 + max(map(len, _WAYS.values()))
 # (kinds, legs, 2) stage, part; after the last leg comes END. A LOOP goes back to the leg of its number until the last token is out.
 LEGS = np.array([[*way, *[(codes.END, _)] * (_LONGEST - len(way))] for way in _WAYS.values()])
+LEG_NAMES = {
+    (codes.DEVICE, _): "device",
+    (codes.UPLINK, _): "uplink",
+    (codes.NODE_PREFILL, codes.INGRESS): "ingress",
+    (codes.LINK, _): "link",
+    (codes.NODE_PREFILL, codes.TARGET): "target",
+    (codes.CLOUD_WAIT, codes.TARGET): "cloud",
+    (codes.DECODE, _): "decode",
+    (codes.DOWNLINK, _): "downlink",
+}  # in words, for those who look at a job
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
 
 
@@ -47,6 +57,16 @@ def _begin_leg(w, b, job, stage, p):
         job.stage, job.stage_s = codes.END, job.clock_s
         return codes.UNDER_WAY
     return stream.begin_delivery(w, b, job)
+
+
+@njit_inner
+def _note(w, b, stage, p, start_s):
+    """Write down that a leg of the watched job has begun; what comes after the last row is not written."""
+    episode = w.episode[b]
+    if episode.n_noted < w.noted.shape[1]:
+        noted = w.noted[b, episode.n_noted]
+        noted.stage, noted.part, noted.start_s = stage, p, start_s
+        episode.n_noted += 1
 
 
 @njit_inner
@@ -72,7 +92,10 @@ def begin(w, b, job, leg):
         if stage == codes.LOOP:
             job.leg = p if job.done_tokens < job.output_tokens else job.leg + 1
             continue
+        start_s = job.clock_s
         state = _begin_leg(w, b, job, stage, p)
+        if job.number == w.episode[b].watched and state != codes.OVER:
+            _note(w, b, stage, p, start_s)
         if state == codes.LOST:
             requeue.lose(w, b, job, p, job.clock_s)
         if state != codes.OVER:

@@ -2,7 +2,7 @@
 
 Rates are those of CHANNEL 9 to 11: power control and shares of the band uplink, constant power density downlink, an MCS chosen by the
 channel of a grid step before less the backoff of an outer loop, block errors at the SINR of now. All of it is worked out when asked
-for, once a step of the fading grid.
+for, once a step of the fading grid. Where the scenario has fixed rates and latencies, those hold instead.
 """
 
 from __future__ import annotations
@@ -184,6 +184,8 @@ def uplink(w, b, u, senders, now_s):
     ue = w.ue[b, u]
     if now_s < ue.silent_until_s:
         return 0.0, 1.0
+    if w.radio[0].fixed == 1:
+        return w.radio[0].fixed_uplink_bit_s / senders, 0.0
     step = fading.step_of(w, now_s)
     if ue.up_step < step or ue.up_senders != senders:
         fading.refresh(w, b, u, now_s)
@@ -205,6 +207,8 @@ def downlink(w, b, u, now_s):
     ue = w.ue[b, u]
     if now_s < ue.silent_until_s:
         return 0.0, 1.0
+    if w.radio[0].fixed == 1:
+        return w.radio[0].fixed_downlink_bit_s, 0.0
     step = fading.step_of(w, now_s)
     if ue.down_step < step:
         fading.refresh(w, b, u, now_s)
@@ -241,6 +245,8 @@ def _draw(w, b, job, message, n):
 def uplink_access_s(w, b, job):
     """Access latency of a first uplink message, its phases drawn: request, wait for the grant, grant, wait for the slot."""
     band = _band(w, b, job.ue)
+    if w.radio[0].fixed == 1:
+        return band.uplink_access_s
     request_s = band.sr_period_s * _draw(w, b, job, UPLOAD, 0)
     slot_s, period_s = band.radio_slot_s, band.tdd_period_s
     grant_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 1), band.downlink_slots, slot_s, period_s)
@@ -252,6 +258,8 @@ def uplink_access_s(w, b, job):
 def downlink_access_s(w, b, job, message):
     """Access latency of a downlink message, its phase in the TDD pattern drawn."""
     band, phase = _band(w, b, job.ue), _draw(w, b, job, message, 0)
+    if w.radio[0].fixed == 1:
+        return band.downlink_access_s
     wait_s = radio.access_wait_s(phase, band.downlink_slots, band.radio_slot_s, band.tdd_period_s)
     return wait_s + band.radio_slot_s + band.processing_s
 

@@ -40,6 +40,9 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("time_to_trigger_s", "f8", "s", "a cell must be stronger for this long"),
         ("handover_hysteresis_db", "f8", "dB", "and by this much"),
         ("handover_interruption_s", "f8", "s", "no data during a handover"),
+        ("fixed", "i8", "0/1", "the next two are the rates; the bands have fixed latencies"),
+        ("fixed_uplink_bit_s", "f8", "bit/s", "rate of a cell's uploads together"),
+        ("fixed_downlink_bit_s", "f8", "bit/s", "rate of its downloads together"),
     ),
     "mobility": (
         ("width_m", "f8", "m", "area, west to east"),

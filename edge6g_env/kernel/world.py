@@ -72,6 +72,7 @@ class World(NamedTuple):
     roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
     queue: np.ndarray  # (B, N, 2, Q) int64 rows of job at a node: to be decided, waiting for weights, KV or prefill
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
+    noted: np.recarray  # (B, 64) NOTED legs of the watched job as they began, without those that had no work
     observation: np.ndarray  # (2, B, N, D) float32: NOW, and FINAL: the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise
     candidates: np.ndarray  # (2, B, N, C, F) float32, likewise, or (2, B, N, 0, F) when nobody asked

@@ -29,6 +29,8 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("measure_step", "i8", "1", 0, "measurement periods that have passed"),
         ("csi_step", "i8", "1", -1, "periods of the channel estimate that have passed"),
         ("interference_step", "i8", "1", -1, "fading grid step of the uplink interference, -1: none"),
+        ("watched", "i8", "1", -1, "number of the job whose legs are noted, -1: none"),
+        ("n_noted", "i8", "1", 0, "rows of noted that are filled"),
     ),
     "step": (
         ("seed", "i8", "1", "seed of the world"),
@@ -369,6 +371,11 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("backhaul_bytes", "f8", "B", "bytes over the backhaul"),
         ("raw_left", "i8", "0/1", "the raw prompt left the device"),
         ("retries", "i8", "1", "how often it was put back after a fault"),
+    ),
+    "noted": (
+        ("stage", "i8", "id", "stage of the leg, END at the end"),
+        ("part", "i8", "id", "node part that it serves: INGRESS or TARGET"),
+        ("start_s", "f8", "s", "when it began"),
     ),
     "known": (
         ("ready", "i8", "0/1", "filled for the job at the head"),

@@ -157,6 +157,10 @@ def expect_rates(w, b, i, job):
     """What node i expects of the rates of the job's UE, for all candidates of a decision."""
     ue, expected, slowest = w.ue[b, job.ue], w.forecast[b], w.prediction[0].min_rate_bit_s
     senders = w.node[b, i].n_senders if ue.node == i else 0  # another cell's are not known
+    radio = w.radio[0]
+    if radio.fixed == 1:
+        expected.up_bit_s, expected.down_bit_s = radio.fixed_uplink_bit_s / (senders + 1), radio.fixed_downlink_bit_s
+        return
     band = w.band[w.site[ue.node].band]
     up_bit_s = rates.expected_bit_s(w, band, ue.seen_uplink_db, senders + 1, band.uplink_efficiency)
     down_bit_s = rates.expected_bit_s(w, band, ue.seen_downlink_db, 1, band.downlink_efficiency)

@@ -1,0 +1,23 @@
+"""`edge6g job`: what was expected beside what came, the legs, and one sentence where it cannot be."""
+
+import edge6g_env
+
+OPTIONS = ("--scenario", "tiny", "--prompt-tokens", 200, "--output-tokens", 8, "--set", "reward.price_per_usd=0.0")
+
+
+def test_it_prints_the_job_and_its_legs(run):
+    status, out, _ = run("job", "--action", "neighbour 1, int4", *OPTIONS)
+    job = edge6g_env.lone_job(
+        "tiny", "neighbour 1, int4", prompt_tokens=200, output_tokens=8, **{"reward.price_per_usd": 0.0}
+    )
+    assert status == 0
+    lines = [line.split() for line in out.splitlines()]
+    assert ["worth", "1", f"{job.predicted['utility']:.4g}", f"{job.outcome['worth']:.4g}"] in lines
+    for name, start_s, end_s in job.legs:
+        assert any(line[:3] == [name, f"{start_s:.4f}", f"{end_s:.4f}"] for line in lines), name
+
+
+def test_an_illegal_action_is_refused_with_its_reason(run):
+    status, out, err = run("job", "--action", "cloud, int4", *OPTIONS)
+    assert (status, out) == (2, "")
+    assert err == ("edge6g: 'cloud, int4' is illegal for a job of chat at node 0: raw data may not reach the cloud\n")
