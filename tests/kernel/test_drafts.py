@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge6g_env import costs, radio
+from edge6g_env import costs, lone_job, radio
 from edge6g_env.kernel.codes import ACTION_EFFECTS, DECODE, DEVICE_TOO_SMALL, FINISHED, NO_DRAFT
 
 PROMPT, OUTPUT, ARRIVAL_S = 200.0, 129.0, 0.013
@@ -144,6 +144,40 @@ def test_a_drafted_token_takes_the_time_of_the_closed_form(bench_of, route, node
         seconds = (job["price_usd"] - air_usd) / costs.accelerator_price_usd_per_s(node)
         assert seconds == pytest.approx(plan.accelerator_s, rel=0.01)
         assert seen["accelerator_s"] == pytest.approx(seconds, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("node", "precision", "k"), [("l4", "fp16", 4), ("l40s", "int4", 1), ("jetson-agx-orin-64g", "int8", 8)]
+)
+def test_a_lone_job_at_fixed_rates_drafts_as_public_functions_say(node, precision, k):
+    """(k draft steps + a_u + 32 k/U + verify_step_s + a_d + 32/D) / tokens_per_round, and a TTFT without draft in it, within 1 %."""
+    up_bit_s, down_bit_s, up_s, down_s = 2e4, 1e5, 0.004, 0.002
+    fixed = {
+        "uplink_bit_s": up_bit_s,
+        "downlink_bit_s": down_bit_s,
+        "uplink_access_s": up_s,
+        "downlink_access_s": down_s,
+    }
+    draft = {"model": MODEL, "draft": DRAFT, "draft_precision": "int4", "draft_tokens": [k], "privacy": "open"}
+    job = lone_job(
+        "tiny",
+        f"local, draft on the device, {precision}",
+        prompt_tokens=64,
+        output_tokens=128,
+        **{f"service.chat.{key}": value for key, value in draft.items()},
+        **{"actions.device_split": [0.0, "draft"], "nodes.devices": [node], "radio.fixed": fixed},
+    )
+    prefill_s, context = costs.prefill_s(MODEL, node, 64, precision), 64.0 + 0.5 * 128
+    assert costs.prefill_s(DRAFT, PHONE, 64, "int4") < up_s + 32.0 * 64 / up_bit_s  # the draft has the prompt first
+    ttft_s = job.decided_s + up_s + 32.0 * 64 / up_bit_s + float(prefill_s) + down_s + 32.0 / down_bit_s
+    round_s = k * costs.decode_step_s(DRAFT, PHONE, context, 1, "int4") + up_s + 32.0 * k / up_bit_s
+    round_s += costs.verify_step_s(MODEL, node, context, k, 1, precision) + down_s + 32.0 / down_bit_s
+    token_s = float(round_s) / float(costs.tokens_per_round(0.65, k))
+    assert job.outcome["ttft_s"] == pytest.approx(ttft_s, rel=0.01)
+    assert job.outcome["tpot_s"] == pytest.approx(token_s, rel=0.01)
+    assert job.predicted["ttft_s"] == pytest.approx(job.outcome["ttft_s"], rel=0.03)
+    assert job.predicted["tpot_s"] == pytest.approx(job.outcome["tpot_s"], rel=0.03)
+    assert [name for name, *_ in job.legs] == ["uplink", "ingress", "decode", "downlink"]
 
 
 def test_bytes_of_a_drafted_job(bench_of):
