@@ -14,7 +14,9 @@ import sys
 import numpy as np
 from edge6g_env import batch_env
 drafts = {"service.chat.draft": "llama-3.2-1b", "service.chat.draft_precision": "int4", "ues.device": "jetson-agx-orin-64g"}
-grid = {"actions.device_split": [0.0, 0.5, 1.0, "draft"], "actions.edge_split": [0.0, 0.25], "serving.preload": ["llama-3.1-8b"]}
+grid = {"actions.device_split": [0.0, 0.5, "draft"], "actions.precision": ["int4"], "actions.default_precision": "int4"}
+grid |= {"actions.edge_split": [0.0, 0.25]}
+grid["serving.preload"] = ["llama-3.1-8b"]
 batch = batch_env("tiny", 1, observe="candidates", debug=True, **drafts, **grid, **{"arrivals.rate_jobs_s": 60.0})
 rng, slots, drafted = np.random.default_rng(1), [], 0
 obs = batch.reset(1)
