@@ -65,6 +65,11 @@ HARD = {
     "holds some of the twelve models, at some precision: a larger model answers better, and drives out two smaller ones that "
     "the next burst will ask for. Model, precision and place are one decision, and what it does to those who come later is "
     "most of its worth.",
+    "telemedicine": "The mixture of experts that reads charts fits one node whole, at one precision and with little beside it; elsewhere "
+    "it is cut between two cards of 16 GB, each of which gives up what it held, so every picture and every dictation is a question "
+    "of who still has what. A picture or half a minute of sound is some 0.1 MB until an encoder has run over it and megabytes afterwards, "
+    "so a layer on the phone, which keeps it there, costs the phone's encoder and the air; and what staff write of a patient has no other "
+    "way.",
     "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job "
     "on a part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
     "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent "
@@ -156,8 +161,7 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     if scenario.serving.preload:
         yield f"| resident at the start | {', '.join(scenario.serving.preload)}, where half of the memory stays |"
     yield from _faults(scenario.faults)
-    arrivals = scenario.arrivals
-    yield f"| arrivals | {arrivals.rate_jobs_s:g} jobs/s ({arrivals.course}) |"
+    yield from (f"| arrivals | {course} |" for course in scenario.courses)
     yield f"| time | slots of {1e3 * time.slot_s:g} ms, reports every {time.report_period_s:g} s |"
     yield f"| episode | {time.episode_s:g} s, of them {time.warmup_s:g} s warm-up and {time.drain_s:g} s drain, not measured |\n"
 
@@ -191,13 +195,16 @@ def _faults(faults: Faults) -> Iterator[str]:
 
 
 def _services(scenario: Scenario) -> Iterator[str]:
-    yield "| service | model | privacy | jobs/s | prompt mean (tokens) | picture (kB) | output mean (tokens) | TTFT | TPOT | expires |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
-    for one in scenario.service:
+    heads = (
+        "prompt mean (tokens) | inputs | payload (kB) | output mean (tokens) | TTFT | TPOT | deadline | expires | value"
+    )
+    yield f"| service | model | privacy | jobs/s | {heads} |"
+    yield f"|---|---|---|---|{'---|' * len(heads.split('|'))}"
+    for one, rate_jobs_s in zip(scenario.service, scenario.rates_jobs_s, strict=True):
         _, prompt, output = one.lengths().mean(axis=0)
         payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else ""
-        lengths = f"{one.share * scenario.arrivals.rate_jobs_s:.3g} | {prompt:.0f} | {payload} | {output:.0f}"
-        times = f"{one.ttft_slo_s:g} s | {1e3 * one.tpot_slo_s:g} ms | {one.expire_s:g} s"
+        lengths = f"{rate_jobs_s:.3g} | {prompt:.0f} | {one.inputs_in_words} | {payload} | {output:.0f}"
+        times = " | ".join([*one.goals, f"{one.expire_s:g} s", f"{one.value:g}"])
         yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
 
 
@@ -225,7 +232,7 @@ def _features(layout: Layout) -> Iterator[str]:
 
 def _reward(scenario: Scenario) -> Iterator[str]:
     reward = scenario.reward
-    yield "Per finished job `quality x timeliness`, less\n"
+    yield "Per finished job `value x quality x timeliness`, less\n"
     yield "| term | weight |\n|---|---|"
     yield f"| price | {reward.price_per_usd:g} a USD |"
     yield f"| energy | {reward.energy_per_j:g} a joule |"

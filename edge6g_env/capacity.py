@@ -163,12 +163,12 @@ def accelerator_s(scenario: Scenario, service: InferenceService, device: str, me
 
     At the model of the service, the precision of the scenario's grid and for the j jobs an iteration for which it is least:
 
-        t = L (layer_s(n) + decode attention(b c)) / j + L prefill attention + (head_s + overhead_s) / j + o (those of a token)
+        t = L (layer_s(n) + decode attention(b c)) / j + L prefill attention + encoder_s + (head_s + overhead_s) / j + o (those of a token)
 
     with p, o the means of prompt and output, n = j (p + o - 1) tokens and b = j (o - 1) decodes an iteration, c the mean context of an
     output token, and the prefill attention the mean over the prompts. n is at most `serving.token_budget`, b at most `serving.max_batch`
-    and what fits beside the weights in KV. Prompts are spread evenly over the iterations, so that they ride along: no schedule is faster,
-    as layer_s is convex. Source: COSTS 10.
+    and what fits beside the weights in KV. What layers hold of sound but do not compute is part of c, not of p. Prompts are spread evenly
+    over the iterations, so that they ride along: no schedule is faster, as layer_s is convex. Source: COSTS 10.
     """
     usable = usable_bytes(costs.device(device), memory_gb)
     pairs = [(model, p) for model in service.family for p in scenario.actions.precision]
@@ -178,8 +178,10 @@ def accelerator_s(scenario: Scenario, service: InferenceService, device: str, me
 def _accelerator_s(
     scenario: Scenario, service: InferenceService, device: str, usable: float, model: str, precision: str
 ) -> float:
-    _, prompt, output = service.lengths().T
-    context = float(np.sum(output * (prompt + 0.5 * output)) / np.sum(output))
+    _, text, output = service.lengths().T
+    encoded, apart = service.encoded_tokens
+    prompt = text + (encoded - apart)
+    context = float(np.sum(output * (prompt + apart + 0.5 * output)) / np.sum(output))
     left_bytes = usable - costs.memory_bytes(model, precision)
     sequences = min(scenario.serving.max_batch, left_bytes / float(costs.kv_bytes(model, context, precision)))
     if sequences < 1.0:
@@ -190,11 +192,12 @@ def _accelerator_s(
     cost, layers = resolved_parts(model, device, precision), costs.model(model).layers
     layer_s = parts.table_times(cost, np.maximum(1.0, jobs * tokens_a_job))
     layer_s += attention_decode_times_s(cost.attention_decode, jobs * decodes_a_job * context)
-    zeros, ones = np.zeros(len(prompt)), np.ones(len(prompt))
-    prefill_s = attention_prefill_times_s(cost.attention_prefill, prompt, zeros, ones).mean()
+    cached, ones = np.full(len(prompt), float(apart)), np.ones(len(prompt))
+    prefill_s = attention_prefill_times_s(cost.attention_prefill, prompt, cached, ones).mean()
+    encoder_s = float(costs.encoder_s(model, device, precision, service.inputs)) if service.inputs else 0.0
     iteration_s = layers * layer_s + cost.head_s[0] + cost.overhead_s[0]
     each_s = output.mean() * (cost.head_s[1] + cost.overhead_s[1])
-    return float((iteration_s / jobs).min() + layers * prefill_s + each_s)
+    return float((iteration_s / jobs).min() + layers * prefill_s + encoder_s + each_s)
 
 
 def most_jobs_s(scenario: Scenario) -> float:
@@ -209,7 +212,7 @@ def most_jobs_s(scenario: Scenario) -> float:
     nodes, services = nodes_by_kind(scenario), scenario.inference
     job_s = np.array([[accelerator_s(scenario, service, *kind) for service in services] for kind in nodes])
     jobs_per_s = np.where(np.isfinite(job_s), 1.0 / job_s, 0.0)
-    rows = [*_busy(job_s.shape), *_served(jobs_per_s, [service.share for service in services])]
+    rows = [*_busy(job_s.shape), *_served(jobs_per_s, scenario.shares)]
     limits = [*map(len, nodes.values()), *[0.0] * len(services)]
     found = linprog([-1.0] + [0.0] * job_s.size, A_ub=np.array(rows), b_ub=limits)  # variables: x, then y row by row
     return float(found.x[0])

@@ -12,6 +12,10 @@ class UserError(ValueError):
     """
 
 
+class MissingKeyError(UserError):
+    """A key that its table needs beside others; its message is the key."""
+
+
 class ArgumentError(UserError, TypeError):
     """A keyword argument that a call does not take: a `TypeError` too, since makers of other libraries try again without it."""
 

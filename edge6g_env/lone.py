@@ -139,7 +139,7 @@ class _LoneWorld(BatchEnv):
         u, order = int(served[0]), np.arange(self.scenario.num_ues)
         order[[0, u]] = u, 0  # all others never: the heap has the one on top
         self._node, self._arrival_s = node, 0.5 * self.scenario.time.slot_s
-        self.world.ue["next_arrival_s"][0] = np.inf
+        self.world.ue["next_arrival_s"][0] = self.world.ue["next_loop_s"][0] = np.inf
         self.world.ue["next_arrival_s"][0, u] = self.world.episode["next_arrival_s"][0] = self._arrival_s
         self.world.arrival_heap[0] = order
         self.world.episode["watched"][0] = self.world.episode["next_job"][0]

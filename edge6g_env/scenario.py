@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from edge6g_env import costs, radio
+from edge6g_env import scenario_loops as loops
 from edge6g_env import scenario_rows as rows
 from edge6g_env._files import TextError, read_text
 from edge6g_env.errors import UserError, did_you_mean
@@ -104,6 +105,45 @@ class Scenario(Table):
         return self.ues.per_node * self.nodes.count
 
     @property
+    def loop_ues(self) -> list[range]:
+        """UEs that run the loop of each service, by index; none for a service without `period_s`."""
+        found, first = [], 0
+        for service in self.service:
+            n = 0 if service.period_s is None else min(round(service.share * self.num_ues), self.num_ues - first)
+            found.append(range(first, first + n))
+            first += n
+        return found
+
+    @property
+    def drawn_ues(self) -> range:
+        """UEs at which the jobs arrive that belong to no loop: those without one, or all where each has one; none without such jobs."""
+        if all(service.period_s is not None for service in self.service):
+            return range(0)
+        first = sum(map(len, self.loop_ues))
+        return range(first if first < self.num_ues else 0, self.num_ues)
+
+    @property
+    def rates_jobs_s(self) -> list[float]:
+        """Mean arrivals of each service, 1/s."""
+        drawn_jobs_s = self.arrivals.rate_jobs_s
+        return [
+            service.share * drawn_jobs_s if service.period_s is None else len(ues) / service.period_s
+            for service, ues in zip(self.service, self.loop_ues, strict=True)
+        ]
+
+    @property
+    def shares(self) -> list[float]:
+        """Share of each service in all arrivals."""
+        return [rate_jobs_s / sum(self.rates_jobs_s) for rate_jobs_s in self.rates_jobs_s]
+
+    @property
+    def courses(self) -> list[str]:
+        """How jobs arrive, in words: the drawn ones, then each loop."""
+        drawn = [f"{self.arrivals.rate_jobs_s:g} jobs/s, {self.arrivals.course}"] if self.drawn_ues else []
+        loops = zip(self.service, self.loop_ues, strict=True)
+        return drawn + [f"{one.name}: {len(ues)} UEs, each every {one.period_s:g} s" for one, ues in loops if ues]
+
+    @property
     def area_m(self) -> tuple[float, float]:
         """Width, west to east, and height of the area, in m."""
         nodes = self.nodes
@@ -168,9 +208,7 @@ class Scenario(Table):
         self._distances_are_valid()
         if self.arrivals.kind == "trace" and not all(service.is_traced for service in self.service):
             raise UserError("arrivals.kind = 'trace' needs a trace for every service")
-        total = sum(service.share for service in self.service)
-        if abs(total - 1.0) > 1e-6:
-            raise UserError(f"the shares of the services must add up to 1, they add up to {total:g}")
+        loops.check(self)
         names = [service.name for service in self.service]
         if len(set(names)) < len(names):
             raise UserError("two services have the same name")

@@ -11,7 +11,7 @@ from edge6g_env.scenario_tables import Period, Table
 
 
 class Arrivals(Table):
-    """How jobs arrive, at a wanted mean rate. Each kind adds its own keys, and says which kind it is."""
+    """How jobs arrive but for those of loops, at a wanted mean rate. Each kind adds its own keys, and says which kind it is."""
 
     kind: str
     rate_jobs_s: Annotated[float, Field(gt=0.0, le=1e5)]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from edge6g_env.errors import UserError, nearest
+from edge6g_env.errors import MissingKeyError, UserError, nearest
 from edge6g_env.scenario_kinds import Tables, tables_of
 
 _WANTED = {
@@ -59,6 +59,8 @@ def _sentence(problem: Any, place: _Place, scenario: type[BaseModel], where: str
         cause = problem["ctx"]["error"]
         if not isinstance(cause, UserError):
             raise cause
+        if isinstance(cause, MissingKeyError):
+            return f"{prefix}.{cause}: missing"
         return f"{prefix}{_shown(value)}: {cause}"
     return f"{prefix}{_shown(value)}: {_should_be(kind, value) or problem['msg']}"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from edge6g_env import costs
 from edge6g_env.device_split import DRAFT, DeviceSplit
 from edge6g_env.errors import UserError
@@ -70,6 +72,7 @@ def check_services(services: Sequence[InferenceService]) -> None:
         if service.models is not None:
             _check_family(service, service.models)
         for model in service.family:
+            _check_inputs(service, model)
             _check_context(service, model)
             if service.lora_rank is not None:
                 try:
@@ -92,9 +95,25 @@ def _check_family(service: InferenceService, models: Sequence[str]) -> None:
         )
 
 
+def _check_inputs(service: InferenceService, model: str) -> None:
+    """What brings pictures or sound has models that take them, all into as many tokens; UserError otherwise."""
+    tokens, expected = costs.encoder_tokens(model), costs.encoder_tokens(service.default)
+    if service.inputs > 0 and tokens == 0:
+        some = [name for name in costs.models() if costs.encoder_tokens(name) > 0]
+        raise UserError(
+            f"service.{service.name}.inputs = {service.inputs}: {model} has no encoder; 0, or one of {', '.join(some)}"
+        )
+    if service.inputs > 0 and tokens != expected:
+        raise UserError(
+            f"service.{service.name}.inputs = {service.inputs}: {model} makes {tokens} tokens of an input, {service.default} {expected}; "
+            "models of a family make as many"
+        )
+
+
 def _check_context(service: InferenceService, model: str) -> None:
     """A prompt and its answer fit together into the context of the model, where models.csv names one; UserError that has the longest."""
-    lengths = service.lengths()[:, 1:]
+    added, apart = service.encoded_tokens
+    lengths = service.lengths()[:, 1:] + np.array([added - apart, 0.0])
     total, context = lengths.sum(axis=1), costs.model(model).context
     if not 0 < context < total.max():
         return

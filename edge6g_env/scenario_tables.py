@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from edge6g_env import costs, radio
 from edge6g_env.device_split import AnyDeviceSplit, check_shares
-from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.errors import MissingKeyError, UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 from edge6g_env.scenario_kinds import OneOf
@@ -354,12 +354,55 @@ class Faults(Table):
 class Service(Table):
     """What every service has: its share of the jobs, objectives, lengths. Each kind adds its own keys, and says which kind it is."""
 
+    replaces: ClassVar[dict[str, tuple[str, ...]]] = {
+        "deadline_s": ("ttft_slo_s", "tpot_slo_s"),
+        "ttft_slo_s": ("deadline_s",),
+        "tpot_slo_s": ("deadline_s",),
+    }
+    """What an override of a key leaves behind."""
+
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     kind: str
     share: Annotated[float, Field(gt=0.0, le=1.0)]
-    ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)]
-    tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)]
+    """Of the jobs that are drawn or replayed; with `period_s` of the UEs."""
+    period_s: Annotated[float, Field(ge=1e-3, le=1e6)] | None = None
+    """A loop: `share` of the UEs, rounded, send a job each period, from a phase on that is drawn once. UEs are given out by their
+    index, service by service; the other services' jobs come from the UEs that are left, or from all if none is."""
+    ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)] | None = None
+    tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)] | None = None
+    deadline_s: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
+    """Of the whole answer, since the arrival, in place of the two objectives, which may be left out."""
     expire_s: Positive
+    value: Annotated[float, Field(gt=0.0, le=1e6)] = 1.0
+    """What an answer of quality 1 is worth that meets its objectives."""
+
+    @model_validator(mode="after")
+    def _has_objectives(self) -> Service:
+        missing = [name for name in ("ttft_slo_s", "tpot_slo_s") if getattr(self, name) is None]
+        if self.deadline_s is None and len(missing) == 1:
+            raise MissingKeyError(missing[0])
+        if self.deadline_s is None and missing:
+            raise UserError("name both ttft_slo_s and tpot_slo_s, or deadline_s in their place")
+        if self.deadline_s is not None and self.period_s is not None and self.deadline_s > self.period_s:
+            raise UserError(
+                f"deadline_s = {self.deadline_s:g} must be at most period_s = {self.period_s:g}: the loop's next job comes then"
+            )
+        return self
+
+    @property
+    def objectives(self) -> dict[str, float]:
+        """What its timeliness is judged by, s: `deadline_s`, or `ttft_slo_s` and `tpot_slo_s`; 0 for what does not count."""
+        if self.deadline_s is not None:
+            return {"ttft_slo_s": 0.0, "tpot_slo_s": 0.0, "deadline_s": self.deadline_s}
+        return {"ttft_slo_s": self.ttft_slo_s or 0.0, "tpot_slo_s": self.tpot_slo_s or 0.0, "deadline_s": 0.0}
+
+    @property
+    def goals(self) -> tuple[str, str, str]:
+        """Objectives for the first token, for each other one and for the whole answer, in words; a dash for what does not count."""
+        ttft_s, tpot_s, deadline_s = self.objectives.values()
+        if deadline_s > 0.0:
+            return "-", "-", f"{deadline_s:g} s"
+        return f"{ttft_s:g} s", f"{1e3 * tpot_s:g} ms", "-"
 
     @property
     def family(self) -> list[str]:
@@ -381,6 +424,11 @@ class Service(Table):
         """What computes, who may see the data, whence the lengths: in words, for tables of services."""
         raise NotImplementedError
 
+    @property
+    def inputs_in_words(self) -> str:
+        """What pictures and sound add to a prompt; empty without any."""
+        return ""
+
     def lengths(self) -> np.ndarray:
         """float64 (rows, 3): arrival in s, prompt and output tokens; one row if its lengths are fixed."""
         raise NotImplementedError
@@ -390,10 +438,10 @@ class InferenceService(Service):
     """A service of prompts and answers: model, privacy class, and its lengths: from a trace, or always the same."""
 
     replaces: ClassVar[dict[str, tuple[str, ...]]] = {
+        **Service.replaces,
         "model": ("models", "default_model", "quality_metric"),
         "models": ("model",),
     }
-    """What an override of a key leaves behind."""
 
     kind: Literal["inference"] = "inference"
     model: str | None = None
@@ -416,6 +464,8 @@ class InferenceService(Service):
     """A copy of the model that was tuned as a whole and shares nothing."""
     payload_bytes: NotNegative = 0.0
     """Picture or sound that a raw prompt consists of, beside its token ids."""
+    inputs: Annotated[int, Field(ge=0, le=64)] = 0
+    """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`."""
     exposure_cost: NotNegative
     draft: str | None = None
     """Model that proposes tokens on the UE's device where the device split is "draft"; what answers is the service's own model."""
@@ -468,6 +518,18 @@ class InferenceService(Service):
     def default(self) -> str:
         """The model of a policy that chooses none."""
         return self.default_model or str(self.model)
+
+    @property
+    def encoded_tokens(self) -> tuple[int, int]:
+        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
+        spec = costs.model(self.default)
+        tokens = self.inputs * spec.enc_tokens_per_input
+        return tokens, tokens if spec.cross_attends else 0
+
+    @property
+    def inputs_in_words(self) -> str:
+        """How many, and the tokens that they add to a prompt; empty without any."""
+        return f"{self.inputs}: {self.encoded_tokens[0]} tokens" if self.inputs else ""
 
     def score(self, model: str) -> float:
         """Score of one of its models by its metric; ValueError without such a row."""

@@ -79,7 +79,7 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
     yield "radio", f"{scenario.radio.environment}, {', '.join(scenario.radio.presets)} in turn"
     yield from _faults(scenario.faults)
-    yield "arrivals", f"{scenario.arrivals.rate_jobs_s:g} jobs/s, {scenario.arrivals.course}"
+    yield from (("arrivals", text) for text in scenario.courses)
     yield "load", _load(scenario)
     yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
     yield "actions", f"{layout.num_actions}: hold, reject, local, {scenario.neighbours} neighbours, cloud, times"
@@ -87,7 +87,8 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "", f"precision {', '.join(grid.precision)} (default {grid.default_precision})"
     yield "observation", f"{len(layout.observation)} entries, {len(layout.candidates)} of each candidate"
     reward = scenario.reward
-    yield "reward", f"quality x timeliness - {reward.price_per_usd:g} / USD - {reward.energy_per_j:g} / J"
+    value = "value x " if any(service.value != 1.0 for service in scenario.service) else ""
+    yield "reward", f"{value}quality x timeliness - {reward.price_per_usd:g} / USD - {reward.energy_per_j:g} / J"
     yield "", f"rejected -{reward.rejected_cost:g}, expired -{reward.expired_cost:g}, failed -{reward.failed_cost:g}"
 
 
@@ -107,10 +108,10 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def _load(scenario: Scenario) -> str:
-    offered, most = scenario.arrivals.rate_jobs_s, capacity.most_jobs_s(scenario)
+    offered, most = sum(scenario.rates_jobs_s), capacity.most_jobs_s(scenario)
     if most == 0.0:
         return f"{offered:g} jobs/s offered; a model fits on none of the nodes"
-    factor = _busy_factor(scenario)
+    factor = _busy_factor(scenario, offered)
     busy = f" ({offered * factor / most:.0%} while all services are busy)" if factor > 1.0 else ""
     return (
         f"{offered:g} jobs/s offered, {offered / most:.0%}{busy} of the {most:.3g} that the nodes could compute at best "
@@ -118,29 +119,29 @@ def _load(scenario: Scenario) -> str:
     )
 
 
-def _busy_factor(scenario: Scenario) -> float:
+def _busy_factor(scenario: Scenario, offered_jobs_s: float) -> float:
     """Jobs a second while every service is in a burst, over their mean; 1 without bursts."""
     arrivals = scenario.arrivals
-    return arrivals.busy_factor if isinstance(arrivals, BurstArrivals) else 1.0
+    if not isinstance(arrivals, BurstArrivals) or not scenario.drawn_ues:
+        return 1.0
+    return 1.0 + (arrivals.busy_factor - 1.0) * arrivals.rate_jobs_s / offered_jobs_s
 
 
 def _objectives(scenario: Scenario) -> Facts:
-    rows = []
-    for one in scenario.service:
-        times = f"{one.ttft_slo_s:g} s", f"{1e3 * one.tpot_slo_s:g} ms", f"{one.expire_s:g} s"
-        rows.append((one.name, *one.facts[:2], *times))
-    return Facts(("service", "model", "privacy", "TTFT", "TPOT", "expires"), rows)
+    rows = [(one.name, *one.facts[:2], *one.goals, f"{one.expire_s:g} s") for one in scenario.service]
+    return Facts(("service", "model", "privacy", "TTFT", "TPOT", "deadline", "expires"), rows)
 
 
 def _lengths(scenario: Scenario) -> Facts:
     """Means of what a service's jobs bring; of fixed ones the lengths themselves."""
     rows = []
-    for one in scenario.service:
+    for one, rate_jobs_s, share in zip(scenario.service, scenario.rates_jobs_s, scenario.shares, strict=True):
         prompt, output = (f"{mean:.0f}" for mean in one.lengths()[:, 1:].mean(axis=0))
         payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else "-"
-        rate = f"{one.share * scenario.arrivals.rate_jobs_s:.3g}", f"{one.share:.0%}"
-        rows.append((one.name, *rate, prompt, output, payload, one.facts[2]))
-    return Facts(("service", "jobs/s", "share", "prompt", "output", "payload (kB)", "lengths (tokens)"), rows)
+        rate = f"{rate_jobs_s:.3g}", f"{share:.0%}"
+        rows.append((one.name, *rate, prompt, output, payload, one.inputs_in_words or "-", one.facts[2]))
+    heads = ("service", "jobs/s", "share", "prompt", "output", "payload (kB)", "inputs", "lengths (tokens)")
+    return Facts(heads, rows)
 
 
 def _nodes(scenario: Scenario) -> Facts:

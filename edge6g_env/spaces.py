@@ -16,8 +16,10 @@ from edge6g_env.features import Feature, count, flag, seconds
 from edge6g_env.kernel import codes
 from edge6g_env.scenario import Scenario
 
+_LONGEST_S = 120.0  # of a time, where every job expires earlier
+_WAITS = ("load_s", "wait_s", "upload_s", "accelerator_s")
 ACTION_COLUMNS = ("route", "device_split", "edge_split", "precision", "model")
-# The kernel writes a candidate's row in this order (kernel/predict.py).
+# The kernel writes a candidate's row in this order (kernel/predict.py). Ranges are the least: see candidate_features.
 CANDIDATE_FEATURES: tuple[Feature, ...] = (
     flag("is_hold"),
     flag("is_reject"),
@@ -29,12 +31,12 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     Feature("ingress_share", "1", 0.0, 1.0),
     Feature("target_share", "1", 0.0, 1.0),
     Feature("weight_bits", "bit", 0.0, 32.0),
-    seconds("ttft_s", 120.0),
+    seconds("ttft_s", _LONGEST_S),
     seconds("tpot_s", 10.0),
-    seconds("load_s", 120.0),
-    seconds("wait_s", 120.0),
-    seconds("upload_s", 120.0),
-    seconds("accelerator_s", 120.0),
+    seconds("load_s", _LONGEST_S),
+    seconds("wait_s", _LONGEST_S),
+    seconds("upload_s", _LONGEST_S),
+    seconds("accelerator_s", _LONGEST_S),
     Feature("energy_j", "J", 0.0, 1e5, "log"),
     Feature("price_musd", "0.001 USD", 0.0, 1e3, "log"),
     Feature("quality", "1", 0.0, 1.0),
@@ -51,15 +53,43 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
 )
 
 
+def longest_s(scenario: Scenario) -> float:
+    """Times are not told apart beyond this: no job lives longer, so that none of them is worth more than another."""
+    return max(_LONGEST_S, *(service.expire_s for service in scenario.service))
+
+
+def most_value(scenario: Scenario) -> float:
+    """The most that an answer is worth."""
+    return max(1.0, *(service.value for service in scenario.service))
+
+
+def candidate_features(scenario: Scenario) -> tuple[Feature, ...]:
+    """Entries of a candidate, wide enough for all that its jobs may live, be worth and cost."""
+    reward, by_name = scenario.reward, {feature.name: feature for feature in CANDIDATE_FEATURES}
+    lost = reward.rejected_cost + max(reward.expired_cost, reward.failed_cost)
+    lost += max((service.exposure_cost for service in scenario.inference), default=0.0)
+    lost += reward.price_per_usd * by_name["price_musd"].high / 1e3 + reward.energy_per_j * by_name["energy_j"].high
+    ranges = {name: (0.0, longest_s(scenario)) for name in ("ttft_s", "tpot_s", *_WAITS)}
+    ranges["utility"] = (min(by_name["utility"].low, -lost), most_value(scenario))
+    return tuple(
+        replace(feature, low=low, high=high)
+        for feature in CANDIDATE_FEATURES
+        for low, high in [ranges.get(feature.name, (feature.low, feature.high))]
+    )
+
+
 def job_features(scenario: Scenario) -> list[Feature]:
     """Entries about the job at the head of the queue, its UE and channel."""
     return [
         flag("job/waiting"),
-        seconds("job/age_s", 120.0),
+        seconds("job/age_s", longest_s(scenario)),
         Feature("job/prompt_tokens", "token", 0.0, 131_072.0, "log"),
+        count("job/inputs", 64.0, "1"),
         Feature("job/mean_output_tokens", "token", 0.0, 131_072.0, "log"),
         seconds("job/ttft_slo_s", 600.0),
         seconds("job/tpot_slo_s", 60.0),
+        seconds("job/deadline_s", max(600.0, *(service.deadline_s or 0.0 for service in scenario.service))),
+        Feature("job/value", "1", 0.0, most_value(scenario), "log"),
         *(flag(f"job/privacy_{name}") for name in codes.PRIVACY_NAMES),
         *(flag(f"job/service_{service.name}") for service in scenario.service),
         Feature("job/uplink_sinr_db", "dB", -60.0, 100.0),
@@ -244,10 +274,10 @@ class Layout:
         """Entries of `state()`."""
         return state_features(self.scenario)
 
-    @property
+    @cached_property
     def candidates(self) -> tuple[Feature, ...]:
         """Entries of a candidate."""
-        return CANDIDATE_FEATURES
+        return candidate_features(self.scenario)
 
     def action_layers(self, layers: Sequence[int]) -> np.ndarray:
         """int64 (C, V, 2), see the function of this name."""

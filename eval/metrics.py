@@ -27,6 +27,7 @@ JOB_FIELDS = (  # what `episode_metrics` reads of each job
     "raw_left",  # 1 if the raw prompt left the device
     "quality",  # of the answer, 0 to 1
     "slo_met",  # 1 if it finished within its service-level objective
+    "deadline_s",  # deadline of its whole answer, s; 0: its service has none
     "output_tokens",  # tokens generated
     "retries",  # how often a fault put the job back in its queue
 )
@@ -96,6 +97,8 @@ METRICS: tuple[Metric, ...] = (
            "count(expired) / jobs", "Expired", "%", 100.0),
     Metric("failed_share", "share", "lower", "jobs lost to a fault",
            "count(failed) / jobs", "Failed", "%", 100.0),
+    Metric("missed_share", "share", "lower", "jobs with a deadline that finished late or never, of these jobs",
+           "count(not slo_met | deadline_s > 0) / count(deadline_s > 0)", "Missed deadlines", "%", 100.0),
     Metric("requeued_share", "share", "lower", "jobs that a fault put back in their queue, once or more",
            "count(retries > 0) / jobs", "Put back by a fault", "%", 100.0),
     Metric("finished_jobs", "jobs", "higher", "jobs behind every TTFT, TPOT and quality figure",
@@ -138,6 +141,7 @@ def episode_metrics(jobs: np.ndarray, measured_s: float, decision_us_mean: float
         "rejected_share": _mean(jobs["phase"] == REJECTED),
         "expired_share": _mean(jobs["phase"] == EXPIRED),
         "failed_share": _mean(jobs["phase"] == FAILED),
+        "missed_share": _mean(jobs["slo_met"][jobs["deadline_s"] > 0.0] == 0),
         "requeued_share": _mean(jobs["retries"] > 0),
         "decision_us_mean": float(decision_us_mean),
         "finished_jobs": float(len(finished)),

@@ -122,8 +122,8 @@ class Look:
     # --- what a test changes ---
 
     def send(self, arrivals_s: dict[int, float]) -> None:
-        """UE u's next job comes at arrivals_s[u], one of any other UE never."""
-        self._w.ue["next_arrival_s"][self._b] = np.inf
+        """UE u's next job comes at arrivals_s[u], one of any other UE and those of loops never."""
+        self._w.ue["next_arrival_s"][self._b] = self._w.ue["next_loop_s"][self._b] = np.inf
         for u, at_s in arrivals_s.items():
             self.ue(u).next_arrival_s = at_s
         self.episode.next_arrival_s = min(arrivals_s.values(), default=np.inf)

@@ -46,6 +46,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         candidate_limits=layout.candidate_limits,
         mcs=mcs(),
         outage=planned_outages(scenario, parts),
+        encoder_s=services.encoder_times(scenario),
         cost=services.cost_array(cost),
         blank=blank(),
         part_faults=parts,

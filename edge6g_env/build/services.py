@@ -120,11 +120,29 @@ def rounds(scenario: Scenario) -> np.recarray:
 
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
-    lengths = [service.lengths() for service in scenario.service]
+    lengths = [service.lengths() + np.array([0.0, _encoded(service)[0], 0.0]) for service in scenario.service]
     first = np.cumsum([0, *map(len, lengths)]).tolist()
-    parts = zip(scenario.service, lengths, first, strict=False)
-    rows = [_service(scenario, service, trace, start) for service, trace, start in parts]
+    parts = zip(scenario.service, lengths, first, scenario.loop_ues, strict=False)
+    rows = [_service(scenario, *part) for part in parts]
     return np.concatenate(lengths), from_rows(DTYPES["service"], rows)
+
+
+def _encoded(service: Service) -> tuple[int, int]:
+    return service.encoded_tokens if isinstance(service, InferenceService) else (0, 0)
+
+
+def encoder_times(scenario: Scenario) -> np.ndarray:
+    """Time in s of each service's encoder over the inputs of a job, float64 (S, D, V): 0 where there is none, or for others' models."""
+    out = np.zeros((len(scenario.service), len(scenario.devices), len(scenario.variants)))
+    for s, service in enumerate(scenario.service):
+        if not isinstance(service, InferenceService) or service.inputs == 0:
+            continue
+        own = [service.weights_of(model) for model in service.family]
+        for v, (weights, precision) in enumerate(scenario.variants):
+            if weights in own:
+                name = weights.split("@")[0]
+                out[s, :, v] = [costs.encoder_s(name, d, precision, service.inputs) for d in scenario.devices]
+    return out
 
 
 def longer_outputs(scenario: Scenario) -> np.ndarray:
@@ -134,13 +152,21 @@ def longer_outputs(scenario: Scenario) -> np.ndarray:
     return np.array([1.0 - np.searchsorted(np.sort(one), tokens, side="right") / len(one) for one in outputs])
 
 
-def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int) -> dict[str, Any]:
+def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int, ues: range) -> dict[str, Any]:
     """A row: a key of the table is a field of its name, those of other kinds are 0; and what follows from the table."""
+    input_tokens, input_context = _encoded(service)
     own = {
+        **service.objectives,
         "kind": KINDS.index(service.kind),
+        "share": service.share if service.period_s is None else 0.0,
+        "period_s": service.period_s or 0.0,
+        "first_ue": ues.start,
+        "n_ues": len(ues),
         "model": -1,
         "draft": -1,
         "privacy": codes.OPEN,
+        "input_tokens": input_tokens,
+        "input_context": input_context,
         "mean_output_tokens": trace[:, 2].mean(),
         "trace_first": first,
         "trace_rows": len(trace),

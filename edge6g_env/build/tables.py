@@ -85,8 +85,10 @@ def prediction_table(scenario: Scenario) -> np.recarray:
 
 def arrivals_table(scenario: Scenario) -> np.recarray:
     """[arrivals]; keys of other kinds are 0."""
-    kind = codes.ARRIVAL_NAMES.index(scenario.arrivals.kind)
-    return from_table(DTYPES["arrivals"], None, **or_zero(DTYPES["arrivals"], scenario.arrivals, {"kind": kind}))
+    kind, ues = codes.ARRIVAL_NAMES.index(scenario.arrivals.kind), scenario.drawn_ues
+    count = scenario.num_ues
+    own = {"kind": kind, "first_ue": ues.start if ues else count, "n_ues": len(ues) or count}
+    return from_table(DTYPES["arrivals"], None, **or_zero(DTYPES["arrivals"], scenario.arrivals, own))
 
 
 def reward_table(scenario: Scenario) -> np.recarray:

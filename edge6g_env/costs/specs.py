@@ -73,6 +73,11 @@ class ModelSpec:
         """Whether the feed-forward part is a mixture of experts."""
         return self.experts > 0
 
+    @property
+    def cross_attends(self) -> bool:
+        """Whether the decoder attends to what the encoder makes apart from the prompt, as it does to sound; pictures join the prompt."""
+        return self.enc_layers > 0 and self.modality.startswith("audio")
+
 
 @dataclass(frozen=True)
 class DeviceSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from edge6g_env import radio
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import channel, codes, dispatch, rng
+from edge6g_env.kernel import channel, codes, dispatch, heap, rng
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.places import device
 
@@ -119,7 +119,7 @@ def check_kept(w, b):
             step.error = ARRIVAL_PASSED
     for u in range(w.ue.shape[1]):
         _check_way(w, b, u)
-        if w.arrivals[0].kind == codes.POISSON and w.ue[b, u].next_arrival_s < episode.next_arrival_s:
+        if heap.next_s(w.ue[b, u]) < episode.next_arrival_s:
             step.error = ARRIVAL_PASSED
         if w.ue[b, u].interferer_bits != rng.owner_bits(episode.key, rng.FOR_INTERFERER, u):
             step.error = INTERFERER_FOREIGN

@@ -55,9 +55,10 @@ def prefill_layer_s(w, device, v, new_tokens, cached_tokens, riding_tokens):
 
 
 @njit_inner
-def chunk_layers_s(w, device, v, tokens, kept_s):
-    """Fill kept_s with the layer times of the first chunks of a prompt on an idle device; chunks have the token budget."""
-    done = 0.0
+def chunk_layers_s(w, device, v, tokens, cached, kept_s):
+    """Fill kept_s with the layer times of the first chunks of a prompt on an idle device; chunks have the token budget, and the first
+    comes after `cached` tokens that need none."""
+    done = cached
     for n in range(kept_s.shape[0]):
         if done >= tokens:
             return
@@ -67,9 +68,9 @@ def chunk_layers_s(w, device, v, tokens, kept_s):
 
 
 @njit_inner
-def setup_s(w, device, v, layers, tokens, with_head, kept_s):
+def setup_s(w, device, v, layers, tokens, cached, with_head, kept_s):
     """Time in s of a whole prompt through `layers` layers on an idle device, in chunks; kept_s: from chunk_layers_s."""
-    total_s, done, n = 0.0, 0.0, 0
+    total_s, done, n = 0.0, cached, 0
     while done < tokens:
         chunk = min(w.serving[0].token_budget, tokens - done)
         layer_s = kept_s[n] if n < kept_s.shape[0] else prefill_layer_s(w, device, v, chunk, done, 0.0)
@@ -82,9 +83,19 @@ def setup_s(w, device, v, layers, tokens, with_head, kept_s):
 
 
 @njit_inner
-def whole_prompt_s(w, device, v, layers, tokens, with_head):
-    """The same in one pass: what a UE's device or the cloud does, which serve a prompt on its own."""
-    return one_pass_s(w, device, v, layers, prefill_layer_s(w, device, v, tokens, 0.0, 0.0), with_head)
+def encoder_s(w, device, job, v, low):
+    """Time in s of the encoder over the job's pictures or sound, in a part whose first layer is `low`: it runs where layer 0 does."""
+    return w.encoder_s[job.service, device, v] if low == 0 else 0.0
+
+
+@njit_inner
+def whole_prompt_s(w, device, job, v, low, high):
+    """Time in s of a job's prompt through layers [low, high) of variant v in one pass, with the encoder: what a UE's device or the cloud
+    does, which serve a prompt on its own."""
+    cached = w.service[job.service].input_context
+    layer_s = prefill_layer_s(w, device, v, job.setup_tokens - cached, cached, 0.0)
+    pass_s = one_pass_s(w, device, v, high - low, layer_s, high == w.model[v].layers)
+    return pass_s + encoder_s(w, device, job, v, low)
 
 
 @njit_inner
@@ -97,10 +108,11 @@ def one_pass_s(w, device, v, layers, layer_s, with_head):
 
 
 @njit_inner
-def know_pass(w, known, device, v, prompt, output, batch):
+def know_pass(w, known, device, v, job, output, batch):
     """Fill a row of w.known, once a decision, for a place that serves a prompt in one pass and its tokens in a batch."""
     if known.ready == 0:
-        known.prompt_layer_s = prefill_layer_s(w, device, v, prompt, 0.0, 0.0)
+        prompt, cached = job.setup_tokens, w.service[job.service].input_context
+        known.prompt_layer_s = prefill_layer_s(w, device, v, prompt - cached, cached, 0.0)
         known.with_layer_s = decode_layer_s(w, device, v, batch, batch * (prompt + 0.5 * output))
         known.ready = 1
 
@@ -135,7 +147,8 @@ def pass_bytes(w, v, pass_tokens):
 
 @njit_inner
 def prompt_bytes(w, job, v, tokens, raw):
-    """Bytes of a prompt that cross a cut: while raw, token ids and the service's picture or sound, else boundary activations."""
+    """Bytes of a prompt that cross a cut: while raw, ids of its text and the service's picture or sound, else boundary activations."""
     if raw:
-        return TOKEN_BYTES * tokens + w.service[job.service].payload_bytes
+        service = w.service[job.service]
+        return TOKEN_BYTES * (tokens - service.input_tokens) + service.payload_bytes
     return tokens * w.model[v].boundary_bytes

@@ -1,4 +1,5 @@
-"""The UEs of a world by the instant of their next job, a binary heap: the earliest is known at once, the next one in log2(U) comparisons.
+"""The UEs of a world by the instant of their next job, drawn or of their loop, a binary heap: the earliest is known at once, the next
+one in log2(U) comparisons.
 
 `w.arrival_heap[b]` holds UEs; those at 2 p + 1 and 2 p + 2 are not before the one at p. Traffic alone changes an instant, and puts the
 heap in order again.
@@ -10,9 +11,15 @@ from edge6g_env._jit import njit_inner
 
 
 @njit_inner
+def next_s(ue):
+    """Instant of a UE's next job, inf: none."""
+    return min(ue.next_arrival_s, ue.next_loop_s)
+
+
+@njit_inner
 def _is_before(w, b, u, other):
     """By instant; at the same one, by number."""
-    at_s, other_s = w.ue[b, u].next_arrival_s, w.ue[b, other].next_arrival_s
+    at_s, other_s = next_s(w.ue[b, u]), next_s(w.ue[b, other])
     return at_s < other_s or (at_s == other_s and u < other)
 
 

@@ -107,18 +107,17 @@ def forecast(w, b, i, job, c):
     v, route = variant_of(w, job, c), w.action[c].route
     target = target_of(w, b, i, route)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
-    prompt, output = job.setup_tokens, expected_output(w, job)
-    in_cloud, whole = target == w.node.shape[1], layer_1 == 0 and (layer_2 == 0 or layer_2 == total)
-    whole = whole and w.forecast[b].pass_tokens == 1.0  # a draft comes and goes
-    passes = output / w.forecast[b].pass_yield
-    on_device, layers = _on_device(w, job, v, layer_1, w.forecast[b].pass_tokens > 1.0)
+    output, in_cloud = expected_output(w, job), target == w.node.shape[1]
+    passes, drafts = output / w.forecast[b].pass_yield, w.forecast[b].pass_tokens > 1.0
+    whole = layer_1 == 0 and (layer_2 == 0 or layer_2 == total) and not drafts  # a draft comes and goes
+    on_device, layers = _on_device(w, job, v, layer_1, drafts)
     device.forecast(w, b, job, on_device, layers, output)
     air.forecast(w, b, job, v, layer_1, passes)
     if layer_2 > layer_1:
-        node.forecast(w, b, i, node.OWN, v, layer_1, layer_2, prompt, output, whole)
+        node.forecast(w, b, i, node.OWN, v, layer_1, layer_2, job, output, whole)
     if target >= 0:
         sent_bytes = link.forecast(w, b, job, v, layer_2, in_cloud, passes)
         if in_cloud:
             cloud.forecast(w, b, i, job, v, layer_2, output, sent_bytes)
         else:
-            node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, prompt, output, whole)
+            node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, job, output, whole)

@@ -32,6 +32,7 @@ def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     row.worth, row.phase, row.measured = worth_of_it, phase, 1 if is_measured(w, job.arrival_s) else 0
     row.service, row.action, row.arrival_s, row.end_s = job.service, job.action, job.arrival_s, end_s
     row.ttft_s, row.tpot_s, row.slo_met = ttft_s, tpot_s, 1 if met else 0
+    row.deadline_s = w.service[job.service].deadline_s
     row.prompt_tokens, row.output_tokens = job.prompt_tokens, job.output_tokens
     row.model = job.model if job.action >= 0 else -1
     row.quality = worth.quality(w, job.service, job.model, job.variant) if phase == codes.FINISHED else 0.0
@@ -65,17 +66,17 @@ def end_job(w, b, job, phase, end_s):
 
     The caller takes the row out of the list that it stands in (queue or active). A CUT job belongs to no term and no counter.
     """
-    tally, ttft_s, tpot_s, late = w.tally[b], -1.0, -1.0, 0.0
+    tally, service, ttft_s, tpot_s, late = w.tally[b], w.service[job.service], -1.0, -1.0, 0.0
     # One that ended otherwise may have had its first token, too.
     if phase == codes.FINISHED or 0.0 <= job.first_token_s <= end_s:
         ttft_s = job.first_token_s - job.arrival_s
     if phase == codes.FINISHED:
         if job.output_tokens > 1.0:
             tpot_s = (end_s - job.first_token_s) / (job.output_tokens - 1.0)
-        late = worth.timeliness(w.service[job.service], ttft_s, max(tpot_s, 0.0))
+        late = worth.timeliness(service, ttft_s, max(tpot_s, 0.0), end_s - job.arrival_s)
     met, total = late >= 1.0, 0.0
     if phase != codes.CUT:
-        gain = worth.quality(w, job.service, job.model, job.variant) * late
+        gain = service.value * worth.quality(w, job.service, job.model, job.variant) * late
         total = _reward(w, w.result[b, job.decider], job, phase, met, gain)
     tally.finished += phase == codes.FINISHED
     tally.rejected += phase == codes.REJECTED

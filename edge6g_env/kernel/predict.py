@@ -47,16 +47,21 @@ def _put_bare(w, row, hold):
 
 
 @njit_inner
-def _gain(w, job, quality, start_s, ttft_s, token_s):
+def _latency_s(start_s, output, token_s):
+    """Of a whole answer whose `output` tokens come every token_s from start_s on."""
+    return start_s + (output - 1.0) * token_s
+
+
+@njit_inner
+def _gain(w, job, answer, start_s, ttft_s, token_s):
     """What the job's end brings on average, if tokens come every token_s from start_s on: an answer, or none where it is so long that it
-    expires. start_s, ttft_s: since the arrival."""
+    expires. answer: what it brings in time; start_s, ttft_s: since the arrival."""
     service, output, tpot_s = w.service[job.service], inference.expected_output(w, job), token_s
     if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
         tpot_s = (start_s + output * token_s - ttft_s) / (job.done_tokens + output)
     expires = inference.share_beyond(w, job, (service.expire_s - start_s) / max(token_s, 1e-9))
-    return (1.0 - expires) * quality * worth.timeliness(service, ttft_s, tpot_s) - expires * worth.cost_of_end(
-        w, codes.EXPIRED
-    )
+    late = worth.timeliness(service, ttft_s, tpot_s, _latency_s(start_s, output, token_s))
+    return (1.0 - expires) * answer * late - expires * worth.cost_of_end(w, codes.EXPIRED)
 
 
 @njit_inner
@@ -79,14 +84,16 @@ def _expect(w, b, i, job, c, n):
     if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
         ttft_s = job.first_token_s - job.arrival_s
         tpot_s = (start_s + output * tpot_s - ttft_s) / (job.done_tokens + output)
+    late = worth.timeliness(service, ttft_s, tpot_s, _latency_s(start_s, output, forecast.token_s))
     quality = worth.quality(w, job.service, model, v)
+    answer = service.value * quality
     gain = _gain(
-        w, job, quality, start_s, ttft_s, forecast.token_s + forecast.lone_s * forecast.lone / (1.0 - forecast.lone)
+        w, job, answer, start_s, ttft_s, forecast.token_s + forecast.lone_s * forecast.lone / (1.0 - forecast.lone)
     )
     if forecast.lone > 0.0:
-        gain += forecast.lone * (_gain(w, job, quality, start_s, ttft_s, forecast.token_s - forecast.lone_s) - gain)
+        gain += forecast.lone * (_gain(w, job, answer, start_s, ttft_s, forecast.token_s - forecast.lone_s) - gain)
     price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
-    forecast.ttft_s, forecast.tpot_s, forecast.quality = ttft_s, tpot_s, quality
+    forecast.ttft_s, forecast.tpot_s, forecast.quality, forecast.timeliness = ttft_s, tpot_s, quality, late
     return gain - (price + energy + exposed)
 
 
@@ -148,7 +155,7 @@ def candidate(w, b, i, job, c, row):
     at = put(row, at, forecast.quality)
     at = put(row, at, choice.score)
     at = put(row, at, choice.weights == service.model)
-    at = put(row, at, worth.timeliness(service, forecast.ttft_s, forecast.tpot_s))
+    at = put(row, at, forecast.timeliness)
     at = put(row, at, forecast.air_bytes / 1e6)
     at = put(row, at, forecast.backhaul_bytes / 1e6)
     at = put(row, at, 1.0 if layer_1 == 0 else 0.0)

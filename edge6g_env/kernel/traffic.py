@@ -1,5 +1,6 @@
 """Arrivals: a Poisson process a UE, and of each service the replay of a request trace or a Poisson process that switches between a calm
 and a busy rate (two-state MMPP: Fischer, Meier-Hellstern, Performance Evaluation 18, 1993). Prompt and output come from a trace together.
+Beside them loops: a UE that sends a job each period, from a phase on that is drawn once.
 """
 
 from __future__ import annotations
@@ -13,31 +14,40 @@ from edge6g_env.kernel.ledger import end_job
 
 @njit_inner
 def start_arrivals(w, b):
-    """Draw the first arrival of every UE, or of every service: where its trace is entered, or whether it begins in a burst."""
-    kind = w.arrivals[0].kind
-    if kind == codes.POISSON:
-        for u in range(w.ue.shape[1]):
-            w.ue[b, u].next_arrival_s = _poisson_gap_s(w, b, u, 0)
-        heap.order(w, b)
-    else:
-        for s in range(w.source.shape[1]):
-            w.source[b, s] = w.blank[0].source
-            if kind == codes.TRACE:
-                _enter_trace(w, b, s)
-            else:
-                _begin_bursts(w, b, s)
-            w.source[b, s].next_s = _next_s(w, b, s)
+    """Draw the phase of every loop, and the first arrival of every UE, or of every service: where its trace is entered, or whether it
+    begins in a burst."""
+    arrivals = w.arrivals[0]
+    for u in range(w.ue.shape[1]):
+        drawn = arrivals.kind == codes.POISSON and u >= arrivals.first_ue
+        w.ue[b, u].next_arrival_s = _poisson_gap_s(w, b, u, 0) if drawn else math.inf
+    for s in range(w.service.shape[0]):
+        for u in range(w.service[s].first_ue, w.service[s].first_ue + w.service[s].n_ues):
+            ue = w.ue[b, u]
+            ue.loop = s
+            ue.loop_phase_s = rng.uniform(w.episode[b].key, rng.FOR_LOOP, u, 0) * w.service[s].period_s
+            ue.next_loop_s = ue.loop_phase_s
+    heap.order(w, b)
+    for s in range(w.source.shape[1] if arrivals.kind != codes.POISSON else 0):
+        w.source[b, s] = w.blank[0].source
+        if arrivals.kind == codes.TRACE:
+            _enter_trace(w, b, s)
+        else:
+            _begin_bursts(w, b, s)
+        w.source[b, s].next_s = _next_s(w, b, s)
     _set_next(w, b)
 
 
 @njit_inner
 def _poisson_gap_s(w, b, u, count):
-    return rng.exponential(w.episode[b].key, rng.FOR_ARRIVAL, u, count) * w.ue.shape[1] / w.arrivals[0].rate_jobs_s
+    arrivals = w.arrivals[0]
+    return rng.exponential(w.episode[b].key, rng.FOR_ARRIVAL, u, count) * arrivals.n_ues / arrivals.rate_jobs_s
 
 
 @njit_inner
 def _next_s(w, b, s):
-    """Arrival of the next job of service s."""
+    """Arrival of the next job of service s; inf for a loop, which its UEs have."""
+    if w.service[s].n_ues > 0:
+        return math.inf
     return _replay_s(w, b, s) if w.arrivals[0].kind == codes.TRACE else _burst_s(w, b, s)
 
 
@@ -119,23 +129,21 @@ def _burst_s(w, b, s):
 @njit_inner
 def _set_next(w, b):
     episode = w.episode[b]
-    if w.arrivals[0].kind == codes.POISSON:
-        episode.next_arrival_s = w.ue[b, heap.earliest(w, b)].next_arrival_s
-    else:
-        episode.next_arrival_s = math.inf
-        for s in range(w.source.shape[1]):
-            episode.next_arrival_s = min(episode.next_arrival_s, w.source[b, s].next_s)
+    episode.next_arrival_s = heap.next_s(w.ue[b, heap.earliest(w, b)])
+    for s in range(w.source.shape[1] if w.arrivals[0].kind != codes.POISSON else 0):
+        episode.next_arrival_s = min(episode.next_arrival_s, w.source[b, s].next_s)
 
 
 @njit_inner
 def _service_of(w, x):
-    """Service drawn by share."""
-    total = 0.0
+    """Service drawn by share, of those that are no loops."""
+    total, last = 0.0, 0
     for s in range(w.service.shape[0]):
-        total += w.service[s].share
-        if x < total:
-            return s
-    return w.service.shape[0] - 1
+        if w.service[s].share > 0.0:
+            total, last = total + w.service[s].share, s
+            if x < total:
+                break
+    return last
 
 
 @njit_inner
@@ -170,20 +178,27 @@ def _arrive(w, b, u, s, row, arrival_s):
 
 
 @njit_inner
-def _arrive_poisson(w, b, u):
-    key, ue, count = w.episode[b].key, w.ue[b, u], w.ue[b, u].arrivals
-    s = _service_of(w, rng.uniform(key, rng.FOR_SERVICE, u, count))
-    row = w.service[s].trace_first + int(rng.uniform(key, rng.FOR_LENGTH, u, count) * w.service[s].trace_rows)
-    _arrive(w, b, u, s, row, ue.next_arrival_s)
-    ue.arrivals += 1
-    ue.next_arrival_s += _poisson_gap_s(w, b, u, ue.arrivals)
+def _arrive_at_ue(w, b, u):
+    """The next job of a UE, of its loop or drawn. The instants of a loop are no sums of periods, so that they do not drift."""
+    key, ue = w.episode[b].key, w.ue[b, u]
+    s, at_s = ue.loop, ue.next_loop_s
+    if ue.next_loop_s <= ue.next_arrival_s:
+        x = rng.uniform(key, rng.FOR_LOOP, u, 1 + ue.loops)
+        ue.loops += 1
+        ue.next_loop_s = ue.loop_phase_s + ue.loops * w.service[s].period_s
+    else:
+        s, at_s = _service_of(w, rng.uniform(key, rng.FOR_SERVICE, u, ue.arrivals)), ue.next_arrival_s
+        x = rng.uniform(key, rng.FOR_LENGTH, u, ue.arrivals)
+        ue.arrivals += 1
+        ue.next_arrival_s += _poisson_gap_s(w, b, u, ue.arrivals)
+    _arrive(w, b, u, s, w.service[s].trace_first + int(x * w.service[s].trace_rows), at_s)
 
 
 @njit_inner
 def _arrive_of_service(w, b, s):
     """Its next job, at a uniform UE; of a replay the trace's next row, of bursts a uniform one."""
     key, source, service = w.episode[b].key, w.source[b, s], w.service[s]
-    u = int(rng.uniform(key, rng.FOR_UE, s, source.jobs) * w.ue.shape[1])
+    u = w.arrivals[0].first_ue + int(rng.uniform(key, rng.FOR_UE, s, source.jobs) * w.arrivals[0].n_ues)
     if w.arrivals[0].kind == codes.TRACE:
         row = (source.first_row + source.jobs) % service.trace_rows
     else:
@@ -198,8 +213,9 @@ def arrive(w, b, until_s):
     """Let every job arrive whose instant lies before until_s."""
     episode = w.episode[b]
     while episode.next_arrival_s < until_s:
-        if w.arrivals[0].kind == codes.POISSON:
-            _arrive_poisson(w, b, heap.earliest(w, b))
+        u = heap.earliest(w, b)
+        if heap.next_s(w.ue[b, u]) == episode.next_arrival_s:
+            _arrive_at_ue(w, b, u)
             heap.postpone(w, b)
         else:
             for s in range(w.source.shape[1]):

@@ -48,6 +48,7 @@ class World(NamedTuple):
     candidate_limits: np.ndarray  # float32 (2, F) low, high
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
     outage: np.recarray  # (E,) OUTAGE beginnings and ends of planned outages
+    encoder_s: np.ndarray  # (S, D, V) time in s of a variant's encoder for the inputs of a job of a service
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
     blank: np.recarray  # (1,) a new row of each entity that is born as a copy of one
     part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins

@@ -8,8 +8,11 @@ from edge6g_env.kernel import codes
 
 
 @njit_inner
-def timeliness(service, ttft_s, tpot_s):
-    """1 while both objectives are met, else it falls as the objective over the time, for each of the two."""
+def timeliness(service, ttft_s, tpot_s, latency_s):
+    """1 while the deadline of the whole answer is met, or both objectives where there is none; else it falls as the objective over the
+    time, of two for each."""
+    if service.deadline_s > 0.0:
+        return min(1.0, service.deadline_s / max(latency_s, 1e-9))
     return min(1.0, service.ttft_slo_s / max(ttft_s, 1e-9)) * min(1.0, service.tpot_slo_s / max(tpot_s, 1e-9))
 
 

@@ -214,8 +214,10 @@ def draw_first_tokens(ax: Axes, comparison: Comparison, service: int) -> None:
     one, names = comparison.services[service], by_reward(comparison.summary)
     curves = {name: first_tokens(comparison.jobs_of(name, service)) for name in names}
     known = [times for times, _ in curves.values() if len(times)]
-    low_s = min([0.5 * one.ttft_slo_s, *(times[0] for times in known)])
-    high_s = max([2.0 * one.ttft_slo_s, *(times[-1] for times in known)])
+    what, key = ("objective", "ttft_slo_s") if one.deadline_s is None else ("deadline of the answer", "deadline_s")
+    goal_s = one.objectives[key]
+    low_s = min([0.5 * goal_s, *(times[0] for times in known)])
+    high_s = max([2.0 * goal_s, *(times[-1] for times in known)])
     styles = line_styles(comparison.summary)
     for name, (times_s, share) in curves.items():
         chosen = (
@@ -226,8 +228,8 @@ def draw_first_tokens(ax: Axes, comparison: Comparison, service: int) -> None:
         x = np.concatenate([[low_s], times_s[chosen], [high_s]])
         y = np.concatenate([[0.0], share[chosen], [share[-1] if len(share) else 0.0]])
         ax.plot(x, y, label=name, **styles[name])
-    ax.axvline(one.ttft_slo_s, color="#212529", linewidth=1.1, zorder=1)
-    ax.set_title(f"{one.name}: objective {one.ttft_slo_s:g} s", fontsize=11, fontweight="bold", loc="left")
+    ax.axvline(goal_s, color="#212529", linewidth=1.1, zorder=1)
+    ax.set_title(f"{one.name}: {what} {goal_s:g} s", fontsize=11, fontweight="bold", loc="left")
     ax.set_xlim(low_s, high_s)
     _make_logarithmic(ax)
     ax.set_ylim(0.0, 1.02)

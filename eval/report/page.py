@@ -82,8 +82,11 @@ def _scenario_facts(scenario: Scenario) -> Iterator[tuple[str, str]]:
     )
     yield (
         "load",
-        f"{scenario.arrivals.rate_jobs_s:g} jobs/s, {scenario.arrivals.kind}: "
-        + ", ".join(f"{service.share:.0%} {service.name}" for service in scenario.service),
+        "; ".join(scenario.courses)
+        + ": "
+        + ", ".join(
+            f"{share:.0%} {service.name}" for service, share in zip(scenario.service, scenario.shares, strict=True)
+        ),
     )
     measured_to_s = time.episode_s - time.drain_s
     yield (

@@ -116,9 +116,11 @@ def _heat(share: float, first: bool) -> str:
 
 def _about(comparison: Comparison, name: str) -> str:
     service = next(one for one in comparison.services if one.name == name)
+    ttft, tpot, deadline = service.goals
+    goals = f"objectives TTFT {ttft}, TPOT {tpot}" if service.deadline_s is None else f"deadline {deadline}"
     return (
-        f'{escape(name)} <small class="soft">{escape(service.facts[0])}; objectives TTFT {service.ttft_slo_s:g} s, '
-        f"TPOT {1e3 * service.tpot_slo_s:g} ms; expires after {service.expire_s:g} s</small>"
+        f'{escape(name)} <small class="soft">{escape(service.facts[0])}; {goals}; '
+        f"expires after {service.expire_s:g} s</small>"
     )
 
 

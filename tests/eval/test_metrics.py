@@ -49,12 +49,12 @@ NAN = math.nan
 def jobs_by_hand() -> np.ndarray:
     """Five jobs: two finished (one of a single token), then one each rejected, expired, failed."""
     rows = [
-        # phase, worth, ttft_s, tpot_s, energy_j, price_usd, air, backhaul, raw_left, quality, slo_met, output_tokens, retries
-        (FINISHED, 0.8, 0.2, 0.03, 10.0, 0.001, 100.0, 0.0, 0, 0.9, 1, 50, 0),
-        (FINISHED, 0.4, 1.0, NAN, 20.0, 0.003, 300.0, 500.0, 1, 0.7, 0, 1, 2),
-        (REJECTED, -0.1, NAN, NAN, 0.0, 0.0, 0.0, 0.0, 0, NAN, 0, 0, 0),
-        (EXPIRED, -0.2, 7.0, 0.9, 30.0, 0.001, 100.0, 0.0, 1, 0.9, 0, 9, 1),
-        (FAILED, -0.3, NAN, NAN, 5.0, 0.0, 0.0, 0.0, 0, NAN, 0, 0, 3),
+        # phase, worth, ttft_s, tpot_s, energy_j, price_usd, air, backhaul, raw_left, quality, slo_met, deadline_s, output_tokens, retries
+        (FINISHED, 0.8, 0.2, 0.03, 10.0, 0.001, 100.0, 0.0, 0, 0.9, 1, 0.0, 50, 0),
+        (FINISHED, 0.4, 1.0, NAN, 20.0, 0.003, 300.0, 500.0, 1, 0.7, 0, 0.5, 1, 2),
+        (REJECTED, -0.1, NAN, NAN, 0.0, 0.0, 0.0, 0.0, 0, NAN, 0, 0.0, 0, 0),
+        (EXPIRED, -0.2, 7.0, 0.9, 30.0, 0.001, 100.0, 0.0, 1, 0.9, 0, 0.0, 9, 1),
+        (FAILED, -0.3, NAN, NAN, 5.0, 0.0, 0.0, 0.0, 0, NAN, 0, 0.5, 0, 3),
     ]
     return np.array(rows, dtype=JOB)
 
@@ -80,6 +80,7 @@ def test_every_metric_of_a_hand_made_episode():
         "rejected_share": 1 / 5,
         "expired_share": 1 / 5,
         "failed_share": 1 / 5,
+        "missed_share": 1.0,
         "requeued_share": 3 / 5,
         "decision_us_mean": 12.5,
         "finished_jobs": 2,
@@ -97,6 +98,17 @@ def test_an_episode_without_jobs_has_no_rates_but_counts():
         "jobs",
     }
     assert metrics["jobs"] == metrics["goodput_jobs_per_s"] == 0.0
+
+
+def test_missed_deadlines_are_of_the_jobs_that_have_one():
+    """Of four with a deadline one finished in time; without any there is no share."""
+    jobs = jobs_by_hand()
+    assert episode_metrics(jobs, 4.0, 1.0)["missed_share"] == 1.0
+    jobs["deadline_s"][:2] = 0.4
+    jobs["deadline_s"][2] = 0.4
+    assert episode_metrics(jobs, 4.0, 1.0)["missed_share"] == 3 / 4
+    jobs["deadline_s"] = 0.0
+    assert math.isnan(episode_metrics(jobs, 4.0, 1.0)["missed_share"])
 
 
 def test_latency_is_undefined_when_nothing_finished():

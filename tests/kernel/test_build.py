@@ -1,5 +1,6 @@
 """How the kernel is compiled, cached and run without a compiler (rules 1 and 8 of its design)."""
 
+import json
 import shutil
 
 import numpy as np
@@ -9,15 +10,28 @@ import edge6g_env
 from edge6g_env.build.places import bands_of, node_positions_m
 from edge6g_env.kernel import fields
 
+LOOPS = {
+    "service.chat.period_s": 0.05,
+    "service.chat.deadline_s": 0.04,
+    "service.chat.value": 3.0,
+    "service.assistant.share": 1.0,
+}
+DRAFTS = {
+    "service.chat.draft": "llama-3.2-1b",
+    "service.chat.draft_precision": "int4",
+    "ues.device": "jetson-agx-orin-64g",
+    "actions.device_split": [0.0, 0.5, "draft"],
+    "actions.edge_split": [0.0, 0.25],
+    "actions.precision": ["int4"],
+    "actions.default_precision": "int4",
+    "serving.preload": ["llama-3.1-8b"],
+}
 FORTY_SLOTS = """
+import json
 import sys
 import numpy as np
 from edge6g_env import batch_env
-drafts = {"service.chat.draft": "llama-3.2-1b", "service.chat.draft_precision": "int4", "ues.device": "jetson-agx-orin-64g"}
-grid = {"actions.device_split": [0.0, 0.5, "draft"], "actions.precision": ["int4"], "actions.default_precision": "int4"}
-grid |= {"actions.edge_split": [0.0, 0.25]}
-grid["serving.preload"] = ["llama-3.1-8b"]
-batch = batch_env("tiny", 1, observe="candidates", debug=True, **drafts, **grid, **{"arrivals.rate_jobs_s": 60.0})
+batch = batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0, **json.loads(sys.argv[2])})
 rng, slots, drafted = np.random.default_rng(1), [], 0
 obs = batch.reset(1)
 for _ in range(40):
@@ -37,12 +51,12 @@ np.savez(sys.argv[1], drafted=drafted, **fields)
 """
 
 
-@pytest.fixture(scope="module")
-def both(python, tmp_path_factory):
+@pytest.fixture(scope="module", params=[{}, LOOPS, DRAFTS], ids=["drawn", "loops", "drafts"])
+def both(request, python, tmp_path_factory):
     """Every field after 40 slots, and every observation on the way, compiled and interpreted, each in its own process."""
     folder, found = tmp_path_factory.mktemp("modes"), {}
     for mode in ("0", "1"):
-        python(FORTY_SLOTS, [str(folder / mode)], NUMBA_DISABLE_JIT=mode)
+        python(FORTY_SLOTS, [str(folder / mode), json.dumps(request.param)], NUMBA_DISABLE_JIT=mode)
         with np.load(folder / f"{mode}.npz", allow_pickle=False) as data:
             found[mode] = {name: data[name] for name in data.files}
     return found["0"], found["1"]
@@ -63,7 +77,7 @@ def test_compiled_and_interpreted_worlds_are_the_same(both):
 def test_something_happened_in_those_slots(both):
     compiled, _ = both
     assert compiled["tally/arrived"][0] > 10
-    assert compiled["drafted"] > 0
+    assert (compiled["drafted"] > 0) == (compiled["job/draft"] >= 0).any()
     assert compiled["episode/n_active"][0] > 3
     assert len(set(compiled["job/stage"][0].tolist())) > 3
 

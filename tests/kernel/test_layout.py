@@ -81,8 +81,8 @@ def slow_observation(batch, b, i):
             "job/age_s": episode.now_s - job.arrival_s,
             "job/prompt_tokens": job.prompt_tokens,
             "job/mean_output_tokens": w.service[int(job.service)].mean_output_tokens,
-            "job/ttft_slo_s": service.ttft_slo_s,
-            "job/tpot_slo_s": service.tpot_slo_s,
+            **{f"job/{name}": goal_s for name, goal_s in service.objectives.items()},
+            "job/value": service.value,
             f"job/privacy_{service.privacy}": 1,
             f"job/service_{service.name}": 1,
             "job/uplink_sinr_db": ue.seen_uplink_db,
@@ -206,10 +206,15 @@ def test_utility_is_quality_times_timeliness_less_the_costs_of_its_row(busy):
             assert candidates[1, at["utility"]] == pytest.approx(-reward.rejected_cost)
             assert (candidates[~mask] == 0.0).all()
             row = candidates[2:][mask[2:]]
-            clipped = (row[:, at["ttft_s"]] >= 120.0) | (row[:, at["tpot_s"]] >= 10.0)
+            highest = [layout.candidates[at[name]].high for name in ("ttft_s", "tpot_s")]
+            clipped = (row[:, at["ttft_s"]] >= highest[0]) | (row[:, at["tpot_s"]] >= highest[1])
             row = row[~clipped & (row[:, at["device_share"]] == 0.0)]
-            late = np.minimum(1.0, service.ttft_slo_s / row[:, at["ttft_s"]])
-            late *= np.minimum(1.0, service.tpot_slo_s / row[:, at["tpot_s"]])
+            if service.deadline_s is None:
+                late = np.minimum(1.0, service.ttft_slo_s / row[:, at["ttft_s"]])
+                late *= np.minimum(1.0, service.tpot_slo_s / row[:, at["tpot_s"]])
+            else:
+                latency_s = row[:, at["ttft_s"]] + (outputs.mean() - 1.0) * row[:, at["tpot_s"]]
+                late = np.minimum(1.0, service.deadline_s / latency_s)
             assert row[:, at["timeliness"]] == pytest.approx(late, rel=1e-4)
             cost = (
                 reward.price_per_usd * row[:, at["price_musd"]] / 1000.0 + reward.energy_per_j * row[:, at["energy_j"]]
@@ -217,7 +222,7 @@ def test_utility_is_quality_times_timeliness_less_the_costs_of_its_row(busy):
             cost += service.exposure_cost * row[:, at["exposure"]]
             most = (service.expire_s - row[:, at["ttft_s"]]) / row[:, at["tpot_s"]]
             expires = 1.0 - np.searchsorted(outputs, most, side="right") / len(outputs)
-            worth = (1.0 - expires) * row[:, at["quality"]] * late - expires * reward.expired_cost
+            worth = (1.0 - expires) * service.value * row[:, at["quality"]] * late - expires * reward.expired_cost
             assert row[:, at["utility"]] == pytest.approx(
                 worth - cost,
                 rel=1e-4,

@@ -55,6 +55,19 @@ def test_a_saturated_node_comes_near_and_is_no_faster(device, prompt, output):
     assert least_s < served["latency_s"].max() / jobs < 1.3 * least_s
 
 
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_a_picture_is_its_tokens_as_text_and_its_encoder(inputs):
+    one = {"actions.precision": ["int8"], "actions.default_precision": "int8"}
+    picture = {**FIXED, "model": "llava-1.5-7b", "inputs": inputs}
+    text = {**FIXED, "model": "llava-1.5-7b", "prompt_tokens": FIXED["prompt_tokens"] + 576 * inputs}
+    times = [
+        capacity.accelerator_s(scenario, scenario.service[0], "l40s")
+        for scenario in (scenario_of(["l40s"], [service], **one) for service in (picture, text))
+    ]
+    encoder_s = float(costs.encoder_s("llava-1.5-7b", "l40s", "int8", inputs))
+    assert times[0] - times[1] == pytest.approx(encoder_s, rel=1e-9)
+
+
 def test_one_kind_of_node_and_job_is_a_division():
     scenario = scenario_of(["l4", "l4", "l4"], [FIXED])
     assert capacity.most_jobs_s(scenario) == pytest.approx(

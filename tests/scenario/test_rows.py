@@ -109,6 +109,44 @@ def test_a_prompt_and_its_answer_fit_into_the_context_of_the_model(refusal):
     )
 
 
+def test_pictures_take_their_tokens_of_the_context_and_sound_does_not(refusal):
+    """LLaVA's 576 tokens a picture join the prompt; Whisper's decoder has its whole context for text (models.csv)."""
+    context = costs.model("llava-1.5-7b").context
+    pictures = {"service.chat.inputs": 2}
+    load_scenario("tiny", **fixed(context - 2 * 576 - 1, 1, "llava-1.5-7b"), **pictures)
+    (line,) = refusal("tiny", **fixed(context - 2 * 576, 1, "llava-1.5-7b"), **pictures)
+    assert f"{context} + 1 tokens" in line
+    load_scenario("tiny", **fixed(costs.model("whisper-small").context - 1, 1, "whisper-small"), **pictures)
+
+
+def test_inputs_need_an_encoder(refusal):
+    (line,) = refusal("tiny", **{"service.assistant.inputs": 1})
+    assert line.startswith("tiny.toml: service.assistant.inputs = 1: llama-3.2-3b has no encoder; 0, or one of ")
+    assert "llava-1.5-7b, openvla-7b, whisper-small, whisper-large-v3" in line
+    (line,) = refusal("tiny", **fixed(10, 10, "llava-1.5-7b"), **{"service.chat.inputs": -1})
+    assert line.startswith("tiny.toml: service.chat.inputs")
+
+
+def test_models_of_a_family_make_as_many_tokens_of_an_input(data: Path, refusal):
+    names = ["whisper-small", "whisper-large-v3"]
+    family = {
+        **fixed(10, 10, "whisper-small"),
+        "service.chat.models": names,
+        "service.chat.default_model": names[0],
+        "service.chat.inputs": 1,
+    }
+    family.pop("service.chat.model")
+    load_scenario("tiny", **family)
+    table = data / "models.csv"
+    text = table.read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("whisper-large-v3,"))
+    assert ",1500," in row
+    table.write_text(text.replace(row, row.replace(",1500,", ",750,", 1)), encoding="utf-8")
+    forget()
+    (line,) = refusal("tiny", **family)
+    assert "whisper-large-v3 makes 750 tokens of an input, whisper-small 1500" in line
+
+
 def test_every_row_of_a_trace_fits_into_the_context_of_the_model(monkeypatch: pytest.MonkeyPatch, refusal):
     context = costs.model("llama-2-7b").context
     rows = [[0.0, 10, 10], [1.0, context - 10, 11], [2.0, context - 1, 1], [3.0, 1, context + 1], [4.0, 1, 1]]

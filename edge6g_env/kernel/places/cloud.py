@@ -53,10 +53,10 @@ def advance(w, b, t1):
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
     node.cloud_jobs += 1
     node.cloud_mean_wait_s += (node.cloud_seen_wait_s - node.cloud_mean_wait_s) / min(node.cloud_jobs, _REMEMBERED_JOBS)
-    layers = w.model[v].layers - w.part[b, job.row, codes.TARGET].low
-    share = layers / w.model[v].layers
+    layers, low = w.model[v].layers, w.part[b, job.row, codes.TARGET].low
+    share = (layers - low) / layers
     job.price_usd += share * job.setup_tokens * w.model[v].usd_per_input_token
-    compute_s = costing.whole_prompt_s(w, cloud.cloud_device, v, layers, job.setup_tokens, True)
+    compute_s = costing.whole_prompt_s(w, cloud.cloud_device, job, v, low, layers)
     job.energy_j += compute_s * w.device[cloud.cloud_device].prefill_w
     set_pass(w, b, job)
     job.clock_s = start_s + compute_s
@@ -148,8 +148,9 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     model, expected, prices, device = w.model[v], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
     prompt, layers = job.setup_tokens, w.model[v].layers - low
     share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, v]
-    costing.know_pass(w, known, device, v, prompt, output, w.cloud[0].batch)
+    costing.know_pass(w, known, device, v, job, output, w.cloud[0].batch)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
+    compute_s += costing.encoder_s(w, device, job, v, low)
     layer_s, batch, passes = known.with_layer_s, w.cloud[0].batch, output / expected.pass_yield
     if expected.pass_tokens > 1.0:
         context = prompt + 0.5 * output + (expected.pass_tokens - 1.0)

@@ -50,7 +50,7 @@ def begin(w, b, job):
     ue, device = w.ue[b, job.ue], w.mobility[0].ue_device
     work_s = _load_s(w, ue, v, layers)
     _hold(w, b, ue, job, v, layers)
-    compute_s = costing.whole_prompt_s(w, device, v, layers, job.setup_tokens, layers == w.model[v].layers)
+    compute_s = costing.whole_prompt_s(w, device, job, v, 0, layers)
     work_s += compute_s
     job.energy_j += compute_s * w.device[device].prefill_w
     compute(w, b, job, 1)
@@ -153,9 +153,10 @@ def forecast(w, b, job, v, layers, output):
     ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
     others, with_head = ue.device_busy, layers == w.model[v].layers
     known = w.known[b, w.known.shape[1] - 2, v]
-    costing.know_pass(w, known, device, v, job.setup_tokens, output, 1.0)
+    costing.know_pass(w, known, device, v, job, output, 1.0)
     load_s = _load_s(w, ue, v, layers)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
+    compute_s += costing.encoder_s(w, device, job, v, 0)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)
     passes, drafted = output / expected.pass_yield, expected.pass_tokens - 1.0
     if drafted > 0.0:

@@ -149,6 +149,14 @@ def _chunk_start_s(w, b, i, job):
 
 
 @njit_inner
+def _encoder_s(w, job, part):
+    """Time in s of the encoder, which runs with the first chunk of a prompt in the part that has layer 0."""
+    if job.prefilled > w.service[job.service].input_context:
+        return 0.0
+    return costing.encoder_s(w, w.site[part.node].accelerator, job, job.variant, part.low)
+
+
+@njit_inner
 def _form_chunk(w, b, i, job, start_s):
     """Latch a chunk of a job: its tokens beside the running decodes and the time of the iteration."""
     site, server = w.site[i], w.server[b, i]
@@ -172,7 +180,7 @@ def _form_chunk(w, b, i, job, start_s):
     if high == w.model[v].layers:
         added_s += w.cost[site.accelerator, v, codes.COST_HEAD + 1]
     server.chunk_job = job.row
-    server.chunk_added_s = max(added_s, 0.0)
+    server.chunk_added_s = max(added_s, 0.0) + _encoder_s(w, job, part)
     server.chunk_s = server.cycle_s + server.chunk_added_s
     server.chunk_end_s = start_s + server.chunk_s
 
@@ -183,7 +191,7 @@ def estimate_prompt(w, job, part):
     left = job.setup_tokens - job.prefilled
     chunk, device = min(left, w.serving[0].token_budget), w.site[part.node].accelerator
     layer_s = costing.prefill_layer_s(w, device, job.variant, chunk, job.prefilled, 0.0)
-    job.left_s = (part.high - part.low) * layer_s * left / chunk
+    job.left_s = (part.high - part.low) * layer_s * left / chunk + _encoder_s(w, job, part)
 
 
 @njit_inner

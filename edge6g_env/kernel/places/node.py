@@ -46,7 +46,8 @@ def begin(w, b, job, p):
     if w.node[b, part.node].up == 0:
         return codes.LOST
     server = w.server[b, part.node]
-    job.part, job.stage, job.stage_s, job.prefilled = p, codes.NODE_PREFILL, job.clock_s, 0.0
+    job.part, job.stage, job.stage_s = p, codes.NODE_PREFILL, job.clock_s
+    job.prefilled = w.service[job.service].input_context
     if server.n_inbox == w.queue.shape[3]:
         part.state = codes.TURNED_AWAY
         return codes.UNDER_WAY
@@ -107,7 +108,7 @@ def pay_passes(w, b, job, part, passes):
 
 
 @njit_inner
-def _known(w, b, i, p, v, prompt, output):
+def _known(w, b, i, p, v, job, output):
     """The own node (p = 0) or neighbour p - 1 as node i knows it, with the layer times of the job there."""
     known = w.known[b, p, v]
     if known.ready == 0:
@@ -115,8 +116,9 @@ def _known(w, b, i, p, v, prompt, output):
             _look_at_own(w, b, i, v, known)
         else:
             _look_at_neighbour(w, b, i, p - OWN - 1, v, known)
-        device, running, context = known.accelerator, known.tokens, prompt + 0.5 * output
-        costing.chunk_layers_s(w, device, v, prompt, w.chunk_layer_s[b, p, v])
+        device, running, context = known.accelerator, known.tokens, job.setup_tokens + 0.5 * output
+        cached = w.service[job.service].input_context
+        costing.chunk_layers_s(w, device, v, job.setup_tokens, cached, w.chunk_layer_s[b, p, v])
         known.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (known.decoders + 1.0))
         if running > 0.0:
             known.running_layer_s = costing.decode_layer_s(w, device, v, running, context * known.decoders)
@@ -197,16 +199,18 @@ def _iteration_wait_s(known):
 
 
 @njit_inner
-def forecast(w, b, i, p, v, low, high, prompt, output, whole):
+def forecast(w, b, i, p, v, low, high, job, output, whole):
     """Add layers [low, high) at place p, as node i knows it: load, wait, prefill, a share of every token. whole: no cut, so tokens stay."""
-    known, expected = _known(w, b, i, p, v, prompt, output), w.forecast[b]
+    known, expected = _known(w, b, i, p, v, job, output), w.forecast[b]
     device, running = known.accelerator, known.tokens
+    prompt, cached = job.setup_tokens, w.service[job.service].input_context
     with_head = high == w.model[v].layers
     share = (high - low) / w.model[v].layers
     missing_bytes = _missing_bytes(w, known, v, low, high)
     load_s = _load_s(w, b, known, v, low, high, missing_bytes)
     kept_s = w.chunk_layer_s[b, p, v]
-    compute_s = costing.setup_s(w, device, v, high - low, prompt, with_head, kept_s)
+    compute_s = costing.setup_s(w, device, v, high - low, prompt, cached, with_head, kept_s)
+    compute_s += costing.encoder_s(w, device, job, v, low)
     wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
     wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
     wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
@@ -224,7 +228,9 @@ def forecast(w, b, i, p, v, low, high, prompt, output, whole):
     decode_s = output / expected.pass_yield * with_it_s * pass_tokens / (running + pass_tokens)
     expected.load_s += load_s
     expected.wait_s += wait_s
-    expected.time_s += load_s + wait_s + compute_s + math.ceil(prompt / w.serving[0].token_budget) * known.cycle_s
+    expected.time_s += (
+        load_s + wait_s + compute_s + math.ceil((prompt - cached) / w.serving[0].token_budget) * known.cycle_s
+    )
     expected.token_s += token_s / (1.0 - min(known.prefill_share, w.prediction[0].max_prefill_share))
     expected.busy_s += compute_s + decode_s
     expected.price_usd += (compute_s + decode_s) * w.device[device].usd_s
