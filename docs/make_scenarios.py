@@ -23,7 +23,7 @@ from PIL import Image
 from scenario_map import SEED, Picture
 from scenario_values import values_found
 
-from edge6g_env import radio
+from edge6g_env import costs, radio
 from edge6g_env.build.places import bands_of
 from edge6g_env.device_split import DRAFT, name_of
 from edge6g_env.kernel.codes import FAULT_KINDS
@@ -241,6 +241,22 @@ def _reward(scenario: Scenario) -> Iterator[str]:
     exposed = {service.name: service.exposure_cost for service in scenario.inference if service.exposure_cost > 0.0}
     yield f"| exposure | {', '.join(f'{cost:g} ({name})' for name, cost in exposed.items()) or 'no service asks for it'} |"
     yield f"\n`reward_mix = {reward.reward_mix:g}`: 0 is each agent's own reward, 1 the mean of all."
+    if exposed:
+        yield f"\n{_exposure(scenario)}"
+
+
+def _exposure(scenario: Scenario) -> str:
+    """What a price on exposure means, and what it does not."""
+    grid, attacker = scenario.actions, scenario.privacy.attacker
+    on_device = [share for share in grid.device_split if not isinstance(share, str)]
+    depths = {first + (1.0 - first) * second for first in on_device for second in grid.edge_split} - {0.0, 1.0}
+    behind = [f"{share:.2f}" for share in sorted(costs.exposure(sorted(depths), attacker=attacker))]
+    cuts = f", behind the cuts above {behind[0]} to {behind[-1]}" if behind else ""
+    return (
+        "Exposure is the share of a prompt that could be rebuilt from what was sent ([exposure](../exposure.md)): by the "
+        f"{attacker} attacker 1 of raw data{cuts}, 0 if nothing is. A privacy class is policy, not protection, and bits of the "
+        "activations as sent, 16 or 8, change nothing."
+    )
 
 
 def _sources(name: str) -> Iterator[str]:

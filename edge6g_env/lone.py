@@ -79,6 +79,8 @@ def _service_of(scenario: Scenario, name: str | None) -> int:
     names = [service.name for service in scenario.service]
     if name is None:
         return 0
+    if not isinstance(name, str):
+        raise UserError("service is the name of one; services are changed by load_scenario(scenario, service=[...])")
     check_known("service", [name], names)
     return names.index(name)
 

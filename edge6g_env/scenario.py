@@ -33,6 +33,7 @@ from edge6g_env.scenario_tables import (
     Link,
     Nodes,
     Prediction,
+    Privacy,
     Radio,
     Reward,
     Serving,
@@ -68,6 +69,7 @@ class Scenario(Table):
     reward: Reward
     faults: Faults = Faults()
     prediction: Prediction = Prediction()
+    privacy: Privacy = Privacy()
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
 

@@ -351,6 +351,12 @@ class Faults(Table):
         return self
 
 
+class Privacy(Table):
+    """Who tries to rebuild prompts from what is sent (docs/exposure.md); it may be left out."""
+
+    attacker: Literal["strong", "learned"] = "strong"
+
+
 class Service(Table):
     """What every service has: its share of the jobs, objectives, lengths. Each kind adds its own keys, and says which kind it is."""
 
@@ -467,6 +473,7 @@ class InferenceService(Service):
     inputs: Annotated[int, Field(ge=0, le=64)] = 0
     """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`."""
     exposure_cost: NotNegative
+    """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device."""
     draft: str | None = None
     """Model that proposes tokens on the UE's device where the device split is "draft"; what answers is the service's own model."""
     draft_precision: Precision | None = None

@@ -78,6 +78,9 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.movement}"
     yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
     yield "radio", f"{scenario.radio.environment}, {', '.join(scenario.radio.presets)} in turn"
+    if fixed := scenario.radio.fixed:
+        rates = f"{fixed.uplink_bit_s:g} bit/s up after {fixed.uplink_access_s:g} s, {fixed.downlink_bit_s:g} down"
+        yield "", f"fixed for a cell: {rates} after {fixed.downlink_access_s:g} s"
     yield from _faults(scenario.faults)
     yield from (("arrivals", text) for text in scenario.courses)
     yield "load", _load(scenario)

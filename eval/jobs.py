@@ -58,15 +58,26 @@ JOB_COLUMNS = (
     JobColumn("price_usd", "USD", "tokens, accelerator seconds and bytes"),
     JobColumn("air_bytes", "B", "over the radio, both directions"),
     JobColumn("backhaul_bytes", "B", "between the edge and the cloud"),
-    JobColumn("raw_left", "0/1", "its raw prompt left the device"),
+    JobColumn("exposure_device", "share", "of its prompt that what left the device gives away"),
+    JobColumn("exposure_site", "share", "of its prompt that what reached the cloud gives away"),
     JobColumn("prompt_tokens", "token", "prompt"),
     JobColumn("output_tokens", "token", "output asked for, generated or not"),
     JobColumn("retries", "1", "how often a fault put it back in its queue"),
     JobColumn("decider", "name", "agent that decided, or in whose queue it ended undecided: `node_0`, ..."),
 )
 COLUMN_NAMES = tuple(column.name for column in JOB_COLUMNS)
-PLAIN = ("arrival_s", "end_s", "worth", "energy_j", "price_usd", "air_bytes", "backhaul_bytes")
-WHOLE = ("job", "slo_met", "raw_left", "prompt_tokens", "output_tokens", "retries")
+PLAIN = (
+    "arrival_s",
+    "end_s",
+    "worth",
+    "energy_j",
+    "price_usd",
+    "air_bytes",
+    "backhaul_bytes",
+    "exposure_device",
+    "exposure_site",
+)
+WHOLE = ("job", "slo_met", "prompt_tokens", "output_tokens", "retries")
 
 
 def jobs_frame(policy: str, seeds: Sequence[int], jobs: np.ndarray, scenario: Scenario) -> pd.DataFrame:

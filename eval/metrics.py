@@ -24,7 +24,8 @@ JOB_FIELDS = (  # what `episode_metrics` reads of each job
     "price_usd",  # tokens, accelerator seconds and bytes, USD
     "air_bytes",  # bytes over the radio, both directions
     "backhaul_bytes",  # bytes between the edge and the cloud
-    "raw_left",  # 1 if the raw prompt left the device
+    "exposure_device",  # share of its prompt that what left the device gives away
+    "exposure_site",  # the same of what reached the cloud
     "quality",  # of the answer, 0 to 1
     "slo_met",  # 1 if it finished within its service-level objective
     "deadline_s",  # deadline of its whole answer, s; 0: its service has none
@@ -78,8 +79,8 @@ METRICS: tuple[Metric, ...] = (
            "sum(air_bytes) / jobs", "Radio traffic per job", "kB", 1e-3),
     Metric("backhaul_bytes_per_job", "B", "lower", "bytes between the edge and the cloud",
            "sum(backhaul_bytes) / jobs", "Backhaul traffic per job", "kB", 1e-3),
-    Metric("exposure_mean", "share", "lower", "jobs whose raw prompt left the device",
-           "sum(raw_left) / jobs", "Exposure", "%", 100.0),
+    Metric("exposure_mean", "share", "lower", "share of a job's prompt that what left the device gives away",
+           "sum(exposure_device) / jobs", "Exposure", "%", 100.0),
     Metric("quality_mean", "0 to 1", "higher", "quality of the answers of finished jobs",
            "mean(quality | finished)", "Quality"),
     Metric("rejected_share", "share", "lower", "jobs that were turned away",
@@ -101,6 +102,8 @@ METRICS: tuple[Metric, ...] = (
            "count(not slo_met | deadline_s > 0) / count(deadline_s > 0)", "Missed deadlines", "%", 100.0),
     Metric("requeued_share", "share", "lower", "jobs that a fault put back in their queue, once or more",
            "count(retries > 0) / jobs", "Put back by a fault", "%", 100.0),
+    Metric("exposure_site_mean", "share", "lower", "share of a job's prompt that what reached the cloud gives away",
+           "sum(exposure_site) / jobs", "Exposure at the cloud", "%", 100.0),
     Metric("finished_jobs", "jobs", "higher", "jobs behind every TTFT, TPOT and quality figure",
            "count(finished)", "Finished jobs"),
 )  # fmt: skip
@@ -136,7 +139,8 @@ def episode_metrics(jobs: np.ndarray, measured_s: float, decision_us_mean: float
         "price_per_job": _mean(jobs["price_usd"]),
         "air_bytes_per_job": _mean(jobs["air_bytes"]),
         "backhaul_bytes_per_job": _mean(jobs["backhaul_bytes"]),
-        "exposure_mean": _mean(jobs["raw_left"]),
+        "exposure_mean": _mean(jobs["exposure_device"]),
+        "exposure_site_mean": _mean(jobs["exposure_site"]),
         "quality_mean": _mean(finished["quality"]),
         "rejected_share": _mean(jobs["phase"] == REJECTED),
         "expired_share": _mean(jobs["phase"] == EXPIRED),

@@ -40,6 +40,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         site=places.sites(scenario),
         neighbour=neighbour,
         action_layers=layout.action_layers(cost.layers.tolist()),
+        exposure=services.exposures(scenario, cost),
         trace=trace,
         longer=services.longer_outputs(scenario),
         observation_limits=layout.observation_limits,

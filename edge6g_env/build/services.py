@@ -8,6 +8,7 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.build._records import from_columns, from_rows, or_zero
+from edge6g_env.costs.kernel_tables import BOUNDARY_PRECISION
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
@@ -65,6 +66,15 @@ def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         usd_per_output_token=np.array([price.out_usd for price in prices]),
         preload=np.array(preload),
     )
+
+
+def exposures(scenario: Scenario, tables: costs.CostTables) -> np.ndarray:
+    """float64 (V, most layers + 1) for cuts behind 0, 1, ... layers of each variant, as its activations are sent; 0 beyond its last."""
+    out = np.zeros((len(tables.layers), tables.layers.max() + 1))
+    for row, layers, (_, precision) in zip(out, tables.layers, scenario.variants, strict=True):
+        depths = np.arange(layers + 1) / layers
+        row[: layers + 1] = costs.exposure(depths, BOUNDARY_PRECISION[precision], scenario.privacy.attacker)
+    return out
 
 
 def actions(layout: Layout) -> np.recarray:

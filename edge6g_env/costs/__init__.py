@@ -17,6 +17,7 @@ from edge6g_env.costs.efficiency import (
     Roofline,
 )
 from edge6g_env.costs.energy import step_energy_j
+from edge6g_env.costs.exposure import exposure
 from edge6g_env.costs.fit import fit_device
 from edge6g_env.costs.kernel_tables import (
     TOKEN_GRID,
@@ -89,6 +90,7 @@ __all__ = [
     "encoder_s",
     "encoder_tokens",
     "experts_time_s",
+    "exposure",
     "fit_device",
     "fit_of",
     "gemm_time_s",

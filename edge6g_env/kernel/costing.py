@@ -118,6 +118,12 @@ def know_pass(w, known, device, v, job, output, batch):
 
 
 @njit_inner
+def decode_steps(output):
+    """Tokens of an answer that are decoded one by one: the setup pass yields the first."""
+    return max(output - 1.0, 0.0)
+
+
+@njit_inner
 def weight_bytes(w, v, low, high):
     """Bytes of layers [low, high) of variant v, with the embedding where they begin at 0 and the head where they end at L."""
     if high <= low:

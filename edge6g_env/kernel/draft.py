@@ -5,7 +5,7 @@ job's model goes on token by token; what it generates meanwhile is taken in with
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes
+from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import air, cloud, device
 
 
@@ -48,7 +48,7 @@ def settle(w, b, output):
     expected.token_s /= expected.pass_yield
     expected.lone_s /= expected.pass_yield
     alone_s = expected.draft_s - (expected.time_s - expected.back_s)
-    alone = min(1.0, max(0.0, alone_s) / (output * plain.token_s))
+    alone = min(1.0, max(0.0, alone_s) / (max(1.0, costing.decode_steps(output)) * plain.token_s))
     expected.token_s += alone * (plain.token_s - expected.token_s)
     expected.busy_s += alone * (plain.busy_s - expected.busy_s)
     expected.energy_j += alone * (plain.energy_j + expected.draft_j - expected.energy_j)

@@ -108,7 +108,7 @@ def forecast(w, b, i, job, c):
     target = target_of(w, b, i, route)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
     output, in_cloud = expected_output(w, job), target == w.node.shape[1]
-    passes, drafts = output / w.forecast[b].pass_yield, w.forecast[b].pass_tokens > 1.0
+    passes, drafts = costing.decode_steps(output) / w.forecast[b].pass_yield, w.forecast[b].pass_tokens > 1.0
     whole = layer_1 == 0 and (layer_2 == 0 or layer_2 == total) and not drafts  # a draft comes and goes
     on_device, layers = _on_device(w, job, v, layer_1, drafts)
     device.forecast(w, b, job, on_device, layers, output)

@@ -37,14 +37,17 @@ def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     row.model = job.model if job.action >= 0 else -1
     row.quality = worth.quality(w, job.service, job.model, job.variant) if phase == codes.FINISHED else 0.0
     row.energy_j, row.price_usd, row.air_bytes = job.energy_j, job.price_usd, job.air_bytes
-    row.backhaul_bytes, row.raw_left, row.retries = job.backhaul_bytes, job.raw_left, job.retries
+    row.backhaul_bytes, row.retries, row.kind = job.backhaul_bytes, job.retries, w.service[job.service].kind
+    row.exposure_device, row.exposure_site = job.exposure_device, job.exposure_site
     step.n_outcomes += 1
 
 
 @njit_inner
 def _reward(w, result, job, phase, met, gain):
     """Add the terms of a job that ended, with an answer worth `gain`, to its decider's row of w.result; returns their sum."""
-    price, energy, exposure = worth.costs_of(w, w.service[job.service], job.price_usd, job.energy_j, job.raw_left)
+    service = w.service[job.service]
+    given_away = worth.priced_exposure(service, job.exposure_device, job.exposure_site)
+    price, energy, exposure = worth.costs_of(w, service, job.price_usd, job.energy_j, given_away)
     lost = worth.cost_of_end(w, phase)
     result[codes.ANSWER] += gain
     if phase != codes.FINISHED:
@@ -53,7 +56,7 @@ def _reward(w, result, job, phase, met, gain):
     result[codes.ENERGY] -= energy
     result[codes.EXPOSURE] -= exposure
     result[codes.SLO_MISS] += 0.0 if met else 1.0
-    result[codes.EXPOSED] += job.raw_left
+    result[codes.EXPOSED] += job.exposure_device
     result[codes.JOULES] += job.energy_j
     total = gain - lost - (price + energy + exposure)
     result[codes.OWN_REWARD] += total

@@ -78,7 +78,13 @@ def _expect(w, b, i, job, c, n):
     if n >= 0:
         draft.settle(w, b, output)
     forecast = w.forecast[b]
-    exposure = 1.0 if w.action_layers[c, v, 0] == 0 else 0.0
+    layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
+    in_cloud = inference.target_of(w, b, i, w.action[c].route) == w.node.shape[1]
+    left_device = w.exposure[v, layer_1] if layer_1 < w.model[v].layers else 0.0
+    reached_cloud = w.exposure[v, layer_2] if in_cloud else 0.0
+    exposure = worth.priced_exposure(
+        service, max(job.exposure_device, left_device), max(job.exposure_site, reached_cloud)
+    )
     ttft_s, tpot_s = w.episode[b].now_s - job.arrival_s + forecast.time_s, forecast.token_s
     start_s = ttft_s  # since the arrival
     if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
@@ -93,7 +99,8 @@ def _expect(w, b, i, job, c, n):
     if forecast.lone > 0.0:
         gain += forecast.lone * (_gain(w, job, answer, start_s, ttft_s, forecast.token_s - forecast.lone_s) - gain)
     price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
-    forecast.ttft_s, forecast.tpot_s, forecast.quality, forecast.timeliness = ttft_s, tpot_s, quality, late
+    forecast.ttft_s, forecast.tpot_s, forecast.quality = ttft_s, tpot_s, quality
+    forecast.timeliness, forecast.exposure = late, exposure
     return gain - (price + energy + exposed)
 
 
@@ -158,7 +165,7 @@ def candidate(w, b, i, job, c, row):
     at = put(row, at, forecast.timeliness)
     at = put(row, at, forecast.air_bytes / 1e6)
     at = put(row, at, forecast.backhaul_bytes / 1e6)
-    at = put(row, at, 1.0 if layer_1 == 0 else 0.0)
+    at = put(row, at, forecast.exposure)
     at = put(row, at, forecast.sequences)
     at = put(row, at, forecast.cycle_s)
     at = put(row, at, forecast.age_s)

@@ -168,7 +168,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("deadline_s", "f8", "s", "objective for the whole answer, 0: the two above"),
         ("value", "f8", "1", "worth of an answer of quality 1 in time"),
         ("expire_s", "f8", "s", "a job this old expires"),
-        ("exposure_cost", "f8", "1", "reward lost when the raw prompt leaves the device"),
+        ("exposure_cost", "f8", "1", "reward lost when all of a prompt is given away, see worth.priced_exposure"),
         ("payload_bytes", "f8", "B", "picture or sound that goes with a raw prompt"),
         ("draft", "i8", "V", "variant that drafts on the device, -1: none"),
         ("inputs", "f8", "1", "pictures or audio windows of a job, which the model's encoder turns into tokens"),

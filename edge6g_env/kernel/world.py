@@ -42,6 +42,7 @@ class World(NamedTuple):
     site: np.recarray  # (N,) SITE
     neighbour: np.ndarray  # (N, K) int64 nodes, nearest first
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
+    exposure: np.ndarray  # (V, layers + 1) share of a prompt that a cut behind so many layers gives away, 1 at 0
     trace: np.ndarray  # (rows, 3) arrival s, prompt tokens, output tokens
     longer: np.ndarray  # (S, tokens) share of the service's outputs that are longer than so many tokens, 0 in the end
     observation_limits: np.ndarray  # float32 (2, D) low, high

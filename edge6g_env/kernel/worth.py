@@ -23,8 +23,15 @@ def quality(w, s, m, v):
 
 
 @njit_inner
+def priced_exposure(service, device, site):
+    """The exposure that a service pays for: `site`, of what reached the cloud, where its raw data stay on the site; else `device`, of what
+    left the device."""
+    return site if service.privacy == codes.SITE else device
+
+
+@njit_inner
 def costs_of(w, service, price_usd, energy_j, exposure):
-    """(price, energy, exposure): what is taken off for dollars, joules and a share of the raw prompt that left the device."""
+    """(price, energy, exposure): what is taken off for dollars, joules and the share of the prompt that is given away."""
     reward = w.reward[0]
     return reward.price_per_usd * price_usd, reward.energy_per_j * energy_j, service.exposure_cost * exposure
 

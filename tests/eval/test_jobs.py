@@ -23,8 +23,8 @@ POLICIES = ("random", "greedy")
 NAMED = [
     "policy", "seed", "job", "service", "phase", "route", "device_split", "edge_split", "precision", "model",
     "arrival_s", "ttft_s", "tpot_s",
-    "end_s", "slo_met", "worth", "quality", "energy_j", "price_usd", "air_bytes", "backhaul_bytes", "raw_left", "prompt_tokens",
-    "output_tokens", "retries", "decider",
+    "end_s", "slo_met", "worth", "quality", "energy_j", "price_usd", "air_bytes", "backhaul_bytes",
+    "exposure_device", "exposure_site", "prompt_tokens", "output_tokens", "retries", "decider",
 ]  # fmt: skip
 
 
@@ -89,7 +89,8 @@ def _figures(jobs: pd.DataFrame, measured_s: float) -> dict[str, float]:
         "price_per_job": jobs["price_usd"].mean(),
         "air_bytes_per_job": jobs["air_bytes"].mean(),
         "backhaul_bytes_per_job": jobs["backhaul_bytes"].mean(),
-        "exposure_mean": jobs["raw_left"].mean(),
+        "exposure_mean": jobs["exposure_device"].mean(),
+        "exposure_site_mean": jobs["exposure_site"].mean(),
         "quality_mean": finished["quality"].mean(),
         "rejected_share": ended.get("rejected", 0.0),
         "expired_share": ended.get("expired", 0.0),

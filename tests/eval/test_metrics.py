@@ -49,12 +49,12 @@ NAN = math.nan
 def jobs_by_hand() -> np.ndarray:
     """Five jobs: two finished (one of a single token), then one each rejected, expired, failed."""
     rows = [
-        # phase, worth, ttft_s, tpot_s, energy_j, price_usd, air, backhaul, raw_left, quality, slo_met, deadline_s, output_tokens, retries
-        (FINISHED, 0.8, 0.2, 0.03, 10.0, 0.001, 100.0, 0.0, 0, 0.9, 1, 0.0, 50, 0),
-        (FINISHED, 0.4, 1.0, NAN, 20.0, 0.003, 300.0, 500.0, 1, 0.7, 0, 0.5, 1, 2),
-        (REJECTED, -0.1, NAN, NAN, 0.0, 0.0, 0.0, 0.0, 0, NAN, 0, 0.0, 0, 0),
-        (EXPIRED, -0.2, 7.0, 0.9, 30.0, 0.001, 100.0, 0.0, 1, 0.9, 0, 0.0, 9, 1),
-        (FAILED, -0.3, NAN, NAN, 5.0, 0.0, 0.0, 0.0, 0, NAN, 0, 0.5, 0, 3),
+        # phase, worth, ttft_s, tpot_s, energy_j, price_usd, air, backhaul, exposures, quality, slo_met, deadline_s, output_tokens, retries
+        (FINISHED, 0.8, 0.2, 0.03, 10.0, 0.001, 100.0, 0.0, 0.0, 0.0, 0.9, 1, 0.0, 50, 0),
+        (FINISHED, 0.4, 1.0, NAN, 20.0, 0.003, 300.0, 500.0, 1.0, 0.75, 0.7, 0, 0.5, 1, 2),
+        (REJECTED, -0.1, NAN, NAN, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, NAN, 0, 0.0, 0, 0),
+        (EXPIRED, -0.2, 7.0, 0.9, 30.0, 0.001, 100.0, 0.0, 0.5, 0.0, 0.9, 0, 0.0, 9, 1),
+        (FAILED, -0.3, NAN, NAN, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, NAN, 0, 0.5, 0, 3),
     ]
     return np.array(rows, dtype=JOB)
 
@@ -75,7 +75,8 @@ def test_every_metric_of_a_hand_made_episode():
         "price_per_job": 0.001,
         "air_bytes_per_job": 100.0,
         "backhaul_bytes_per_job": 100.0,
-        "exposure_mean": 2 / 5,
+        "exposure_mean": 1.5 / 5,
+        "exposure_site_mean": 0.75 / 5,
         "quality_mean": 0.8,
         "rejected_share": 1 / 5,
         "expired_share": 1 / 5,

@@ -112,6 +112,7 @@ def test_an_action_without_a_model_means_the_default_one():
         ({"action": "local, fp16", "nodes.memory_gb": 8.0}, "the node cannot hold its part"),
         ({"action": "lokal, int4"}, "did you mean local, int4"),
         ({"action": "local, int4", "service": "chatt"}, "did you mean chat"),
+        ({"action": "local, int4", "service": [{}]}, "service is the name of one"),
         ({"action": "local, int4", "node": 3}, "0 to 2"),
         ({"action": "local, int4", "output_tokens": 0}, "output_tokens must be an integer of at least 1"),
         ({"action": "local, int4", "seed": -1}, "seed must be"),

@@ -51,7 +51,7 @@ def test_price_of_a_cloud_job(make_bench, make_service):
     assert job["backhaul_bytes"] == pytest.approx(sent, rel=1e-9)
     expected = PROMPT * tokens.in_usd + OUTPUT * tokens.out_usd + air + backhaul + egress
     assert job["price_usd"] == pytest.approx(expected, rel=1e-9)
-    assert job["raw_left"] == 1
+    assert (job["exposure_device"], job["exposure_site"]) == (1.0, 1.0)
 
 
 def test_price_and_energy_of_a_node_job(make_bench, make_service):
@@ -86,7 +86,7 @@ def test_price_and_energy_of_a_mixture_of_experts(make_bench, make_service):
 def test_a_job_on_the_device_is_free_and_sends_nothing(make_bench, make_service):
     bench, job = lone_job(make_bench, make_service, "local, 1 on the device, int4", model=SMALL)
     assert job["air_bytes"] == job["backhaul_bytes"] == job["price_usd"] == 0.0
-    assert job["raw_left"] == 0
+    assert (job["exposure_device"], job["exposure_site"]) == (0.0, 0.0)
     prefill_s = float(costs.prefill_s(SMALL, PHONE, PROMPT, "int4"))
     decode_s = (OUTPUT - 1.0) * float(costs.decode_step_s(SMALL, PHONE, PROMPT + OUTPUT / 2.0, 1.0, "int4"))
     prefill_w, decode_w = busy_w(bench, PHONE)
@@ -100,7 +100,7 @@ def test_a_cut_behind_the_device_sends_activations(make_bench, make_service, pre
     _, job = lone_job(make_bench, make_service, name, model=SMALL)
     boundary = float(costs.boundary_bytes(SMALL, PROMPT + OUTPUT - 1.0, sent_as))
     assert job["air_bytes"] == pytest.approx(boundary + 4.0 * OUTPUT, rel=1e-9)
-    assert job["raw_left"] == 0
+    assert 0.0 < job["exposure_device"] < 1.0
 
 
 def test_a_cut_before_the_cloud_sends_activations_over_the_backhaul(make_bench, make_service):

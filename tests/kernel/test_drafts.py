@@ -188,7 +188,7 @@ def test_bytes_of_a_drafted_job(bench_of):
     (job,) = bench.run(name, 1)
     rounds = (OUTPUT - 1.0) / float(costs.tokens_per_round(0.65, 4))
     assert job["air_bytes"] == pytest.approx(4.0 * (PROMPT + 1.0 + rounds * 5.0), rel=1e-9)
-    assert job["raw_left"] == 1
+    assert (job["exposure_device"], job["exposure_site"]) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,9 @@ def test_a_candidate_describes_its_action(busy):
     obs, *_ = busy.step(np.zeros((busy.num_worlds, busy.num_agents), np.int64))
     checked = 0
     for b, i in zip(*np.nonzero(obs["action_mask"][..., k.REJECT]), strict=True):
-        family = busy.scenario.service[int(Look(busy, b).queue(i)[0].service)].family
+        head = Look(busy, b).queue(i)[0]
+        service_at = int(head.service)
+        family = busy.scenario.service[service_at].family
         for c in np.flatnonzero(obs["action_mask"][b, i]):
             route, d, e, p, m = layout.action_table[c]
             total = edge6g_env.costs.model(family[m]).layers
@@ -257,7 +259,11 @@ def test_a_candidate_describes_its_action(busy):
             second = 1.0 - first if route == k.LOCAL else (1.0 - first) * grid.edge_split[e]
             assert shares[:2] == pytest.approx([first, second], abs=1.0 / total)
             assert row[at["weight_bits"]] == pytest.approx(shapes.STORED_BITS[grid.precision[p]])
-            assert row[at["exposure"]] == (first == 0.0)
+            on_device, before_cloud = (round(float(x) * total) / total for x in (shares[0], 1.0 - shares[2]))
+            given_away, seen = (0.0 if on_device == 1.0 else costs.exposure(on_device)), head.exposure_device
+            if busy.scenario.service[service_at].privacy == "site":
+                given_away, seen = (costs.exposure(before_cloud) if route == cloud else 0.0), head.exposure_site
+            assert row[at["exposure"]] == pytest.approx(max(given_away, seen))
             checked += 1
     assert checked > 50
 

@@ -99,7 +99,7 @@ def test_worth_is_quality_times_timeliness_less_the_costs(make_bench, make_servi
         late *= min(1.0, tpot_slo_s / job["tpot_s"])
     reward = bench.scenario.reward
     costs = reward.price_per_usd * job["price_usd"] + reward.energy_per_j * job["energy_j"] + 0.03
-    assert job["raw_left"] == 1
+    assert (job["exposure_device"], job["exposure_site"]) == (1.0, 0.0)
     assert job["worth"] == pytest.approx(job["quality"] * late - costs, abs=1e-12)
     assert job["slo_met"] == (late == 1.0)
 

@@ -41,7 +41,7 @@ def test_an_empty_file_lists_everything_that_is_missing(tmp_path, refusal):
     path = tmp_path / "empty.toml"
     path.write_text("")
     expected = [f"empty.toml: {name}: missing" for name, field in Scenario.model_fields.items() if field.is_required()]
-    assert len(expected) == len(Scenario.model_fields) - 2  # all but faults and prediction
+    assert len(expected) == len(Scenario.model_fields) - 3  # all but faults, prediction and privacy
     assert sorted(refusal(path)) == sorted(expected)
 
 

@@ -29,8 +29,7 @@ def begin(w, b, job):
     job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
     job.air_bytes += job.left_bytes
     job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
-    if raw:
-        job.raw_left = 1
+    job.exposure_device = max(job.exposure_device, w.exposure[job.variant, job.device_layers])
     job.clock_s += rates.uplink_access_s(w, b, job)
     job.stage, job.stage_s = codes.UPLINK, job.clock_s
     return codes.UNDER_WAY
@@ -181,7 +180,7 @@ def forecast(w, b, job, v, layers_before, passes):
     expected.upload_s = band.uplink_access_s + send_s + hop_s
     expected.time_s += expected.upload_s + back_s + hop_s
     expected.back_s += back_s + hop_s
-    expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * passes
+    expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * (1.0 + passes)
     expected.energy_j += mobility.tx_power_w * send_s
     if not raw or expected.pass_tokens > 1.0:
         message_bytes = costing.pass_bytes(w, v, expected.pass_tokens)

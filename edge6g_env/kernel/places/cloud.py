@@ -31,6 +31,7 @@ def begin(w, b, job):
         return codes.OVER
     if episode.cloud_up == 0:
         return codes.LOST
+    job.exposure_site = max(job.exposure_site, w.exposure[job.variant, w.part[b, job.row, codes.TARGET].low])
     job.stage, job.stage_s = codes.CLOUD_WAIT, job.clock_s
     w.roster[b, codes.AT_CLOUD, episode.n_cloud_wait] = job.row
     episode.n_cloud_wait += 1
@@ -151,7 +152,7 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     costing.know_pass(w, known, device, v, job, output, w.cloud[0].batch)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
     compute_s += costing.encoder_s(w, device, job, v, low)
-    layer_s, batch, passes = known.with_layer_s, w.cloud[0].batch, output / expected.pass_yield
+    layer_s, batch, passes = known.with_layer_s, w.cloud[0].batch, costing.decode_steps(output) / expected.pass_yield
     if expected.pass_tokens > 1.0:
         context = prompt + 0.5 * output + (expected.pass_tokens - 1.0)
         batch *= expected.pass_tokens
@@ -164,7 +165,7 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     expected.backhaul_bytes += sent_bytes
     expected.price_usd += share * (prompt * model.usd_per_input_token + output * model.usd_per_output_token)
     expected.price_usd += sent_bytes * prices.usd_per_backhaul_byte
-    expected.price_usd += costing.TOKEN_BYTES * passes * prices.usd_per_egress_byte
+    expected.price_usd += costing.TOKEN_BYTES * (1.0 + passes) * prices.usd_per_egress_byte
     expected.energy_j += compute_s * w.device[device].prefill_w
     expected.energy_j += passes * step_s / w.cloud[0].batch * w.device[device].decode_w
     expected.sequences, expected.cycle_s = 0.0, step_s

@@ -158,10 +158,11 @@ def forecast(w, b, job, v, layers, output):
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
     compute_s += costing.encoder_s(w, device, job, v, 0)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)
-    passes, drafted = output / expected.pass_yield, expected.pass_tokens - 1.0
+    passes, drafted = costing.decode_steps(output) / expected.pass_yield, expected.pass_tokens - 1.0
     if drafted > 0.0:
         step_s *= drafted
-    alone_s = compute_s + passes * step_s
+    decode_s = passes * step_s
+    alone_s = compute_s + decode_s
     load = _load(w, b, job, alone_s)
     sharing = _sharing(others, load, 1.0)
     prompt_s = load_s + compute_s * _sharing(others, load, compute_s / alone_s)
@@ -174,7 +175,7 @@ def forecast(w, b, job, v, layers, output):
     if others == 0 and load > _IDLE:
         expected.lone, expected.lone_s = math.exp(-load), step_s * (sharing - 1.0)
     expected.energy_j += compute_s * w.device[device].prefill_w
-    expected.energy_j += passes * step_s * w.device[device].decode_w
+    expected.energy_j += decode_s * w.device[device].decode_w
 
 
 @njit_inner

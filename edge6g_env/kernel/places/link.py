@@ -165,4 +165,4 @@ def forecast(w, b, job, v, target_low, in_cloud, passes):
         message_bytes = costing.pass_bytes(w, v, expected.pass_tokens)
         expected.token_s += 2.0 * mean_delay_s + 8.0 * message_bytes / rate
         sent_bytes += passes * message_bytes
-    return sent_bytes + costing.TOKEN_BYTES * passes
+    return sent_bytes + costing.TOKEN_BYTES * (1.0 + passes)

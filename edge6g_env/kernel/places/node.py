@@ -225,7 +225,8 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
         running_s = costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
         others_s -= min(1.0, known.decoders) * running_s
     token_s = with_it_s + (max(others_s, 0.0) if whole else 0.5 * known.cycle_s)
-    decode_s = output / expected.pass_yield * with_it_s * pass_tokens / (running + pass_tokens)
+    passes = costing.decode_steps(output) / expected.pass_yield
+    decode_s = passes * with_it_s * pass_tokens / (running + pass_tokens)
     expected.load_s += load_s
     expected.wait_s += wait_s
     expected.time_s += (
