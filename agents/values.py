@@ -19,16 +19,17 @@ from typing import Any
 import numpy as np
 
 from edge6g_env._files import TextError, read_text
+from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, scenarios
 from edge6g_env.scenario_tables import InferenceService
-from edge6g_env.spaces import ACTION_COLUMNS, Layout, has_meaning
+from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 
 STATIC, RESTRICTED = "static", "restricted"
 RULES = (STATIC, RESTRICTED)
 
 Value = float | str
-"""Of a column: a share of the layers, or the name of a precision or model."""
+"""Of a column: a share of the layers, "draft", or the name of a precision or model."""
 
 Values = dict[str, Any]
 """Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route."""
@@ -57,7 +58,7 @@ def choices(scenario: Scenario, service: InferenceService) -> dict[str, list[Val
     """Column -> its values for a service, in the order of the action table's numbers; all columns but the route."""
     grid = scenario.actions
     return {
-        "device_split": [*grid.device_split],
+        "device_split": [split for split in grid.device_split if split != DRAFT or service.draft],
         "edge_split": [*grid.edge_split],
         "precision": [*grid.precision],
         "model": [*service.family],
@@ -77,7 +78,8 @@ def distances(layout: Layout, rule: str, values: Values) -> np.ndarray:
     """How far each action is from the values of a rule, int64 (S, C) by service: steps along the grids, added up.
 
     What a column does not mean in an action is no distance. Of `static` the whole model on the device is a route, as near as any cut. A
-    service of which no model is among those of `restricted` has the choice of all of its own.
+    draft lies a step from no layer on the device, on the other side than the cuts. A service of which no model is among those of
+    `restricted` has the choice of all of its own.
     """
     scenario, table = layout.scenario, layout.action_table
     out = np.zeros((len(scenario.service), len(table)), np.int64)
@@ -87,15 +89,19 @@ def distances(layout: Layout, rule: str, values: Values) -> np.ndarray:
                 wanted = [values[service.name][column]] if rule == STATIC else values[column]
                 if rule == STATIC and column == "device_split":
                     wanted = [*wanted, 1.0]
-                out[index] += _steps(table, column, [number for number, value in enumerate(grid) if value in wanted])
+                numbers = {value: -1 if value == DRAFT else number for number, value in enumerate(grid)}
+                out[index] += _steps(layout, column, [number for value, number in numbers.items() if value in wanted])
     return out
 
 
-def _steps(table: np.ndarray, column: str, wanted: Sequence[int]) -> np.ndarray:
+def _steps(layout: Layout, column: str, wanted: Sequence[int]) -> np.ndarray:
     """Steps of each action to the nearest wanted number of a column, int64 (C,); 0 where all are one or the column means nothing."""
+    table = layout.action_table
     if column not in ACTION_COLUMNS or not wanted:
         return np.zeros(len(table), np.int64)
     numbers = table[:, ACTION_COLUMNS.index(column)]
+    if column == "device_split":
+        numbers = np.where(drafts(layout.scenario, table), -1, numbers)
     steps = reduce(np.minimum, (np.abs(numbers - number) for number in wanted))
     return np.where(has_meaning(table, column), steps, 0)
 

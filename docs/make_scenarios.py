@@ -25,6 +25,7 @@ from scenario_values import values_found
 
 from edge6g_env import costs, radio
 from edge6g_env.build.places import bands_of
+from edge6g_env.device_split import DRAFT, name_of
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults
@@ -194,7 +195,9 @@ def _faults(faults: Faults) -> Iterator[str]:
 
 
 def _services(scenario: Scenario) -> Iterator[str]:
-    heads = "prompt mean (tokens) | inputs | payload (kB) | output mean (tokens) | TTFT | TPOT | deadline | expires | value"
+    heads = (
+        "prompt mean (tokens) | inputs | payload (kB) | output mean (tokens) | TTFT | TPOT | deadline | expires | value"
+    )
     yield f"| service | model | privacy | jobs/s | {heads} |"
     yield f"|---|---|---|---|{'---|' * len(heads.split('|'))}"
     for one, rate_jobs_s in zip(scenario.service, scenario.rates_jobs_s, strict=True):
@@ -207,10 +210,11 @@ def _services(scenario: Scenario) -> Iterator[str]:
 
 def _choices(layout: Layout) -> Iterator[str]:
     grid = layout.scenario.actions
+    drafted = "; draft: none, a draft model proposes tokens" if DRAFT in grid.device_split else ""
     yield f"`Discrete({layout.num_actions})`, the distinct combinations of\n"
     yield "| column | values |\n|---|---|"
     yield f"| route | hold, reject, local, {layout.scenario.neighbours} neighbours, cloud |"
-    yield f"| device split | {', '.join(f'{share:g}' for share in grid.device_split)} of the layers |"
+    yield f"| device split | {', '.join(map(name_of, grid.device_split))} of the layers{drafted} |"
     yield f"| edge split | {', '.join(f'{share:g}' for share in grid.edge_split)} of the layers that remain |"
     yield f"| precision | {', '.join(grid.precision)} |"
     if layout.scenario.most_models > 1:

@@ -13,6 +13,7 @@ from edge6g_env.costs import parts, shapes
 from edge6g_env.costs.formulas import attention_decode_times_s, attention_prefill_times_s
 from edge6g_env.costs.memory import load_bytes_per_s, usable_bytes
 from edge6g_env.costs.times import resolved_parts
+from edge6g_env.device_split import share_of
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import InferenceService
@@ -73,7 +74,7 @@ def _cuts(scenario: Scenario, model: str) -> Iterator[tuple[int, int, int]]:
     """(layers on the device, layers before the second cut, layers) of every pair of shares in the grids."""
     layers = costs.model(model).layers
     for device_share in scenario.actions.device_split:
-        first = cut_layer(device_share, layers)
+        first = cut_layer(share_of(device_share), layers)
         for edge_share in scenario.actions.edge_split:
             yield first, first + cut_layer(edge_share, layers - first), layers
 
@@ -96,9 +97,27 @@ def _fits(scenario: Scenario, service: InferenceService, model: str, precision: 
     return False
 
 
+def _check_draft(scenario: Scenario, service: InferenceService) -> None:
+    """The UEs' device holds a service's draft with the KV of its shortest prompt and a mean answer; UserError otherwise."""
+    if service.draft is None or service.draft_precision is None:
+        return
+    _, prompt, output = service.lengths().T
+    tokens, usable = float(prompt.min() + output.mean()), usable_bytes(costs.device(scenario.ues.device))
+    need = costs.memory_bytes(service.draft, service.draft_precision)
+    need += float(costs.kv_bytes(service.draft, tokens, service.draft_precision))
+    if need > usable:
+        raise UserError(
+            f"service.{service.name}.draft = {service.draft!r}: at {service.draft_precision} it takes {need / 1e9:.3g} GB with the KV of "
+            f"{tokens:.0f} tokens, and {usable / 1e9:.3g} GB are usable on {scenario.ues.device}; name a smaller draft or precision"
+        )
+
+
 def check_memory(scenario: Scenario) -> None:
-    """Each service with several models can run one of them, and nodes whose memory is given can run some part; UserError otherwise."""
+    """Each service with several models can run one of them, each draft fits onto the device, and nodes whose memory is given can run some
+    part; UserError otherwise."""
     precisions = scenario.actions.precision
+    for service in scenario.inference:
+        _check_draft(scenario, service)
     for service in scenario.inference:
         if service.models and not any(_fits(scenario, service, m, p) for m in service.models for p in precisions):
             raise UserError(

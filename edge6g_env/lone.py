@@ -194,8 +194,10 @@ class _LoneWorld(BatchEnv):
         """Have the weights of the job, and no others, at its nodes and on its device, and its neighbours know of it."""
         for part in parts:
             self._hold_at(int(part.node), job, int(part.low), int(part.high))
-        if job.device_layers > 0:
-            ue = self.world.ue[0, job.ue]
+        draft, ue = int(self.world.service["draft"][self._s]), self.world.ue[0, job.ue]
+        if job.draft >= 0:
+            ue.device_variant, ue.device_layers = draft, self.world.model["layers"][draft]
+        elif job.device_layers > 0:
             ue.device_variant, ue.device_layers = job.variant, job.device_layers
 
     def _hold_at(self, i: int, job: Any, low: int, high: int) -> None:

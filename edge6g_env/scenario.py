@@ -172,6 +172,13 @@ class Scenario(Table):
         return list(dict.fromkeys(s.weights_of(model) for s in self.inference for model in s.family))
 
     @property
+    def variants(self) -> list[tuple[str, str]]:
+        """(weights, precision) of each variant: all precisions of the first weights, of the next, ...; then drafts that are none."""
+        own = [(weights, precision) for weights in self.weights for precision in self.actions.precision]
+        drafts = [(s.draft, s.draft_precision) for s in self.inference if s.draft and s.draft_precision]
+        return list(dict.fromkeys([*own, *drafts]))
+
+    @property
     def devices(self) -> list[str]:
         """Devices of nodes, UEs and cloud, each once, in this order."""
         return list(dict.fromkeys([*self.nodes.devices, self.ues.device, self.cloud.device]))
@@ -196,6 +203,7 @@ class Scenario(Table):
             key = f"service.{service.name}.models" if service.models else "service.model"
             rows.check_models(key, service.family, self.actions.precision)
         rows.check_services(self.inference)
+        rows.check_drafts(self.inference, self.actions.device_split, self.devices)
         check_known("serving.preload", self.serving.preload, self.weights)
         if self.ues.indoor_share > 0.0 and self.radio.environment.startswith(("InH", "InF")):
             raise UserError(f"ues.indoor_share must be 0 in {self.radio.environment}: its cells are indoors themselves")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edge6g_env import costs
+from edge6g_env.device_split import DRAFT, DeviceSplit
 from edge6g_env.errors import UserError
 from edge6g_env.scenario_tables import InferenceService, check_known
 from edge6g_env.trace_files import traces
@@ -126,3 +127,25 @@ def _check_context(service: InferenceService, model: str) -> None:
         f"service.{service.name}.{where}: {prompt:.0f} + {output:.0f} tokens are more than the context of {model}, {context}: "
         f"it needs a model with at least {total.max():.0f}, or shorter lengths"
     )
+
+
+def check_drafts(services: Sequence[InferenceService], grid: Sequence[DeviceSplit], devices: Sequence[str]) -> None:
+    """Each draft is known, has an acceptance with one of its service's models, and times; who may draft has a draft. UserError otherwise.
+
+    A row of draft.csv decides, not the size of the vocabulary: models of one family differ in that by padding.
+    """
+    drafting = [service for service in services if service.draft is not None]
+    if DRAFT in grid and not drafting:
+        raise UserError(f"actions.device_split: {DRAFT!r} needs a service that names a draft, as in service.NAME.draft")
+    for service in drafting:
+        key, draft, precision = f"service.{service.name}.draft", str(service.draft), str(service.draft_precision)
+        check_models(key, [draft], [precision])
+        for name in devices:
+            if precision not in (has := costs.device(name).precisions):
+                raise UserError(f"{key}_precision = {precision!r}: {name} has no times at it, only at {', '.join(has)}")
+        if not any(_has_row(costs.draft_acceptance, model, draft) for model in service.family):
+            one = service.models is None
+            of = f"the pair {service.default}, {draft}" if one else f"{draft} with one of {', '.join(service.family)}"
+            raise UserError(
+                f"{key} = {draft!r}: draft.csv has no row of {of}; it needs one (target, draft, acceptance)"
+            )

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from edge6g_env import costs, radio
+from edge6g_env.device_split import AnyDeviceSplit, check_shares
 from edge6g_env.errors import MissingKeyError, UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
@@ -23,6 +24,7 @@ NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Period = Annotated[float, Field(ge=1e-3, le=1e9)]
 Decibel = Annotated[float, Field(ge=0.0, le=1000.0)]
 Speed = Annotated[float, Field(gt=0.0, le=1000.0)]
+Precision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "int8-wo", "int4"]
 
 _SHORTEST_FAULT_S = 0.05  # the longest slot: parts that change faster would split every substep
 _RMA_MAX_GHZ = 30.0  # TR 38.901 7.4.1
@@ -472,6 +474,12 @@ class InferenceService(Service):
     """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`."""
     exposure_cost: NotNegative
     """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device."""
+    draft: str | None = None
+    """Model that proposes tokens on the UE's device where the device split is "draft"; what answers is the service's own model."""
+    draft_precision: Precision | None = None
+    """Of the draft, whatever that of the model."""
+    draft_tokens: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1, max_length=16)] = [1, 2, 4, 8]
+    """How many tokens it may propose in a round: the number of highest predicted utility is taken."""
 
     @model_validator(mode="after")
     def _has_lengths(self) -> InferenceService:
@@ -480,6 +488,18 @@ class InferenceService(Service):
             raise UserError("name either a trace or both prompt_tokens and output_tokens")
         if self.own_weights and self.lora_rank is not None:
             raise UserError("lora_rank: a service with own_weights shares no base to adapt")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_draft(self) -> InferenceService:
+        if (self.draft is None) != (self.draft_precision is None):
+            raise UserError("draft and draft_precision go together: name both, or neither")
+        if self.draft is not None and self.privacy == "device":
+            raise UserError(
+                "draft: a service of privacy 'device' can have none, its prompt may not reach what checks it"
+            )
+        if any(b <= a for a, b in pairwise(self.draft_tokens)):
+            raise UserError("draft_tokens must rise")
         return self
 
     @model_validator(mode="after")
@@ -551,17 +571,16 @@ AnyService = Annotated[InferenceService, OneOf("kind")]
 class Actions(Table):
     """The grids of the action table."""
 
-    device_split: Annotated[list[Share], Field(min_length=1)]
+    device_split: Annotated[list[AnyDeviceSplit], Field(min_length=1)]
+    """Shares of the layers on the device, and at the end perhaps "draft": none, but the service's draft model."""
     edge_split: Annotated[list[Annotated[float, Field(ge=0.0, lt=1.0)]], Field(min_length=1)]
-    precision: Annotated[list[Literal["fp32", "bf16", "fp16", "fp8", "int8", "int8-wo", "int4"]], Field(min_length=1)]
+    precision: Annotated[list[Precision], Field(min_length=1)]
     default_precision: str
 
     @model_validator(mode="after")
     def _grids_in_order(self) -> Actions:
         for name in ("device_split", "edge_split"):
-            grid = getattr(self, name)
-            if grid[0] != 0.0 or any(b <= a for a, b in pairwise(grid)):
-                raise UserError(f"{name} must start at 0 and rise")
+            check_shares(name, getattr(self, name))
         if len(set(self.precision)) < len(self.precision):
             raise UserError("precision names a precision twice")
         if self.default_precision not in self.precision:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edge6g_env import capacity, costs
 from edge6g_env.describe import Facts
+from edge6g_env.device_split import name_of
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_arrivals import BurstArrivals
 from edge6g_env.scenario_tables import Faults
@@ -85,7 +86,7 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     yield "load", _load(scenario)
     yield "episode", f"{time.episode_s:g} s in slots of {1e3 * time.slot_s:g} ms, {time.warmup_s:g} s of them warm-up"
     yield "actions", f"{layout.num_actions}: hold, reject, local, {scenario.neighbours} neighbours, cloud, times"
-    yield "", f"device split {_listed(grid.device_split)}; edge split {_listed(grid.edge_split)}"
+    yield "", f"device split {', '.join(map(name_of, grid.device_split))}; edge split {_listed(grid.edge_split)}"
     yield "", f"precision {', '.join(grid.precision)} (default {grid.default_precision})"
     yield "observation", f"{len(layout.observation)} entries, {len(layout.candidates)} of each candidate"
     reward = scenario.reward

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from edge6g_env._state import NODE_STATE, UE_STATE, WORLD_STATE
+from edge6g_env.device_split import DRAFT, name_of, share_of
 from edge6g_env.features import Feature, count, flag, seconds
 from edge6g_env.kernel import codes
 from edge6g_env.scenario import Scenario
@@ -25,6 +26,7 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     flag("is_local"),
     flag("is_neighbour"),
     flag("is_cloud"),
+    flag("is_draft"),
     Feature("device_share", "1", 0.0, 1.0),
     Feature("ingress_share", "1", 0.0, 1.0),
     Feature("target_share", "1", 0.0, 1.0),
@@ -174,7 +176,7 @@ def action_table(scenario: Scenario) -> np.ndarray:
     """int64 (C, 5): ACTION_COLUMNS, each an index into the scenario's grids, the model one into the service's list; row 0 is hold.
 
     An entry that means nothing in its row is 0: all but the route for hold and reject, edge_split for local. A whole model on the
-    device (device_split 1) goes with the route local only.
+    device (device_split 1) goes with the route local only, a draft there with any route and no edge split.
     """
     grid = scenario.actions
     rows = [(codes.HOLD, 0, 0, 0, 0), (codes.REJECT, 0, 0, 0, 0)]
@@ -182,10 +184,17 @@ def action_table(scenario: Scenario) -> np.ndarray:
     for route in range(codes.LOCAL, cloud + 1):
         for d, device_share in enumerate(grid.device_split):
             for e, _ in enumerate(grid.edge_split):
-                if (route == codes.LOCAL and e > 0) or (route != codes.LOCAL and device_share == 1.0):
+                if (e > 0 and (route == codes.LOCAL or device_share == DRAFT)) or (
+                    route != codes.LOCAL and device_share == 1.0
+                ):
                     continue
                 rows += [(route, d, e, p, m) for p in range(len(grid.precision)) for m in range(scenario.most_models)]
     return np.array(rows, dtype=np.int64)
+
+
+def drafts(scenario: Scenario, table: np.ndarray) -> np.ndarray:
+    """Actions in which the device drafts, bool (C,)."""
+    return np.array([split == DRAFT for split in scenario.actions.device_split])[table[:, 1]]
 
 
 def has_meaning(table: np.ndarray, column: str) -> np.ndarray:
@@ -199,7 +208,7 @@ def action_layers(scenario: Scenario, table: np.ndarray, layers: Sequence[int]) 
     grid, (route, d, e, _, _) = scenario.actions, table.T
     out = np.zeros((len(table), len(layers), 2), dtype=np.int64)
     for v, total in enumerate(layers):
-        first = [cut_layer(share, total) for share in grid.device_split]
+        first = [cut_layer(share_of(split), total) for split in grid.device_split]
         second = [[layer + cut_layer(share, total - layer) for share in grid.edge_split] for layer in first]
         out[:, v, 0] = np.array(first)[d]
         out[:, v, 1] = np.where(route == codes.LOCAL, total, np.array(second)[d, e])
@@ -230,8 +239,8 @@ def action_names(scenario: Scenario, table: np.ndarray) -> list[str]:
             else f"neighbour {route - codes.NEIGHBOUR + 1}"
         )
         parts = [where]
-        if grid.device_split[d] > 0.0:
-            parts.append(f"{grid.device_split[d]:g} on the device")
+        if grid.device_split[d] != 0.0:
+            parts.append(f"{name_of(grid.device_split[d])} on the device")
         if grid.edge_split[e] > 0.0 and route != codes.LOCAL:
             parts.append(f"{grid.edge_split[e]:g} of the rest at the ingress")
         model = [f"model {m + 1}"] if scenario.most_models > 1 else []

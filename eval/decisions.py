@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge6g_env.device_split import name_of
 from edge6g_env.kernel.codes import LOCAL
 from edge6g_env.spaces import Layout, has_meaning
 
@@ -27,7 +28,7 @@ def columns_of(layout: Layout) -> list[Column]:
     models = [f"model {m + 1}" for m in range(layout.scenario.most_models)]
     columns = [
         Column("route", route_names(layout)[LOCAL:], route - LOCAL, runs),
-        Column("device_split", [f"{share:g}" for share in grid.device_split], device_split, runs),
+        Column("device_split", [name_of(split) for split in grid.device_split], device_split, runs),
         Column("edge_split", [f"{share:g}" for share in grid.edge_split], edge_split, goes),
         Column("precision", [str(name) for name in grid.precision], precision, runs),
         Column("model", models, model, runs),

@@ -10,8 +10,9 @@ from rich import box
 from rich.table import Table
 
 from agents.policy import MakePolicy, Observation, Policy, start
+from edge6g_env.device_split import share_of
 from edge6g_env.kernel.codes import EXPIRED, HOLD, LOCAL, NEIGHBOUR, REJECT
-from edge6g_env.spaces import Layout
+from edge6g_env.spaces import Layout, drafts
 from eval.decisions import columns_of
 from eval.statistics import Interval, ratio_interval
 
@@ -105,9 +106,13 @@ class Promises:
 def groups_of(layout: Layout) -> list[Group]:
     """By kind (route, neighbours as one, and cut), then by every column of the action table that is no cut."""
     grid, (route, device_split, edge_split) = layout.scenario.actions, layout.action_table.T[:3]
-    device, edge = np.array(grid.device_split)[device_split], np.array(grid.edge_split)[edge_split] > 0.0
-    cuts = ["uncut", "cut at the edge", "cut at the device", "cut at both", "whole on the device"]
+    device, edge = (
+        np.array([share_of(split) for split in grid.device_split])[device_split],
+        np.array(grid.edge_split)[edge_split] > 0.0,
+    )
+    cuts = ["uncut", "cut at the edge", "cut at the device", "cut at both", "whole on the device", "drafted"]
     cut = np.where(device >= 1.0, 4, 2 * (device > 0.0) + (edge & (route >= NEIGHBOUR)))
+    cut[drafts(layout.scenario, layout.action_table)] = 5
     to = np.where(route == LOCAL, 0, np.where(route < NEIGHBOUR + layout.scenario.neighbours, 1, 2))
     kinds = [f"{where}, {how}" for where in ("local", "neighbour", "cloud") for how in cuts]
     runs = route >= LOCAL

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge6g_env.device_split import DRAFT, DeviceSplit
 from edge6g_env.kernel.codes import FINISHED, LOCAL, PHASE_NAMES
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -42,7 +43,7 @@ JOB_COLUMNS = (
     JobColumn(
         "route", "word", "the last decision: `local`, `neighbour 1`, ..., `cloud`, `reject`; empty: never decided"
     ),
-    JobColumn("device_split", "share", "of the layers, on the device; empty where nothing runs"),
+    JobColumn("device_split", "share", "of the layers, on the device, or `draft`; empty where nothing runs"),
     JobColumn("edge_split", "share", "of the rest, at the ingress node; empty where nothing goes elsewhere"),
     JobColumn("precision", "name", "of the weights; empty where nothing runs"),
     JobColumn("model", "name", "model that was decided; empty where nothing runs"),
@@ -144,9 +145,9 @@ def _words(numbers: NDArray[np.int64], words: Sequence[str]) -> object:
     return pd.Categorical.from_codes(numbers, categories=pd.Index(list(words)))
 
 
-def _shares(numbers: np.ndarray, grid: Sequence[float]) -> np.ndarray:
-    """The share of each number; NaN, which is empty in the file, for -1."""
-    return np.append(np.asarray(grid, np.float64), np.nan)[numbers]
+def _shares(numbers: np.ndarray, grid: Sequence[DeviceSplit]) -> np.ndarray:
+    """The share, or the word, of each number; NaN, which is empty in the file, for -1."""
+    return np.array([*grid, np.nan], object if DRAFT in grid else np.float64)[numbers]
 
 
 def markdown_table() -> str:

@@ -32,6 +32,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         band=bands(scenario),
         service=service,
         choice=services.choices(scenario),
+        round=services.rounds(scenario),
         lora=services.adapters(scenario),
         action=services.actions(layout),
         device=services.devices(scenario, cost),

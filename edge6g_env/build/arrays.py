@@ -20,7 +20,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     """Everything of World from `episode` on, for b worlds with `parts` parts that can fail, by name."""
     scenario = layout.scenario
     n, k, u = scenario.nodes.count, scenario.neighbours, scenario.num_ues
-    services, v, c = len(scenario.service), len(scenario.weights) * len(scenario.actions.precision), layout.num_actions
+    services, v, c = len(scenario.service), len(scenario.variants), layout.num_actions
     cells = min(scenario.radio.candidate_cells, n)
     j = n * scenario.job_rows_per_node + 1
     d, f = len(layout.observation), len(CANDIDATE_FEATURES)
@@ -43,6 +43,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
     }
     return {
         **{name: np.zeros(shape, DTYPES[name]).view(np.recarray) for name, shape in records.items()},
+        "undrafted": np.zeros(b, DTYPES["forecast"]).view(np.recarray),
         "last_tally": np.zeros(b, DTYPES["tally"]).view(np.recarray),
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
         "arrival_heap": np.zeros((b, u), np.int64),

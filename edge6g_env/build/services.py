@@ -14,17 +14,12 @@ from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import InferenceService, Service
-from edge6g_env.spaces import ACTION_COLUMNS, Layout
-
-
-def _variants(scenario: Scenario) -> list[tuple[str, str]]:
-    """(weights, precision) of each variant: all precisions of the first weights, then of the next."""
-    return [(weights, precision) for weights in scenario.weights for precision in scenario.actions.precision]
+from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts
 
 
 def cost_tables(scenario: Scenario) -> costs.CostTables:
     """What each device of the scenario needs for each variant."""
-    return costs.kernel_tables(scenario.devices, [(weights.split("@")[0], p) for weights, p in _variants(scenario)])
+    return costs.kernel_tables(scenario.devices, [(weights.split("@")[0], p) for weights, p in scenario.variants])
 
 
 def cost_array(tables: costs.CostTables) -> np.ndarray:
@@ -50,7 +45,7 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
 
 def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
     """MODEL (V,)"""
-    variants, tied = _variants(scenario), tables.head_bytes == 0.0
+    variants, tied = scenario.variants, tables.head_bytes == 0.0
     prices = [costs.token_price_usd(weights.split("@")[0]) for weights, _ in variants]
     preload = [
         weights in scenario.serving.preload and precision == scenario.actions.default_precision
@@ -76,7 +71,7 @@ def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
 def exposures(scenario: Scenario, tables: costs.CostTables) -> np.ndarray:
     """float64 (V, most layers + 1) for cuts behind 0, 1, ... layers of each variant, as its activations are sent; 0 beyond its last."""
     out = np.zeros((len(tables.layers), tables.layers.max() + 1))
-    for row, layers, (_, precision) in zip(out, tables.layers, _variants(scenario), strict=True):
+    for row, layers, (_, precision) in zip(out, tables.layers, scenario.variants, strict=True):
         depths = np.arange(layers + 1) / layers
         row[: layers + 1] = costs.exposure(depths, BOUNDARY_PRECISION[precision], scenario.privacy.attacker)
     return out
@@ -85,7 +80,8 @@ def exposures(scenario: Scenario, tables: costs.CostTables) -> np.ndarray:
 def actions(layout: Layout) -> np.recarray:
     """ACTION (C,)"""
     columns = dict(zip(ACTION_COLUMNS, layout.action_table.T, strict=True))
-    return from_columns(DTYPES["action"], **{name: columns[name] for name in ("route", "precision", "model")})
+    own = {name: columns[name] for name in ("route", "precision", "model")}
+    return from_columns(DTYPES["action"], draft=drafts(layout.scenario, layout.action_table), **own)
 
 
 def adapted(scenario: Scenario) -> list[tuple[InferenceService, str]]:
@@ -115,6 +111,23 @@ def choices(scenario: Scenario) -> np.recarray:
     return out.view(np.recarray)
 
 
+def rounds(scenario: Scenario) -> np.recarray:
+    """ROUND (S, M, R): of each model that draft.csv has with its service's draft, a row for each number of tokens; 0 elsewhere."""
+    drafting = [service for service in scenario.inference if service.draft]
+    most = max((len(service.draft_tokens) for service in drafting), default=1)
+    out = np.zeros((len(scenario.service), scenario.most_models, most), DTYPES["round"])
+    for service in drafting:
+        for m, model in enumerate(service.family):
+            try:
+                acceptance = costs.draft_acceptance(model, str(service.draft))
+            except costs.UnknownNameError:
+                continue
+            rows, drafted = out[scenario.service.index(service), m], np.array(service.draft_tokens, np.float64)
+            rows["drafted"][: len(drafted)] = drafted
+            rows["tokens"][: len(drafted)] = costs.tokens_per_round(acceptance, drafted)
+    return out.view(np.recarray)
+
+
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
     lengths = [service.lengths() + np.array([0.0, _encoded(service)[0], 0.0]) for service in scenario.service]
@@ -130,12 +143,12 @@ def _encoded(service: Service) -> tuple[int, int]:
 
 def encoder_times(scenario: Scenario) -> np.ndarray:
     """Time in s of each service's encoder over the inputs of a job, float64 (S, D, V): 0 where there is none, or for others' models."""
-    out = np.zeros((len(scenario.service), len(scenario.devices), len(_variants(scenario))))
+    out = np.zeros((len(scenario.service), len(scenario.devices), len(scenario.variants)))
     for s, service in enumerate(scenario.service):
         if not isinstance(service, InferenceService) or service.inputs == 0:
             continue
         own = [service.weights_of(model) for model in service.family]
-        for v, (weights, precision) in enumerate(_variants(scenario)):
+        for v, (weights, precision) in enumerate(scenario.variants):
             if weights in own:
                 name = weights.split("@")[0]
                 out[s, :, v] = [costs.encoder_s(name, d, precision, service.inputs) for d in scenario.devices]
@@ -160,6 +173,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
         "first_ue": ues.start,
         "n_ues": len(ues),
         "model": -1,
+        "draft": -1,
         "privacy": codes.OPEN,
         "input_tokens": input_tokens,
         "input_context": input_context,
@@ -171,5 +185,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
     }
     if isinstance(service, InferenceService):
         own["model"] = scenario.weights.index(service.weights_of(service.default))
+        if service.draft:
+            own["draft"] = scenario.variants.index((service.draft, str(service.draft_precision)))
         own["privacy"] = codes.PRIVACY_NAMES.index(service.privacy)
     return or_zero(DTYPES["service"], service, own)

@@ -54,6 +54,7 @@ from edge6g_env.costs.times import (
     gemm_time_s,
     layer_time_s,
     prefill_s,
+    verify_step_s,
 )
 
 __all__ = [
@@ -118,4 +119,5 @@ __all__ = [
     "tokens_per_round",
     "training_memory_bytes",
     "training_step_s",
+    "verify_step_s",
 ]

@@ -117,15 +117,47 @@ def decode_step_s(
     return parts.decode_times(resolved_parts(model, device, precision), model_spec(model).layers, context, sequences)
 
 
-def prefill_s(model: Model, device: Device, tokens: ArrayLike, precision: str = "fp16") -> Floats:
-    """Time to prefill one prompt with the whole model in s, up to its first token; float64, shape of tokens (>= 1).
+def verify_step_s(
+    model: Model,
+    device: Device,
+    context_tokens: ArrayLike,
+    drafted: ArrayLike,
+    batch: ArrayLike = 1.0,
+    precision: str = "fp16",
+) -> Floats:
+    """Time of one iteration in s that checks `drafted` tokens of each sequence and adds one; float64, broadcast shape.
 
-    Nothing is cached, nothing else runs. Raises ValueError on tokens < 1 and unknown names. Source: COSTS 3, 3.2.
+    A decode step of `drafted` + 1 tokens a sequence whose attention reads each context once: at 0 it is `decode_step_s`.
+    context_tokens: cached tokens of each sequence, >= 0. drafted: k >= 0. batch: sequences, >= 1. Raises ValueError outside
+    these ranges and on unknown names. Source: COSTS 3, 10, 12.
     """
-    length = require_within("tokens", tokens, 1.0)
+    context, k, sequences = broadcast(
+        require_within("context_tokens", context_tokens, 0.0),
+        require_within("drafted", drafted, 0.0),
+        require_within("batch", batch, 1.0),
+    )
+    resolved, layers, tokens = resolved_parts(model, device, precision), model_spec(model).layers, sequences * (k + 1.0)
+    read_twice = parts.decode_attention(resolved, context, tokens) - parts.decode_attention(
+        resolved, context + k, sequences
+    )
+    return parts.decode_times(resolved, layers, context, tokens) - layers * read_twice
+
+
+def prefill_s(
+    model: Model, device: Device, tokens: ArrayLike, precision: str = "fp16", cached_tokens: ArrayLike = 0.0
+) -> Floats:
+    """Time to prefill `tokens` (>= 1) tokens of one prompt behind `cached_tokens` (>= 0) with the whole model in s, up to
+    the next token; float64, broadcast shape.
+
+    Nothing else runs. Raises ValueError outside these ranges, on shapes that cannot be broadcast and on unknown names.
+    Source: COSTS 3, 3.2, 12.
+    """
+    length, cached = broadcast(
+        require_within("tokens", tokens, 1.0), require_within("cached_tokens", cached_tokens, 0.0)
+    )
     resolved = resolved_parts(model, device, precision)
     one = np.ones(length.shape)
-    layer = parts.layer_times(resolved, length) + parts.prefill_attention(resolved, length, 0.0 * one, one)
+    layer = parts.layer_times(resolved, length) + parts.prefill_attention(resolved, length, cached, one)
     return model_spec(model).layers * layer + parts.step_extras_s(resolved, one)
 
 

@@ -7,6 +7,7 @@ from edge6g_env import radio
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel, codes, dispatch, heap, rng
 from edge6g_env.kernel.costing import weight_bytes
+from edge6g_env.kernel.places import device
 
 VIOLATIONS = (
     "",
@@ -96,7 +97,7 @@ def _check_device(w, b, u):
         job = w.job[b, j]
         if job.stage != codes.FREE and job.ue == u and job.on_device == 1:
             jobs, busy, kv_bytes = jobs + 1, busy + job.computes, kv_bytes + job.device_kv_bytes
-            layers = max(layers, job.device_layers)
+            layers = max(layers, device.part_of(w, job)[1])
     if jobs != ue.device_jobs or busy != ue.device_busy or abs(kv_bytes - ue.device_kv_bytes) > _BYTE:
         w.step[b].error = DEVICE_MISCOUNTED
     held_bytes = weight_bytes(w, ue.device_variant, 0, layers) + kv_bytes if jobs > 0 else 0.0

@@ -39,10 +39,11 @@ ACTION_EFFECTS = (
     "refused: the cloud is reported down",
     "refused: the service has no such model",
     "refused: no data of the service may reach the cloud",
+    "refused: the model has no draft",
 )
 DONE, NO_JOB, NO_NEIGHBOUR, RAW_LEAVES_DEVICE, RAW_REACHES_CLOUD, DEVICE_TOO_SMALL, DEVICE_BUSY = range(7)
 NODE_TOO_SMALL, NODE_DOWN, LINK_DOWN, NEIGHBOUR_DOWN, BACKHAUL_DOWN, CLOUD_DOWN = range(7, 13)
-NO_MODEL, STAYS_ON_SITE = range(13, len(ACTION_EFFECTS))
+NO_MODEL, STAYS_ON_SITE, NO_DRAFT = range(13, len(ACTION_EFFECTS))
 
 # Columns of World.result: the reward, its terms, the costs beside it.
 REWARD_TERMS = ("answer", "price", "energy", "exposure", "rejected", "expired", "failed")

@@ -23,10 +23,10 @@ def decode_iteration_s(w, device, v, tokens, context_tokens, layer_share, with_h
 
 
 @njit_inner
-def lone_token_s(w, device, job, layers, with_head):
-    """An iteration with nothing but the job's token in it, over `layers` layers."""
-    context, share = job.prompt_tokens + job.done_tokens, layers / w.model[job.variant].layers
-    return decode_iteration_s(w, device, job.variant, 1.0, context, share, with_head)
+def lone_pass_s(w, device, job, v, tokens, layers, with_head):
+    """An iteration with nothing but `tokens` tokens of the job in it, over `layers` layers of variant v."""
+    context, share = job.prompt_tokens + job.done_tokens + (tokens - 1.0), layers / w.model[v].layers
+    return decode_iteration_s(w, device, v, tokens, context, share, with_head)
 
 
 @njit_inner
@@ -89,10 +89,10 @@ def encoder_s(w, device, job, v, low):
 
 
 @njit_inner
-def whole_prompt_s(w, device, job, low, high):
-    """Time in s of a job's prompt through layers [low, high) in one pass, with the encoder: what a UE's device or the cloud does, which
-    serve a prompt on its own."""
-    v, cached = job.variant, w.service[job.service].input_context
+def whole_prompt_s(w, device, job, v, low, high):
+    """Time in s of a job's prompt through layers [low, high) of variant v in one pass, with the encoder: what a UE's device or the cloud
+    does, which serve a prompt on its own."""
+    cached = w.service[job.service].input_context
     layer_s = prefill_layer_s(w, device, v, job.setup_tokens - cached, cached, 0.0)
     pass_s = one_pass_s(w, device, v, high - low, layer_s, high == w.model[v].layers)
     return pass_s + encoder_s(w, device, job, v, low)
@@ -143,6 +143,12 @@ def weight_bytes(w, v, low, high):
 def kv_bytes(w, v, layers, tokens):
     """KV bytes of `tokens` tokens in `layers` layers of variant v."""
     return w.model[v].kv_bytes * layers * tokens
+
+
+@njit_inner
+def pass_bytes(w, v, pass_tokens):
+    """Bytes that a decode pass brings to a part: activations of a token, or the ids of those to be checked."""
+    return w.model[v].boundary_bytes if pass_tokens == 1.0 else TOKEN_BYTES * (pass_tokens - 1.0)
 
 
 @njit_inner

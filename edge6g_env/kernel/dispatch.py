@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, legs
+from edge6g_env.kernel import codes, legs, predict
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.rows import take_out
 
@@ -39,6 +39,7 @@ def act(w, b, i, c, now_s):
     if route == codes.REJECT:
         end_job(w, b, job, codes.REJECTED, now_s)
         return
+    job.draft = predict.choose_draft(w, b, i, job, c)
     legs.take(w, b, i, job, c)
     w.roster[b, codes.ACTIVE, episode.n_active] = job.row
     episode.n_active += 1

@@ -46,6 +46,14 @@ def variant_of(w, job, c):
 
 
 @njit_inner
+def _on_device(w, job, v, layers, drafts):
+    """(variant, layers) that the device computes: some of variant v, or all of the service's draft."""
+    if not drafts:
+        return v, layers
+    return w.service[job.service].draft, w.model[w.service[job.service].draft].layers
+
+
+@njit_inner
 def refuse(w, b, i, job, c):
     """Why action c is illegal for a job at node i: an index into ACTION_EFFECTS, DONE if it is legal. The first reason along the way
     counts, privacy and what is down before what is too small."""
@@ -54,6 +62,9 @@ def refuse(w, b, i, job, c):
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
     has_model = w.choice[job.service, w.action[c].model].weights >= 0
     why = air.refuse(w, job, layer_1) if has_model else codes.NO_MODEL
+    drafts = w.action[c].draft == 1
+    if why == codes.DONE and drafts and w.round[job.service, w.action[c].model, 0].drafted == 0.0:
+        why = codes.NO_DRAFT
     if why == codes.DONE and target == w.node.shape[1]:
         why = cloud.refuse(w, b, i, job, layer_2)
     if why == codes.DONE and layer_2 > layer_1:
@@ -63,7 +74,8 @@ def refuse(w, b, i, job, c):
     if why == codes.DONE and 0 <= target < w.node.shape[1]:
         why = node.refuse_down(w, b, i, route)
     if why == codes.DONE:
-        why = device.refuse(w, b, job, v, layer_1, tokens)
+        on_device, layers = _on_device(w, job, v, layer_1, drafts)
+        why = device.refuse(w, b, job, on_device, layers, tokens)
     if why == codes.DONE and layer_2 > layer_1:
         why = node.refuse(w, i, v, layer_1, layer_2, tokens)
     if why == codes.DONE and 0 <= target < w.node.shape[1]:
@@ -85,7 +97,8 @@ def take(w, b, i, job, c):
         job.link = route - codes.NEIGHBOUR
     if 0 <= job.link < w.link.shape[2]:
         w.link[b, i, job.link].sent_since += 1
-    job.device_kv_bytes = costing.kv_bytes(w, v, job.device_layers, job.kv_tokens)
+    on_device, layers = device.part_of(w, job)
+    job.device_kv_bytes = costing.kv_bytes(w, on_device, layers, job.kv_tokens)
 
 
 @njit_inner
@@ -95,13 +108,15 @@ def forecast(w, b, i, job, c):
     target = target_of(w, b, i, route)
     layer_1, layer_2, total = w.action_layers[c, v, 0], w.action_layers[c, v, 1], w.model[v].layers
     output, in_cloud = expected_output(w, job), target == w.node.shape[1]
-    whole = layer_1 == 0 and (layer_2 == 0 or layer_2 == total)
-    device.forecast(w, b, job, v, layer_1, output)
-    air.forecast(w, b, job, v, layer_1, output)
+    passes, drafts = costing.decode_steps(output) / w.forecast[b].pass_yield, w.forecast[b].pass_tokens > 1.0
+    whole = layer_1 == 0 and (layer_2 == 0 or layer_2 == total) and not drafts  # a draft comes and goes
+    on_device, layers = _on_device(w, job, v, layer_1, drafts)
+    device.forecast(w, b, job, on_device, layers, output)
+    air.forecast(w, b, job, v, layer_1, passes)
     if layer_2 > layer_1:
         node.forecast(w, b, i, node.OWN, v, layer_1, layer_2, job, output, whole)
     if target >= 0:
-        sent_bytes = link.forecast(w, b, job, v, layer_2, in_cloud, output)
+        sent_bytes = link.forecast(w, b, job, v, layer_2, in_cloud, passes)
         if in_cloud:
             cloud.forecast(w, b, i, job, v, layer_2, output, sent_bytes)
         else:

@@ -153,4 +153,6 @@ def finish(w, b, job):
 def compute_again(w, b, job):
     """Begin the setup pass anew, of the prompt and what was generated: the device computes its part again, nodes have the tokens."""
     job.prefilled = 0.0
+    if job.draft >= 0:
+        device.begin(w, b, job)
     begin(w, b, job, 0 if job.device_layers > 0 else _AT_NODES)

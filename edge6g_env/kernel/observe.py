@@ -45,7 +45,8 @@ def _read_report(w, b, i, k):
     link.seen_backlog_s, link.seen_free_bytes = server.backlog_s, server.free_bytes
     for v in range(w.variant.shape[2]):
         variant, seen = w.variant[b, n, v], w.seen[b, i, k, v]
-        seen.low, seen.high, seen.users, seen.tokens = variant.low, variant.high, variant.users, variant.tokens
+        seen.low, seen.high, seen.users = variant.low, variant.high, variant.users
+        seen.tokens, seen.decoders = variant.tokens, variant.decoders
 
 
 @njit_inner

@@ -7,8 +7,10 @@ w.known[b], worked out when the first candidate of a decision asks for it: the n
 
 from __future__ import annotations
 
+import math
+
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, inference, legs, worth
+from edge6g_env.kernel import codes, draft, inference, legs, worth
 from edge6g_env.kernel.places import air, cloud
 from edge6g_env.kernel.rows import put, put_nothing
 
@@ -25,11 +27,13 @@ def begin(w, b, i, job):
 
 @njit_inner
 def _clear(forecast):
-    forecast.time_s, forecast.token_s, forecast.load_s, forecast.wait_s, forecast.upload_s = 0.0, 0.0, 0.0, 0.0, 0.0
+    forecast.time_s, forecast.back_s, forecast.token_s, forecast.load_s, forecast.wait_s = 0.0, 0.0, 0.0, 0.0, 0.0
+    forecast.upload_s, forecast.draft_s, forecast.draft_j = 0.0, 0.0, 0.0
     forecast.busy_s, forecast.energy_j, forecast.price_usd = 0.0, 0.0, 0.0
     forecast.air_bytes, forecast.backhaul_bytes = 0.0, 0.0
     forecast.sequences, forecast.cycle_s, forecast.age_s = 0.0, 0.0, 0.0
     forecast.lone, forecast.lone_s = 0.0, 0.0
+    forecast.pass_tokens, forecast.pass_yield = 1.0, 1.0
 
 
 @njit_inner
@@ -61,21 +65,22 @@ def _gain(w, job, answer, start_s, ttft_s, token_s):
 
 
 @njit_inner
-def candidate(w, b, i, job, c, row):
-    """Fill row (F,) of candidate c for a job at node i; the order is that of spaces.CANDIDATE_FEATURES."""
-    route = w.action[c].route
-    if route <= codes.REJECT:
-        _put_bare(w, row, route == codes.HOLD)
-        return
+def _expect(w, b, i, job, c, n):
+    """Fill w.forecast[b] with what action c of node i should bring, drafting by row n of w.round, -1: not; returns its utility."""
     service, model, v = w.service[job.service], w.action[c].model, inference.variant_of(w, job, c)
-    choice, target = w.choice[job.service, model], inference.target_of(w, b, i, route)
     _clear(w.forecast[b])
+    output = inference.expected_output(w, job)
+    if n >= 0:
+        row = w.round[job.service, model, n]
+        w.forecast[b].pass_tokens, w.forecast[b].pass_yield = row.drafted + 1.0, row.tokens
     legs.forecast(w, b, i, job, c)
     w.forecast[b].price_usd += w.forecast[b].air_bytes * w.prices[0].usd_per_air_byte
-    forecast, total, in_cloud = w.forecast[b], w.model[v].layers, target == w.node.shape[1]
+    if n >= 0:
+        draft.settle(w, b, output)
+    forecast = w.forecast[b]
     layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
-    output = inference.expected_output(w, job)
-    left_device = w.exposure[v, layer_1] if layer_1 < total else 0.0
+    in_cloud = inference.target_of(w, b, i, w.action[c].route) == w.node.shape[1]
+    left_device = w.exposure[v, layer_1] if layer_1 < w.model[v].layers else 0.0
     reached_cloud = w.exposure[v, layer_2] if in_cloud else 0.0
     exposure = worth.priced_exposure(
         service, max(job.exposure_device, left_device), max(job.exposure_site, reached_cloud)
@@ -94,30 +99,74 @@ def candidate(w, b, i, job, c, row):
     if forecast.lone > 0.0:
         gain += forecast.lone * (_gain(w, job, answer, start_s, ttft_s, forecast.token_s - forecast.lone_s) - gain)
     price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
+    forecast.ttft_s, forecast.tpot_s, forecast.quality = ttft_s, tpot_s, quality
+    forecast.timeliness, forecast.exposure = late, exposure
+    return gain - (price + energy + exposed)
+
+
+@njit_inner
+def _best_draft(w, b, i, job, c):
+    """Row of w.round by which the utility of action c is highest, -1 if it drafts nothing."""
+    if w.action[c].draft == 0:
+        return -1
+    best, most = -1, -math.inf
+    _expect(w, b, i, job, c, -1)
+    w.undrafted[b] = w.forecast[b]
+    for n in range(w.round.shape[2]):
+        if w.round[job.service, w.action[c].model, n].drafted > 0.0:
+            utility = _expect(w, b, i, job, c, n)
+            if utility > most:
+                best, most = n, utility
+    return best
+
+
+@njit_inner
+def choose_draft(w, b, i, job, c):
+    """The same where action c is taken, of which nobody may have asked for candidates."""
+    if w.action[c].draft == 0:
+        return -1
+    cloud.count_jobs(w, b)
+    begin(w, b, i, job)
+    return _best_draft(w, b, i, job, c)
+
+
+@njit_inner
+def candidate(w, b, i, job, c, row):
+    """Fill row (F,) of candidate c for a job at node i; the order is that of spaces.CANDIDATE_FEATURES."""
+    route = w.action[c].route
+    if route <= codes.REJECT:
+        _put_bare(w, row, route == codes.HOLD)
+        return
+    service, model, v = w.service[job.service], w.action[c].model, inference.variant_of(w, job, c)
+    choice, target = w.choice[job.service, model], inference.target_of(w, b, i, route)
+    utility = _expect(w, b, i, job, c, _best_draft(w, b, i, job, c))
+    forecast, total, in_cloud = w.forecast[b], w.model[v].layers, target == w.node.shape[1]
+    layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
     at = put_nothing(row, 0, 2)
     at = put(row, at, route == codes.LOCAL)
     at = put(row, at, target >= 0 and not in_cloud)
     at = put(row, at, in_cloud)
+    at = put(row, at, w.action[c].draft)
     at = put(row, at, layer_1 / total)
     at = put(row, at, (layer_2 - layer_1) / total)
     at = put(row, at, (total - layer_2) / total if target >= 0 else 0.0)
     at = put(row, at, w.model[v].weight_bits)
-    at = put(row, at, ttft_s)
-    at = put(row, at, tpot_s)
+    at = put(row, at, forecast.ttft_s)
+    at = put(row, at, forecast.tpot_s)
     at = put(row, at, forecast.load_s)
     at = put(row, at, forecast.wait_s)
     at = put(row, at, forecast.upload_s)
     at = put(row, at, forecast.busy_s)
     at = put(row, at, forecast.energy_j)
     at = put(row, at, 1000.0 * forecast.price_usd)
-    at = put(row, at, quality)
+    at = put(row, at, forecast.quality)
     at = put(row, at, choice.score)
     at = put(row, at, choice.weights == service.model)
-    at = put(row, at, late)
+    at = put(row, at, forecast.timeliness)
     at = put(row, at, forecast.air_bytes / 1e6)
     at = put(row, at, forecast.backhaul_bytes / 1e6)
-    at = put(row, at, exposure)
+    at = put(row, at, forecast.exposure)
     at = put(row, at, forecast.sequences)
     at = put(row, at, forecast.cycle_s)
     at = put(row, at, forecast.age_s)
-    put(row, at, gain - (price + energy + exposed))
+    put(row, at, utility)

@@ -170,6 +170,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("expire_s", "f8", "s", "a job this old expires"),
         ("exposure_cost", "f8", "1", "reward lost when all of a prompt is given away, see worth.priced_exposure"),
         ("payload_bytes", "f8", "B", "picture or sound that goes with a raw prompt"),
+        ("draft", "i8", "V", "variant that drafts on the device, -1: none"),
         ("inputs", "f8", "1", "pictures or audio windows of a job, which the model's encoder turns into tokens"),
         ("input_tokens", "f8", "token", "these tokens, which its prompt has beside the text"),
         ("input_context", "f8", "token", "those of them that layers hold and read but do not compute"),
@@ -184,11 +185,16 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("score", "f8", "1", "score of the model over the best of the service's"),
         ("quality_factor", "f8", "1", "quality of its answers over `model.quality`"),
     ),
+    "round": (
+        ("drafted", "f8", "token", "tokens that the device drafts in a round, 0: no such round"),
+        ("tokens", "f8", "token", "tokens that a round yields on average"),
+    ),
     "lora": (("bytes", "f8", "B", "size of the adapter"),),
     "action": (
         ("route", "i8", "id", "hold, reject, local, neighbours, cloud"),
         ("precision", "i8", "id", "index into the scenario's precisions"),
         ("model", "i8", "M", "index into the service's models"),
+        ("draft", "i8", "0/1", "the device drafts"),
     ),
     "device": (
         ("iteration_overhead_s", "f8", "s", "CPU time of an iteration"),

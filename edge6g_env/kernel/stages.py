@@ -7,7 +7,7 @@ early hands its left-over time to the next. Latencies without a queue only move 
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, legs, preemption, requeue
+from edge6g_env.kernel import codes, draft, legs, preemption, requeue
 from edge6g_env.kernel.ledger import end_job
 from edge6g_env.kernel.places import cloud, loading, memory, node
 
@@ -65,6 +65,8 @@ def _is_served(w, b, job, t1):
 @njit_inner
 def advance(w, b, job, t0, t1):
     """Advance a job to t1 through every stage that needs no node or cloud to act; True when it is no longer under way."""
+    if job.draft_left_s > 0.0:
+        draft.advance(w, b, job, t1)
     while job.stage != codes.END and job.clock_s < t1 - codes.SAME_INSTANT_S:
         if job.stage == codes.RETURN:
             return requeue.come_back(w, b, job, t1)

@@ -1,21 +1,22 @@
-"""Tokens one by one until the last has reached the UE: each takes its time at every place of the job."""
+"""Tokens until the last has reached the UE, pass by pass: each takes its time at every place of the job, and yields a token, or with a
+draft several on average."""
 
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, rates
+from edge6g_env.kernel import codes, draft, rates
 from edge6g_env.kernel.ledger import release
 from edge6g_env.kernel.places import air, cloud, device, link, node
 
 
 @njit_inner
-def _token_period_s(w, b, job):
-    """Time in s between two tokens; sets the shares of it that each node works on them."""
-    period_s = device.token_s(w, b, job) + air.token_s(w, b, job) + cloud.token_s(job) + link.token_s(w, b, job)
+def _pass_s(w, b, job):
+    """Time in s from pass to pass; sets the shares of it that each node works on them."""
+    period_s = device.pass_s(w, b, job) + air.pass_s(w, b, job) + cloud.pass_s(job) + link.pass_s(w, b, job)
     nodes_s, end = 0.0, node.end_part(w, job)
     for p in range(job.first_part, end):
         part = w.part[b, job.row, p]
-        part.duty = node.token_s(w, b, job, part)  # its time first
+        part.duty = node.pass_s(w, b, job, part)  # its time first
         nodes_s += part.duty
     period_s += nodes_s
     for p in range(job.first_part, end):
@@ -27,27 +28,27 @@ def _token_period_s(w, b, job):
 def _count_tokens(w, b, job, tokens):
     """Count generated tokens, and what their way back costs."""
     job.done_tokens += tokens
-    air.pay_way_back(w, job, tokens)
+    air.pay_way_back(w, job, tokens / job.pass_yield)
     cloud.pay_way_back(w, b, job, tokens)
-    link.pay_way_back(w, job, tokens)
+    link.pay_way_back(w, job, tokens / job.pass_yield)
 
 
 @njit_inner
-def _pay_tokens(w, b, job, tokens):
-    """Price, energy and bytes of tokens at every place."""
+def _pay_passes(w, b, job, passes):
+    """Price, energy and bytes of passes at every place."""
     for p in range(job.first_part, node.end_part(w, job)):
-        node.pay_tokens(w, b, job, w.part[b, job.row, p], tokens)
-    cloud.pay_tokens(w, job, tokens)
-    link.pay_tokens(w, b, job, tokens)
-    device.pay_tokens(w, job, tokens)
-    air.pay_tokens(w, job, tokens)
+        node.pay_passes(w, b, job, w.part[b, job.row, p], passes)
+    cloud.pay_passes(w, job, passes)
+    link.pay_passes(w, b, job, passes)
+    device.pay_passes(w, job, passes)
+    air.pay_passes(w, job, passes)
 
 
 @njit_inner
 def begin(w, b, job):
     """The setup pass yields a token; decoding begins."""
     job.stage, job.stage_s, job.message_token = codes.DECODE, job.clock_s, air.NO_MESSAGE
-    device.compute(w, b, job, 1 if job.device_layers > 0 else 0)
+    device.compute(w, b, job, 1 if job.device_layers > 0 or job.draft >= 0 else 0)
     _count_tokens(w, b, job, 1.0)
     return codes.UNDER_WAY
 
@@ -79,15 +80,16 @@ def advance(w, b, job, t1):
     left = job.output_tokens - job.done_tokens
     if left <= 0.0:
         return codes.OVER
-    period_s = _token_period_s(w, b, job)
-    generated, until_s = (t1 - job.clock_s) / period_s, t1
+    end_s = draft.join(w, b, job, t1)
+    period_s = _pass_s(w, b, job) / job.pass_yield
+    generated, until_s = (end_s - job.clock_s) / period_s, end_s
     if generated <= 0.0:
-        job.clock_s = t1
+        job.clock_s = end_s
         return codes.UNDER_WAY
-    most = min(left, air.token_left(job)) if air.is_in_every_token(w, job) else left
+    most = min(left, air.pass_left(job)) if air.is_in_every_pass(w, job) else left
     if generated >= most:
         generated, until_s = most, job.clock_s + most * period_s
-    _pay_tokens(w, b, job, generated)
+    _pay_passes(w, b, job, generated / job.pass_yield)
     _count_tokens(w, b, job, generated)
     job.clock_s = until_s
     return codes.OVER if generated >= left else codes.UNDER_WAY

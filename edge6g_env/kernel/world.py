@@ -2,8 +2,8 @@
 
 `job.left_bytes` below is `world.job[b, j].left_bytes` in the kernel and `world.job["left_bytes"]` outside it. Times are seconds
 since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE or models a service, J job
-rows, S services, V variants (a model at a precision), A adapters, D devices, Z bands, C actions, Q places in a queue, P parts that can
-fail, E changes by planned outages, G points of the token grid.
+rows, S services, V variants (a model at a precision), A adapters, R rounds of a draft, D devices, Z bands, C actions, Q places in a
+queue, P parts that can fail, E changes by planned outages, G points of the token grid.
 
 Letters of the kernel: `w` the World, `b` a world, `i` a node, `k` a neighbour of it, `u` a UE, `m` a candidate cell of it, `v` a variant,
 `a` an adapter, `s` a service, `c` an action, `z` a band, `p` a part (of a job, or one that can fail). `job` is the record, `job.row` its
@@ -34,6 +34,7 @@ class World(NamedTuple):
     band: np.recarray  # (Z,) BAND
     service: np.recarray  # (S,) SERVICE
     choice: np.recarray  # (S, M) CHOICE models of a service, in its order
+    round: np.recarray  # (S, M, R) ROUND of a service's draft with a model, by tokens drafted
     lora: np.recarray  # (A,) LORA
     action: np.recarray  # (C,) ACTION
     device: np.recarray  # (D,) DEVICE
@@ -80,6 +81,7 @@ class World(NamedTuple):
     known: np.recarray  # (B, K + 3, V) KNOWN scratch of a decision: own node, neighbours, device, cloud
     chunk_layer_s: np.ndarray  # (B, K + 1, V, chunks) scratch, s: a layer's time for each of the first chunks
     forecast: np.recarray  # (B,) FORECAST scratch of a prediction
+    undrafted: np.recarray  # (B,) FORECAST of the same action without its draft
     actions: np.ndarray  # (B, N) int64 actions of this step
     decision: np.recarray  # (B, N) DECISION of this step
     result: np.ndarray  # (B, N, 1 + terms + costs) float64 reward, its terms, costs

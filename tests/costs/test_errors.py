@@ -29,6 +29,8 @@ CASES = [
     (lambda: costs.decode_step_s("llama-2-7b", "t4", 1, 0), "batch = 0 .*at least 1"),
     (lambda: costs.decode_step_s("llama-2-7b", "t4", math.inf, 1), "context_tokens = inf"),
     (lambda: costs.prefill_s("llama-2-7b", "t4", 0.5), "tokens = 0.5"),
+    (lambda: costs.prefill_s("llama-2-7b", "t4", 8, "fp16", -1), "cached_tokens = -1 .*at least 0"),
+    (lambda: costs.verify_step_s("llama-2-7b", "t4", 100, -1), "drafted = -1 .*at least 0"),
     (lambda: costs.step_energy_j("llama-2-7b", "t4", 1, 100, 8), "tokens .*at least batch"),
     (lambda: costs.kv_bytes("llama-2-7b", -1), "tokens = -1"),
     (lambda: costs.boundary_bytes("llama-2-7b", 1, "int3"), "precision = 'int3'.*int"),

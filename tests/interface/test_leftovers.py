@@ -65,8 +65,30 @@ def _ends(episode):
 
 def test_free_rows_and_the_ends_of_lists_are_not_read(scenario, short, load, legal, assert_same):
     """After the reset, and before every third slot of two episodes: the same trajectory, whatever stands there."""
-    plain, poisoned = (batch_env(scenario, 2, observe="candidates", **short, **load) for _ in range(2))
+    ended, filled, _ = play_poisoned(scenario, {**short, **load}, legal, assert_same)
+    assert ended > 50
+    assert filled > 1000
+
+
+def test_nor_are_those_of_jobs_that_drafted(short, busy, legal, assert_same):
+    """The same where devices draft: rows that drafted become rows that do not."""
+    drafts = {
+        "service.chat.draft": "llama-3.2-1b",
+        "service.chat.draft_precision": "int4",
+        "service.chat.expire_s": 0.3,
+    }
+    grid = {"actions.device_split": [0.0, "draft"], "actions.edge_split": [0.0], "serving.preload": ["llama-3.1-8b"]}
+    load = {**short, **busy, **FAILING, **drafts, **grid, "job_rows_per_node": 16, "ues.device": "jetson-agx-orin-64g"}
+    ended, filled, drafted = play_poisoned("tiny", load, legal, assert_same)
+    assert min(ended, drafted) > 20
+    assert filled > 1000
+
+
+def play_poisoned(scenario, options, legal, assert_same):
+    """Play two batches alike, one of them poisoned; returns jobs that ended, rows filled, and how often a job was seen to draft."""
+    plain, poisoned = (batch_env(scenario, 2, observe="candidates", **options) for _ in range(2))
     rng, dirt, ended, filled = np.random.default_rng(1), np.random.default_rng(2), 0, 0
+    drafted = 0
     obs = plain.reset(3)
     assert_same(poisoned.reset(3), obs)
     for slot in range(round(2.8 / plain.scenario.time.slot_s)):
@@ -77,8 +99,8 @@ def test_free_rows_and_the_ends_of_lists_are_not_read(scenario, short, load, leg
         assert_same(poisoned.counters(), plain.counters())
         assert_same(poisoned.state(), plain.state())
         ended += len(rest[-1]["outcomes"])
-    assert ended > 50
-    assert filled > 1000
+        drafted += int((plain.world.job["pass_tokens"] > 1.0).sum())
+    return ended, filled, drafted
 
 
 # --- the episode before ---------------------------------------------------------------------------------------------------
@@ -87,6 +109,7 @@ SCRATCH = {
     "known": "what a forecast looks at, filled anew for each job at a head",
     "chunk_layer_s": "likewise",
     "forecast": "likewise",
+    "undrafted": "likewise",
     "actions": "laid anew by each step",
     "outcome": "only the first step.n_outcomes rows mean something, none after a reset",
 }

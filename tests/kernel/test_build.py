@@ -16,18 +16,29 @@ LOOPS = {
     "service.chat.value": 3.0,
     "service.assistant.share": 1.0,
 }
-TWENTY_SLOTS = """
+DRAFTS = {
+    "service.chat.draft": "llama-3.2-1b",
+    "service.chat.draft_precision": "int4",
+    "ues.device": "jetson-agx-orin-64g",
+    "actions.device_split": [0.0, 0.5, "draft"],
+    "actions.edge_split": [0.0, 0.25],
+    "actions.precision": ["int4"],
+    "actions.default_precision": "int4",
+    "serving.preload": ["llama-3.1-8b"],
+}
+FORTY_SLOTS = """
 import json
 import sys
 import numpy as np
 from edge6g_env import batch_env
 batch = batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0, **json.loads(sys.argv[2])})
-rng, slots = np.random.default_rng(1), []
+rng, slots, drafted = np.random.default_rng(1), [], 0
 obs = batch.reset(1)
-for _ in range(20):
+for _ in range(40):
     mask = obs["action_mask"]
     obs, *_ = batch.step(np.where(mask == 1, rng.random(mask.shape), -1.0).argmax(axis=-1))
     slots.append([part.copy() for part in obs.values()])
+    drafted += int((batch.world.job["pass_tokens"] > 1.0).sum())
 state = {name: part for name, part in batch.save_state().items()}
 fields = {}
 for name, part in state.items():
@@ -36,16 +47,16 @@ for name, part in state.items():
 for n, arrays in enumerate(slots):
     for m, array in enumerate(arrays):
         fields[f"slot_{n}/{m}"] = array
-np.savez(sys.argv[1], **fields)
+np.savez(sys.argv[1], drafted=drafted, **fields)
 """
 
 
-@pytest.fixture(scope="module", params=[{}, LOOPS], ids=["drawn", "loops"])
+@pytest.fixture(scope="module", params=[{}, LOOPS, DRAFTS], ids=["drawn", "loops", "drafts"])
 def both(request, python, tmp_path_factory):
-    """Every field after 20 slots, and every observation on the way, compiled and interpreted, each in its own process."""
+    """Every field after 40 slots, and every observation on the way, compiled and interpreted, each in its own process."""
     folder, found = tmp_path_factory.mktemp("modes"), {}
     for mode in ("0", "1"):
-        python(TWENTY_SLOTS, [str(folder / mode), json.dumps(request.param)], NUMBA_DISABLE_JIT=mode)
+        python(FORTY_SLOTS, [str(folder / mode), json.dumps(request.param)], NUMBA_DISABLE_JIT=mode)
         with np.load(folder / f"{mode}.npz", allow_pickle=False) as data:
             found[mode] = {name: data[name] for name in data.files}
     return found["0"], found["1"]
@@ -66,6 +77,7 @@ def test_compiled_and_interpreted_worlds_are_the_same(both):
 def test_something_happened_in_those_slots(both):
     compiled, _ = both
     assert compiled["tally/arrived"][0] > 10
+    assert (compiled["drafted"] > 0) == (compiled["job/draft"] >= 0).any()
     assert compiled["episode/n_active"][0] > 3
     assert len(set(compiled["job/stage"][0].tolist())) > 3
 

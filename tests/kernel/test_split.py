@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge6g_env import costs
+from edge6g_env import costs, lone_job
 from edge6g_env.kernel.codes import DEVICE, UPLINK
 
 MODEL, PHONE = "llama-3.1-8b", "phone-snapdragon-8gen3"
@@ -94,3 +94,21 @@ def test_a_job_that_uploads_leaves_the_device_to_others(make_bench, make_service
     layer_s = costs.layer_time_s("llama-3.2-3b", PHONE, 2000.0, "fp16")
     layer_s += costs.attention_time_s("llama-3.2-3b", PHONE, 2000.0, 0.0)
     assert second.stage_s - began_s == pytest.approx(layers * float(layer_s), abs=0.1 * bench.slot_s + 0.1)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "local, 0.25 on the device, int4",
+        "neighbour 1, 0.5 of the rest at the ingress, int4",
+        "cloud, 0.5 of the rest at the ingress, int4",
+    ],
+)
+def test_a_model_that_fits_one_node_is_faster_whole(action):
+    """At batch 1 a cut only adds messages, and layers on something slower."""
+    plain = {"xn.delay_jitter": 0.0, "backhaul.delay_jitter": 0.0, "nodes.devices": ["l40s"]}
+    cut, whole = (
+        lone_job("tiny", name, prompt_tokens=300, output_tokens=60, **plain).outcome for name in (action, "local, int4")
+    )
+    assert whole["tpot_s"] < cut["tpot_s"]
+    assert whole["end_s"] < cut["end_s"]

@@ -117,66 +117,66 @@ def advance(w, b, job, t0, t1):
 
 
 @njit_inner
-def is_in_every_token(w, job):
-    """Whether every token crosses the air: the device computes a part of it, but not all."""
-    return job.device_layers > 0 and not device.has_whole_model(w, job)
+def is_in_every_pass(w, job):
+    """Whether every pass crosses the air: the device computes a part of its token, but not all, or drafts."""
+    return job.pass_tokens > 1.0 or (job.device_layers > 0 and not device.has_whole_model(w, job))
 
 
 @njit_inner
-def _token_under_way(job):
-    """Number of the token that is being generated."""
-    return math.floor(job.done_tokens + _SAME_TOKENS)
+def _pass_under_way(job):
+    """Number of the pass that generates the next token: its tokens before, over those of a pass."""
+    return math.floor(job.done_tokens / job.pass_yield + _SAME_TOKENS)
 
 
 @njit_inner
-def token_left(job):
-    """What is left of the token under way: a share of one."""
-    return _token_under_way(job) + 1.0 - job.done_tokens
+def pass_left(job):
+    """Tokens that are left of the pass under way."""
+    return (_pass_under_way(job) + 1.0) * job.pass_yield - job.done_tokens
 
 
 @njit_inner
-def token_s(w, b, job):
-    """Time in s that the cut behind the device adds to the token under way: up with the activations, down with the token. The channel is
-    asked once, when the token begins; infinite while one of the directions is down, and then asked again."""
-    if not is_in_every_token(w, job):
+def pass_s(w, b, job):
+    """Time in s that the device adds to the pass under way: up with activations or drafted tokens, down with the token. The channel is
+    asked once, when the pass begins; infinite while one of the directions is down, and then asked again."""
+    if not is_in_every_pass(w, job):
         return 0.0
-    token = _token_under_way(job)
-    if job.message_token != token:
+    number = _pass_under_way(job)
+    if job.message_token != number:
         job.message_s, job.message_bit_s = _send_message(w, b, job)
-        job.message_token = token if job.message_s < math.inf else NO_MESSAGE
+        job.message_token = number if job.message_s < math.inf else NO_MESSAGE
     return job.message_s
 
 
 @njit_inner
 def _send_message(w, b, job):
-    """(time in s of a token's messages both ways at the job's clock, rate in bit/s of the one with the activations)."""
+    """(time in s of a pass's messages both ways at the job's clock, rate in bit/s of the one up)."""
     ue = w.ue[b, job.ue]
     band = w.band[w.site[ue.node].band]
     up, up_errors = rates.uplink(w, b, job.ue, max(1, w.node[b, ue.node].n_senders), job.clock_s)
     down, down_errors = rates.downlink(w, b, job.ue, receivers(w, b, job), job.clock_s)
     if up <= 0.0 or down <= 0.0:
         return math.inf, 0.0
-    sending_s = 8.0 * w.model[job.variant].boundary_bytes / up + 8.0 * costing.TOKEN_BYTES / down
+    sending_s = 8.0 * costing.pass_bytes(w, job.variant, job.pass_tokens) / up + 8.0 * costing.TOKEN_BYTES / down
     sending_s += rates.mean_retransmission_s(band, up_errors) + rates.mean_retransmission_s(band, down_errors)
     return sending_s + band.uplink_stream_s + band.downlink_access_s + 2.0 * link.hop_s(w, b, job), up
 
 
 @njit_inner
-def pay_tokens(w, job, tokens):
-    """Bytes, price and energy of what goes up for tokens of a job that is cut behind its device."""
-    if is_in_every_token(w, job):
-        cut_bytes = tokens * w.model[job.variant].boundary_bytes
+def pay_passes(w, job, passes):
+    """Bytes, price and energy of what goes up for passes of a job whose device has a part in each."""
+    if is_in_every_pass(w, job):
+        cut_bytes = passes * costing.pass_bytes(w, job.variant, job.pass_tokens)
         job.air_bytes += cut_bytes
         job.price_usd += cut_bytes * w.prices[0].usd_per_air_byte
         job.energy_j += w.mobility[0].tx_power_w * 8.0 * cut_bytes / job.message_bit_s
 
 
 @njit_inner
-def pay_way_back(w, job, tokens):
-    """Bytes and price of tokens on their way down."""
+def pay_way_back(w, job, passes):
+    """Bytes and price of the token that each pass sends down."""
     if not device.has_whole_model(w, job):
-        job.air_bytes += tokens * costing.TOKEN_BYTES
-        job.price_usd += tokens * costing.TOKEN_BYTES * w.prices[0].usd_per_air_byte
+        job.air_bytes += passes * costing.TOKEN_BYTES
+        job.price_usd += passes * costing.TOKEN_BYTES * w.prices[0].usd_per_air_byte
 
 
 @njit_inner
@@ -213,8 +213,8 @@ def expect_rates(w, b, i, job):
 
 
 @njit_inner
-def forecast(w, b, job, v, layers_before, output):
-    """Add the upload, the way back, and for a cut behind the device the round trip of every token; latencies at their means."""
+def forecast(w, b, job, v, layers_before, passes):
+    """Add the upload, the way back, and for a device with a part in each pass its round trip; latencies at their means."""
     if layers_before == w.model[v].layers:
         return
     expected, mobility, raw = w.forecast[b], w.mobility[0], layers_before == 0
@@ -225,10 +225,12 @@ def forecast(w, b, job, v, layers_before, output):
     send_s = 8.0 * sent_bytes / up
     expected.upload_s = band.uplink_access_s + send_s + hop_s
     expected.time_s += expected.upload_s + back_s + hop_s
-    expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * output
+    expected.back_s += back_s + hop_s
+    expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * (1.0 + passes)
     expected.energy_j += mobility.tx_power_w * send_s
-    if not raw:
-        message_s, steps = 8.0 * w.model[v].boundary_bytes / up, costing.decode_steps(output)
+    if not raw or expected.pass_tokens > 1.0:
+        message_bytes = costing.pass_bytes(w, v, expected.pass_tokens)
+        message_s = 8.0 * message_bytes / up
         expected.token_s += band.uplink_stream_s + message_s + back_s + 2.0 * hop_s
-        expected.air_bytes += steps * w.model[v].boundary_bytes
-        expected.energy_j += steps * mobility.tx_power_w * message_s
+        expected.air_bytes += passes * message_bytes
+        expected.energy_j += passes * mobility.tx_power_w * message_s

@@ -48,7 +48,7 @@ def advance(w, b, t1):
     if job.clock_s >= t1:
         return -1
     episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
-    cloud, v, service, node = w.cloud[0], job.variant, w.service[job.service], w.node[b, job.ingress]
+    cloud, v, node = w.cloud[0], job.variant, w.node[b, job.ingress]
     episode.cloud_running += 1
     job.in_cloud, start_s = 1, max(job.clock_s, episode.cloud_free_s)
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
@@ -57,36 +57,46 @@ def advance(w, b, t1):
     layers, low = w.model[v].layers, w.part[b, job.row, codes.TARGET].low
     share = (layers - low) / layers
     job.price_usd += share * job.setup_tokens * w.model[v].usd_per_input_token
-    compute_s = costing.whole_prompt_s(w, cloud.cloud_device, job, low, layers)
+    compute_s = costing.whole_prompt_s(w, cloud.cloud_device, job, v, low, layers)
     job.energy_j += compute_s * w.device[cloud.cloud_device].prefill_w
-    context = cloud.batch * (job.setup_tokens + service.mean_output_tokens / 2.0)
-    job.cloud_decode_s = costing.decode_iteration_s(w, cloud.cloud_device, v, cloud.batch, context, share, True)
+    set_pass(w, b, job)
     job.clock_s = start_s + compute_s
     return job.row
 
 
 @njit_inner
-def token_s(job):
-    """Time in s of a token in the cloud."""
+def set_pass(w, b, job):
+    """Work out how long a decode iteration with a pass of the job takes: the others of the batch are like it."""
+    cloud, layers = w.cloud[0], w.model[job.variant].layers
+    share = (layers - w.part[b, job.row, codes.TARGET].low) / layers
+    context = job.setup_tokens + w.service[job.service].mean_output_tokens / 2.0 + (job.pass_tokens - 1.0)
+    job.cloud_decode_s = costing.decode_iteration_s(
+        w, cloud.cloud_device, job.variant, cloud.batch * job.pass_tokens, cloud.batch * context, share, True
+    )
+
+
+@njit_inner
+def pass_s(job):
+    """Time in s of a pass in the cloud."""
     return job.cloud_decode_s if job.in_cloud == 1 else 0.0
 
 
 @njit_inner
-def pay_tokens(w, job, tokens):
-    """Energy of tokens."""
+def pay_passes(w, job, passes):
+    """Energy of passes."""
     if job.in_cloud == 1:
-        busy_s = tokens * job.cloud_decode_s / w.cloud[0].batch
+        busy_s = passes * job.cloud_decode_s / w.cloud[0].batch
         job.energy_j += busy_s * w.device[w.cloud[0].cloud_device].decode_w
 
 
 @njit_inner
 def pay_way_back(w, b, job, tokens):
-    """Price of tokens by the list, and of their bytes that leave the cloud."""
+    """Price of delivered tokens by the list, and of what leaves the cloud, a token a pass."""
     if link.leads_to_cloud(w, job):
         layers = w.model[job.variant].layers
         share = (layers - w.part[b, job.row, codes.TARGET].low) / layers
         job.price_usd += tokens * share * w.model[job.variant].usd_per_output_token
-        job.price_usd += tokens * costing.TOKEN_BYTES * w.prices[0].usd_per_egress_byte
+        job.price_usd += tokens / job.pass_yield * costing.TOKEN_BYTES * w.prices[0].usd_per_egress_byte
 
 
 @njit_inner
@@ -137,22 +147,27 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     """Add layers [low, L) in the cloud after the wait for a place; sent_bytes: over the backhaul. All other places come before: their
     share of a token keeps the place, too."""
     model, expected, prices, device = w.model[v], w.forecast[b], w.prices[0], w.cloud[0].cloud_device
-    prompt, layers, steps = job.setup_tokens, w.model[v].layers - low, costing.decode_steps(output)
+    prompt, layers = job.setup_tokens, w.model[v].layers - low
     share, known = layers / w.model[v].layers, w.known[b, w.known.shape[1] - 1, v]
     costing.know_pass(w, known, device, v, job, output, w.cloud[0].batch)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, True)
     compute_s += costing.encoder_s(w, device, job, v, low)
-    step_s = costing.iteration_s(w, device, v, known.with_layer_s, w.cloud[0].batch, share, True)
+    layer_s, batch, passes = known.with_layer_s, w.cloud[0].batch, costing.decode_steps(output) / expected.pass_yield
+    if expected.pass_tokens > 1.0:
+        context = prompt + 0.5 * output + (expected.pass_tokens - 1.0)
+        batch *= expected.pass_tokens
+        layer_s = costing.decode_layer_s(w, device, v, batch, w.cloud[0].batch * context)
+    step_s = costing.iteration_s(w, device, v, layer_s, batch, share, True)
     expected.token_s += step_s
-    wait_s = _wait_s(w, b, i, compute_s + steps * expected.token_s)
+    wait_s = _wait_s(w, b, i, compute_s + passes * expected.token_s)
     expected.wait_s += wait_s
     expected.time_s += wait_s + compute_s
     expected.backhaul_bytes += sent_bytes
     expected.price_usd += share * (prompt * model.usd_per_input_token + output * model.usd_per_output_token)
     expected.price_usd += sent_bytes * prices.usd_per_backhaul_byte
-    expected.price_usd += costing.TOKEN_BYTES * output * prices.usd_per_egress_byte
+    expected.price_usd += costing.TOKEN_BYTES * (1.0 + passes) * prices.usd_per_egress_byte
     expected.energy_j += compute_s * w.device[device].prefill_w
-    expected.energy_j += steps * step_s / w.cloud[0].batch * w.device[device].decode_w
+    expected.energy_j += passes * step_s / w.cloud[0].batch * w.device[device].decode_w
     expected.sequences, expected.cycle_s = 0.0, step_s
     expected.age_s = w.episode[b].now_s - w.node[b, i].cloud_seen_s
 

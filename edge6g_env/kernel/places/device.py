@@ -33,25 +33,38 @@ def has_whole_model(w, job):
 
 
 @njit_inner
+def part_of(w, job):
+    """(variant, layers from the first on) that the job has on its device: a part of its model, or the whole of its draft."""
+    if job.draft < 0:
+        return job.variant, job.device_layers
+    v = w.service[job.service].draft
+    return v, w.model[v].layers
+
+
+@njit_inner
 def begin(w, b, job):
-    """Load what the device lacks of its layers, and compute the prompt there."""
-    ue, v, device, layers = w.ue[b, job.ue], job.variant, w.mobility[0].ue_device, job.device_layers
+    """Load what the device lacks of its layers, and compute the prompt there. A draft does so beside the job's way."""
+    v, layers = part_of(w, job)
     if layers == 0:
         return codes.OVER
-    job.left_s = _load_s(w, ue, v, layers)
-    _hold(w, b, ue, job)
-    compute_s = costing.whole_prompt_s(w, device, job, 0, layers)
-    job.left_s += compute_s
+    ue, device = w.ue[b, job.ue], w.mobility[0].ue_device
+    work_s = _load_s(w, ue, v, layers)
+    _hold(w, b, ue, job, v, layers)
+    compute_s = costing.whole_prompt_s(w, device, job, v, 0, layers)
+    work_s += compute_s
     job.energy_j += compute_s * w.device[device].prefill_w
-    job.stage, job.stage_s = codes.DEVICE, job.clock_s
     compute(w, b, job, 1)
+    if job.draft >= 0:
+        job.draft_left_s, job.draft_s = work_s, job.clock_s
+        return codes.OVER
+    job.left_s, job.stage, job.stage_s = work_s, codes.DEVICE, job.clock_s
     return codes.UNDER_WAY
 
 
 @njit_inner
-def _hold(w, b, ue, job):
+def _hold(w, b, ue, job, v, layers):
     """Have the job's layers and room for its KV on the device; layers that no job needs any more give way to KV."""
-    v, layers, usable_bytes = job.variant, job.device_layers, w.device[w.mobility[0].ue_device].usable_bytes
+    usable_bytes = w.device[w.mobility[0].ue_device].usable_bytes
     job.on_device = 1
     ue.device_jobs += 1
     w.node[b, job.ingress].device_jobs += 1
@@ -95,22 +108,25 @@ def advance(w, b, job, t1):
 
 
 @njit_inner
-def _step_s(w, job):
-    """Time in s of a token's layers on a device that does nothing else."""
-    return costing.lone_token_s(w, w.mobility[0].ue_device, job, job.device_layers, has_whole_model(w, job))
+def _pass_s(w, job):
+    """Time in s of a pass on a device that does nothing else: its layers for one token, or the tokens that are drafted, one by one."""
+    v, layers = part_of(w, job)
+    steps = job.pass_tokens - 1.0 if job.draft >= 0 else 1.0
+    if layers == 0 or steps == 0.0:
+        return 0.0
+    return steps * costing.lone_pass_s(w, w.mobility[0].ue_device, job, v, 1.0, layers, layers == w.model[v].layers)
 
 
 @njit_inner
-def token_s(w, b, job):
-    """Time in s of a token on the device."""
-    return _step_s(w, job) * w.ue[b, job.ue].device_busy if job.device_layers > 0 else 0.0
+def pass_s(w, b, job):
+    """Time in s of a pass on the device."""
+    return _pass_s(w, job) * w.ue[b, job.ue].device_busy
 
 
 @njit_inner
-def pay_tokens(w, job, tokens):
-    """Energy of tokens; the device is the user's own and costs nothing."""
-    if job.device_layers > 0:
-        job.energy_j += tokens * _step_s(w, job) * w.device[w.mobility[0].ue_device].decode_w
+def pay_passes(w, job, passes):
+    """Energy of passes; the device is the user's own and costs nothing."""
+    job.energy_j += passes * _pass_s(w, job) * w.device[w.mobility[0].ue_device].decode_w
 
 
 @njit_inner
@@ -131,7 +147,7 @@ def _sharing(others, load, part):
 
 @njit_inner
 def forecast(w, b, job, v, layers, output):
-    """Add the device's part to what is expected of a candidate."""
+    """Add the device's part to what is expected of a candidate: layers of its model, or all of its draft."""
     if layers == 0:
         return
     ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
@@ -142,12 +158,19 @@ def forecast(w, b, job, v, layers, output):
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
     compute_s += costing.encoder_s(w, device, job, v, 0)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)
-    expected.load_s += load_s
-    decode_s = costing.decode_steps(output) * step_s
+    passes, drafted = costing.decode_steps(output) / expected.pass_yield, expected.pass_tokens - 1.0
+    if drafted > 0.0:
+        step_s *= drafted
+    decode_s = passes * step_s
     alone_s = compute_s + decode_s
     load = _load(w, b, job, alone_s)
     sharing = _sharing(others, load, 1.0)
-    expected.time_s += load_s + compute_s * _sharing(others, load, compute_s / alone_s)
+    prompt_s = load_s + compute_s * _sharing(others, load, compute_s / alone_s)
+    if drafted > 0.0:
+        expected.draft_s, expected.draft_j = prompt_s, compute_s * w.device[device].prefill_w
+    else:
+        expected.load_s += load_s
+        expected.time_s += prompt_s
     expected.token_s += step_s * sharing
     if others == 0 and load > _IDLE:
         expected.lone, expected.lone_s = math.exp(-load), step_s * (sharing - 1.0)
@@ -157,8 +180,9 @@ def forecast(w, b, job, v, layers, output):
 
 @njit_inner
 def give_up(w, b, job):
-    """Free the job's share of the device."""
+    """Free the job's share of the device; what its draft had is lost."""
     compute(w, b, job, 0)
+    job.draft_left_s, job.pass_tokens, job.pass_yield = 0.0, 1.0, 1.0
     if job.on_device == 1:
         ue, job.on_device = w.ue[b, job.ue], 0
         ue.device_jobs -= 1

@@ -29,11 +29,12 @@ def count(w, b, job, part):
     share = (part.high - part.low) / w.model[job.variant].layers
     w.server[b, part.node].decodes = 1
     variant = w.variant[b, part.node, job.variant]
-    variant.tokens += part.duty * share
-    variant.context_tokens += part.duty * share * (job.prompt_tokens + job.done_tokens)
+    variant.tokens += part.duty * share * job.pass_tokens
+    variant.decoders += part.duty * share
+    variant.context_tokens += part.duty * share * (job.prompt_tokens + job.done_tokens + (job.pass_tokens - 1.0))
     variant.share = max(variant.share, share)
     if part.high == w.model[job.variant].layers:
-        variant.head_tokens += part.duty
+        variant.head_tokens += part.duty * job.pass_tokens
 
 
 @njit_inner
@@ -45,7 +46,8 @@ def clear_counts(w, b, i):
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
         if variant.tokens > 0.0:
-            variant.tokens, variant.context_tokens, variant.share, variant.head_tokens = 0.0, 0.0, 0.0, 0.0
+            variant.tokens, variant.decoders, variant.context_tokens = 0.0, 0.0, 0.0
+            variant.share, variant.head_tokens = 0.0, 0.0
 
 
 @njit_inner
@@ -61,14 +63,17 @@ def _set_cycle(w, b, i):
             continue
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
-        if tokens < 1.0:  # a pass has a token in it and reads its whole context: how often it comes is a matter of duty
-            tokens, context = 1.0, context / tokens
+        decoders, fewest = variant.decoders / variant.share, variant.tokens / variant.decoders
+        if (
+            decoders < 1.0
+        ):  # a pass has a sequence in it and reads its whole context: how often it comes is a matter of duty
+            tokens, context = fewest, context / decoders
         device = site.accelerator
         variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, variant.share, False)
         if variant.head_tokens > 0.0:
-            variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, 1.0))
+            variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, fewest))
         variant.last_used_s = w.episode[b].now_s
-        server.cycle_s += min(1.0, variant.tokens / variant.share) * variant.iteration_s
+        server.cycle_s += min(1.0, decoders) * variant.iteration_s
 
 
 @njit_inner
@@ -137,7 +142,7 @@ def _chunk_start_s(w, b, i, job):
     free_s = server.prefill_free_s
     if job.clock_s <= server.chunk_end_s - server.chunk_s:
         return free_s  # there when the last chunk began
-    next_s = server.cycle_s * min(1.0, variant.tokens / variant.share) if variant.tokens > 0.0 else 0.0
+    next_s = server.cycle_s * min(1.0, variant.decoders / variant.share) if variant.tokens > 0.0 else 0.0
     if job.clock_s <= free_s:
         return free_s + next_s
     return job.clock_s + 0.5 * server.cycle_s + next_s  # of decodes' running iteration half is left on average

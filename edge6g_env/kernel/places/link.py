@@ -160,42 +160,44 @@ def advance(w, b, job, t0, t1):
 
 
 @njit_inner
-def _is_in_every_token(w, b, job):
-    """Whether every token crosses the link: layers before it run elsewhere."""
-    return is_used(job) and w.part[b, job.row, codes.TARGET].low > 0
+def _is_in_every_pass(w, b, job):
+    """Whether every pass crosses the link: layers before it run elsewhere, or its tokens are drafted elsewhere."""
+    return is_used(job) and (w.part[b, job.row, codes.TARGET].low > 0 or job.pass_tokens > 1.0)
 
 
 @njit_inner
-def token_s(w, b, job):
-    """Time in s that a cut before the target adds to a token: there with the activations, back with the token."""
-    if not _is_in_every_token(w, b, job):
+def pass_s(w, b, job):
+    """Time in s that the link adds to a pass: there with activations or drafted tokens, back with the token."""
+    if not _is_in_every_pass(w, b, job):
         return 0.0
-    return 2.0 * delay_s(w, job) + 8.0 * w.model[job.variant].boundary_bytes / _rate_bit_s(w, job)
+    return 2.0 * delay_s(w, job) + 8.0 * costing.pass_bytes(w, job.variant, job.pass_tokens) / _rate_bit_s(w, job)
 
 
 @njit_inner
-def pay_tokens(w, b, job, tokens):
-    """Bytes of the activations of tokens."""
-    if _is_in_every_token(w, b, job):
-        _pay(w, job, tokens * w.model[job.variant].boundary_bytes)
+def pay_passes(w, b, job, passes):
+    """Bytes of what passes need there."""
+    if _is_in_every_pass(w, b, job):
+        _pay(w, job, passes * costing.pass_bytes(w, job.variant, job.pass_tokens))
 
 
 @njit_inner
-def pay_way_back(w, job, tokens):
-    """Bytes of tokens on their way back."""
+def pay_way_back(w, job, passes):
+    """Bytes of the token that each pass sends back."""
     if is_used(job):
-        _pay(w, job, tokens * costing.TOKEN_BYTES)
+        _pay(w, job, passes * costing.TOKEN_BYTES)
 
 
 @njit_inner
-def forecast(w, b, job, v, target_low, in_cloud, output):
-    """Add the link to the target and back, and for a cut before it the round trip of every token; returns bytes sent."""
+def forecast(w, b, job, v, target_low, in_cloud, passes):
+    """Add the link to the target and back, and where it has a part in each pass that round trip; returns bytes sent."""
     wired, expected = w.wired[0], w.forecast[b]
     mean_delay_s = wired.backhaul_delay_s if in_cloud else wired.xn_delay_s
     rate = wired.backhaul_rate_bit_s if in_cloud else wired.xn_rate_bit_s
     sent_bytes = costing.prompt_bytes(w, job, v, job.setup_tokens, target_low == 0)
     expected.time_s += 2.0 * mean_delay_s + 8.0 * sent_bytes / rate
-    if target_low > 0:
-        expected.token_s += 2.0 * mean_delay_s + 8.0 * w.model[v].boundary_bytes / rate
-        sent_bytes += costing.decode_steps(output) * w.model[v].boundary_bytes
-    return sent_bytes + costing.TOKEN_BYTES * output
+    expected.back_s += mean_delay_s
+    if target_low > 0 or expected.pass_tokens > 1.0:
+        message_bytes = costing.pass_bytes(w, v, expected.pass_tokens)
+        expected.token_s += 2.0 * mean_delay_s + 8.0 * message_bytes / rate
+        sent_bytes += passes * message_bytes
+    return sent_bytes + costing.TOKEN_BYTES * (1.0 + passes)

@@ -65,39 +65,41 @@ def begin(w, b, job, p):
 @njit_inner
 def _alone_s(w, job, part):
     device, layers = w.site[part.node].accelerator, part.high - part.low
-    return costing.lone_token_s(w, device, job, layers, part.high == w.model[job.variant].layers)
+    with_head = part.high == w.model[job.variant].layers
+    return costing.lone_pass_s(w, device, job, job.variant, job.pass_tokens, layers, with_head)
 
 
 @njit_inner
-def token_s(w, b, job, part):
-    """Time in s of a token in a part: a decode cycle where it stays; one that comes and goes waits for its turn, half a cycle of what
-    else runs there on average, and then takes its layers' share of the iteration."""
+def pass_s(w, b, job, part):
+    """Time in s of a pass in a part: a decode cycle where its token stays; one that comes and goes waits for its turn, half a cycle of
+    what else runs there on average, and then takes its layers' share of the iteration."""
     if part.state < codes.WAITING:
         return 0.0
     layers, server, variant = w.model[job.variant].layers, w.server[b, part.node], w.variant[b, part.node, job.variant]
     if server.decode_rate <= 0.0 or variant.tokens <= 0.0:
         return _alone_s(w, job, part)
     cycle_s, share = 1.0 / server.decode_rate, (part.high - part.low) / layers
-    if share >= variant.share and part.low == 0 and part.high == layers:
+    if share >= variant.share and part.low == 0 and part.high == layers and job.pass_tokens == 1.0:
         return cycle_s
-    tokens, share_of_it = variant.tokens / variant.share, share / max(variant.share, share)
-    without_it = min(1.0, max(0.0, tokens - part.duty * share_of_it))
-    others_s = max(0.0, server.cycle_s - (min(1.0, tokens) - without_it) * variant.iteration_s)
+    decoders, share_of_it = variant.decoders / variant.share, share / max(variant.share, share)
+    without_it = min(1.0, max(0.0, decoders - part.duty * share_of_it))
+    others_s = max(0.0, server.cycle_s - (min(1.0, decoders) - without_it) * variant.iteration_s)
     slower = cycle_s / server.cycle_s  # by the prompts between the iterations
     return (variant.iteration_s * share_of_it + 0.5 * others_s) * slower
 
 
 @njit_inner
-def pay_tokens(w, b, job, part, tokens):
-    """Price and energy of the accelerator's time for tokens of a part."""
+def pay_passes(w, b, job, part, passes):
+    """Price and energy of the accelerator's time for passes of a part: of an iteration, by the tokens in it."""
     if part.state < codes.WAITING:
         return
     device, variant = w.site[part.node].accelerator, w.variant[b, part.node, job.variant]
     if variant.tokens <= 0.0:
-        busy_s = tokens * _alone_s(w, job, part)
+        busy_s = passes * _alone_s(w, job, part)
     else:
-        share = (part.high - part.low) / w.model[job.variant].layers  # of all layers' tokens in an iteration, its own
-        busy_s = tokens * variant.iteration_s * share / max(variant.tokens, variant.share, share)
+        own = (part.high - part.low) / w.model[job.variant].layers * job.pass_tokens  # of all layers' tokens in it
+        fewest = variant.share * (variant.tokens / variant.decoders)
+        busy_s = passes * variant.iteration_s * own / max(variant.tokens, fewest, own)
     job.price_usd += busy_s * w.device[device].usd_s
     job.energy_j += busy_s * w.device[device].decode_w
 
@@ -117,9 +119,9 @@ def _known(w, b, i, p, v, job, output):
         device, running, context = known.accelerator, known.tokens, job.setup_tokens + 0.5 * output
         cached = w.service[job.service].input_context
         costing.chunk_layers_s(w, device, v, job.setup_tokens, cached, w.chunk_layer_s[b, p, v])
-        known.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (running + 1.0))
+        known.with_layer_s = costing.decode_layer_s(w, device, v, running + 1.0, context * (known.decoders + 1.0))
         if running > 0.0:
-            known.running_layer_s = costing.decode_layer_s(w, device, v, running, context * running)
+            known.running_layer_s = costing.decode_layer_s(w, device, v, running, context * known.decoders)
         known.ready = 1
     return known
 
@@ -132,7 +134,8 @@ def _look_at_own(w, b, i, v, known):
     known.prefill_share, known.backlog_s = server.prefill_share, server.backlog_s
     known.prompts, known.sent_since = server.n_inbox, 0
     known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
-    known.low, known.high, known.users, known.tokens = variant.low, variant.high, variant.users, variant.tokens
+    known.low, known.high, known.users = variant.low, variant.high, variant.users
+    known.tokens, known.decoders = variant.tokens, variant.decoders
     known.disk_s = max(0.0, server.load_end_s - w.episode[b].now_s) if server.load_variant >= 0 else 0.0
     if server.load_variant == v:
         known.low, known.high = server.load_low, server.load_high
@@ -146,7 +149,8 @@ def _look_at_neighbour(w, b, i, k, v, known):
     known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
-    known.low, known.high, known.users, known.tokens = seen.low, seen.high, seen.users, seen.tokens
+    known.low, known.high, known.users = seen.low, seen.high, seen.users
+    known.tokens, known.decoders = seen.tokens, seen.decoders
     known.disk_s, known.age_s = 0.0, w.episode[b].now_s - link.report_s
 
 
@@ -188,7 +192,7 @@ def _load_s(w, b, known, v, low, high, missing_bytes):
 def _iteration_wait_s(known):
     """Time until an iteration that is formed with the job in it: the rest of the running one and the whole next. Among the prompts of
     others there is none to wait for but their own, and after the last of them the next."""
-    next_s = known.cycle_s * min(1.0, known.tokens)
+    next_s = known.cycle_s * min(1.0, known.decoders)
     if known.prompts == 0:
         return 0.5 * known.cycle_s + next_s
     return next_s if known.prompts == 1 else 0.0
@@ -211,13 +215,18 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
     wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
     wait_s = min(wait_s, w.prediction[0].max_wait_s)
-    with_it_s = costing.iteration_s(w, device, v, known.with_layer_s, running + 1.0, share, with_head)
+    pass_tokens, layer_s = expected.pass_tokens, known.with_layer_s
+    if pass_tokens > 1.0:
+        context = (prompt + 0.5 * output) * (known.decoders + 1.0) + (pass_tokens - 1.0)
+        layer_s = costing.decode_layer_s(w, device, v, running + pass_tokens, context)
+    with_it_s = costing.iteration_s(w, device, v, layer_s, running + pass_tokens, share, with_head)
     others_s = known.cycle_s
     if running > 0.0:
         running_s = costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
-        others_s -= min(1.0, running) * running_s
+        others_s -= min(1.0, known.decoders) * running_s
     token_s = with_it_s + (max(others_s, 0.0) if whole else 0.5 * known.cycle_s)
-    decode_s = costing.decode_steps(output) * with_it_s / (running + 1.0)
+    passes = costing.decode_steps(output) / expected.pass_yield
+    decode_s = passes * with_it_s * pass_tokens / (running + pass_tokens)
     expected.load_s += load_s
     expected.wait_s += wait_s
     expected.time_s += (
