@@ -194,7 +194,9 @@ def _faults(faults: Faults) -> Iterator[str]:
 
 
 def _services(scenario: Scenario) -> Iterator[str]:
-    heads = "prompt mean (tokens) | inputs | payload (kB) | output mean (tokens) | TTFT | TPOT | deadline | expires | value"
+    heads = (
+        "prompt mean (tokens) | inputs | payload (kB) | output mean (tokens) | TTFT | TPOT | deadline | expires | value"
+    )
     yield f"| service | model | privacy | jobs/s | {heads} |"
     yield f"|---|---|---|---|{'---|' * len(heads.split('|'))}"
     for one, rate_jobs_s in zip(scenario.service, scenario.rates_jobs_s, strict=True):
