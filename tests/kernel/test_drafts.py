@@ -146,6 +146,14 @@ def test_a_drafted_token_takes_the_time_of_the_closed_form(bench_of, route, node
         assert seen["accelerator_s"] == pytest.approx(seconds, rel=0.03)
 
 
+@pytest.mark.parametrize(("slot_s", "n_substeps"), [(0.01, 1), (0.05, 1), (0.05, 5)])
+def test_drafted_tokens_do_not_depend_on_slot_and_substep(bench_of, slot_s, n_substeps):
+    bench = bench_of(["l4"], "fp16", [4], **{"time.slot_s": slot_s, "time.n_substeps": n_substeps})
+    ue, name, plan = warm(bench), "local, draft on the device, fp16", Plan("local", "l4", "fp16", 4)
+    decide(bench, ue, name)
+    assert bench.run(name, 1)[0]["tpot_s"] == pytest.approx(plan.tpot_s, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("node", "precision", "k"), [("l4", "fp16", 4), ("l40s", "int4", 1), ("jetson-agx-orin-64g", "int8", 8)]
 )
