@@ -1,8 +1,8 @@
 """Writes docs/scenarios/NAME.md and NAME.png from the scenarios that ship: `python docs/make_scenarios.py`.
 
 Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the two sentences in
-HARD below and what was measured in WORTH. The table of figures is filled from a comparison of the scenario (--results, else runs/NAME if it is there); without one the
-page keeps the table it has.
+HARD below and what was measured in WORTH. The table of figures is filled from a comparison of the scenario (--results, else runs/NAME if it
+is there); without one the page keeps the table it has.
 """
 
 from __future__ import annotations
@@ -72,20 +72,24 @@ HARD = {
 
 
 WORTH = {
-    "shard": "Whether `review` is served, by which pair of cards, and who makes way for it. Interquartile means over the 20 evaluation seeds, "
-    "`python benchmarks/room.py --scenario shard --last review=2,5 --generations 3 --population 12 --episodes 5`: nodes 2 and 5, of which "
-    "every other node has one for a neighbour, hold the last layers and do nothing else (an agreement made beforehand), and what else each "
-    "node does follows weights found on training seeds.\n\n"
-    "| policy | reward a job | searched less it | `review` | `chat` | `code` |\n|---|---|---|---|---|---|\n"
-    "| searched, with the agreement | 0.742 | | 0.486 | 0.934 | 0.763 |\n"
-    "| the agreement, the rest by utility (`--generations 0`) | 0.724 | | 0.460 | 0.934 | 0.725 |\n"
-    "| `restricted` | 0.685 | 0.067 [0.022, 0.111] | 0.356 | 0.934 | 0.688 |\n"
-    "| `greedy` | 0.636 | 0.117 [0.078, 0.158] | 0.220 | 0.934 | 0.638 |\n"
-    "| `static` | 0.621 | 0.118 [0.097, 0.148] | \N{MINUS SIGN}0.021 | 0.934 | 0.871 |\n"
-    "| `greedy` without edge cuts | 0.602 | 0.139 [0.113, 0.169] | \N{MINUS SIGN}0.032 | 0.934 | 0.827 |\n\n"
-    "Without an edge cut `review` runs by a quarter of its layers on the phone, the rest on one card: 0.193 a job is the most that was found "
-    "that way (no job taken whose utility is below 0.1), 0.40 of what it gets with cuts. `python benchmarks/situations.py --scenario "
-    "shard` shows what is chosen by load and by what is resident.",
+    "shard": """\
+Whether `review` is served, by which pair of cards, and who makes way for it. Interquartile means over the 20 evaluation seeds,
+`python benchmarks/room.py --scenario shard --last review=2,5 --generations 3 --population 12 --episodes 5`: nodes 2 and 5, of which every
+other node has one for a neighbour, hold the last layers and do nothing else (an agreement made beforehand); the rest follows weights found
+on training seeds. By service: means.
+
+| policy | reward a job | searched less it | `review` | `chat` | `code` |
+|---|---|---|---|---|---|
+| searched, with the agreement | 0.742 | | 0.486 | 0.934 | 0.763 |
+| the agreement, the rest by utility (`--generations 0`) | 0.724 | | 0.460 | 0.934 | 0.725 |
+| `restricted` | 0.685 | 0.067 [0.022, 0.111] | 0.356 | 0.934 | 0.688 |
+| `greedy` | 0.636 | 0.117 [0.078, 0.158] | 0.220 | 0.934 | 0.638 |
+| `static` | 0.621 | 0.118 [0.097, 0.148] | \N{MINUS SIGN}0.021 | 0.934 | 0.871 |
+| `greedy` without edge cuts | 0.602 | 0.139 [0.113, 0.169] | \N{MINUS SIGN}0.032 | 0.934 | 0.827 |
+
+Without an edge cut `review` runs by a quarter of its layers on the phone, the rest on one card. The most that was found that way is 0.193 a
+job of it, and 0.679 in all (none taken that promises less than 0.1; the first 10 of the seeds): 0.40 of what it gets with cuts.
+`python benchmarks/situations.py --scenario shard` shows what is chosen by load and by what is resident.""",
 }
 
 
