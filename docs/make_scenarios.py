@@ -87,8 +87,9 @@ on training seeds. By service: means.
 | `static` | 0.621 | 0.118 [0.097, 0.148] | \N{MINUS SIGN}0.021 | 0.934 | 0.871 |
 | `greedy` without edge cuts | 0.602 | 0.139 [0.113, 0.169] | \N{MINUS SIGN}0.032 | 0.934 | 0.827 |
 
-Without an edge cut `review` runs by a quarter of its layers on the phone, the rest on one card. The most that was found that way is 0.193 a
-job of it, and 0.679 in all (none taken that promises less than 0.1; the first 10 of the seeds): 0.40 of what it gets with cuts.
+Without an edge cut `review` runs by a quarter of its layers on the phone, the rest on one card. The most that was found that way is 0.201 a
+job of it and 0.691 in all, by taking no `review` that promises less than 0.1: 0.41 of what it gets with cuts. So of what the search is above
+`static`, 0.07 is whom to refuse, which forecasts do not see, and 0.05 the cut and its agreement.
 `python benchmarks/situations.py --scenario shard` shows what is chosen by load and by what is resident.""",
 }
 
