@@ -88,8 +88,8 @@ on training seeds. By service: means.
 | `greedy` without edge cuts | 0.602 | 0.139 [0.113, 0.169] | \N{MINUS SIGN}0.032 | 0.934 | 0.827 |
 
 Without an edge cut `review` runs by a quarter of its layers on the phone, the rest on one card. The most that was found that way is 0.201 a
-job of it and 0.691 in all, by taking no `review` that promises less than 0.1: 0.41 of what it gets with cuts. So of what the search is above
-`static`, 0.07 is whom to refuse, which forecasts do not see, and 0.05 the cut and its agreement.
+job of it and 0.691 in all, by taking no `review` that promises less than 0.1: 0.41 of what it gets with cuts. So of what the search is
+above `static`, 0.07 is whom to refuse, which forecasts do not see, and 0.05 the cut and its agreement.
 `python benchmarks/situations.py --scenario shard` shows what is chosen by load and by what is resident.""",
 }
 
