@@ -125,7 +125,7 @@ def test_every_entity_is_an_array_of_the_world():
     for name, dtype in fields.DTYPES.items():
         assert getattr(world, name).dtype == dtype, name
     recarrays = {name for name in world._fields if getattr(world, name).dtype.names}
-    assert recarrays == {*fields.DTYPES, "blank", "part_faults", "last_tally"}
+    assert recarrays == {*fields.DTYPES, "blank", "part_faults", "last_tally", "undrafted"}
     assert (world.part_faults.dtype, world.last_tally.dtype) == (fields.DTYPES["fault"], fields.DTYPES["tally"])
     assert all(world.blank.dtype[name] == fields.DTYPES[name] for name in world.blank.dtype.names)
 
