@@ -70,6 +70,10 @@ def part_bytes(model: str, precision: str, low: int, high: int) -> float:
     return (high - low) * layer + (embedding if low == 0 else 0.0) + (last if high == spec.layers else 0.0)
 
 
+def _held_bytes(model: str, precision: str, layer_kv_bytes: float, low: int, high: int) -> float:
+    return part_bytes(model, precision, low, high) + max(0, high - low) * layer_kv_bytes
+
+
 def _cuts(scenario: Scenario, model: str) -> Iterator[tuple[int, int, int]]:
     """(layers on the device, layers before the second cut, layers) of every pair of shares in the grids."""
     layers = costs.model(model).layers
@@ -80,13 +84,16 @@ def _cuts(scenario: Scenario, model: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _fits(scenario: Scenario, service: InferenceService, model: str, precision: str) -> bool:
-    """Whether the parts of some cut fit onto device, nodes and cloud, as far as the privacy class allows them there."""
+    """Whether the parts of some cut fit onto device, nodes and cloud with the KV of a service's smallest job, as far as the privacy class
+    allows them there."""
     kinds = nodes_by_kind(scenario)
     sizes = [usable_bytes(costs.device(name), gb) for (name, gb), nodes in kinds.items() for _ in nodes]
     there, here = sorted([0.0, *sizes])[-2:]  # the two largest nodes
     phone, cloud = (usable_bytes(costs.device(name)) for name in (scenario.ues.device, scenario.cloud.device))
+    _, prompt, output = service.lengths().T
+    kv_bytes = float(costs.kv_bytes(model, prompt.min() + service.encoded_tokens[0] + output.mean(), precision))
     for first, second, layers in _cuts(scenario, model):
-        size = partial(part_bytes, model, precision)
+        size = partial(_held_bytes, model, precision, kv_bytes / layers)
         if size(0, first) > phone or (first == 0 and service.privacy == "device"):
             continue
         one, two = size(first, second), size(second, layers)
@@ -112,18 +119,25 @@ def _check_draft(scenario: Scenario, service: InferenceService) -> None:
         )
 
 
+def _unservable(service: InferenceService) -> str:
+    key, family = f"service.{service.name}.model", ", ".join(service.family)
+    none = f"{key}s: none of {family} fits anywhere" if service.models else f"{key}: {family} fits nowhere"
+    stays = "" if service.privacy == "open" else f", and its text may not leave the {service.privacy}"
+    return (
+        f"{none}, whole or cut as actions.device_split and actions.edge_split have it{stays}: every job of it would be rejected; name a "
+        "smaller model, or add a precision, a cut or memory"
+    )
+
+
 def check_memory(scenario: Scenario) -> None:
-    """Each service with several models can run one of them, each draft fits onto the device, and nodes whose memory is given can run some
-    part; UserError otherwise."""
+    """Each service can be served in an empty world, each draft fits onto the device, and nodes whose memory is given can run some part;
+    UserError otherwise."""
     precisions = scenario.actions.precision
     for service in scenario.inference:
         _check_draft(scenario, service)
     for service in scenario.inference:
-        if service.models and not any(_fits(scenario, service, m, p) for m in service.models for p in precisions):
-            raise UserError(
-                f"service.{service.name}.models: none of {', '.join(service.models)} fits anywhere, whole or cut as actions.device_split "
-                "and actions.edge_split have it; add a smaller one, a precision or memory"
-            )
+        if not any(_fits(scenario, service, m, p) for m in service.family for p in precisions):
+            raise UserError(_unservable(service))
     if scenario.nodes.memory_gb is None:
         return
     parts = [

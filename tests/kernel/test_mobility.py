@@ -378,7 +378,9 @@ def test_a_stationary_ue_never_moves_and_nothing_of_it_is_nan():
     assert all(np.array_equal(ue[name], value) for name, value in first.items())
     assert (ue["leave_s"] == np.inf).all()
     assert (ue["look_s"] == np.inf).all()
-    assert all(np.isfinite(ue[name]).all() for name in ue.dtype.names if name not in ("leave_s", "look_s", "next_loop_s"))
+    assert all(
+        np.isfinite(ue[name]).all() for name in ue.dtype.names if name not in ("leave_s", "look_s", "next_loop_s")
+    )
 
 
 def test_paths_arrivals_and_lengths_do_not_depend_on_the_slot():

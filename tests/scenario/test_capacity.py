@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import capacity, costs, load_scenario, scenarios
+from edge6g_env.scenario import ScenarioError
 from edge6g_env.show import warnings
 
 FIXED = {
@@ -93,6 +94,29 @@ def test_the_best_shares_of_two_devices_and_two_services():
     assert capacity.most_jobs_s(scenario) == pytest.approx(best, rel=0.02)
 
 
+UNSERVABLE = {
+    "its text may not leave the device, which has no part": ({"actions.device_split": [0.0]}, "assistant"),
+    "nothing of it may reach the cloud, and no node holds it": (
+        {"service.chat.cloud": False, "nodes.memory_gb": 3.0, "actions.device_split": [0.0], "actions.edge_split": [0.0]},
+        "chat",
+    ),
+    "no node has room for the KV of its smallest job beside it": (
+        {"service": [{**FIXED, "name": "chat", "prompt_tokens": 120_000, "output_tokens": 1000, "cloud": False}],
+         "nodes.memory_gb": 16.0, "actions.device_split": [0.0], "actions.edge_split": [0.0]},
+        "chat",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNSERVABLE)
+def test_a_service_that_could_only_be_rejected_is_refused(case):
+    overrides, service = UNSERVABLE[case]
+    with pytest.raises(
+        ScenarioError, match=rf"service\.{service}\.model: .* fits nowhere, .*every job of it would be rejected"
+    ):
+        load_scenario("tiny", **overrides)
+
+
 def test_a_model_that_fits_nowhere_is_no_job():
     scenario = scenario_of(["l4"], [{**FIXED, "model": "llama-2-70b"}])
     assert capacity.accelerator_s(scenario, scenario.service[0], "l4") == np.inf
@@ -107,6 +131,6 @@ def test_a_short_warm_up_is_said(name):
     loads = [load_s for row in capacity.holdings(load_scenario(name)) for load_s in row.load_s.values() if load_s]
     assert longest_s == max(loads)
     for warmup_s, said in ((longest_s + 0.1, 0), (longest_s - 0.1, 1)):
-        found = warnings(load_scenario(name, **{"time.warmup_s": warmup_s, "time.episode_s": 100.0}))
+        found = warnings(load_scenario(name, **{"time.warmup_s": warmup_s, "time.episode_s": 300.0}))
         assert len(found) == said
         assert all(what in sentence for sentence in found)
