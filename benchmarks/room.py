@@ -23,6 +23,7 @@ import numpy as np
 
 from agents.policy import MakePolicy, Observation, make_rule
 from agents.rules._rows import service_entries, waiting
+from agents.values import STATIC, distances, tuned
 from edge6g_env.build.places import neighbours_of
 from edge6g_env.kernel.codes import LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.scenario import Scenario, load_scenario
@@ -47,7 +48,7 @@ PLAIN = (
 )
 SHARED = ("sequences", "cycle_s", "model_score", "price_musd", "energy_j")
 BY_SERVICE = ("load_s", "wait_s", "accelerator_s", "is_reject", "is_cloud", "model_score")
-MORE, MORE_BY_SERVICE = 6, 3  # inputs of Linear that are worked out of several entries
+MORE, MORE_BY_SERVICE = 7, 3  # inputs of Linear that are worked out of several entries
 LOADS_S = 0.3  # what takes longer counts as a load
 STEP, LEAST_STEP, MOST_STEP, LEARNING = 0.08, 0.02, 0.12, 0.2  # of the search; judgement
 
@@ -116,6 +117,7 @@ class Linear:
             (device == 1.0) * 1.0,
             loads * (entry["ingress_share"] > 0.0) * here,
             loads * there,
+            entry["sequences"] * entry["cycle_s"],  # one more sequence makes each of those wait longer
         ]
         columns += [served * row for row in self._precision.T]
         for mine in seen[:, self._services].T[..., None]:
@@ -191,12 +193,22 @@ def main() -> None:
     parser.add_argument(
         "--last", metavar="SERVICE=NODES", help="who has the last layers of a service, and nothing else"
     )
+    parser.add_argument(
+        "--near",
+        type=int,
+        metavar="STEPS",
+        help="rows so near to `static`'s values of the service, by steps along the grids",
+    )
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights to begin with (zeros)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the weights go, after every generation")
     options = parser.parse_args()
     scenario = load_scenario(options.scenario)
     layout = Layout(scenario)
     allowed = agreed(layout, options.last)
+    if options.near is not None:
+        near = distances(layout, STATIC, tuned(STATIC, scenario).values) <= options.near
+        near[:, REJECT] = True
+        allowed = (True if allowed is None else allowed) & np.repeat(near[None], scenario.nodes.count, axis=0)
     start = np.array(json.loads(options.start.read_text())) if options.start else np.zeros(Linear.size(layout))
     weights = search(scenario, start, allowed, options)
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + options.seeds)

@@ -13,7 +13,8 @@ from edge6g_env.spaces import Layout
 
 
 @pytest.mark.parametrize("name", scenarios())
-def test_a_scenario_is_shown_with_its_services_and_actions(run, name: str):
+def test_a_scenario_is_shown_with_its_services_and_actions(run, monkeypatch, name: str):
+    monkeypatch.setenv("COLUMNS", "160")
     ended, scenario = run("scenarios", "show", name), load_scenario(name)
     assert ended.status == 0
     assert f"actions      {Layout(scenario).num_actions}:" in ended.out
@@ -37,7 +38,8 @@ def test_bursts_are_shown_with_both_rates_and_the_load_while_all_are_busy(run):
     assert int(busy) == pytest.approx(3.0 * int(mean), abs=2.0)
 
 
-def test_lengths_that_are_always_the_same_are_shown(run):
+def test_lengths_that_are_always_the_same_are_shown(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     lines = [line.split() for line in run("scenarios", "show", "robotics").out.splitlines() if "always these" in line]
     services = [one for one in load_scenario("robotics").service if one.trace is None]
     assert [line[0] for line in lines] == [service.name for service in services]

@@ -5,6 +5,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import costs, load_scenario
+from edge6g_env.device_split import DRAFT
 from edge6g_env.kernel import codes as k
 from edge6g_env.spaces import Layout, action_layers, cut_layer
 
@@ -25,11 +26,11 @@ def test_hold_is_row_0_reject_row_1_and_rows_are_distinct(layout):
 
 
 def test_every_meaningful_combination_is_there(layout):
-    """Counted by hand: local takes no edge split; a whole model on the device goes with local only."""
+    """Counted by hand: local takes no edge split, nor does a draft; a whole model on the device goes with local only."""
     grid = layout.scenario.actions
-    inside = [share for share in grid.device_split if share < 1.0]
+    inside = [split for split in grid.device_split if split != DRAFT and split < 1.0]
     local = len(grid.device_split)
-    beyond = (layout.scenario.neighbours + 1) * len(inside) * len(grid.edge_split)
+    beyond = (layout.scenario.neighbours + 1) * (len(inside) * len(grid.edge_split) + (DRAFT in grid.device_split))
     assert layout.num_actions == 2 + (local + beyond) * len(grid.precision) * layout.scenario.most_models
     routes = set(layout.action_table[:, 0].tolist())
     assert routes == set(range(layout.cloud_route + 1))
@@ -40,7 +41,9 @@ def test_what_means_nothing_in_a_row_is_0(layout):
     local = table[:, 0] == k.LOCAL
     assert (table[local, 2] == 0).all()
     beyond = table[:, 0] > k.LOCAL
-    assert all(grid.device_split[d] < 1.0 for d in table[beyond, 1])
+    assert all(grid.device_split[d] != 1.0 for d in table[beyond, 1])
+    drafts = [grid.device_split[d] == DRAFT for d in table[:, 1]]
+    assert (table[drafts, 2] == 0).all()
 
 
 def test_names_say_the_row(layout):
@@ -57,7 +60,8 @@ def test_names_say_the_row(layout):
         neighbour = f"neighbour {route - k.NEIGHBOUR + 1}"
         assert where == ("local" if route == k.LOCAL else "cloud" if route == layout.cloud_route else neighbour)
         assert precision == grid.precision[p]
-        words = [f"{grid.device_split[d]:g} on the device"] if d else []
+        split = grid.device_split[d]
+        words = [f"{split if split == DRAFT else format(split, 'g')} on the device"] if d else []
         words += [f"{grid.edge_split[e]:g} of the rest at the ingress"] if e else []
         assert middle == words
 
@@ -73,7 +77,8 @@ def test_layers_of_an_action_add_up(layout):
             continue
         for v, total in enumerate(totals):
             first, second = layers[c, v]
-            share = scenario.actions.device_split[d]
+            split = scenario.actions.device_split[d]
+            share = 0.0 if split == DRAFT else split
             assert abs(first - share * total) <= 0.5 + 1e-9 or first in (1, total - 1)
             assert 0 <= first <= second <= total
             assert (first == 0) == (share == 0.0)

@@ -89,7 +89,7 @@ OTHERS = {
         "actions.precision": ["int8", "fp16"],
         "actions.default_precision": "int8",
     },
-    "few actions": {"actions.device_split": [0.0], "actions.edge_split": [0.0], "actions.precision": ["int4"]},
+    "few actions": {"actions.device_split": [0.0, 0.5], "actions.edge_split": [0.0], "actions.precision": ["int4"]},
 }
 
 
@@ -130,12 +130,12 @@ def test_a_scorer_scores_the_same_inputs_alike_in_every_scenario(tmp_path, scena
 
 
 def test_what_a_scorer_reads_means_the_same_everywhere():
-    """Same name, unit and range in all scenarios, and no index into a scenario's lists."""
+    """Same name, unit and scale in all scenarios, and no index into a scenario's lists; of ranges a network keeps its own."""
     layouts = [Layout(load_scenario(name)) for name in edge6g_env.scenarios()]
     for names, kind in ((CONTEXT, "observation"), (CANDIDATE, "candidates")):
         for name in names:
-            (feature,) = {f for layout in layouts for f in getattr(layout, kind) if f.name == name}
-            assert feature.unit != "index"
+            ((_, unit),) = {(f.scale, f.unit) for layout in layouts for f in getattr(layout, kind) if f.name == name}
+            assert unit != "index"
             assert "service" not in name
             assert "resident" not in name
 
