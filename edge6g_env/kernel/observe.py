@@ -43,6 +43,7 @@ def _read_report(w, b, i, k):
     link.seen_queue, link.seen_inbox, link.seen_admitted = peer.n_queue, server.n_inbox, server.n_admitted
     link.seen_cycle_s, link.seen_prefill_share, link.seen_cloud = server.cycle_s, server.prefill_share, peer.n_cloud
     link.seen_backlog_s, link.seen_free_bytes = server.backlog_s, server.free_bytes
+    link.seen_claimed_bytes = server.claimed_bytes
     for v in range(w.variant.shape[2]):
         variant, seen = w.variant[b, n, v], w.seen[b, i, k, v]
         seen.low, seen.high, seen.users = variant.low, variant.high, variant.users

@@ -134,6 +134,7 @@ def _look_at_own(w, b, i, v, known):
     known.prefill_share, known.backlog_s = server.prefill_share, server.backlog_s
     known.prompts, known.sent_since = server.n_inbox, 0
     known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
+    known.claimed_bytes = server.claimed_bytes
     known.low, known.high, known.users = variant.low, variant.high, variant.users
     known.tokens, known.decoders = variant.tokens, variant.decoders
     known.disk_s = max(0.0, server.load_end_s - w.episode[b].now_s) if server.load_variant >= 0 else 0.0
@@ -149,6 +150,7 @@ def _look_at_neighbour(w, b, i, k, v, known):
     known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
+    known.claimed_bytes = link.seen_claimed_bytes
     known.low, known.high, known.users = seen.low, seen.high, seen.users
     known.tokens, known.decoders = seen.tokens, seen.decoders
     known.disk_s, known.age_s = 0.0, w.episode[b].now_s - link.report_s
@@ -163,18 +165,27 @@ def _missing_bytes(w, known, v, low, high):
 
 
 @njit_inner
-def _memory_wait_s(w, known, v, layers, tokens, missing_bytes, output_tokens):
-    """Time until memory for the weights and KV is released, at the pace at which the sequences there end."""
+def _memory_turns(w, known, v, layers, tokens, missing_bytes):
+    """Lives of sequences like this one until memory for the weights and KV is released, after what those before it wait for; -1 where
+    memory is short and no sequence is there to release it."""
     kv_bytes = costing.kv_bytes(w, v, layers, tokens)
-    short_bytes = kv_bytes + missing_bytes - known.free_bytes
+    short_bytes = kv_bytes + missing_bytes + known.claimed_bytes - known.free_bytes
     if known.users == 0:
         short_bytes += costing.weight_bytes(w, v, known.low, known.high)  # they would have to stay
     if short_bytes <= 0.0:
         return 0.0
-    if known.sequences <= 0 or known.cycle_s <= 0.0:
-        return w.prediction[0].blocked_wait_s
-    pace = known.sequences * kv_bytes / (output_tokens * known.cycle_s)
-    return min(w.prediction[0].max_wait_s, short_bytes / pace)
+    if known.sequences <= 0:
+        return -1.0
+    return short_bytes / (known.sequences * kv_bytes)
+
+
+@njit_inner
+def wait_for_memory(w, b, output):
+    """Turn the lives that have to end before the job has its memory into time, when it is known how long its tokens take."""
+    expected = w.forecast[b]
+    wait_s = min(w.prediction[0].max_wait_s, expected.memory_turns * output / expected.pass_yield * expected.token_s)
+    expected.wait_s += wait_s
+    expected.time_s += wait_s
 
 
 @njit_inner
@@ -213,7 +224,10 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     compute_s += costing.encoder_s(w, device, job, v, low)
     wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
     wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
-    wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
+    turns = _memory_turns(w, known, v, high - low, prompt + output, missing_bytes)
+    if turns < 0.0:
+        wait_s += w.prediction[0].blocked_wait_s
+    expected.memory_turns += max(0.0, turns)
     wait_s = min(wait_s, w.prediction[0].max_wait_s)
     pass_tokens, layer_s = expected.pass_tokens, known.with_layer_s
     if pass_tokens > 1.0:
