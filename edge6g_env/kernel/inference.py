@@ -121,5 +121,3 @@ def forecast(w, b, i, job, c):
             cloud.forecast(w, b, i, job, v, layer_2, output, sent_bytes)
         else:
             node.forecast(w, b, i, node.OWN + 1 + route - codes.NEIGHBOUR, v, layer_2, total, job, output, whole)
-    if w.forecast[b].memory_turns > 0.0:
-        node.wait_for_memory(w, b, output)

@@ -33,7 +33,7 @@ def _clear(forecast):
     forecast.air_bytes, forecast.backhaul_bytes = 0.0, 0.0
     forecast.sequences, forecast.cycle_s, forecast.age_s = 0.0, 0.0, 0.0
     forecast.lone, forecast.lone_s = 0.0, 0.0
-    forecast.pass_tokens, forecast.pass_yield, forecast.memory_turns = 1.0, 1.0, 0.0
+    forecast.pass_tokens, forecast.pass_yield = 1.0, 1.0
 
 
 @njit_inner

@@ -64,12 +64,15 @@ def test_a_cut_beside_another_variant_takes_the_time_that_is_expected(beside):
 
 
 @pytest.mark.parametrize("name", ["local, int8", "local, 0.5 on the device, int8"])
-def test_who_comes_behind_a_queue_for_memory_waits_for_all_of_it(make_bench, name):
-    """Room for one sequence and a bit: one decodes, two wait, and a fourth has two lives and what is left of the first before it. A life
-    lasts as long as its tokens take on their whole way, which is more than the node's cycle where the model is cut."""
-    bench = make_bench(["l40s", "l40s"], ues_a_node=8, **{"ues.device": "jetson-agx-orin-64g"})
+def test_who_comes_behind_a_queue_for_memory_waits_for_all_of_it(make_bench, make_service, name):
+    """Room for one sequence and a bit: one decodes, two wait, and a fourth, of a service with short answers, has two lives and what is left
+    of the first before it. They last as long as those ones' tokens take on their whole way: more than the node's cycle where the model
+    is cut."""
+    services = [make_service(), make_service("brief", share=1e-12, trace="azure_code_2023")]
+    bench = make_bench(["l40s", "l40s"], ues_a_node=8, services=services, **{"ues.device": "jetson-agx-orin-64g"})
     bench.reset(next(seed for seed in range(1, 50) if (bench.reset(seed), len(bench.ues_of(0)) >= 4)[1]))
     ues, mean = bench.ues_of(0), float(bench.service().mean_output_tokens)
+    assert bench.service(1).mean_output_tokens < 0.2 * mean
     bench.lengths(PROMPT, mean)
     for n, u in enumerate(ues[:3]):
         bench.send({u: bench.now_s + 0.001})
@@ -84,14 +87,17 @@ def test_who_comes_behind_a_queue_for_memory_waits_for_all_of_it(make_bench, nam
         bench.step()
     bench.send({ues[3]: bench.now_s + 0.001})
     bench.step()
+    bench.queue()[0].service = 1
+    bench.step()
+    server, back = bench.server(), bench.link(1, 0)
     wait_s = float(bench.obs["candidates"][0, 0, bench.action(name), bench.batch.layout.candidate_index("wait_s")])
-    assert bench.server().claimed_bytes == pytest.approx(2.0 * bench.server().kv_bytes)
-    assert bench.link(1, 0).seen_claimed_bytes == bench.server().claimed_bytes
+    assert server.claimed_bytes == pytest.approx(2.0 * server.kv_bytes)
+    assert (back.seen_claimed_bytes, back.seen_release_bytes_s) == (server.claimed_bytes, server.release_bytes_s)
     (fourth,), begin_s = bench.queue(), bench.now_s
     bench.step(name)
     while bench.part(fourth, INGRESS).state != ADMITTED:
         bench.step()
-    assert bench.now_s - begin_s == pytest.approx(wait_s, rel=0.2)
+    assert bench.now_s - begin_s == pytest.approx(wait_s, rel=0.25)
 
 
 # --- places in the cloud ---------------------------------------------------------------------------------------------------------------
