@@ -12,6 +12,7 @@ from edge6g_env.kernel import codes, dispatch, predict
 from edge6g_env.kernel.places import cloud
 from edge6g_env.kernel.places.engine import set_backlog
 from edge6g_env.kernel.places.memory import free_bytes
+from edge6g_env.kernel.places.node import count_releases
 from edge6g_env.kernel.rows import clip, put, put_nothing
 
 
@@ -27,6 +28,7 @@ def exchange_reports(w, b):
         set_backlog(w, b, i)
         w.server[b, i].free_bytes = free_bytes(w, b, i)
     cloud.count_jobs(w, b)
+    count_releases(w, b)
     for i in range(w.node.shape[1]):
         if w.node[b, i].backhaul_up == 1:
             w.node[b, i].cloud_seen_up = episode.cloud_up
@@ -43,6 +45,7 @@ def _read_report(w, b, i, k):
     link.seen_queue, link.seen_inbox, link.seen_admitted = peer.n_queue, server.n_inbox, server.n_admitted
     link.seen_cycle_s, link.seen_prefill_share, link.seen_cloud = server.cycle_s, server.prefill_share, peer.n_cloud
     link.seen_backlog_s, link.seen_free_bytes = server.backlog_s, server.free_bytes
+    link.seen_claimed_bytes, link.seen_release_bytes_s = server.claimed_bytes, server.release_bytes_s
     for v in range(w.variant.shape[2]):
         variant, seen = w.variant[b, n, v], w.seen[b, i, k, v]
         seen.low, seen.high, seen.users = variant.low, variant.high, variant.users

@@ -110,6 +110,8 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("prefill_share", "f8", "1", 0, "share of recent time spent on prefill (exponential mean, 1 s)"),
         ("backlog_s", "f8", "s", 0, "work of the prompts that wait"),
         ("free_bytes", "f8", "B", 0, "memory that neither KV nor weights in use hold"),
+        ("claimed_bytes", "f8", "B", 0, "memory that jobs in the inbox wait for, KV and weights"),
+        ("release_bytes_s", "f8", "B/s", 0, "pace at which the sequences that decode give back their KV"),
     ),
     "decision": (
         ("job", "i8", "1", "running number of the job that the action was about, -1: none was waiting"),
@@ -154,6 +156,8 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("seen_prefill_share", "f8", "1", 0, "peer's prefill share in the report"),
         ("seen_backlog_s", "f8", "s", 0, "peer's prefill backlog in the report"),
         ("seen_free_bytes", "f8", "B", 0, "peer's memory that neither KV nor weights in use hold, in the report"),
+        ("seen_claimed_bytes", "f8", "B", 0, "memory that jobs in the peer's inbox wait for, in the report"),
+        ("seen_release_bytes_s", "f8", "B/s", 0, "pace at which the peer's sequences give back KV, in the report"),
     ),
     "seen": (
         ("low", "i8", "layer", "first resident layer in the report"),
@@ -399,6 +403,8 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("sent_since", "i8", "job", "jobs sent there since the report"),
         ("sequences", "i8", "job", "sequences that hold memory, likewise"),
         ("free_bytes", "f8", "B", "memory that neither KV nor weights in use hold"),
+        ("claimed_bytes", "f8", "B", "memory that jobs wait for there"),
+        ("release_bytes_s", "f8", "B/s", "pace at which sequences give back KV"),
         ("low", "i8", "layer", "first layer held of the variant"),
         ("high", "i8", "layer", "end of the layers held of the variant"),
         ("users", "i8", "job", "jobs that need the variant's weights"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge6g_env._jit import njit
-from edge6g_env.kernel.codes import DECODE
+from edge6g_env.kernel.codes import ADMITTED, DECODE, INGRESS
 from tests.kernel.inner import device
 from tests.looking import values
 
@@ -58,6 +58,46 @@ def test_a_cut_beside_another_variant_takes_the_time_that_is_expected(beside):
     """That one's iterations were left out, which halved it."""
     bench, seen, (_, cut_s) = beside
     assert seen[bench.batch.layout.candidate_index("tpot_s")] == pytest.approx(cut_s, rel=0.06)
+
+
+# --- memory at a node ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["local, int8", "local, 0.5 on the device, int8"])
+def test_who_comes_behind_a_queue_for_memory_waits_for_all_of_it(make_bench, make_service, name):
+    """Room for one sequence and a bit: one decodes, two wait, and a fourth, of a service with short answers, has two lives and what is left
+    of the first before it. They last as long as those ones' tokens take on their whole way: more than the node's cycle where the model
+    is cut."""
+    services = [make_service(), make_service("brief", share=1e-12, trace="azure_code_2023")]
+    bench = make_bench(["l40s", "l40s"], ues_a_node=8, services=services, **{"ues.device": "jetson-agx-orin-64g"})
+    bench.reset(next(seed for seed in range(1, 50) if (bench.reset(seed), len(bench.ues_of(0)) >= 4)[1]))
+    ues, mean = bench.ues_of(0), float(bench.service().mean_output_tokens)
+    assert bench.service(1).mean_output_tokens < 0.2 * mean
+    bench.lengths(PROMPT, mean)
+    for n, u in enumerate(ues[:3]):
+        bench.send({u: bench.now_s + 0.001})
+        bench.step(name), bench.step(name)
+        while n == 0 and not bench.jobs(DECODE):
+            bench.step()
+        if n == 0:
+            bench.set_memory(float(bench.server().weight_bytes + 1.3 * bench.server().kv_bytes), 0)
+    while bench.server().n_inbox < 2:
+        bench.step()
+    for _ in range(round(bench.scenario.time.report_period_s / bench.slot_s)):
+        bench.step()
+    bench.send({ues[3]: bench.now_s + 0.001})
+    bench.step()
+    bench.queue()[0].service = 1
+    bench.step()
+    server, back = bench.server(), bench.link(1, 0)
+    wait_s = float(bench.obs["candidates"][0, 0, bench.action(name), bench.batch.layout.candidate_index("wait_s")])
+    assert server.claimed_bytes == pytest.approx(2.0 * server.kv_bytes)
+    assert (back.seen_claimed_bytes, back.seen_release_bytes_s) == (server.claimed_bytes, server.release_bytes_s)
+    (fourth,), begin_s = bench.queue(), bench.now_s
+    bench.step(name)
+    while bench.part(fourth, INGRESS).state != ADMITTED:
+        bench.step()
+    assert bench.now_s - begin_s == pytest.approx(wait_s, rel=0.25)
 
 
 # --- places in the cloud ---------------------------------------------------------------------------------------------------------------

@@ -244,11 +244,19 @@ def _work(w, b, i, t0, t1):
 
 @njit_inner
 def set_backlog(w, b, i):
-    """Sum up the work of the prompts in node i's inbox, for its own eyes and for reports."""
-    server = w.server[b, i]
-    server.backlog_s = 0.0
+    """Sum up the work of the prompts in node i's inbox and the memory that they wait for, for its own eyes and for reports."""
+    server, last = w.server[b, i], -1
+    server.backlog_s, server.claimed_bytes = 0.0, 0.0
     for place in range(server.n_inbox):
-        server.backlog_s += w.job[b, w.queue[b, i, codes.INBOX, place]].left_s
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
+        part, v = w.part[b, job.row, job.part], job.variant
+        server.backlog_s += job.left_s
+        if part.state != codes.WAITING:
+            continue
+        server.claimed_bytes += costing.kv_bytes(w, v, part.high - part.low, job.kv_tokens)
+        if v != last and v != server.load_variant:  # jobs of a variant that follow each other share its weights
+            server.claimed_bytes += memory.bytes_to_load(w, b, i, v, part.low, part.high)
+        last = v
 
 
 @njit_inner

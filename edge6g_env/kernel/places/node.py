@@ -104,6 +104,31 @@ def pay_passes(w, b, job, part, passes):
     job.energy_j += busy_s * w.device[device].decode_w
 
 
+@njit_inner
+def _life_s(w, job):
+    """Time in s that a mean output takes: at the pace of the tokens so far, a preemption counted in; before there are any, at its
+    objective."""
+    service = w.service[job.service]
+    begin_s = min(job.stage_s, job.first_token_s)
+    if job.stage == codes.DECODE and begin_s >= 0.0 and job.clock_s > begin_s and job.done_tokens > 1.0:
+        return service.mean_output_tokens * (job.clock_s - begin_s) / (job.done_tokens - 1.0)
+    return service.deadline_s if service.deadline_s > 0.0 else service.mean_output_tokens * service.tpot_slo_s
+
+
+@njit_inner
+def count_releases(w, b):
+    """Add up at each node the pace at which its sequences give back KV: each all of it in its life."""
+    episode = w.episode[b]
+    for i in range(w.node.shape[1]):
+        w.server[b, i].release_bytes_s = 0.0
+    for place in range(episode.n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        for p in range(job.first_part, end_part(w, job)):
+            part = w.part[b, job.row, p]
+            if part.state >= codes.ADMITTED:
+                w.server[b, part.node].release_bytes_s += part.kv_bytes / _life_s(w, job)
+
+
 # --- what agents expect ----------------------------------------------------------------------------------------------------------------
 
 
@@ -134,6 +159,7 @@ def _look_at_own(w, b, i, v, known):
     known.prefill_share, known.backlog_s = server.prefill_share, server.backlog_s
     known.prompts, known.sent_since = server.n_inbox, 0
     known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
+    known.claimed_bytes, known.release_bytes_s = server.claimed_bytes, server.release_bytes_s
     known.low, known.high, known.users = variant.low, variant.high, variant.users
     known.tokens, known.decoders = variant.tokens, variant.decoders
     known.disk_s = max(0.0, server.load_end_s - w.episode[b].now_s) if server.load_variant >= 0 else 0.0
@@ -149,6 +175,7 @@ def _look_at_neighbour(w, b, i, k, v, known):
     known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
+    known.claimed_bytes, known.release_bytes_s = link.seen_claimed_bytes, link.seen_release_bytes_s
     known.low, known.high, known.users = seen.low, seen.high, seen.users
     known.tokens, known.decoders = seen.tokens, seen.decoders
     known.disk_s, known.age_s = 0.0, w.episode[b].now_s - link.report_s
@@ -163,18 +190,16 @@ def _missing_bytes(w, known, v, low, high):
 
 
 @njit_inner
-def _memory_wait_s(w, known, v, layers, tokens, missing_bytes, output_tokens):
-    """Time until memory for the weights and KV is released, at the pace at which the sequences there end."""
-    kv_bytes = costing.kv_bytes(w, v, layers, tokens)
-    short_bytes = kv_bytes + missing_bytes - known.free_bytes
+def _memory_wait_s(w, known, v, layers, tokens, missing_bytes):
+    """Time until memory for the weights and KV is released, after what those before it wait for."""
+    short_bytes = costing.kv_bytes(w, v, layers, tokens) + missing_bytes + known.claimed_bytes - known.free_bytes
     if known.users == 0:
         short_bytes += costing.weight_bytes(w, v, known.low, known.high)  # they would have to stay
     if short_bytes <= 0.0:
         return 0.0
-    if known.sequences <= 0 or known.cycle_s <= 0.0:
+    if known.release_bytes_s <= 0.0:
         return w.prediction[0].blocked_wait_s
-    pace = known.sequences * kv_bytes / (output_tokens * known.cycle_s)
-    return min(w.prediction[0].max_wait_s, short_bytes / pace)
+    return min(w.prediction[0].max_wait_s, short_bytes / known.release_bytes_s)
 
 
 @njit_inner
@@ -213,7 +238,7 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     compute_s += costing.encoder_s(w, device, job, v, low)
     wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
     wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
-    wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes, output)
+    wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes)
     wait_s = min(wait_s, w.prediction[0].max_wait_s)
     pass_tokens, layer_s = expected.pass_tokens, known.with_layer_s
     if pass_tokens > 1.0:
