@@ -233,6 +233,7 @@ def main() -> None:
     text = "\n".join([f"Interquartile mean over {len(seeds)} seeds [95 % interval], `{command}`:\n", *table(rows)])
     print(text)
     if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(f"<!-- {scenario.fingerprint} -->\n{text}\n", encoding="utf-8")
 
 
