@@ -1,8 +1,9 @@
 """Writes docs/scenarios/NAME.md and NAME.png from the scenarios that ship: `python docs/make_scenarios.py`.
 
-Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the two sentences in
-HARD below and what was measured in WORTH. The table of figures is filled from a comparison of the scenario (--results, else runs/NAME if it
-is there); without one the page keeps the table it has.
+Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the sentences in
+HARD below and in MATTERS (scenario_matters.py). The table of figures is filled from a comparison of the scenario (--results, else
+runs/NAME if it is there), that of MATTERS from `benchmarks/ablation.py --out runs/ablation/NAME.md`; without them the page keeps the
+tables it has.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 from scenario_map import SEED, Picture
+from scenario_matters import MATTERS
 from scenario_values import values_found
 
 from edge6g_env import costs, radio
@@ -53,9 +55,9 @@ HARD = {
     "and what an agent knows of a channel is up to 0.2 s, or 3 m, old. Each of the 32 agents hears of three neighbours only, so load moves "
     "with the traffic faster than reports tell.",
     "robotics": "Every robot sends a picture each period, whether or not the one before was answered, and an answer that comes after its "
-    "deadline is a missed loop: 0.4 s for one action, 0.8 s for four. An RTX 4090 computes one action in 60 ms, an L4 in 160 and a Jetson "
-    "in 440, too slow as soon as anyone else is there, and most robots stand at the slower ones. At 28 GHz a person or a truck in the way "
-    "takes the link for half a second, and pictures may not leave the plant, so neither the cloud nor waiting helps.",
+    "deadline is a missed loop: 0.4 s for one action, 0.8 s for four. With nobody else there an RTX 4090 answers with one action in 70 ms, "
+    "an L4 in 170 and a Jetson in 500, too late even alone, and most robots stand at the slower ones. At 28 GHz a person or a truck "
+    "in the way takes the link for half a second, and pictures may not leave the plant, so neither the cloud nor waiting helps.",
     "shard": "The model of `review` takes two cards, and whatever either of them held makes way: a cut is what serves it here, and a dear "
     "one for everybody else. The ingress has the first part and a neighbour the last, and a node that is front for its own jobs and back "
     "for its neighbours' would need all layers, which it cannot hold: who holds which part, and for how long, is an agreement among "
@@ -77,29 +79,6 @@ HARD = {
 }
 
 
-WORTH = {
-    "shard": """\
-Whether `review` is served, by which pair of cards, and who makes way for it. Interquartile means over the 20 evaluation seeds,
-`python benchmarks/room.py --scenario shard --last review=2,5 --generations 3 --population 12 --episodes 5`: nodes 2 and 5, of which every
-other node has one for a neighbour, hold the last layers and do nothing else (an agreement made beforehand); the rest follows weights found
-on training seeds. By service: means.
-
-| policy | reward a job | searched less it | `review` | `chat` | `code` |
-|---|---|---|---|---|---|
-| searched, with the agreement | 0.742 | | 0.486 | 0.934 | 0.763 |
-| the agreement, the rest by utility (`--generations 0`) | 0.724 | | 0.460 | 0.934 | 0.725 |
-| `restricted` | 0.685 | 0.067 [0.022, 0.111] | 0.356 | 0.934 | 0.688 |
-| `greedy` | 0.636 | 0.117 [0.078, 0.158] | 0.220 | 0.934 | 0.638 |
-| `static` | 0.621 | 0.118 [0.097, 0.148] | \N{MINUS SIGN}0.021 | 0.934 | 0.871 |
-| `greedy` without edge cuts | 0.602 | 0.139 [0.113, 0.169] | \N{MINUS SIGN}0.032 | 0.934 | 0.827 |
-
-Without an edge cut `review` runs by a quarter of its layers on the phone, the rest on one card. The most that was found that way is 0.201 a
-job of it and 0.691 in all, by taking no `review` that promises less than 0.1: 0.41 of what it gets with cuts. So of what the search is
-above `static`, 0.07 is whom to refuse, which forecasts do not see, and 0.05 the cut and its agreement.
-`python benchmarks/situations.py --scenario shard` shows what is chosen by load and by what is resident.""",
-}
-
-
 def main() -> None:
     """Write the pages and pictures, or check that the pages are those that would be written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,9 +93,10 @@ def main() -> None:
             parser.error(f"say in two sentences, in HARD, what is hard in {name}")
         scenario, page = load_scenario(name), PAGES / f"{name}.md"
         folders = [] if options.check else [*map(Path, options.results), Path("runs") / name]
-        figures = _figures(scenario, folders) or _kept_figures(page) or _no_figures(name)
+        figures = _figures(scenario, folders) or _kept(page, "figures") or _no_figures(name)
+        ablation = (None if options.check else _ablation(scenario)) or _kept(page, "ablation") or ""
         picture, image = Picture(scenario), page.with_suffix(".png")
-        text = "\n".join(_page(picture, figures)) + "\n"
+        text = "\n".join(_page(picture, figures, ablation)) + "\n"
         if options.check:
             if not page.is_file() or page.read_text(encoding="utf-8") != text:
                 raise SystemExit(f"{page.name} is out of date: python docs/make_scenarios.py {name}")
@@ -128,7 +108,7 @@ def main() -> None:
         print(page.relative_to(PAGES.parents[1]))
 
 
-def _page(picture: Picture, figures: str) -> Iterator[str]:
+def _page(picture: Picture, figures: str, ablation: str) -> Iterator[str]:
     """Lines of a page: the outline is the same for every scenario."""
     scenario = picture.scenario
     name, layout = scenario.name, Layout(scenario)
@@ -138,8 +118,6 @@ def _page(picture: Picture, figures: str) -> Iterator[str]:
     yield f"![Map of {name}]({name}.png)\n"
     yield f"{_caption(picture)} `python docs/make_scenarios.py`\n"
     yield f"## What is hard here\n\n{HARD[name]}\n"
-    if name in WORTH:
-        yield f"## What decisions are worth\n\n{WORTH[name]}\n"
     yield "## Entities and rates\n"
     yield from _entities(scenario)
     yield from _services(scenario)
@@ -154,6 +132,8 @@ def _page(picture: Picture, figures: str) -> Iterator[str]:
     yield from _reward(scenario)
     yield f"\n## Rules and bounds\n\n{figures}\n"
     yield "Bounds (a planner that knows the future, one that rolls the world out) are not there yet.\n"
+    if name in MATTERS:
+        yield f"## What decides here\n\n{MATTERS[name].strip()}\n\n{ablation}\n"
     yield from values_found(scenario)
     yield "## Versions\n\n| version | what |\n|---|---|"
     yield f"| `{scenario.id}` | the present one; it may still move until 0.1.0 is released, CHANGELOG.md says when; from then on never |"
@@ -328,8 +308,17 @@ def _figures(scenario: Scenario, folders: list[Path]) -> str | None:
             estimates = summary["policies"][policy]["metrics"]
             cells = (_cell(estimates[metric.name], metric.shown_scale) for metric in metrics)
             lines.append(f"| `{policy}` | {' | '.join(cells)} |")
-        return _marked("\n".join(lines))
+        return _marked("\n".join(lines), "figures")
     return None
+
+
+def _ablation(scenario: Scenario) -> str | None:
+    """The table of `benchmarks/ablation.py`, if it is of this scenario as it is now."""
+    file = Path("runs/ablation") / f"{scenario.name}.md"
+    if not file.is_file():
+        return None
+    made_by, table = file.read_text(encoding="utf-8").split("\n", 1)
+    return _marked(table.strip(), "ablation") if scenario.fingerprint in made_by else None
 
 
 def _cell(one: Estimate, scale: float) -> str:
@@ -341,16 +330,16 @@ def _cell(one: Estimate, scale: float) -> str:
 
 def _no_figures(name: str) -> str:
     command = f"edge6g compare --scenario {name} --policies {POLICIES} --seeds 20 --out runs/{name}"
-    return _marked(f"`{command}`, then `python docs/make_scenarios.py` puts its table here.")
+    return _marked(f"`{command}`, then `python docs/make_scenarios.py` puts its table here.", "figures")
 
 
-def _marked(text: str) -> str:
-    return f"<!-- figures -->\n{text}\n<!-- /figures -->"
+def _marked(text: str, what: str) -> str:
+    return f"<!-- {what} -->\n{text}\n<!-- /{what} -->"
 
 
-def _kept_figures(page: Path) -> str | None:
+def _kept(page: Path, what: str) -> str | None:
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    found = re.search(r"<!-- figures -->\n.*?<!-- /figures -->", text, flags=re.DOTALL)
+    found = re.search(rf"<!-- {what} -->\n.*?<!-- /{what} -->", text, flags=re.DOTALL)
     return found[0] if found else None
 
 
