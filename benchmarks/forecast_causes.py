@@ -30,6 +30,7 @@ from eval.forecasts import groups_of
 from eval.statistics import ratio_interval
 
 COPIES = 32  # worlds that are played together
+Worth = dict[tuple[int, int], float]  # of world and job
 COLUMNS = ("predicted", "had", "had in the copy", "error", "bias", "choice", "after")
 
 
@@ -51,44 +52,39 @@ def kinds_of(layout: Layout) -> tuple[list[str], np.ndarray]:
     return kind.values, kind.numbers
 
 
-def play(
-    scenario: Scenario, policy: Policy, seeds: range, snapshots: float
-) -> tuple[list[Copied], dict[tuple[int, int], float]]:
-    """An episode a seed: some `snapshots` decisions of each, and (world, job) -> worth of the measured jobs."""
+def play(scenario: Scenario, policy: Policy, seeds: range, snapshots: float) -> tuple[list[Copied], Worth]:
+    """An episode a seed: some `snapshots` decisions of each, and the worth of the measured jobs."""
     env, rng = BatchEnv(scenario, len(seeds), observe="candidates", skip_idle=True), np.random.default_rng(seeds[0])
     share = min(1.0, snapshots / (scenario.arrivals.rate_jobs_s * measured_s(scenario)))
     first_s, end_s = scenario.time.warmup_s, scenario.time.episode_s - scenario.time.drain_s
     kind, utility = kinds_of(env.layout)[1], env.layout.candidate_index("utility")
-    running, now_s, copied, worth = np.ones(len(seeds), bool), np.zeros(len(seeds)), [], {}
-    obs = env.reset(seed=list(seeds))
+    running, now_s, obs = np.ones(len(seeds), bool), np.zeros(len(seeds)), env.reset(seed=list(seeds))
+    copied, worth = list[Copied](), Worth()
     while running.any():
         jobs, actions = env.deciding(), policy.act(obs, rng)
         chosen = (jobs >= 0) & (actions != HOLD) & (rng.random(jobs.shape) < share)
         for b, i in np.argwhere(chosen & (running & (now_s >= first_s) & (now_s < end_s))[:, None]):
             mine = int(actions[b, i])
             other = int(rng.choice(np.flatnonzero((kind == kind[mine]) & (obs["action_mask"][b, i] == 1))))
-            promised = obs["candidates"][b, i, [mine, other], utility].tolist()
-            state = env.save_state(b)
-            copied.append(Copied(b, int(jobs[b, i]), i, (mine, other), promised, actions[b].copy(), state))
+            promised = tuple(obs["candidates"][b, i, [mine, other], utility].tolist())
+            copied.append(Copied(b, int(jobs[b, i]), i, (mine, other), promised, actions[b].copy(), env.save_state(b)))
         obs, _, _, truncated, info = env.step(actions)
-        for row in info["outcomes"]:
-            if running[row["world"]] and row["measured"]:
-                worth[int(row["world"]), int(row["job"])] = float(row["worth"])
+        ended = [row for row in info["outcomes"] if running[row["world"]] and row["measured"]]
+        worth |= {(int(row["world"]), int(row["job"])): float(row["worth"]) for row in ended}
         running, now_s = running & ~truncated, info["time_s"]
     return copied, worth
 
 
 def play_copies(env: BatchEnv, policy: Policy, copied: list[Copied], which: int) -> np.ndarray:
     """What the jobs have where nobody comes after them, float64 (copies,); which: 0 for the decision that was taken, 1 for the drawn."""
-    rng, worth, running = np.random.default_rng(0), np.full(len(copied), np.nan), np.ones(env.num_worlds, bool)
     env.reset(seed=0)
+    worth, running = np.full(len(copied), np.nan), np.arange(env.num_worlds) < len(copied)
     actions = np.zeros((env.num_worlds, env.num_agents), np.int64)
     for b, one in enumerate(copied):
         env.load_state(one.state, b)
         actions[b] = one.everybody
         actions[b, one.agent] = one.actions[which]
     env.world.episode["next_arrival_s"] = np.inf  # nobody arrives before that
-    running[len(copied) :] = False
     while running.any():
         obs, _, _, truncated, info = env.step(actions)
         for row in info["outcomes"]:
@@ -96,7 +92,7 @@ def play_copies(env: BatchEnv, policy: Policy, copied: list[Copied], which: int)
             if running[b] and row["job"] == copied[b].job:
                 worth[b], running[b] = row["worth"], False
         running &= ~truncated
-        actions = policy.act(obs, rng)
+        actions = policy.act(obs, np.random.default_rng(0))
     return worth
 
 
@@ -118,15 +114,14 @@ def table_of(layout: Layout, copied: list[Copied], rows: np.ndarray, seeds: int)
     """One row a kind of decision; rows: from `causes`."""
     table = Table("decisions", "number", "%", *COLUMNS, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     names, numbers = kinds_of(layout)
-    kind, world = (np.array([numbers[one.actions[0]] for one in copied]), np.array([one.world for one in copied]))
+    kind, world = np.array([(numbers[one.actions[0]], one.world) for one in copied]).T
     for k, name in enumerate(["all", *names], -1):
         mine = (kind == k) | (k < 0)
         if mine.any():
             counts = np.bincount(world[mine], minlength=seeds)
             cells = [_words(world[mine], row, counts) for row in rows[mine].T]
-            means = [f"{mean:.3f}" for mean, _ in cells[:3]]
-            share = f"{100 * mine.mean():.1f}"
-            table.add_row(name, str(mine.sum()), share, *means, *(f"{mean:+.3f}{low}" for mean, low in cells[3:]))
+            words = [*(f"{mean:.3f}" for mean, _ in cells[:3]), *(f"{mean:+.3f}{low}" for mean, low in cells[3:])]
+            table.add_row(name, str(mine.sum()), f"{100 * mine.mean():.1f}", *words)
     return table
 
 
