@@ -21,7 +21,7 @@ from benchmarks.room import Linear, agreed
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
-from eval.files import write_csv_atomic
+from eval.files import write_csv_atomic, write_text_atomic
 from eval.situations import in_words, noted, situations
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="of benchmarks/room.py --out")
     parser.add_argument("--last", metavar="SERVICE=NODES", help="its agreement")
     parser.add_argument("--seeds", type=int, default=20, help="evaluation episodes")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV, or .md for the scenario's page")
     options = parser.parse_args()
     scenario = load_scenario(options.scenario)
     layout, seeds = Layout(scenario), [*range(EVALUATION_SEED, EVALUATION_SEED + options.seeds)]
@@ -42,8 +42,14 @@ def main() -> None:
         weights = np.array(json.loads(options.weights.read_text(encoding="utf-8")))
         makes["searched"] = partial(Linear, weights=weights, allowed=agreed(layout, options.last))
     table = pd.concat([situations(name, noted(name, make, scenario, seeds), layout) for name, make in makes.items()])
-    print(in_words(table))
-    if options.out:
+    words = in_words(table)
+    print(words)
+    if options.out and options.out.suffix == ".md":
+        command = f"python benchmarks/situations.py --scenario {scenario.name} --policies {options.policies} --seeds {options.seeds}"
+        folded = f"<details><summary>What is chosen by load and by what is resident, `{command}`</summary>\n\n{words}\n\n</details>"
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(options.out, f"<!-- {scenario.fingerprint} -->\n{folded}\n")
+    elif options.out:
         write_csv_atomic(table, options.out)
 
 

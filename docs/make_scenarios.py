@@ -2,8 +2,8 @@
 
 Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the sentences in
 HARD below and in MATTERS (scenario_matters.py). The table of figures is filled from a comparison of the scenario (--results, else
-runs/NAME if it is there), that of MATTERS from `benchmarks/ablation.py --out runs/ablation/NAME.md`; without them the page keeps the
-tables it has.
+runs/NAME if it is there), those of MATTERS from `benchmarks/ablation.py --out runs/ablation/NAME.md` and
+`benchmarks/situations.py --out runs/situations/NAME.md`; without them the page keeps the tables it has.
 """
 
 from __future__ import annotations
@@ -94,9 +94,12 @@ def main() -> None:
         scenario, page = load_scenario(name), PAGES / f"{name}.md"
         folders = [] if options.check else [*map(Path, options.results), Path("runs") / name]
         figures = _figures(scenario, folders) or _kept(page, "figures") or _no_figures(name)
-        ablation = (None if options.check else _ablation(scenario)) or _kept(page, "ablation") or ""
+        measured = {
+            what: (None if options.check else _measured(scenario, what)) or _kept(page, what) or ""
+            for what in ("ablation", "situations")
+        }
         picture, image = Picture(scenario), page.with_suffix(".png")
-        text = "\n".join(_page(picture, figures, ablation)) + "\n"
+        text = "\n".join(_page(picture, figures, measured)) + "\n"
         if options.check:
             if not page.is_file() or page.read_text(encoding="utf-8") != text:
                 raise SystemExit(f"{page.name} is out of date: python docs/make_scenarios.py {name}")
@@ -108,7 +111,7 @@ def main() -> None:
         print(page.relative_to(PAGES.parents[1]))
 
 
-def _page(picture: Picture, figures: str, ablation: str) -> Iterator[str]:
+def _page(picture: Picture, figures: str, measured: dict[str, str]) -> Iterator[str]:
     """Lines of a page: the outline is the same for every scenario."""
     scenario = picture.scenario
     name, layout = scenario.name, Layout(scenario)
@@ -133,7 +136,8 @@ def _page(picture: Picture, figures: str, ablation: str) -> Iterator[str]:
     yield f"\n## Rules and bounds\n\n{figures}\n"
     yield "Bounds (a planner that knows the future, one that rolls the world out) are not there yet.\n"
     if name in MATTERS:
-        yield f"## What decides here\n\n{MATTERS[name].strip()}\n\n{ablation}\n"
+        yield f"## What decides here\n\n{MATTERS[name].strip()}\n"
+        yield from (f"{table}\n" for table in measured.values() if table)
     yield from values_found(scenario)
     yield "## Versions\n\n| version | what |\n|---|---|"
     yield f"| `{scenario.id}` | the present one; it may still move until 0.1.0 is released, CHANGELOG.md says when; from then on never |"
@@ -312,13 +316,13 @@ def _figures(scenario: Scenario, folders: list[Path]) -> str | None:
     return None
 
 
-def _ablation(scenario: Scenario) -> str | None:
-    """The table of `benchmarks/ablation.py`, if it is of this scenario as it is now."""
-    file = Path("runs/ablation") / f"{scenario.name}.md"
+def _measured(scenario: Scenario, what: str) -> str | None:
+    """The table of `benchmarks/ablation.py` or `benchmarks/situations.py`, if it is of this scenario as it is now."""
+    file = Path("runs") / what / f"{scenario.name}.md"
     if not file.is_file():
         return None
     made_by, table = file.read_text(encoding="utf-8").split("\n", 1)
-    return _marked(table.strip(), "ablation") if scenario.fingerprint in made_by else None
+    return _marked(table.strip(), what) if scenario.fingerprint in made_by else None
 
 
 def _cell(one: Estimate, scale: float) -> str:
