@@ -59,7 +59,8 @@ text has no other way). No cut at the edge earns 0.005 [0.002, 0.009] more than 
 others have loaded. One precision and one model for all lose nothing.
 
 **Free decisions cannot be worth 5 % over the best plan here.** `static` (cuts, precision and model by service, the route free) earns
-0.898 [0.892, 0.904], 0.008 [0.004, 0.012] more than `greedy`, and as much as `restricted`. Were every answer in time, at no cost and of the best quality that any
+0.898 [0.892, 0.904], 0.008 [0.004, 0.012] more than `greedy`, and as much as
+`restricted`. Were every answer in time, at no cost and of the best quality that any
 policy of the comparison got in its service, it would be 0.929: 3.5 % [3.1, 3.9] more (`jobs.csv.gz` of the comparison above). Pictures
 (0.981 of 1), dictation (0.993 of 1) and charts (0.945 of 0.957) are nearly there: the load is a quarter of what the nodes compute at best
 (`edge6g scenarios show telemedicine`), so a plan by service is seldom wrong. What is left, 0.586 of 0.694, is the assistant's long
