@@ -23,7 +23,7 @@ import numpy as np
 
 from agents.policy import MakePolicy, Observation, make_rule
 from agents.rules._rows import service_entries, waiting
-from agents.values import STATIC, distances, tuned
+from agents.values import RESTRICTED, distances
 from edge6g_env.build.places import neighbours_of
 from edge6g_env.kernel.codes import LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.scenario import Scenario, load_scenario
@@ -193,22 +193,19 @@ def main() -> None:
     parser.add_argument(
         "--last", metavar="SERVICE=NODES", help="who has the last layers of a service, and nothing else"
     )
-    parser.add_argument(
-        "--near",
-        type=int,
-        metavar="STEPS",
-        help="rows so near to `static`'s values of the service, by steps along the grids",
-    )
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="values of `restricted`, the only ones that are left")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights to begin with (zeros)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the weights go, after every generation")
     options = parser.parse_args()
     scenario = load_scenario(options.scenario)
     layout = Layout(scenario)
     allowed = agreed(layout, options.last)
-    if options.near is not None:
-        near = distances(layout, STATIC, tuned(STATIC, scenario).values) <= options.near
-        near[:, REJECT] = True
-        allowed = (True if allowed is None else allowed) & np.repeat(near[None], scenario.nodes.count, axis=0)
+    if options.rows:
+        rows = distances(layout, RESTRICTED, json.loads(options.rows.read_text(encoding="utf-8"))) <= 0
+        rows[..., REJECT] = True
+        allowed = (True if allowed is None else allowed) & np.broadcast_to(
+            rows, (scenario.nodes.count, len(scenario.service), layout.num_actions)
+        )
     start = np.array(json.loads(options.start.read_text())) if options.start else np.zeros(Linear.size(layout))
     weights = search(scenario, start, allowed, options)
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + options.seeds)
