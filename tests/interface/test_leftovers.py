@@ -76,8 +76,13 @@ def test_nor_are_those_of_jobs_that_drafted(short, busy, legal, assert_same):
         "service.chat.draft": "llama-3.2-1b",
         "service.chat.draft_precision": "int4",
         "service.chat.expire_s": 0.3,
+        "service.assistant.privacy": "site",
     }
-    grid = {"actions.device_split": [0.0, "draft"], "actions.edge_split": [0.0], "serving.preload": ["llama-3.1-8b"]}
+    grid = {
+        "actions.device_split": [0.0, "draft"],
+        "actions.edge_split": [0.0],
+        "serving.preload": ["llama-3.1-8b"],
+    }
     load = {**short, **busy, **FAILING, **drafts, **grid, "job_rows_per_node": 16, "ues.device": "jetson-agx-orin-64g"}
     ended, filled, drafted = play_poisoned("tiny", load, legal, assert_same)
     assert min(ended, drafted) > 20

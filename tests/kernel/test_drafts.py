@@ -173,7 +173,7 @@ def test_a_lone_job_at_fixed_rates_drafts_as_public_functions_say(node, precisio
         prompt_tokens=64,
         output_tokens=128,
         **{f"service.chat.{key}": value for key, value in draft.items()},
-        **{"actions.device_split": [0.0, "draft"], "nodes.devices": [node], "radio.fixed": fixed},
+        **{"actions.device_split": [0.0, 0.5, "draft"], "nodes.devices": [node], "radio.fixed": fixed},
     )
     prefill_s, context = costs.prefill_s(MODEL, node, 64, precision), 64.0 + 0.5 * 128
     assert costs.prefill_s(DRAFT, PHONE, 64, "int4") < up_s + 32.0 * 64 / up_bit_s  # the draft has the prompt first

@@ -23,13 +23,13 @@ def held(bench, node=0):
 
 
 @pytest.mark.parametrize("scenario", edge6g_env.scenarios())
-@pytest.mark.parametrize("device", [None, "jetson-orin-nano-super"])
+@pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize("rate", [10.0, 60.0])
-def test_memory_is_never_exceeded(scenario, device, rate, legal):
+def test_memory_is_never_exceeded(scenario, small, rate, legal):
     """debug=True compares weights and KV with the memory of each node, and with the sums over jobs and variants, every slot."""
     more = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": rate, **SHORT_EPISODE}
-    if device:
-        more["nodes.devices"] = [device]
+    if small:  # cards of 8 GB, of 16 where a model would fit nowhere
+        more["nodes.devices"] = ["t4" if scenario in ("shard", "telemedicine") else "jetson-orin-nano-super"]
     batch, rng = batch_env(scenario, 2, debug=True, **more), np.random.default_rng(1)
     obs, fullest = batch.reset(1), 0.0
     for _ in range(290):
