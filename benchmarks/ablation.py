@@ -25,10 +25,9 @@ from rich.console import Console
 
 from agents.policy import MakePolicy, Observation, Policy, make_rule, start
 from agents.rules._rows import service_entries
-from edge6g_env.device_split import DRAFT, share_of
 from edge6g_env.kernel.codes import EXPIRED, FAILED, FINISHED, REJECTED
 from edge6g_env.scenario import Scenario, load_scenario
-from edge6g_env.spaces import Layout
+from edge6g_env.spaces import Layout, device_shares, drafts
 from eval.compare import evaluation_seeds
 from eval.episodes import measured_s, run_policies
 from eval.metrics import BY_NAME, episode_metrics
@@ -84,15 +83,19 @@ def mechanisms(scenario: Scenario) -> list[Off]:
 
 
 def _all_mechanisms(scenario: Scenario) -> Iterator[Off]:
-    layout, splits = Layout(scenario), scenario.actions.device_split
-    shares = np.array([share_of(one) for one in splits])[layout.action_table[:, 1]]
-    drafts = np.array([one == DRAFT for one in splits])[layout.action_table[:, 1]]
+    table = Layout(scenario).action_table
     pictures, drafted, exposed, due = (
         [n for n, one in enumerate(scenario.service) if getattr(one, key, None)]
         for key in ("inputs", "draft", "exposure_cost", "deadline_s")
     )
-    yield _hidden("encoder on the device", scenario, shares > 0.0, pictures, ("air_bytes_per_job", "ttft_mean_s"))
-    yield _hidden("drafts", scenario, drafts, drafted, ("tpot_mean_s", "price_per_job"))
+    yield _hidden(
+        "encoder on the device",
+        scenario,
+        device_shares(scenario, table) > 0.0,
+        pictures,
+        ("air_bytes_per_job", "ttft_mean_s"),
+    )
+    yield _hidden("drafts", scenario, drafts(scenario, table), drafted, ("tpot_mean_s", "price_per_job"))
     free = {"exposure_cost": 0.0}
     yield _changed("exposure price", scenario, free, exposed, ("exposure_site_mean", "exposure_mean"))
     yield _changed("deadline", scenario, CHAT, due, ("missed_share", "price_per_job"))

@@ -24,7 +24,7 @@ from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel.codes import HOLD
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
-from eval import EVALUATION_SEED
+from eval.compare import evaluation_seeds
 from eval.episodes import measured_s
 from eval.forecasts import groups_of
 from eval.statistics import ratio_interval
@@ -52,13 +52,13 @@ def kinds_of(layout: Layout) -> tuple[list[str], np.ndarray]:
     return kind.values, kind.numbers
 
 
-def play(scenario: Scenario, policy: Policy, seeds: range, snapshots: float) -> tuple[list[Copied], Worth]:
+def play(scenario: Scenario, policy: Policy, seeds: list[int], snapshots: float) -> tuple[list[Copied], Worth]:
     """An episode a seed: some `snapshots` decisions of each, and the worth of the measured jobs."""
     env, rng = BatchEnv(scenario, len(seeds), observe="candidates", skip_idle=True), np.random.default_rng(seeds[0])
     share = min(1.0, snapshots / (scenario.arrivals.rate_jobs_s * measured_s(scenario)))
     first_s, end_s = scenario.time.warmup_s, scenario.time.episode_s - scenario.time.drain_s
     kind, utility = kinds_of(env.layout)[1], env.layout.candidate_index("utility")
-    running, now_s, obs = np.ones(len(seeds), bool), np.zeros(len(seeds)), env.reset(seed=list(seeds))
+    running, now_s, obs = np.ones(len(seeds), bool), np.zeros(len(seeds)), env.reset(seed=seeds)
     copied, worth = list[Copied](), Worth()
     while running.any():
         jobs, actions = env.deciding(), policy.act(obs, rng)
@@ -96,7 +96,7 @@ def play_copies(env: BatchEnv, policy: Policy, copied: list[Copied], which: int)
     return worth
 
 
-def causes(scenario: Scenario, name: str, seeds: range, snapshots: float) -> tuple[list[Copied], np.ndarray]:
+def causes(scenario: Scenario, name: str, seeds: list[int], snapshots: float) -> tuple[list[Copied], np.ndarray]:
     """Decisions that were copied, and COLUMNS of each, float64 (decisions, 7)."""
     policy = make_rule(name, Layout(scenario))
     copied, worth = play(scenario, policy, seeds, snapshots)
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="evaluation episodes")
     parser.add_argument("--snapshots", type=float, default=40, help="decisions of each that are copied, on average")
     options = parser.parse_args()
-    scenario, seeds = load_scenario(options.scenario), range(EVALUATION_SEED, EVALUATION_SEED + options.seeds)
+    scenario, seeds = load_scenario(options.scenario), evaluation_seeds(options.seeds)
     copied, rows = causes(scenario, options.policy, seeds, options.snapshots)
     Console(width=200).print(table_of(Layout(scenario), copied, rows, options.seeds))
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from agents.policy import make_rule
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
-from eval import EVALUATION_SEED
+from eval.compare import evaluation_seeds
 from eval.episodes import play_worlds
 from eval.forecasts import Foreseeing, forecast_table, forecasts
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--policy", default="greedy", help="a rule")
     parser.add_argument("--seeds", type=int, default=20, help="evaluation episodes")
     options = parser.parse_args()
-    console, seeds = Console(), range(EVALUATION_SEED, EVALUATION_SEED + options.seeds)
+    console, seeds = Console(), evaluation_seeds(options.seeds)
     for name in options.scenarios.split(","):
         scenario = load_scenario(name)
         make = partial(Foreseeing.made_by, partial(make_rule, options.policy))

@@ -27,8 +27,8 @@ from agents.values import RESTRICTED, distances
 from edge6g_env.build.places import neighbours_of
 from edge6g_env.kernel.codes import LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.scenario import Scenario, load_scenario
-from edge6g_env.spaces import Layout
-from eval import EVALUATION_SEED
+from edge6g_env.spaces import Layout, device_shares
+from eval.compare import evaluation_seeds
 from eval.episodes import play_worlds
 from eval.statistics import estimate
 from train.seeds import TUNING_SEED
@@ -129,7 +129,7 @@ def agreement(layout: Layout, service: str, nodes: Sequence[int]) -> np.ndarray:
     """What is left where `nodes` have the last layers of `service` and nothing else, bool (N, S, C)."""
     scenario, route, edge_split = layout.scenario, layout.action_table[:, 0], layout.action_table[:, 2]
     is_neighbour = (route >= NEIGHBOUR) & (route < layout.cloud_route)
-    whole_on_device = np.array(scenario.actions.device_split)[layout.action_table[:, 1]] >= 1.0
+    whole_on_device = device_shares(scenario, layout.action_table) >= 1.0
     here = ((route == LOCAL) & ~whole_on_device) | (edge_split > 0)
     allowed = np.ones((scenario.nodes.count, len(scenario.service), len(route)), bool)
     for node, peers in enumerate(neighbours_of(scenario)):
@@ -208,7 +208,7 @@ def main() -> None:
         )
     start = np.array(json.loads(options.start.read_text())) if options.start else np.zeros(Linear.size(layout))
     weights = search(scenario, start, allowed, options)
-    seeds = range(EVALUATION_SEED, EVALUATION_SEED + options.seeds)
+    seeds = evaluation_seeds(options.seeds)
     mine = rewards(partial(Linear, weights=weights, allowed=allowed), scenario, seeds, options.threads)
     print(f"searched weights: {_words(mine)}")
     for name in options.rules.split(","):

@@ -20,7 +20,7 @@ from agents.policy import MakePolicy, make_rule
 from benchmarks.room import Linear, agreed
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
-from eval import EVALUATION_SEED
+from eval.compare import evaluation_seeds
 from eval.files import write_csv_atomic, write_text_atomic
 from eval.situations import in_words, noted, situations
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV, or .md for the scenario's page")
     options = parser.parse_args()
     scenario = load_scenario(options.scenario)
-    layout, seeds = Layout(scenario), [*range(EVALUATION_SEED, EVALUATION_SEED + options.seeds)]
+    layout, seeds = Layout(scenario), evaluation_seeds(options.seeds)
     makes: dict[str, MakePolicy] = {name: partial(make_rule, name) for name in options.policies.split(",")}
     if options.weights:
         weights = np.array(json.loads(options.weights.read_text(encoding="utf-8")))

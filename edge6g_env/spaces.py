@@ -197,6 +197,11 @@ def drafts(scenario: Scenario, table: np.ndarray) -> np.ndarray:
     return np.array([split == DRAFT for split in scenario.actions.device_split])[table[:, 1]]
 
 
+def device_shares(scenario: Scenario, table: np.ndarray) -> np.ndarray:
+    """Share of the model's layers on the device in each action, float64 (C,); none beside a draft."""
+    return np.array([share_of(split) for split in scenario.actions.device_split])[table[:, 1]]
+
+
 def has_meaning(table: np.ndarray, column: str) -> np.ndarray:
     """Actions in which a column means something, bool (C,): those that serve the job, for the edge split those beyond its node."""
     route = table[:, ACTION_COLUMNS.index("route")]

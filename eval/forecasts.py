@@ -10,9 +10,8 @@ from rich import box
 from rich.table import Table
 
 from agents.policy import MakePolicy, Observation, Policy, start
-from edge6g_env.device_split import share_of
 from edge6g_env.kernel.codes import EXPIRED, HOLD, LOCAL, NEIGHBOUR, REJECT
-from edge6g_env.spaces import Layout, drafts
+from edge6g_env.spaces import Layout, device_shares, drafts
 from eval.decisions import columns_of
 from eval.statistics import Interval, ratio_interval
 
@@ -105,11 +104,8 @@ class Promises:
 
 def groups_of(layout: Layout) -> list[Group]:
     """By kind (route, neighbours as one, and cut), then by every column of the action table that is no cut."""
-    grid, (route, device_split, edge_split) = layout.scenario.actions, layout.action_table.T[:3]
-    device, edge = (
-        np.array([share_of(split) for split in grid.device_split])[device_split],
-        np.array(grid.edge_split)[edge_split] > 0.0,
-    )
+    grid, (route, _, edge_split) = layout.scenario.actions, layout.action_table.T[:3]
+    device, edge = device_shares(layout.scenario, layout.action_table), np.array(grid.edge_split)[edge_split] > 0.0
     cuts = ["uncut", "cut at the edge", "cut at the device", "cut at both", "whole on the device", "drafted"]
     cut = np.where(device >= 1.0, 4, 2 * (device > 0.0) + (edge & (route >= NEIGHBOUR)))
     cut[drafts(layout.scenario, layout.action_table)] = 5
