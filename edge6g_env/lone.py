@@ -207,7 +207,7 @@ class _LoneWorld(BatchEnv):
         for rows in (world.variant[0, i], *reports):
             rows["low"], rows["high"] = 0, 0
             rows["low"][job.variant], rows["high"][job.variant] = low, high
-        precision = self.scenario.actions.precision[job.variant % len(self.scenario.actions.precision)]
+        _, precision = self.scenario.variants[job.variant]
         world.server[0, i].weight_bytes = capacity.part_bytes(service.family[job.model], precision, low, high)
         world.adapter["resident"][0, i] = 0
         if (a := world.choice[self._s, job.model].adapter) >= 0:

@@ -136,7 +136,8 @@ class Scenario(Table):
     @property
     def shares(self) -> list[float]:
         """Share of each service in all arrivals."""
-        return [rate_jobs_s / sum(self.rates_jobs_s) for rate_jobs_s in self.rates_jobs_s]
+        rates_jobs_s = self.rates_jobs_s
+        return [rate_jobs_s / sum(rates_jobs_s) for rate_jobs_s in rates_jobs_s]
 
     @property
     def courses(self) -> list[str]:

@@ -431,6 +431,11 @@ class Service(Table):
         raise NotImplementedError
 
     @property
+    def encoded_tokens(self) -> tuple[int, int]:
+        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
+        return 0, 0
+
+    @property
     def inputs_in_words(self) -> str:
         """What pictures and sound add to a prompt; empty without any."""
         return ""

@@ -130,15 +130,11 @@ def rounds(scenario: Scenario) -> np.recarray:
 
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
-    lengths = [service.lengths() + np.array([0.0, _encoded(service)[0], 0.0]) for service in scenario.service]
+    lengths = [service.lengths() + np.array([0.0, service.encoded_tokens[0], 0.0]) for service in scenario.service]
     first = np.cumsum([0, *map(len, lengths)]).tolist()
     parts = zip(scenario.service, lengths, first, scenario.loop_ues, strict=False)
     rows = [_service(scenario, *part) for part in parts]
     return np.concatenate(lengths), from_rows(DTYPES["service"], rows)
-
-
-def _encoded(service: Service) -> tuple[int, int]:
-    return service.encoded_tokens if isinstance(service, InferenceService) else (0, 0)
 
 
 def encoder_times(scenario: Scenario) -> np.ndarray:
@@ -164,7 +160,7 @@ def longer_outputs(scenario: Scenario) -> np.ndarray:
 
 def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int, ues: range) -> dict[str, Any]:
     """A row: a key of the table is a field of its name, those of other kinds are 0; and what follows from the table."""
-    input_tokens, input_context = _encoded(service)
+    input_tokens, input_context = service.encoded_tokens
     own = {
         **service.objectives,
         "kind": KINDS.index(service.kind),
