@@ -92,6 +92,22 @@ def start(policy: Policy, num_worlds: int) -> None:
         reset(num_worlds)
 
 
+class Around:
+    """A policy around another one, whose state begins anew with it; it acts alike but for what a subclass changes."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
+
+    def reset(self, num_worlds: int) -> None:
+        """See `start`."""
+        start(self._policy, num_worlds)
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """What the policy does; see Policy.act."""
+        return self._policy.act(obs, rng)
+
+
 @cache
 def _import_rules() -> None:
     package = importlib.import_module("agents.rules")

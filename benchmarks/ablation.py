@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.console import Console
 
-from agents.policy import MakePolicy, Observation, Policy, make_rule, start
+from agents.policy import Around, MakePolicy, Observation, Policy, make_rule
 from agents.rules._rows import service_entries
 from edge6g_env.kernel.codes import EXPIRED, FAILED, FINISHED, REJECTED
 from edge6g_env.scenario import Scenario, load_scenario
@@ -59,17 +59,13 @@ class Row(NamedTuple):
     difference: Estimate
 
 
-class Without:
+class Without(Around):
     """A policy that is not shown some rows of the action table."""
 
     def __init__(self, policy: Policy, forbidden: np.ndarray, services: list[int]) -> None:
         """forbidden: bool (S, C); services: entries of an observation that say the job's service."""
-        self._policy, self._allowed, self._services = policy, ~forbidden, services
-        self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
-
-    def reset(self, num_worlds: int) -> None:
-        """See agents.policy.start."""
-        start(self._policy, num_worlds)
+        super().__init__(policy)
+        self._allowed, self._services = ~forbidden, services
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does with the narrower mask; see Policy.act."""

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from agents.policy import MakePolicy, Observation, Policy, start
+from agents.policy import Around, MakePolicy, Observation, Policy
 from agents.rules._rows import nearest_legal, service_entries
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -24,7 +24,7 @@ class ByService(TypedDict):
     reward_lost: Estimate
 
 
-class Frozen:
+class Frozen(Around):
     """A policy that has only the legal actions nearest to a wanted value of a column, besides `hold` and `reject`.
 
     distance: int64 (S, C) by service, or (1, C) for all, 0 for the value itself. Where it is illegal the nearest legal value stands in for
@@ -33,12 +33,8 @@ class Frozen:
 
     def __init__(self, policy: Policy, distance: np.ndarray, services: Sequence[int] = ()) -> None:
         """services: entries of an observation that say the job's service, where each has its own distance."""
-        self._policy, self._distance, self._services = policy, distance, list(services)
-        self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
-
-    def reset(self, num_worlds: int) -> None:
-        """See agents.policy.start."""
-        start(self._policy, num_worlds)
+        super().__init__(policy)
+        self._distance, self._services = distance, list(services)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does with the narrower mask; see Policy.act."""

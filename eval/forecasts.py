@@ -9,7 +9,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from agents.policy import MakePolicy, Observation, Policy, start
+from agents.policy import Around, MakePolicy, Observation, Policy
 from edge6g_env.kernel.codes import EXPIRED, HOLD, LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.spaces import Layout, device_shares, drafts
 from eval.decisions import columns_of
@@ -47,26 +47,17 @@ class Group(NamedTuple):
     numbers: np.ndarray
 
 
-class Foreseeing:
+class Foreseeing(Around):
     """A policy that is shown candidates whether it reads them or not, so that what they promise can be noted."""
 
-    needs_candidates = True
-
     def __init__(self, policy: Policy) -> None:
-        self._policy, self.privileged = policy, policy.privileged
+        super().__init__(policy)
+        self.needs_candidates = True
 
     @classmethod
     def made_by(cls, make: MakePolicy, layout: Layout) -> Foreseeing:
         """One around the policy that `make` makes."""
         return cls(make(layout))
-
-    def reset(self, num_worlds: int) -> None:
-        """See agents.policy.start."""
-        start(self._policy, num_worlds)
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """What the policy does; see Policy.act."""
-        return self._policy.act(obs, rng)
 
 
 class Promises:

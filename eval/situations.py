@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from agents.policy import MakePolicy, Observation, Policy, start
+from agents.policy import Around, MakePolicy, Observation, Policy
 from agents.rules._rows import service_entries, waiting
 from edge6g_env.kernel.codes import REJECT
 from edge6g_env.scenario import Scenario
@@ -18,7 +18,7 @@ RESIDENT = ("nothing", "a part", "all")
 COLUMNS = ("policy", "service", "load", "jobs_from", "jobs_to", "resident", "decisions", "column", "value", "share")
 
 
-class Noting:
+class Noting(Around):
     """A policy whose decisions are noted in `decisions`: one int64 (n, 4) a step, columns service, action, jobs at the node, RESIDENT.
 
     Jobs at the node hold KV there or wait. Resident is what the node has of the service's default model, at the precision of which it
@@ -27,15 +27,11 @@ class Noting:
 
     def __init__(self, policy: Policy, layout: Layout, decisions: list[np.ndarray]) -> None:
         """decisions: what it adds to."""
-        self._policy, self._decisions = policy, decisions
-        self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
+        super().__init__(policy)
+        self._decisions = decisions
         entry = layout.observation_index
         self._services, self._jobs = service_entries(layout), [entry("node/sequences"), entry("node/inbox_jobs")]
         self._resident = [entry(f"node/resident_{name}") for name in layout.scenario.actions.precision]
-
-    def reset(self, num_worlds: int) -> None:
-        """See agents.policy.start."""
-        start(self._policy, num_worlds)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""
