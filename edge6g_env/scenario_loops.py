@@ -72,7 +72,6 @@ def _check_deadlines(scenario: Scenario) -> None:
 
 def _least_access_s(scenario: Scenario) -> tuple[float, str]:
     """Mean access latency of a first message up and one down in the quickest band, and whose it is."""
-    if fixed := scenario.radio.fixed:
-        return fixed.uplink_access_s + fixed.downlink_access_s, "radio.fixed"
-    bands = {name: radio.preset(name) for name in scenario.radio.presets}
-    return min((band.uplink_grant_latency_s + band.downlink_latency_s, name) for name, band in bands.items())
+    latencies_s = {name: scenario.radio.access_s(radio.preset(name)) for name in scenario.radio.presets}
+    least_s, name = min((first_s + down_s, name) for name, (first_s, _, down_s) in latencies_s.items())
+    return least_s, "radio.fixed" if scenario.radio.fixed else name

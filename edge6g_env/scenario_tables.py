@@ -135,6 +135,14 @@ class Radio(Table):
     fixed: FixedRadio | None = None
     """What messages get in place of what the cells would give; the channel goes on for handovers and for what agents see of it."""
 
+    def access_s(self, band: radio.RadioPreset) -> tuple[float, float, float]:
+        """Mean access latencies in a band: of a first uplink message, of a following one of a stream, of a downlink message."""
+        if self.fixed:
+            return self.fixed.uplink_access_s, self.fixed.uplink_access_s, self.fixed.downlink_access_s
+        grant_s = band.uplink_grant_latency_s
+        stream_s = band.uplink_configured_latency_s if self.configured_grant else grant_s
+        return grant_s, stream_s, band.downlink_latency_s
+
     @model_validator(mode="after")
     def _bands_exist(self) -> Radio:
         check_known("presets", self.presets, radio.presets())

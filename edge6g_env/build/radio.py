@@ -68,7 +68,7 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         "max_layers",
     )
     timing = ("tdd_period_s", "downlink_slots", "uplink_slots", "sr_period_s", "processing_s", "harq_rtt_s")
-    access_s = _access_s(scenario, preset)
+    access_s = options.access_s(preset)
     return {
         **{name: getattr(preset, name) for name in (*same, *timing)},
         "gain_db": preset.gain_bs_dbi + preset.gain_ue_dbi - preset.misalignment_db,
@@ -96,12 +96,3 @@ def _band(scenario: Scenario, preset: radio.RadioPreset, offset_db: float) -> di
         "grant_s": preset.k2_slots * preset.slot_s,
         **dict(zip(("uplink_access_s", "uplink_stream_s", "downlink_access_s"), access_s, strict=True)),
     }
-
-
-def _access_s(scenario: Scenario, preset: radio.RadioPreset) -> tuple[float, float, float]:
-    """Mean access latencies of a first uplink message, of a following one of a stream, and of a downlink message."""
-    fixed, grant_s = scenario.radio.fixed, preset.uplink_grant_latency_s
-    if fixed:
-        return fixed.uplink_access_s, fixed.uplink_access_s, fixed.downlink_access_s
-    stream_s = preset.uplink_configured_latency_s if scenario.radio.configured_grant else grant_s
-    return grant_s, stream_s, preset.downlink_latency_s
