@@ -62,9 +62,8 @@ def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]
         raise UserError(f"{key} is a table with {', '.join(member)}: name one of its keys, as {example}")
     before = tables and tables.model_of(table)
     table[parts[-1]] = value
-    for name in getattr(before, "replaces", {}).get(
-        parts[-1], ()
-    ):  # but for one that is given as well: that is an error
+    # But for one that is given as well: that is an error.
+    for name in getattr(before, "replaces", {}).get(parts[-1], ()):
         if ".".join([*parts[:-1], name]) not in changes:
             table.pop(name, None)
     if tables and (now := tables.model_of(table)) not in (None, before):

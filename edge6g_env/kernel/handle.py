@@ -112,15 +112,8 @@ def _load_array(context: Any, builder: Any, typ: WorldType, value: Any, attr: st
 
     struct, item = context.get_value_type(kind), context.get_abi_sizeof(context.get_data_type(kind.dtype))
     strides = [ir.Undefined] * (kind.ndim - 1) + [item]  # the arrays are contiguous
-    parts = [
-        None,
-        None,
-        ir.Undefined,
-        item,
-        ir.Undefined,
-        [ir.Undefined] * kind.ndim,
-        strides,
-    ]  # borrowed: no meminfo, no parent
+    shape, borrowed = [ir.Undefined] * kind.ndim, [None, None]  # no meminfo, no parent
+    parts = [*borrowed, ir.Undefined, item, ir.Undefined, shape, strides]
     array = ir.Constant(
         struct, [ir.Constant(element, part) for element, part in zip(struct.elements, parts, strict=True)]
     )

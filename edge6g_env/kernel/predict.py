@@ -53,12 +53,19 @@ def _latency_s(start_s, output, token_s):
 
 
 @njit_inner
+def _tpot_s(job, output, start_s, ttft_s, token_s):
+    """Of all output tokens after the first; of a job that was put back after a fault, the gap counts among them."""
+    if job.first_token_s < 0.0:
+        return token_s
+    return (start_s + output * token_s - ttft_s) / (job.done_tokens + output)
+
+
+@njit_inner
 def _gain(w, job, answer, start_s, ttft_s, token_s):
     """What the job's end brings on average, if tokens come every token_s from start_s on: an answer, or none where it is so long that it
     expires. answer: what it brings in time; start_s, ttft_s: since the arrival."""
-    service, output, tpot_s = w.service[job.service], inference.expected_output(w, job), token_s
-    if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
-        tpot_s = (start_s + output * token_s - ttft_s) / (job.done_tokens + output)
+    service, output = w.service[job.service], inference.expected_output(w, job)
+    tpot_s = _tpot_s(job, output, start_s, ttft_s, token_s)
     expires = inference.share_beyond(w, job, (service.expire_s - start_s) / max(token_s, 1e-9))
     late = worth.timeliness(service, ttft_s, tpot_s, _latency_s(start_s, output, token_s))
     return (1.0 - expires) * answer * late - expires * worth.cost_of_end(w, codes.EXPIRED)
@@ -85,11 +92,9 @@ def _expect(w, b, i, job, c, n):
     exposure = worth.priced_exposure(
         service, max(job.exposure_device, left_device), max(job.exposure_site, reached_cloud)
     )
-    ttft_s, tpot_s = w.episode[b].now_s - job.arrival_s + forecast.time_s, forecast.token_s
-    start_s = ttft_s  # since the arrival
-    if job.first_token_s >= 0.0:  # put back after a fault: the gap counts among its tokens
-        ttft_s = job.first_token_s - job.arrival_s
-        tpot_s = (start_s + output * tpot_s - ttft_s) / (job.done_tokens + output)
+    start_s = w.episode[b].now_s - job.arrival_s + forecast.time_s  # since the arrival
+    ttft_s = start_s if job.first_token_s < 0.0 else job.first_token_s - job.arrival_s
+    tpot_s = _tpot_s(job, output, start_s, ttft_s, forecast.token_s)
     late = worth.timeliness(service, ttft_s, tpot_s, _latency_s(start_s, output, forecast.token_s))
     quality = worth.quality(w, job.service, model, v)
     answer = service.value * quality

@@ -201,10 +201,8 @@ def expect_rates(w, b, i, job):
     senders, sharers = w.node[b, i].n_senders if own else 0, receivers(w, b, job) if own else 1
     radio = w.radio[0]
     if radio.fixed == 1:
-        expected.up_bit_s, expected.down_bit_s = (
-            radio.fixed_uplink_bit_s / (senders + 1),
-            radio.fixed_downlink_bit_s / sharers,
-        )
+        expected.up_bit_s = radio.fixed_uplink_bit_s / (senders + 1)
+        expected.down_bit_s = radio.fixed_downlink_bit_s / sharers
         return
     band = w.band[w.site[ue.node].band]
     up_bit_s = rates.expected_bit_s(w, band, ue.seen_uplink_db, senders + 1, band.uplink_efficiency)

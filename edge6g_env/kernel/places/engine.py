@@ -64,9 +64,8 @@ def _set_cycle(w, b, i):
         # `tokens` is weighted by layer share: over the widest part, each layer sees tokens / share of them.
         tokens, context = variant.tokens / variant.share, variant.context_tokens / variant.share
         decoders, fewest = variant.decoders / variant.share, variant.tokens / variant.decoders
-        if (
-            decoders < 1.0
-        ):  # a pass has a sequence in it and reads its whole context: how often it comes is a matter of duty
+        # A pass has a sequence in it and reads its whole context: how often it comes is a matter of duty.
+        if decoders < 1.0:
             tokens, context = fewest, context / decoders
         device = site.accelerator
         variant.iteration_s = costing.decode_iteration_s(w, device, v, tokens, context, variant.share, False)

@@ -254,9 +254,8 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     decode_s = passes * with_it_s * pass_tokens / (running + pass_tokens)
     expected.load_s += load_s
     expected.wait_s += wait_s
-    expected.time_s += (
-        load_s + wait_s + compute_s + math.ceil((prompt - cached) / w.serving[0].token_budget) * known.cycle_s
-    )
+    chunks = math.ceil((prompt - cached) / w.serving[0].token_budget)
+    expected.time_s += load_s + wait_s + compute_s + chunks * known.cycle_s
     expected.token_s += token_s / (1.0 - min(known.prefill_share, w.prediction[0].max_prefill_share))
     expected.busy_s += compute_s + decode_s
     expected.price_usd += (compute_s + decode_s) * w.device[device].usd_s
