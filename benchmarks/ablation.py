@@ -25,6 +25,7 @@ from rich.console import Console
 
 from agents.policy import Around, MakePolicy, Observation, Policy, make_rule
 from agents.rules._rows import service_entries
+from benchmarks.pages import write_for_page
 from edge6g_env.kernel.codes import EXPIRED, FAILED, FINISHED, REJECTED
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout, device_shares, drafts
@@ -232,8 +233,7 @@ def main() -> None:
     text = "\n".join([f"Interquartile mean over {len(seeds)} seeds [95 % interval], `{command}`:\n", *table(rows)])
     print(text)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(f"<!-- {scenario.fingerprint} -->\n{text}\n", encoding="utf-8")
+        write_for_page(options.out, scenario, text)
 
 
 if __name__ == "__main__":

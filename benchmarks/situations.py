@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 
 from agents.policy import MakePolicy, make_rule
+from benchmarks.pages import write_for_page
 from benchmarks.room import Linear, agreed
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
 from eval.compare import evaluation_seeds
-from eval.files import write_csv_atomic, write_text_atomic
+from eval.files import write_csv_atomic
 from eval.situations import in_words, noted, situations
 
 
@@ -47,8 +48,7 @@ def main() -> None:
     if options.out and options.out.suffix == ".md":
         command = f"python benchmarks/situations.py --scenario {scenario.name} --policies {options.policies} --seeds {options.seeds}"
         folded = f"<details><summary>What is chosen by load and by what is resident, `{command}`</summary>\n\n{words}\n\n</details>"
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(options.out, f"<!-- {scenario.fingerprint} -->\n{folded}\n")
+        write_for_page(options.out, scenario, folded)
     elif options.out:
         write_csv_atomic(table, options.out)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge6g_env import costs, load_scenario, scenarios
+from edge6g_env.costs.memory import usable_bytes
 from edge6g_env.costs.tables import read_rows
 
 PROMPT_TOKENS, CONTEXT_TOKENS, BATCH = 1000, 1000, 8
@@ -94,7 +95,7 @@ def _has(model: str, metric: str) -> bool:
 
 
 def _times(model: str, precision: str, device: str) -> str:
-    if costs.memory_bytes(model, precision) > 0.9e9 * costs.device(device).mem_gb:
+    if costs.memory_bytes(model, precision) > usable_bytes(costs.device(device)):
         return "-"
     load_s = costs.load_s(model, device, precision)
     prompt_s = float(costs.prefill_s(model, device, PROMPT_TOKENS, precision))

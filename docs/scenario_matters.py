@@ -2,7 +2,8 @@
 ablations. Figures are interquartile means of paired seeds [95 % interval], by the commands that stand beside them."""
 
 MATTERS = {
-    "robotics": """ **The route, and little else.** `edge6g usage --scenario robotics --policy greedy --seeds 20`: always `local`
+    "robotics": """
+**The route, and little else.** `edge6g usage --scenario robotics --policy greedy --seeds 20`: always `local`
 loses 0.51 [0.46, 0.57] of the 0.90 reward a job, the best route by service 0.31 [0.26, 0.36]: loops live on the RTX 4090s and L4s next
 door, and who goes where depends on who else is there. One precision for all, int4, loses 0.01; no cut at the edge and no layer on the
 robot lose nothing. The plan of `static` (int4 for loops, fp16 for plans, uncut, no drafts, the route free) earns 0.027 [0.018, 0.038]
