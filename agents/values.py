@@ -22,7 +22,7 @@ from edge6g_env._files import TextError, read_text
 from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, scenarios
-from edge6g_env.scenario_tables import InferenceService
+from edge6g_env.scenario_services import InferenceService
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 
 STATIC, RESTRICTED = "static", "restricted"

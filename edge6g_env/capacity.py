@@ -16,7 +16,7 @@ from edge6g_env.costs.times import resolved_parts
 from edge6g_env.device_split import share_of
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import InferenceService
+from edge6g_env.scenario_services import InferenceService
 from edge6g_env.spaces import cut_layer
 
 

@@ -18,7 +18,8 @@ from edge6g_env.kernel import codes
 from edge6g_env.kernel.legs import LEG_NAMES
 from edge6g_env.kernel.world import World
 from edge6g_env.scenario import Scenario, load_scenario
-from edge6g_env.scenario_tables import InferenceService, Service, check_known
+from edge6g_env.scenario_services import InferenceService, Service
+from edge6g_env.scenario_tables import check_known
 from edge6g_env.spaces import Layout
 
 _RATE_JOBS_S = 1e-12  # so few that none arrives but the one

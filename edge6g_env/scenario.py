@@ -23,13 +23,12 @@ from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
+from edge6g_env.scenario_services import AnyService, InferenceService
 from edge6g_env.scenario_tables import (
     Actions,
-    AnyService,
     AnyUes,
     Cloud,
     Faults,
-    InferenceService,
     Link,
     Nodes,
     Prediction,

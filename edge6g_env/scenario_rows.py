@@ -10,7 +10,8 @@ import numpy as np
 from edge6g_env import costs
 from edge6g_env.device_split import DRAFT, DeviceSplit
 from edge6g_env.errors import UserError
-from edge6g_env.scenario_tables import InferenceService, check_known
+from edge6g_env.scenario_services import InferenceService
+from edge6g_env.scenario_tables import check_known
 from edge6g_env.trace_files import traces
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from edge6g_env.kernel.codes import REJECT
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import Service
+from edge6g_env.scenario_services import Service
 from edge6g_env.spaces import Layout
 from eval.decisions import columns_of, decided, shares
 from eval.episodes import measured_s

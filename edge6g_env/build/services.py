@@ -13,7 +13,7 @@ from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import InferenceService, Service
+from edge6g_env.scenario_services import InferenceService, Service
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import edge6g_env
-from edge6g_env import costs, load_scenario, scenario_rows, scenario_tables
+from edge6g_env import costs, load_scenario, scenario_rows, scenario_services
 from edge6g_env.costs import prices, tables
 from edge6g_env.costs.quality import _relative, scores
 from edge6g_env.errors import UserError
@@ -150,7 +150,7 @@ def test_models_of_a_family_make_as_many_tokens_of_an_input(data: Path, refusal)
 def test_every_row_of_a_trace_fits_into_the_context_of_the_model(monkeypatch: pytest.MonkeyPatch, refusal):
     context = costs.model("llama-2-7b").context
     rows = [[0.0, 10, 10], [1.0, context - 10, 11], [2.0, context - 1, 1], [3.0, 1, context + 1], [4.0, 1, 1]]
-    monkeypatch.setattr(scenario_tables, "read_trace", lambda name: np.array(rows, np.float64))
+    monkeypatch.setattr(scenario_services, "read_trace", lambda name: np.array(rows, np.float64))
     (line,) = refusal("tiny", **{"service.chat.model": "llama-2-7b"})
     assert line.startswith("tiny.toml: service.chat.trace: row 4 of azure_conv_2023, the longest of 2 ")
     assert f"1 + {context + 1} tokens" in line
