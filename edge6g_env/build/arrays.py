@@ -48,7 +48,7 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
         "arrival_heap": np.zeros((b, u), np.int64),
         "roster": np.zeros((b, 3, j), np.int64),
-        "queue": np.zeros((b, n, 2, min(scenario.serving.queue_jobs, j)), np.int64),
+        "queue": np.zeros((b, n, 3, min(scenario.serving.queue_jobs, j)), np.int64),
         "observation": np.zeros((2, b, n, d), np.float32),
         "action_mask": np.zeros((2, b, n, c), np.int8),
         "candidates": np.zeros((2, b, n, c if candidates else 0, f), np.float32),

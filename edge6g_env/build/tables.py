@@ -87,7 +87,8 @@ def arrivals_table(scenario: Scenario) -> np.recarray:
     """[arrivals]; keys of other kinds are 0."""
     kind, ues = codes.ARRIVAL_NAMES.index(scenario.arrivals.kind), scenario.drawn_ues
     count = scenario.num_ues
-    own = {"kind": kind, "first_ue": ues.start if ues else count, "n_ues": len(ues) or count}
+    most = max((getattr(service, "participants", 1) for service in scenario.service), default=1)
+    own = {"kind": kind, "first_ue": ues.start if ues else count, "n_ues": len(ues) or count, "most_participants": most}
     return from_table(DTYPES["arrivals"], None, **or_zero(DTYPES["arrivals"], scenario.arrivals, own))
 
 

@@ -13,8 +13,8 @@ VIOLATIONS = (
     "",
     "jobs are lost: arrived is not finished + rejected + expired + failed + in flight",
     "job rows are lost: free + in flight is not all",
-    "weights and KV of a node exceed its memory",
-    "reserved KV of a node is not the sum over its jobs",
+    "weights, KV and training state of a node exceed its memory",
+    "reserved KV or training state of a node is not the sum over its jobs",
     "resident weights of a node are not the sum over its variants and adapters",
     "a variant's users are not the jobs that use it",
     "the cloud serves more jobs than it has places",
@@ -28,19 +28,20 @@ VIOLATIONS = (
     "a node with decoders is passed over",
     "the interferer's draws of a UE do not belong to its episode",
     "weights and KV of a UE's device exceed its memory",
+    "a training job has more steps than it was asked for, or waits for others of a round in which it is not",
 )
 JOBS_LOST, ROWS_LOST, MEMORY_OVERRUN, KV_MISCOUNTED, WEIGHTS_MISCOUNTED, USERS_MISCOUNTED, CLOUD_OVERFULL = range(1, 8)
 DEVICE_MISCOUNTED, DOWN_SERVER_HOLDS, DOWN_CLOUD_HOLDS, MASK_STALE, ARRIVAL_PASSED, UE_PASSED = range(8, 14)
-POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN, DEVICE_OVERRUN = range(14, len(VIOLATIONS))
+POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN, DEVICE_OVERRUN, STEPS_MISCOUNTED = range(14, len(VIOLATIONS))
 _BYTE = 1.0  # rounding of sums of bytes
 
 
 @njit_inner
 def _check_node(w, b, i):
     step, node, site, server = w.step[b], w.node[b, i], w.site[i], w.server[b, i]
-    if server.kv_bytes + server.weight_bytes > site.usable_bytes + _BYTE:
+    if server.kv_bytes + server.training_bytes + server.weight_bytes > site.usable_bytes + _BYTE:
         step.error = MEMORY_OVERRUN
-    kv_bytes, weights = 0.0, 0.0
+    kv_bytes, weights, training_bytes = 0.0, 0.0, 0.0
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
         users = 0
@@ -52,7 +53,10 @@ def _check_node(w, b, i):
                 part = w.part[b, j, p]
                 if part.state >= codes.WAITING and part.node == i:
                     users += 1
-                    kv_bytes += part.kv_bytes
+                    if w.service[job.service].kind == codes.FINETUNE:
+                        training_bytes += part.kv_bytes
+                    else:
+                        kv_bytes += part.kv_bytes
         if users != variant.users:
             step.error = USERS_MISCOUNTED
         if server.load_variant == v:
@@ -62,11 +66,13 @@ def _check_node(w, b, i):
     for a in range(w.adapter.shape[2]):
         if w.adapter[b, i, a].resident == 1:
             weights += w.lora[a].bytes
-    if abs(kv_bytes - server.kv_bytes) > _BYTE:
+    if abs(kv_bytes - server.kv_bytes) > _BYTE or abs(training_bytes - server.training_bytes) > _BYTE:
         step.error = KV_MISCOUNTED
     if abs(weights - server.weight_bytes) > _BYTE:
         step.error = WEIGHTS_MISCOUNTED
-    if node.up == 0 and (server.n_inbox + server.n_admitted > 0 or server.kv_bytes + server.weight_bytes > 0.0):
+    if node.up == 0 and (
+        server.n_inbox + server.n_admitted + server.n_trainees > 0 or server.kv_bytes + server.weight_bytes > 0.0
+    ):
         step.error = DOWN_SERVER_HOLDS
 
 
@@ -88,6 +94,16 @@ def check_world(w, b):
         step.error = DOWN_CLOUD_HOLDS
     for u in range(w.ue.shape[1]):
         _check_device(w, b, u)
+    for place in range(episode.n_active):
+        _check_steps(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]])
+
+
+@njit_inner
+def _check_steps(w, b, job):
+    steps = w.service[job.service].steps
+    too_many = job.done_steps + job.run_steps > steps or job.run_steps < 0.0
+    if too_many or (job.stage == codes.MEET and job.in_round == 0 and job.run_steps > 0.0):
+        w.step[b].error = STEPS_MISCOUNTED
 
 
 @njit_inner

@@ -5,10 +5,14 @@ from __future__ import annotations
 # Stages of a job; LOOP and END stand in the table of legs.
 FREE, QUEUED, DEVICE, UPLINK, NODE_PREFILL, LINK, CLOUD_WAIT, DECODE, DOWNLINK, RETURN, LOOP, END = range(12)
 BACK, DOWNLOAD = range(12, 14)  # bytes for the UE that are no tokens: over the link, and down the air
+# Of fine-tuning: wait for memory at the server, the server's part of a step, count a step, wait for the others of a round.
+ADMIT, TRAIN, STEP, MEET = range(14, 18)
+INFERENCE, FINETUNE = range(2)  # kinds of jobs, in the order of legs.KINDS
 SAME_INSTANT_S = 1e-12  # instants closer together are one
 INGRESS, TARGET = range(2)  # node parts of a job
 UNDER_WAY, OVER, LOST = range(3)  # what `begin` and `advance` of a place say
-ABSENT, TURNED_AWAY, WAITING, ADMITTED, PREFILLED = range(5)  # a part at its node; from WAITING on it uses the weights
+# A part at its node; from WAITING on it uses the weights. ASKING is a training job without memory, PREFILLED what is through there.
+ABSENT, TURNED_AWAY, ASKING, WAITING, ADMITTED, PREFILLED = range(6)
 
 FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)  # how a job ended
 PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")
@@ -40,10 +44,12 @@ ACTION_EFFECTS = (
     "refused: the service has no such model",
     "refused: no data of the service may reach the cloud",
     "refused: the model has no draft",
+    "refused: fine-tuning is not cut between nodes",
+    "refused: labels may not leave the site",
 )
 DONE, NO_JOB, NO_NEIGHBOUR, RAW_LEAVES_DEVICE, RAW_REACHES_CLOUD, DEVICE_TOO_SMALL, DEVICE_BUSY = range(7)
 NODE_TOO_SMALL, NODE_DOWN, LINK_DOWN, NEIGHBOUR_DOWN, BACKHAUL_DOWN, CLOUD_DOWN = range(7, 13)
-NO_MODEL, STAYS_ON_SITE, NO_DRAFT = range(13, len(ACTION_EFFECTS))
+NO_MODEL, STAYS_ON_SITE, NO_DRAFT, NO_NODE_CUT, LABELS_LEAVE = range(13, len(ACTION_EFFECTS))
 
 # Columns of World.result: the reward, its terms, the costs beside it.
 REWARD_TERMS = ("answer", "price", "energy", "exposure", "rejected", "expired", "failed")
@@ -54,6 +60,6 @@ SLO_MISS, EXPOSED, JOULES = range(1 + len(REWARD_TERMS), 1 + len(REWARD_TERMS) +
 
 NOW, FINAL = range(2)  # what agents see: of now, and the last of an episode that ended in this step
 ACTIVE, SPARE, AT_CLOUD = range(3)  # lists of World.roster
-DISPATCH, INBOX = range(2)  # lists of World.queue
+DISPATCH, INBOX, TRAINING = range(3)  # lists of World.queue
 # First columns of World.cost[d, v]: 3 of costs.attention_decode_s, 4 of costs.attention_prefill_s, 2 of the head, layers by tokens.
 COST_PREFILL, COST_HEAD, COST_HEADER = 3, 7, 9

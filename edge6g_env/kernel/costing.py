@@ -6,7 +6,8 @@ from edge6g_env import costs
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes
 
-TOKEN_BYTES = 4.0  # a token id
+TOKEN_BYTES = 4.0  # a token id, or a label
+STATE_BYTES = 8.0  # of training state a byte of the adapter: 16 for each of its fp16 parameters (COSTS 7)
 
 
 @njit_inner
@@ -115,6 +116,13 @@ def know_pass(w, known, device, v, job, output, batch):
         known.prompt_layer_s = prefill_layer_s(w, device, v, prompt - cached, cached, 0.0)
         known.with_layer_s = decode_layer_s(w, device, v, batch, batch * (prompt + 0.5 * output))
         known.ready = 1
+
+
+@njit_inner
+def step_s(w, s, device, v, layers, with_head):
+    """Time in s of a training step of service s through `layers` layers of variant v, both ways, and through the head with the loss."""
+    part_s = layers * (w.tuning_s[s, device, v, 0] + w.tuning_s[s, device, v, 1])
+    return part_s + w.tuning_s[s, device, v, 2] if with_head else part_s
 
 
 @njit_inner

@@ -107,7 +107,7 @@ def _fail_node(w, b, i, now_s):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
         for p in (codes.TARGET, codes.INGRESS):
             part = w.part[b, job.row, p]
-            if part.state >= codes.WAITING and part.node == i:
+            if part.state >= codes.ASKING and part.node == i:
                 requeue.lose(w, b, job, p, now_s)
     memory.empty_server(w, b, i, now_s)
 

@@ -75,11 +75,11 @@ def refuse(w, b, i, job, c):
         why = node.refuse_down(w, b, i, route)
     if why == codes.DONE:
         on_device, layers = _on_device(w, job, v, layer_1, drafts)
-        why = device.refuse(w, b, job, on_device, layers, tokens)
+        why = device.refuse(w, b, job, on_device, layers, costing.kv_bytes(w, on_device, layers, tokens))
     if why == codes.DONE and layer_2 > layer_1:
-        why = node.refuse(w, i, v, layer_1, layer_2, tokens)
+        why = node.refuse(w, i, v, layer_1, layer_2, costing.kv_bytes(w, v, layer_2 - layer_1, tokens))
     if why == codes.DONE and 0 <= target < w.node.shape[1]:
-        why = node.refuse(w, target, v, layer_2, total, tokens)
+        why = node.refuse(w, target, v, layer_2, total, costing.kv_bytes(w, v, total - layer_2, tokens))
     return why
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, inference, requeue, stream
+from edge6g_env.kernel import codes, finetune, inference, requeue, stream
 from edge6g_env.kernel.places import air, cloud, device, link, node
 
 _ = 0  # a leg that has one part of a job only
@@ -22,10 +22,39 @@ _INFERENCE = (
     (codes.DECODE, _),
     (codes.DOWNLINK, _),
 )
-_WAYS = {"inference": _INFERENCE}
+# Setup, memory, then steps: forward and backward, by way of the device's head where labels stay there; at the end of a round the average.
+_FINETUNE = (
+    (codes.DEVICE, finetune.LOAD),
+    (codes.DOWNLOAD, finetune.ADAPTER),
+    (codes.UPLINK, finetune.DATA),
+    (codes.LINK, finetune.DATA),
+    (codes.ADMIT, _),
+    (codes.MEET, finetune.BEGINNING),
+    (codes.DEVICE, finetune.FORWARD),
+    (codes.UPLINK, finetune.CUT),
+    (codes.LINK, finetune.CUT),
+    (codes.TRAIN, finetune.FORWARD),
+    (codes.BACK, finetune.TOP),
+    (codes.DOWNLOAD, finetune.TOP),
+    (codes.DEVICE, finetune.HEAD),
+    (codes.UPLINK, finetune.TOP),
+    (codes.LINK, finetune.TOP),
+    (codes.TRAIN, finetune.BACKWARD),
+    (codes.BACK, finetune.CUT),
+    (codes.DOWNLOAD, finetune.CUT),
+    (codes.DEVICE, finetune.BACKWARD),
+    (codes.STEP, _),
+    (codes.UPLINK, finetune.UPDATE),
+    (codes.MEET, finetune.END),
+    (codes.DOWNLOAD, finetune.AVERAGE),
+    (codes.LOOP, 5),
+)
+AVERAGE = _FINETUNE.index((codes.DOWNLOAD, finetune.AVERAGE))  # the leg with which all go on after a round
+_WAYS = {"inference": _INFERENCE, "finetune": _FINETUNE}
 KINDS = tuple(_WAYS)
 _LONGEST = 1 + max(map(len, _WAYS.values()))
-# (kinds, legs, 2) stage, part; after the last leg comes END. A LOOP goes back to the leg of its number until the last token is out.
+# (kinds, legs, 2) stage, part or what else the leg is about; after the last leg comes END. A LOOP goes back to the leg of its number as
+# long as there are steps to do.
 LEGS = np.array([[*way, *[(codes.END, _)] * (_LONGEST - len(way))] for way in _WAYS.values()])
 LEG_NAMES = {
     (codes.DEVICE, _): "device",
@@ -39,6 +68,30 @@ LEG_NAMES = {
     (codes.BACK, _): "back",
     (codes.DOWNLOAD, _): "download",
 }  # in words, for those who look at a job
+STEP_LEG_NAMES = {
+    (codes.DEVICE, finetune.LOAD): "device load",
+    (codes.DOWNLOAD, finetune.ADAPTER): "adapter down",
+    (codes.UPLINK, finetune.DATA): "data up",
+    (codes.LINK, finetune.DATA): "data over the link",
+    (codes.ADMIT, _): "memory",
+    (codes.MEET, finetune.BEGINNING): "wait for a round",
+    (codes.DEVICE, finetune.FORWARD): "device forward",
+    (codes.UPLINK, finetune.CUT): "activations up",
+    (codes.LINK, finetune.CUT): "activations over the link",
+    (codes.TRAIN, finetune.FORWARD): "server forward",
+    (codes.BACK, finetune.TOP): "states back over the link",
+    (codes.DOWNLOAD, finetune.TOP): "states down",
+    (codes.DEVICE, finetune.HEAD): "device head",
+    (codes.UPLINK, finetune.TOP): "head gradients up",
+    (codes.LINK, finetune.TOP): "head gradients over the link",
+    (codes.TRAIN, finetune.BACKWARD): "server",
+    (codes.BACK, finetune.CUT): "gradients back over the link",
+    (codes.DOWNLOAD, finetune.CUT): "gradients down",
+    (codes.DEVICE, finetune.BACKWARD): "device backward",
+    (codes.UPLINK, finetune.UPDATE): "adapter up",
+    (codes.MEET, finetune.END): "wait for the others",
+    (codes.DOWNLOAD, finetune.AVERAGE): "average down",
+}  # the same of a training job
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
 
 
@@ -60,9 +113,6 @@ def _begin_leg(w, b, job, stage, p):
         return link.begin_back(w, b, job)
     if stage == codes.DOWNLOAD:
         return air.begin_download(w, b, job)
-    if stage == codes.END:
-        job.stage, job.stage_s = codes.END, job.clock_s
-        return codes.UNDER_WAY
     return stream.begin_delivery(w, b, job)
 
 
@@ -87,24 +137,30 @@ def advance(w, b, job, t0, t1):
         return link.advance(w, b, job, t0, t1)
     if job.stage == codes.DECODE:
         return stream.advance(w, b, job, t1)
+    if job.stage == codes.TRAIN:
+        return cloud.advance_step(job, t1)
     return stream.advance_delivery(w, b, job, t1)
 
 
 @njit_inner
 def begin(w, b, job, leg):
     """Begin a leg of the job's way, or the first one after it that has work."""
-    job.leg = leg
+    job.leg, kind = leg, w.service[job.service].kind
     while True:
-        stage, p = LEGS[w.service[job.service].kind, job.leg, 0], LEGS[w.service[job.service].kind, job.leg, 1]
+        stage, p, start_s = LEGS[kind, job.leg, 0], LEGS[kind, job.leg, 1], job.clock_s
         if stage == codes.LOOP:
-            job.leg = p if job.done_tokens < job.output_tokens else job.leg + 1
+            job.leg = p if finetune.goes_on(w, job) else job.leg + 1
             continue
-        start_s = job.clock_s
-        state = _begin_leg(w, b, job, stage, p)
+        if stage == codes.END:
+            job.stage, job.stage_s, state = codes.END, job.clock_s, codes.UNDER_WAY
+        elif kind == codes.FINETUNE:
+            state = finetune.begin_leg(w, b, job, stage, p)
+        else:
+            state = _begin_leg(w, b, job, stage, p)
         if job.number == w.episode[b].watched and state != codes.OVER:
             _note(w, b, stage, p, start_s)
         if state == codes.LOST:
-            requeue.lose(w, b, job, p, job.clock_s)
+            requeue.lose(w, b, job, p if kind == codes.INFERENCE else finetune.server_part(job), job.clock_s)
         if state != codes.OVER:
             return
         job.leg += 1
@@ -128,13 +184,18 @@ def count(w, b, job, t0):
 @njit_inner
 def refuse(w, b, i, job, c):
     """Why action c of node i, which is neither hold nor reject, is illegal."""
+    if w.service[job.service].kind == codes.FINETUNE:
+        return finetune.refuse(w, b, i, job, c)
     return inference.refuse(w, b, i, job, c)
 
 
 @njit_inner
 def take(w, b, i, job, c):
     """Note what action c of node i means."""
-    inference.take(w, b, i, job, c)
+    if w.service[job.service].kind == codes.FINETUNE:
+        finetune.take(w, b, i, job, c)
+    else:
+        inference.take(w, b, i, job, c)
 
 
 @njit_inner

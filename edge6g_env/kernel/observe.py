@@ -45,6 +45,7 @@ def _read_report(w, b, i, k):
     link.seen_queue, link.seen_inbox, link.seen_admitted = peer.n_queue, server.n_inbox, server.n_admitted
     link.seen_cycle_s, link.seen_prefill_share, link.seen_cloud = server.cycle_s, server.prefill_share, peer.n_cloud
     link.seen_backlog_s, link.seen_free_bytes = server.backlog_s, server.free_bytes
+    link.seen_trainees = server.n_trainees
     link.seen_claimed_bytes, link.seen_release_bytes_s = server.claimed_bytes, server.release_bytes_s
     for v in range(w.variant.shape[2]):
         variant, seen = w.variant[b, n, v], w.seen[b, i, k, v]
@@ -82,7 +83,11 @@ def _put_job(w, b, i, row, at):
     at = put(row, at, ue.device_jobs)
     at = put(row, at, ue.node != i)
     at = put(row, at, job.done_tokens)
-    return put(row, at, job.retries)
+    at = put(row, at, job.retries)
+    at = put(row, at, service.kind == codes.FINETUNE)
+    at = put(row, at, service.steps)
+    at = put(row, at, service.step_tokens * service.step_sequences)
+    return put(row, at, job.done_steps)
 
 
 @njit_inner

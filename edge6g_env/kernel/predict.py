@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, draft, inference, legs, worth
+from edge6g_env.kernel import codes, draft, finetune, inference, legs, worth
 from edge6g_env.kernel.places import air, cloud
 from edge6g_env.kernel.rows import put, put_nothing
 
@@ -31,6 +31,7 @@ def _clear(forecast):
     forecast.upload_s, forecast.draft_s, forecast.draft_j = 0.0, 0.0, 0.0
     forecast.busy_s, forecast.energy_j, forecast.price_usd = 0.0, 0.0, 0.0
     forecast.air_bytes, forecast.backhaul_bytes = 0.0, 0.0
+    forecast.setup_air_bytes, forecast.setup_link_bytes, forecast.progress = 0.0, 0.0, 1.0
     forecast.sequences, forecast.cycle_s, forecast.age_s = 0.0, 0.0, 0.0
     forecast.lone, forecast.lone_s = 0.0, 0.0
     forecast.pass_tokens, forecast.pass_yield = 1.0, 1.0
@@ -76,6 +77,8 @@ def _expect(w, b, i, job, c, n):
     """Fill w.forecast[b] with what action c of node i should bring, drafting by row n of w.round, -1: not; returns its utility."""
     service, model, v = w.service[job.service], w.action[c].model, inference.variant_of(w, job, c)
     _clear(w.forecast[b])
+    if service.kind == codes.FINETUNE:
+        return finetune.expect(w, b, i, job, c)
     output = inference.expected_output(w, job)
     if n >= 0:
         row = w.round[job.service, model, n]
@@ -168,6 +171,7 @@ def candidate(w, b, i, job, c, row):
     at = put(row, at, choice.score)
     at = put(row, at, choice.weights == service.model)
     at = put(row, at, forecast.timeliness)
+    at = put(row, at, forecast.progress)
     at = put(row, at, forecast.air_bytes / 1e6)
     at = put(row, at, forecast.backhaul_bytes / 1e6)
     at = put(row, at, forecast.exposure)

@@ -7,7 +7,7 @@ import math
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing, legs
 from edge6g_env.kernel.ledger import release
-from edge6g_env.kernel.places import memory, node
+from edge6g_env.kernel.places import memory, node, training
 
 
 @njit_inner
@@ -22,6 +22,8 @@ def grow_kv(w, b, job):
             want_bytes = costing.kv_bytes(w, job.variant, part.high - part.low, wanted)
             more_bytes, adapter = want_bytes - part.kv_bytes, memory.adapter_of(w, job)
             while not memory.make_room(w, b, part.node, more_bytes, job.variant, adapter):
+                if training.make_way(w, b, part.node, job.clock_s):
+                    continue
                 if _preempt_youngest(w, b, part.node) == job.row:
                     return
             memory.hold_kv(w, b, part, want_bytes)

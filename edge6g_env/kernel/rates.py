@@ -14,8 +14,8 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import channel, fading, rng
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB
 
-# Messages of a job whose latencies are drawn; from DOWNLOAD on its downloads, each with a number of its own.
-UPLOAD, FIRST_TOKEN, LAST_TOKEN, DOWNLOAD = range(4)
+# Messages of a job whose latencies are drawn; from MESSAGE on those beside its prompt and its tokens, each with a number of its own.
+UPLOAD, FIRST_TOKEN, LAST_TOKEN, MESSAGE = range(4)
 _MAX_ERROR_RATE = 0.9  # retransmissions count up to this: combining makes each better than the one before; judgement
 # Outer loop link adaptation towards 10 % block errors (Pedersen et al., IEEE VTC 2007): the backoff grows by errors and shrinks without.
 _TARGET_ERROR_RATE, _BACKOFF_STEP_DB, _MAX_BACKOFF_DB = 0.1, 1.0, 10.0  # TS 38.214 5.2.2.1; judgement
@@ -243,15 +243,15 @@ def _draw(w, b, job, message, n):
 
 
 @njit_inner
-def uplink_access_s(w, b, job):
+def uplink_access_s(w, b, job, message):
     """Access latency of a first uplink message, its phases drawn: request, wait for the grant, grant, wait for the slot."""
     band = _band(w, b, job.ue)
     if w.radio[0].fixed == 1:
         return band.uplink_access_s
-    request_s = band.sr_period_s * _draw(w, b, job, UPLOAD, 0)
+    request_s = band.sr_period_s * _draw(w, b, job, message, 0)
     slot_s, period_s = band.radio_slot_s, band.tdd_period_s
-    grant_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 1), band.downlink_slots, slot_s, period_s)
-    wait_s = radio.access_wait_s(_draw(w, b, job, UPLOAD, 2), band.uplink_slots, slot_s, period_s)
+    grant_s = radio.access_wait_s(_draw(w, b, job, message, 1), band.downlink_slots, slot_s, period_s)
+    wait_s = radio.access_wait_s(_draw(w, b, job, message, 2), band.uplink_slots, slot_s, period_s)
     return request_s + grant_s + band.grant_s + wait_s + band.radio_slot_s + band.processing_s
 
 

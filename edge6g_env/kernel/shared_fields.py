@@ -99,6 +99,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("busy_share", "f8", "1", "bursts: share of the time in which it is busy"),
         ("calm_factor", "f8", "1", "bursts: its rate while it is calm, over its mean rate"),
         ("busy_factor", "f8", "1", "bursts: the same while it is busy"),
+        ("most_participants", "i8", "1", "UEs of the largest fine-tuning task, 1 without any"),
     ),
     "reward": (
         ("price_per_usd", "f8", "1/USD", "reward lost for a dollar"),

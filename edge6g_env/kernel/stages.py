@@ -32,6 +32,7 @@ def run_servers(w, b, t0, t1):
     for i in range(w.node.shape[1]):
         node.advance(w, b, i, t0, t1)
         _leave_inbox(w, b, i)
+        _go_on_training(w, b, i)
     row = cloud.advance(w, b, t1)
     while row >= 0:
         legs.finish(w, b, w.job[b, row])
@@ -46,20 +47,34 @@ def _leave_inbox(w, b, i):
         part = w.part[b, job.row, job.part]
         if part.state == codes.PREFILLED:
             part.state = codes.ADMITTED
-            memory.drop_from_inbox(w, b, i, job)
+            memory.drop_from(w, b, i, codes.INBOX, job)
             legs.finish(w, b, job)
         else:
             place += 1
 
 
 @njit_inner
+def _go_on_training(w, b, i):
+    """Let training jobs go on that have got memory, or whose step the node has computed."""
+    for place in range(w.server[b, i].n_trainees):
+        job = w.job[b, w.queue[b, i, codes.TRAINING, place]]
+        part = w.part[b, job.row, job.part]
+        if part.state == codes.PREFILLED:
+            part.state = codes.ADMITTED
+            legs.finish(w, b, job)
+
+
+@njit_inner
 def _is_served(w, b, job, t1):
-    """Whether the job is at a node or the cloud, which advance it; one that a full inbox turned away tries again."""
-    if job.stage == codes.NODE_PREFILL and w.part[b, job.row, job.part].state == codes.TURNED_AWAY:
+    """Whether the job is at a node or the cloud, which advance it, or waits for others; one that a full list turned away tries again."""
+    at_node = job.stage == codes.NODE_PREFILL or job.stage == codes.ADMIT
+    if at_node and w.part[b, job.row, job.part].state == codes.TURNED_AWAY:
         job.clock_s = t1
         legs.begin(w, b, job, job.leg)
         return True
-    return job.stage == codes.NODE_PREFILL or job.stage == codes.CLOUD_WAIT
+    if job.stage == codes.TRAIN:
+        return job.in_cloud == 0
+    return at_node or job.stage == codes.CLOUD_WAIT or job.stage == codes.MEET
 
 
 @njit_inner

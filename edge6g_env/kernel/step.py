@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner
-from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, rng, stages, traffic
+from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, rng, rounds, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.places import memory
@@ -33,6 +33,7 @@ def _substep(w, b, t0, t1):
     stages.count_work(w, b, t0)
     stages.run_servers(w, b, t0, t1)
     _advance_jobs(w, b, t0, t1)
+    rounds.settle(w, b, t1)
 
 
 @njit_inner

@@ -148,7 +148,20 @@ def _service_of(w, x):
 
 @njit_inner
 def _arrive(w, b, u, s, row, arrival_s):
-    """A job of service s at UE u, with the lengths of a trace row, joins the queue of the serving node."""
+    """A job of service s at UE u; of a fine-tuning task one at each of the UEs that take part, u and those after it which its node serves
+    too, as many as there are."""
+    first, i, ues, wanted = w.episode[b].next_job, w.ue[b, u].node, w.ue.shape[1], w.service[s].participants
+    members = 0
+    for n in range(ues if wanted > 1 else 1):
+        members += members < wanted and w.ue[b, (u + n) % ues].node == i
+    for n in range(ues if wanted > 1 else 1):
+        if w.episode[b].next_job < first + members and w.ue[b, (u + n) % ues].node == i:
+            _join_queue(w, b, (u + n) % ues, s, row, arrival_s, first, members)
+
+
+@njit_inner
+def _join_queue(w, b, u, s, row, arrival_s, task, members):
+    """The job of a UE, with the lengths of a trace row, joins the queue of the serving node."""
     episode, i = w.episode[b], w.ue[b, u].node
     node = w.node[b, i]
     full = episode.n_free == 0
@@ -164,6 +177,7 @@ def _arrive(w, b, u, s, row, arrival_s):
     job.service, job.ue, job.ingress, job.decider = s, u, i, i
     job.variant = w.service[s].model * w.interface[0].n_precisions
     job.arrival_s = job.clock_s = arrival_s
+    job.task, job.members = task, members
     job.prompt_tokens = job.setup_tokens = w.trace[row, 1]
     job.output_tokens = w.trace[row, 2]
     w.tally[b].arrived += 1

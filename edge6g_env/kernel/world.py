@@ -72,7 +72,9 @@ class World(NamedTuple):
     job: np.recarray  # (B, J) JOB
     part: np.recarray  # (B, J, 2) PART of a job: at the ingress, at the target
     roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
-    queue: np.ndarray  # (B, N, 2, Q) int64 rows of job at a node: to be decided, waiting for weights, KV or prefill
+    queue: (
+        np.ndarray
+    )  # (B, N, 3, Q) int64 rows of job at a node: to be decided; waiting for weights, KV or prefill; training there
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
     noted: np.recarray  # (B, 64) NOTED legs of the watched job as they began, without those that had no work
     observation: np.ndarray  # (2, B, N, D) float32: NOW, and FINAL: the last one of an episode that ended in this step

@@ -17,6 +17,14 @@ def timeliness(service, ttft_s, tpot_s, latency_s):
 
 
 @njit_inner
+def progress(w, job, phase):
+    """Share of a job that is done when it ends: of a training job its credited steps, of others all or nothing."""
+    if w.service[job.service].kind == codes.FINETUNE:
+        return job.done_steps / w.service[job.service].steps
+    return 1.0 if phase == codes.FINISHED else 0.0
+
+
+@njit_inner
 def quality(w, s, m, v):
     """Quality of an answer of variant v, of model m of service s; 1 where no model makes it."""
     return w.model[v].quality * w.choice[s, m].quality_factor if w.choice[s, m].weights >= 0 else 1.0

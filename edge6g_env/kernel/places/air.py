@@ -30,13 +30,26 @@ def begin(w, b, job):
     if device.has_whole_model(w, job):
         return codes.OVER
     raw = job.device_layers == 0
-    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
+    exposure = w.exposure[job.variant, job.device_layers]
+    return send(w, b, job, costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw), exposure)
+
+
+@njit_inner
+def send(w, b, job, sent_bytes, exposure):
+    """Begin an upload, which gives away a share of the job's data."""
+    job.left_bytes = sent_bytes
     job.air_bytes += job.left_bytes
     job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
-    job.exposure_device = max(job.exposure_device, w.exposure[job.variant, job.device_layers])
-    job.clock_s += rates.uplink_access_s(w, b, job)
+    job.exposure_device = max(job.exposure_device, exposure)
+    job.clock_s += rates.uplink_access_s(w, b, job, _upload(w, job))
     job.stage, job.stage_s = codes.UPLINK, job.clock_s
     return codes.UNDER_WAY
+
+
+@njit_inner
+def _upload(w, job):
+    """Address of the random numbers of the upload under way: a prompt keeps them when it is sent again."""
+    return rates.UPLOAD if w.service[job.service].kind == codes.INFERENCE else rates.MESSAGE + job.messages
 
 
 @njit_inner
@@ -47,7 +60,7 @@ def begin_download(w, b, job):
     job.left_bytes = job.back_bytes
     job.air_bytes += job.left_bytes
     job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
-    job.clock_s += rates.downlink_access_s(w, b, job, rates.DOWNLOAD + job.downloads)
+    job.clock_s += rates.downlink_access_s(w, b, job, rates.MESSAGE + job.messages)
     job.stage, job.stage_s = codes.DOWNLOAD, job.clock_s
     return codes.UNDER_WAY
 
@@ -72,10 +85,11 @@ def receivers(w, b, job):
 
 
 @njit_inner
-def _end_download(w, b, job, error_rate):
-    """The delay by block errors of a download that is through."""
-    job.downloads += 1
-    return rates.retransmission_s(w, b, job, rates.DOWNLOAD + job.downloads - 1, error_rate)
+def _end_message(w, b, job, up, error_rate):
+    """The delay by block errors of an upload or a download that is through."""
+    message = _upload(w, job) if up else rates.MESSAGE + job.messages
+    job.messages += message >= rates.MESSAGE
+    return rates.retransmission_s(w, b, job, message, error_rate)
 
 
 @njit_inner
@@ -105,10 +119,7 @@ def advance(w, b, job, t0, t1):
         job.clock_s = t1
         return codes.UNDER_WAY
     job.clock_s = start_s + need_s + link.hop_s(w, b, job)
-    if up:
-        job.clock_s += rates.retransmission_s(w, b, job, rates.UPLOAD, error_rate)
-    else:
-        job.clock_s += _end_download(w, b, job, error_rate)
+    job.clock_s += _end_message(w, b, job, up, error_rate)
     job.left_bytes = 0.0
     return codes.OVER
 

@@ -26,12 +26,18 @@ def refuse(w, b, i, job, layers_before):
 @njit_inner
 def begin(w, b, job):
     """Join the queue for a place."""
-    episode = w.episode[b]
     if not link.leads_to_cloud(w, job):
         return codes.OVER
+    return join_queue(w, b, job, w.exposure[job.variant, w.part[b, job.row, codes.TARGET].low])
+
+
+@njit_inner
+def join_queue(w, b, job, exposure):
+    """Wait there; what has come or will come gives away a share of the job's data."""
+    episode = w.episode[b]
     if episode.cloud_up == 0:
         return codes.LOST
-    job.exposure_site = max(job.exposure_site, w.exposure[job.variant, w.part[b, job.row, codes.TARGET].low])
+    job.exposure_site = max(job.exposure_site, exposure)
     job.stage, job.stage_s = codes.CLOUD_WAIT, job.clock_s
     w.roster[b, codes.AT_CLOUD, episode.n_cloud_wait] = job.row
     episode.n_cloud_wait += 1
@@ -39,21 +45,39 @@ def begin(w, b, job):
 
 
 @njit_inner
+def _places(w, job):
+    """Places that the job takes: one for a sequence, those of an accelerator for training."""
+    return 1 if w.service[job.service].kind == codes.INFERENCE else w.cloud[0].accelerator_places
+
+
+@njit_inner
+def _lacks_places(w, b):
+    """Whether the job that has waited longest, or one place's worth, finds fewer places than it needs."""
+    episode, needed = w.episode[b], 1
+    if episode.n_cloud_wait > 0:
+        needed = _places(w, w.job[b, w.roster[b, codes.AT_CLOUD, 0]])
+    return episode.cloud_running + needed > w.cloud[0].concurrency
+
+
+@njit_inner
 def advance(w, b, t1):
-    """Give a free place to the job that has waited longest and compute its part; returns its row, -1 if there is no place or no job."""
+    """Give free places to the job that has waited longest and compute its part; returns its row, -1 if there is no place or no job."""
     episode = w.episode[b]
-    if episode.cloud_running >= w.cloud[0].concurrency or episode.n_cloud_wait == 0:
+    if episode.n_cloud_wait == 0 or _lacks_places(w, b):
         return -1
     job = w.job[b, w.roster[b, codes.AT_CLOUD, 0]]
     if job.clock_s >= t1:
         return -1
     episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
     cloud, v, node = w.cloud[0], job.variant, w.node[b, job.ingress]
-    episode.cloud_running += 1
+    episode.cloud_running += _places(w, job)
     job.in_cloud, start_s = 1, max(job.clock_s, episode.cloud_free_s)
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
     node.cloud_jobs += 1
     node.cloud_mean_wait_s += (node.cloud_seen_wait_s - node.cloud_mean_wait_s) / min(node.cloud_jobs, _REMEMBERED_JOBS)
+    if w.service[job.service].kind == codes.FINETUNE:
+        job.clock_s = job.place_since_s = start_s
+        return job.row
     layers, low = w.model[v].layers, w.part[b, job.row, codes.TARGET].low
     share = (layers - low) / layers
     job.price_usd += share * job.setup_tokens * w.model[v].usd_per_input_token
@@ -62,6 +86,34 @@ def advance(w, b, t1):
     set_pass(w, b, job)
     job.clock_s = start_s + compute_s
     return job.row
+
+
+@njit_inner
+def begin_step(w, job, compute_s):
+    """Compute the cloud's part of a training step, on an accelerator of its own."""
+    job.energy_j += compute_s * w.device[w.cloud[0].cloud_device].prefill_w
+    job.stage, job.stage_s, job.left_s = codes.TRAIN, job.clock_s, compute_s
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def advance_step(job, t1):
+    """Compute it until t1."""
+    if job.clock_s + job.left_s > t1:
+        job.left_s -= t1 - job.clock_s
+        job.clock_s = t1
+        return codes.UNDER_WAY
+    job.clock_s += job.left_s
+    job.left_s = 0.0
+    return codes.OVER
+
+
+@njit_inner
+def pay_places(w, job, now_s):
+    """Price of the seconds in which a training job has had its accelerator and has not paid yet."""
+    if job.in_cloud == 1 and w.service[job.service].kind == codes.FINETUNE:
+        job.price_usd += max(0.0, now_s - job.place_since_s) * w.cloud[0].usd_s
+        job.place_since_s = max(job.place_since_s, now_s)
 
 
 @njit_inner
@@ -107,7 +159,7 @@ def count_jobs(w, b):
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
         if link.leads_to_cloud(w, job) and job.stage != codes.DOWNLINK:
-            w.node[b, job.ingress].n_cloud += 1
+            w.node[b, job.ingress].n_cloud += _places(w, job)
 
 
 @njit_inner
@@ -173,13 +225,26 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
 
 
 @njit_inner
+def forecast_training(w, b, i, stay_s, compute_s):
+    """Add the cloud's part of each training step after the wait for an accelerator, which the job keeps for stay_s at most."""
+    expected, device = w.forecast[b], w.cloud[0].cloud_device
+    wait_s = _wait_s(w, b, i, stay_s)
+    expected.wait_s += wait_s
+    expected.time_s += wait_s
+    expected.token_s += compute_s
+    expected.energy_j += compute_s * w.device[device].prefill_w
+    expected.sequences, expected.cycle_s = 0.0, 0.0
+    expected.age_s = w.episode[b].now_s - w.node[b, i].cloud_seen_s
+
+
+@njit_inner
 def give_up(w, b, job, now_s):
     """Free the job's place at the cloud, or in its queue."""
     episode = w.episode[b]
     if job.stage == codes.CLOUD_WAIT:
         episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
     if job.in_cloud == 1:
-        if episode.cloud_running == w.cloud[0].concurrency:
+        if _lacks_places(w, b):
             episode.cloud_free_s = min(now_s, job.clock_s)
-        episode.cloud_running -= 1
+        episode.cloud_running -= _places(w, job)
         job.in_cloud = 0

@@ -13,16 +13,16 @@ _IDLE, _FULL = 1e-6, 1.0 - 1e-6  # load of a device that has hardly any jobs, an
 
 
 @njit_inner
-def refuse(w, b, job, v, layers, tokens):
-    """Why the first `layers` layers of variant v cannot run on the job's device, with the KV of `tokens` tokens: it has one variant at a
-    time, at the largest part that a job there needs, and the KV of all jobs."""
+def refuse(w, b, job, v, layers, own_bytes):
+    """Why the first `layers` layers of variant v cannot run on the job's device, with own_bytes of KV or training state: it has one
+    variant at a time, at the largest part that a job there needs, and what all jobs have of their own."""
     ue = w.ue[b, job.ue]
     if layers == 0:
         return codes.DONE
     if ue.device_jobs > 0 and ue.device_variant != v:
         return codes.DEVICE_BUSY
     held = max(layers, ue.device_layers) if ue.device_jobs > 0 else layers
-    need_bytes = costing.weight_bytes(w, v, 0, held) + ue.device_kv_bytes + costing.kv_bytes(w, v, layers, tokens)
+    need_bytes = costing.weight_bytes(w, v, 0, held) + ue.device_kv_bytes + own_bytes
     return codes.DONE if need_bytes <= w.device[w.mobility[0].ue_device].usable_bytes else codes.DEVICE_TOO_SMALL
 
 
@@ -48,7 +48,7 @@ def begin(w, b, job):
     if layers == 0:
         return codes.OVER
     ue, device = w.ue[b, job.ue], w.mobility[0].ue_device
-    work_s = _load_s(w, ue, v, layers)
+    work_s = missing_s(w, ue, v, layers)
     _hold(w, b, ue, job, v, layers)
     compute_s = costing.whole_prompt_s(w, device, job, v, 0, layers)
     work_s += compute_s
@@ -58,6 +58,28 @@ def begin(w, b, job):
         job.draft_left_s, job.draft_s = work_s, job.clock_s
         return codes.OVER
     job.left_s, job.stage, job.stage_s = work_s, codes.DEVICE, job.clock_s
+    return codes.UNDER_WAY
+
+
+@njit_inner
+def begin_load(w, b, job):
+    """Have the layers of a training job on the device, and room for its state."""
+    if job.device_layers == 0:
+        return codes.OVER
+    ue = w.ue[b, job.ue]
+    load_s = missing_s(w, ue, job.variant, job.device_layers)
+    _hold(w, b, ue, job, job.variant, job.device_layers)
+    return begin_work(w, b, job, load_s, 0.0)
+
+
+@njit_inner
+def begin_work(w, b, job, load_s, compute_s):
+    """Have the device work for so long if it does nothing else."""
+    if load_s + compute_s <= 0.0:
+        return codes.OVER
+    job.energy_j += compute_s * w.device[w.mobility[0].ue_device].prefill_w
+    compute(w, b, job, 1)
+    job.left_s, job.stage, job.stage_s = load_s + compute_s, codes.DEVICE, job.clock_s
     return codes.UNDER_WAY
 
 
@@ -83,7 +105,7 @@ def compute(w, b, job, now):
 
 
 @njit_inner
-def _load_s(w, ue, v, layers):
+def missing_s(w, ue, v, layers):
     """Time in s to read from the UE's storage what layers [0, layers) of v lack on the device."""
     held = ue.device_layers if ue.device_variant == v else 0
     if held >= layers:
@@ -154,7 +176,7 @@ def forecast(w, b, job, v, layers, output):
     others, with_head = ue.device_busy, layers == w.model[v].layers
     known = w.known[b, w.known.shape[1] - 2, v]
     costing.know_pass(w, known, device, v, job, output, 1.0)
-    load_s = _load_s(w, ue, v, layers)
+    load_s = missing_s(w, ue, v, layers)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
     compute_s += costing.encoder_s(w, device, job, v, 0)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)

@@ -1,4 +1,4 @@
-"""A node's accelerator: admission, prompt chunks, decode cycles.
+"""A node's accelerator: admission, prompt chunks, decode cycles, and slices of training where no prompt waits.
 
 Continuous batching as in COSTS 10: each iteration holds all running decodes and at most one prompt chunk within the token budget. A
 chunk, once formed, keeps its size and its iteration time until that is over; decodes run at one token an iteration beside it. Iterations
@@ -13,7 +13,7 @@ import math
 from edge6g_env import costs
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
-from edge6g_env.kernel.places import loading, memory
+from edge6g_env.kernel.places import loading, memory, training
 
 LOADS, LACKS_KV, LACKS_WEIGHTS = -1, -2, -3  # not ADMITTED: weights load, no memory for KV, none for weights
 _MIN_CHUNK_TOKENS = 16.0  # a full batch of decodes still leaves a prompt this much of the budget; judgement
@@ -77,11 +77,21 @@ def _set_cycle(w, b, i):
 
 @njit_inner
 def _make_room_for(w, b, i, job, kv_bytes):
-    """Have the job's adapter and room for its KV at node i; False if memory does not allow it."""
+    """Have the job's adapter and room for its KV at node i, where need be in place of training; False if memory does not allow it."""
     adapter = memory.adapter_of(w, job)
-    if not loading.bring_adapter(w, b, i, job):
-        return False
-    return memory.make_room(w, b, i, kv_bytes, job.variant, adapter)
+    while not (loading.bring_adapter(w, b, i, job) and memory.make_room(w, b, i, kv_bytes, job.variant, adapter)):
+        if not training.make_way(w, b, i, job.clock_s):
+            return False
+    return True
+
+
+@njit_inner
+def _starts_load(w, b, i, job, low, high):
+    """The same of its weights: whether they load, or others."""
+    while not loading.start_load(w, b, i, job.variant, low, high, job.clock_s):
+        if not training.make_way(w, b, i, job.clock_s):
+            return False
+    return True
 
 
 @njit_inner
@@ -91,7 +101,7 @@ def _admit_job(w, b, job):
     i, low, high = part.node, part.low, part.high
     server = w.server[b, i]
     if not memory.is_resident(w, b, i, v, low, high):
-        return LOADS if loading.start_load(w, b, i, v, low, high, job.clock_s) else LACKS_WEIGHTS
+        return LOADS if _starts_load(w, b, i, job, low, high) else LACKS_WEIGHTS
     need_bytes = costing.kv_bytes(w, v, high - low, job.kv_tokens)
     if server.n_admitted >= w.serving[0].max_batch:
         return LACKS_KV
@@ -121,6 +131,17 @@ def _admit(w, b, i, t0, t1):
         blocked = state == LACKS_KV or (state == LACKS_WEIGHTS and t1 - job.stage_s > _PATIENCE_S)
         if state <= LACKS_KV:
             job.clock_s = t1
+    training.admit(w, b, i, t1)
+
+
+@njit_inner
+def _prompt_waits(w, b, i, at_s):
+    """Whether a prompt could be computed at that time."""
+    for place in range(w.server[b, i].n_inbox):
+        job = w.job[b, w.queue[b, i, codes.INBOX, place]]
+        if w.part[b, job.row, job.part].state == codes.ADMITTED and job.clock_s <= at_s:
+            return True
+    return False
 
 
 @njit_inner
@@ -211,34 +232,63 @@ def _complete_chunk(w, b, i):
 
 
 @njit_inner
+def _cycles(w, server, start_s, end_s):
+    """Decode cycles of a stretch without a prompt chunk. Training takes its share of it as long as decodes have not had theirs after its
+    last slice: fluid, since a slice may be longer than a substep."""
+    if server.cycle_s <= 0.0 or end_s <= start_s:
+        return 0.0
+    beside_s = max(0.0, min(end_s, server.slice_free_s) - start_s)
+    return (end_s - start_s - w.serving[0].train_share * beside_s) / server.cycle_s
+
+
+@njit_inner
+def _form_next(w, b, i, time_s, t1):
+    """Latch what node i computes next beside decodes, a prompt's chunk or a slice of training; returns when it begins, inf if nothing does
+    before t1."""
+    row, start_s = _next_prompt(w, b, i, t1), math.inf
+    if row >= 0:
+        start_s = _chunk_start_s(w, b, i, w.job[b, row])
+    trainee = training.next_job(w, b, i, t1) if w.server[b, i].n_training > 0 else -1
+    if trainee >= 0:
+        slice_s = max(time_s, training.slice_start_s(w.server[b, i], w.job[b, trainee]))
+        if slice_s < min(start_s, t1) and not _prompt_waits(w, b, i, slice_s):
+            training.form_slice(w, b, i, w.job[b, trainee], slice_s)
+            return slice_s
+    if start_s >= t1:
+        return math.inf
+    _form_chunk(w, b, i, w.job[b, row], start_s)
+    return start_s
+
+
+@njit_inner
 def _work(w, b, i, t0, t1):
-    """Run node i through [t0, t1): returns decode cycles done and seconds with a chunk."""
+    """Run node i through [t0, t1): returns decode cycles done and seconds with a chunk, or with training as decodes feel it."""
     server = w.server[b, i]
     time_s, cycles, prefill_s = t0, 0.0, 0.0
     while True:
         if server.chunk_job < 0:
-            row = _next_prompt(w, b, i, t1)
-            if row < 0:
-                break
-            start_s = _chunk_start_s(w, b, i, w.job[b, row])
+            start_s = _form_next(w, b, i, time_s, t1)
             if start_s >= t1:
                 break
             if start_s > time_s:
-                if server.cycle_s > 0.0:
-                    cycles += (start_s - time_s) / server.cycle_s
+                cycles += _cycles(w, server, time_s, start_s)
                 time_s = start_s
-            _form_chunk(w, b, i, w.job[b, row], start_s)
         until_s = min(server.chunk_end_s, t1)
         if until_s > time_s:
-            cycles += (until_s - time_s) / server.chunk_s
-            prefill_s += until_s - time_s
+            if server.chunk_trains == 1:
+                cycles += _cycles(w, server, time_s, until_s)
+                prefill_s += (until_s - time_s) * (1.0 if server.cycle_s > 0.0 else w.serving[0].train_share)
+            else:
+                cycles += (until_s - time_s) / server.chunk_s
+                prefill_s += until_s - time_s
             time_s = until_s
         if server.chunk_end_s > t1:
             break
-        _complete_chunk(w, b, i)
-    if server.cycle_s > 0.0 and time_s < t1:
-        cycles += (t1 - time_s) / server.cycle_s
-    return cycles, prefill_s
+        if server.chunk_trains == 1:
+            training.complete_slice(w, b, i)
+        else:
+            _complete_chunk(w, b, i)
+    return cycles + _cycles(w, server, time_s, t1), prefill_s
 
 
 @njit_inner
@@ -260,10 +310,10 @@ def set_backlog(w, b, i):
 
 @njit_inner
 def advance(w, b, i, t0, t1):
-    """Admit, compute prompts and decode at node i during [t0, t1); a prompt that is through waits as PREFILLED."""
+    """Admit, compute prompts, train and decode at node i during [t0, t1); a prompt or a step that is through waits as PREFILLED."""
     server = w.server[b, i]
     _set_cycle(w, b, i)
-    if server.n_inbox == 0 and server.load_variant < 0:
+    if server.n_inbox == 0 and server.n_trainees == 0 and server.load_variant < 0:
         server.decode_rate = 1.0 / server.cycle_s if server.cycle_s > 0.0 else 0.0
         if server.prefill_share > 0.0:
             server.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)

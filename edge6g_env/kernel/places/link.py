@@ -84,7 +84,13 @@ def begin(w, b, job):
     if not is_used(job):
         return codes.OVER
     raw = w.part[b, job.row, codes.TARGET].low == 0
-    job.left_bytes = costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw)
+    return send(w, job, costing.prompt_bytes(w, job, job.variant, job.setup_tokens, raw))
+
+
+@njit_inner
+def send(w, job, sent_bytes):
+    """Begin a transfer to the target."""
+    job.left_bytes = sent_bytes
     _pay(w, job, job.left_bytes)
     job.stage, job.stage_s = codes.LINK, job.clock_s
     return codes.UNDER_WAY

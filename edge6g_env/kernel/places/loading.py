@@ -71,7 +71,7 @@ def start_load(w, b, i, v, low, high, start_s):
         return True
     need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
     if not memory.make_room(w, b, i, need_bytes, v, -1):
-        if server.n_admitted > 0:
+        if server.n_admitted + server.n_training > 0:
             return False
         memory.narrow(w, b, i, v, low, high)  # nobody computes here: other layers of v make way
         need_bytes = memory.bytes_to_load(w, b, i, v, low, high)
@@ -86,6 +86,14 @@ def start_load(w, b, i, v, low, high, start_s):
     rate = best_rate_bytes_s(w, b, i, v, server.load_low, server.load_high)
     server.load_end_s = server.load_clock_s + need_bytes / rate
     return True
+
+
+@njit_inner
+def give_up(w, b, i):
+    """Give up node i's load, and free its memory."""
+    server = w.server[b, i]
+    server.weight_bytes -= memory.bytes_to_load(w, b, i, server.load_variant, server.load_low, server.load_high)
+    server.load_variant, server.load_left_bytes = -1, 0.0
 
 
 @njit_inner

@@ -1,4 +1,5 @@
-"""Weights, adapters and KV cache at a node: what is resident, who holds what. weights + adapters + KV <= memory, always.
+"""Weights, adapters and KV cache at a node: what is resident, who holds what. weights + adapters + KV + what training holds <= memory,
+always.
 
 A variant (a model at a precision) is resident as one range of layers; a part outside it extends the range. Idle variants are
 evicted, least recently used first. A sequence reserves KV for its prompt and expected output when it is admitted, and grows by
@@ -76,7 +77,7 @@ def _oldest_variant(w, b, i, keep):
     server, oldest = w.server[b, i], -1
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
-        unused = variant.users == 0 or server.n_admitted == 0
+        unused = variant.users == 0 or server.n_admitted + server.n_training == 0
         idle = unused and variant.high > variant.low and v != keep and v != server.load_variant
         if idle and (oldest < 0 or variant.last_used_s < w.variant[b, i, oldest].last_used_s):
             oldest = v
@@ -89,7 +90,7 @@ def _oldest_adapter(w, b, i, keep):
     oldest = -1
     for a in range(w.adapter.shape[2]):
         adapter = w.adapter[b, i, a]
-        unused = adapter.users == 0 or w.server[b, i].n_admitted == 0
+        unused = adapter.users == 0 or w.server[b, i].n_admitted + w.server[b, i].n_training == 0
         idle = adapter.resident == 1 and unused and a != keep
         if idle and (oldest < 0 or adapter.last_used_s < w.adapter[b, i, oldest].last_used_s):
             oldest = a
@@ -100,7 +101,7 @@ def _oldest_adapter(w, b, i, keep):
 def make_room(w, b, i, need_bytes, keep, keep_adapter):
     """Evict idle variants and adapters of node i, least recently used first, until need_bytes fit; False if they never do."""
     site, server = w.site[i], w.server[b, i]
-    while server.weight_bytes + server.kv_bytes + need_bytes > site.usable_bytes:
+    while server.weight_bytes + server.kv_bytes + server.training_bytes + need_bytes > site.usable_bytes:
         v, a = _oldest_variant(w, b, i, keep), _oldest_adapter(w, b, i, keep_adapter)
         if v < 0 and a < 0:
             return False
@@ -116,14 +117,14 @@ def make_room(w, b, i, need_bytes, keep, keep_adapter):
 
 @njit_inner
 def free_bytes(w, b, i):
-    """Memory of node i that neither KV nor weights in use hold: free, or evictable."""
+    """Memory of node i that neither KV nor weights in use hold: free, or evictable; what only training holds counts as free, it makes way."""
     site, server = w.site[i], w.server[b, i]
     held = server.kv_bytes
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
         if v == server.load_variant:
             held += weight_bytes(w, v, server.load_low, server.load_high)
-        elif variant.users > 0:
+        elif variant.users > variant.trainers:
             held += weight_bytes(w, v, variant.low, variant.high)
     for a in range(w.adapter.shape[2]):
         if w.adapter[b, i, a].resident == 1 and w.adapter[b, i, a].users > 0:
@@ -177,6 +178,10 @@ def leave(w, b, job, part, now_s):
 
 
 @njit_inner
-def drop_from_inbox(w, b, i, job):
-    """Take a job out of the inbox of node i, if it is there."""
-    w.server[b, i].n_inbox = take_out(w.queue[b, i, codes.INBOX], w.server[b, i].n_inbox, job.row)
+def drop_from(w, b, i, listed, job):
+    """Take a job out of the inbox of node i, or of its training jobs, if it is there."""
+    server = w.server[b, i]
+    if listed == codes.INBOX:
+        server.n_inbox = take_out(w.queue[b, i, listed], server.n_inbox, job.row)
+    else:
+        server.n_trainees = take_out(w.queue[b, i, listed], server.n_trainees, job.row)

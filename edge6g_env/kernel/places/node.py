@@ -7,7 +7,7 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing
-from edge6g_env.kernel.places import loading, memory
+from edge6g_env.kernel.places import loading, memory, training
 from edge6g_env.kernel.places.engine import advance as advance
 from edge6g_env.kernel.places.engine import clear_counts as clear_counts
 from edge6g_env.kernel.places.engine import count as count
@@ -17,9 +17,9 @@ OWN = 0  # row of w.known of the node itself; its neighbours follow
 
 
 @njit_inner
-def refuse(w, i, v, low, high, tokens):
-    """Why layers [low, high) with the KV of `tokens` tokens could not run at node i, even if it were empty."""
-    need_bytes = costing.weight_bytes(w, v, low, high) + costing.kv_bytes(w, v, high - low, tokens)
+def refuse(w, i, v, low, high, own_bytes):
+    """Why layers [low, high) with own_bytes of KV or training state could not run at node i, even if it were empty."""
+    need_bytes = costing.weight_bytes(w, v, low, high) + own_bytes
     return codes.DONE if need_bytes <= w.site[i].usable_bytes else codes.NODE_TOO_SMALL
 
 
@@ -159,6 +159,7 @@ def _look_at_own(w, b, i, v, known):
     known.prefill_share, known.backlog_s = server.prefill_share, server.backlog_s
     known.prompts, known.sent_since = server.n_inbox, 0
     known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
+    known.trainees = server.n_trainees
     known.claimed_bytes, known.release_bytes_s = server.claimed_bytes, server.release_bytes_s
     known.low, known.high, known.users = variant.low, variant.high, variant.users
     known.tokens, known.decoders = variant.tokens, variant.decoders
@@ -175,6 +176,7 @@ def _look_at_neighbour(w, b, i, k, v, known):
     known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
+    known.trainees = link.seen_trainees
     known.claimed_bytes, known.release_bytes_s = link.seen_claimed_bytes, link.seen_release_bytes_s
     known.low, known.high, known.users = seen.low, seen.high, seen.users
     known.tokens, known.decoders = seen.tokens, seen.decoders
@@ -263,18 +265,46 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     expected.sequences, expected.cycle_s, expected.age_s = known.sequences, known.cycle_s, known.age_s
 
 
+@njit_inner
+def forecast_training(w, b, i, p, v, low, job, compute_s):
+    """Add layers [low, L) of a training job at place p, as node i knows it: load and memory, then compute_s of the accelerator each step.
+    Other training jobs there, which make way like this one, are taken to be as large and to have as much to compute."""
+    known, expected, layers = _known(w, b, i, p, v, job, 0.0), w.forecast[b], w.model[v].layers
+    missing_bytes, own_bytes = (
+        _missing_bytes(w, known, v, low, layers),
+        training.own_bytes(w, job.service, v, layers - low),
+    )
+    load_s = _load_s(w, b, known, v, low, layers, missing_bytes)
+    short_bytes = (1.0 + known.trainees) * own_bytes + missing_bytes + known.claimed_bytes - known.free_bytes
+    wait_s = w.prediction[0].blocked_wait_s if short_bytes > 0.0 else 0.0
+    share = w.serving[0].train_share if known.cycle_s > 0.0 else 1.0
+    if known.trainees == 0:
+        share = min(share, 1.0 - min(known.prefill_share, w.prediction[0].max_prefill_share))
+    expected.load_s += load_s
+    expected.wait_s += wait_s
+    expected.time_s += load_s + wait_s
+    expected.token_s += compute_s * (1.0 + known.trainees) / max(share, 1e-3)
+    expected.busy_s += compute_s
+    expected.price_usd += compute_s * w.device[known.accelerator].usd_s
+    expected.energy_j += compute_s * w.device[known.accelerator].prefill_w
+    expected.sequences, expected.cycle_s, expected.age_s = known.sequences, known.cycle_s, known.age_s
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------------------------
 
 
 @njit_inner
 def give_up(w, b, job, now_s):
-    """Give back everything that a job holds at nodes: places, weights in use, KV."""
+    """Give back everything that a job holds at nodes: places, weights in use, KV or training state."""
+    if w.service[job.service].kind == codes.FINETUNE:
+        training.leave(w, b, job, now_s)
+        return
     for p in range(job.first_part, end_part(w, job)):
         part = w.part[b, job.row, p]
         if part.state < codes.WAITING:
             continue
         i = part.node
-        memory.drop_from_inbox(w, b, i, job)
+        memory.drop_from(w, b, i, codes.INBOX, job)
         if w.server[b, i].chunk_job == job.row:
             w.server[b, i].chunk_job = -1
             w.server[b, i].prefill_free_s = now_s

@@ -1,0 +1,103 @@
+"""Rounds of a fine-tuning task of several UEs (SplitFed: Thapa et al., AAAI 2022): after so many steps each member sends its device's part
+of the adapter up, waits for the others, and gets the average down.
+
+A round ends when all that are in it have arrived, or `round_timeout_s` after the first; who is late loses the round's steps. Nobody waits for
+a member that is undecided, waits for memory, or has ended. Rounds are settled once a substep, after all jobs have been advanced, so that
+their order does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+
+from edge6g_env._jit import njit_inner
+from edge6g_env.kernel import codes, legs
+from edge6g_env.kernel.places import device, training
+
+
+@njit_inner
+def settle(w, b, t1):
+    """Begin and end the rounds of all tasks as far as their members have come by t1."""
+    if w.arrivals[0].most_participants == 1:
+        return
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.stage == codes.MEET and _is_first(w, b, job):
+            _settle_task(w, b, job.task, t1)
+
+
+@njit_inner
+def _is_first(w, b, job):
+    """Whether no member of its task with a lower number waits: one of them speaks for all."""
+    for place in range(w.episode[b].n_active):
+        other = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if other.task == job.task and other.stage == codes.MEET and other.number < job.number:
+            return False
+    return True
+
+
+@njit_inner
+def _arrivals(w, b, task):
+    """(first and last arrival in s at the end of the round, inf and -inf if there is none)."""
+    first_s, last_s = math.inf, -math.inf
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.task == task and job.stage == codes.MEET and job.in_round == 1:
+            first_s, last_s = min(first_s, job.stage_s), max(last_s, job.stage_s)
+    return first_s, last_s
+
+
+@njit_inner
+def _settle_task(w, b, task, t1):
+    first_s, last_s = _arrivals(w, b, task)
+    complete = True
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.task != task:
+            continue
+        if job.stage == codes.MEET and job.in_round == 0 and job.stage_s < first_s:
+            job.in_round = 1  # nobody has come to the end of the running round before it
+            legs.finish(w, b, job)
+        complete = complete and (job.in_round == 0 or job.stage == codes.MEET)
+    if first_s == math.inf:
+        return
+    end_s = last_s if complete else first_s + _timeout_s(w, b, task)
+    if complete or end_s < t1:
+        _end_round(w, b, task, end_s)
+
+
+@njit_inner
+def _timeout_s(w, b, task):
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.task == task:
+            return w.service[job.service].round_timeout_s
+    return math.inf
+
+
+@njit_inner
+def _end_round(w, b, task, end_s):
+    """Credit the steps of those that have arrived by end_s; all that train or wait are in the next round, and get the average."""
+    for place in range(w.episode[b].n_active):
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if job.task != task:
+            continue
+        arrived = job.stage == codes.MEET and job.in_round == 1 and job.stage_s <= end_s
+        if arrived:
+            training.credit(job)
+        job.run_steps = 0.0
+        if job.stage == codes.MEET and job.in_round == 0:  # it begins with the next one
+            job.in_round, job.clock_s = 1, max(job.clock_s, end_s)
+            legs.finish(w, b, job)
+        elif job.in_round == 1:
+            _interrupt(w, b, job)
+            job.clock_s, job.average = max(job.clock_s, end_s), 1
+            legs.begin(w, b, job, legs.AVERAGE)
+
+
+@njit_inner
+def _interrupt(w, b, job):
+    """End what the job does: of one that is late, the running step."""
+    training.end_slice(w, b, job)
+    device.compute(w, b, job, 0)
+    job.left_s, job.left_bytes = 0.0, 0.0
