@@ -2,9 +2,9 @@
 expected of it.
 
 The first layers run on the device, all others at one server: the ingress, a neighbour, or the cloud. What crosses the cut depends on how
-deep it is: behind no layer the data go up once, behind all of them nothing does, and between each step sends activations with the labels up and
-gradients down. The labels of a language model are its text; where that stays on the device, head and loss do too (a U-shape: Gupta and
-Raskar, arXiv 1810.06060): states of the last layer come down as well, and their gradients go up.
+deep it is: behind no layer the data go up once, behind all of them nothing does, and between each step sends activations with the labels
+up and gradients down. The labels of a language model are its text; where that stays on the device, head and loss do too (U-shaped:
+Vepakomma et al., arXiv 1812.00564): states of the last layer come down as well, and their gradients go up.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _sent_bytes(w, job, what):
     if what == DATA:
         left = service.steps - job.done_steps
         return costing.TOKEN_BYTES * _tokens(w, job) * left + service.payload_bytes if layers == 0 else 0.0
-    if what == ADAPTER or what == UPDATE or what == AVERAGE:
+    if what in (ADAPTER, UPDATE, AVERAGE):
         return w.tuning[job.service, job.variant].adapter_bytes * layers
     if not _is_cut(w, job) or (what == TOP and service.u_shape == 0):
         return 0.0
@@ -330,7 +330,8 @@ def expect(w, b, i, job, c):
     expected.progress = (job.done_steps + steps) / service.steps
     expected.busy_s *= steps
     expected.energy_j *= steps
-    expected.energy_j += w.mobility[0].tx_power_w * expected.upload_s
+    if layers == 0:
+        expected.energy_j += w.mobility[0].tx_power_w * 8.0 * expected.setup_air_bytes / expected.up_bit_s
     expected.air_bytes = expected.setup_air_bytes + steps * expected.air_bytes
     expected.backhaul_bytes = expected.setup_link_bytes + steps * expected.backhaul_bytes
     expected.price_usd = steps * (expected.price_usd + usd_s * expected.token_s)

@@ -26,7 +26,7 @@ def lose(w, b, job, p, at_s):
     job.part, job.stage, job.stage_s, job.clock_s = p, codes.RETURN, at_s, at_s
     if p == codes.TARGET:
         job.clock_s += link.delay_s(w, job)
-    job.run_steps, job.in_round = 0.0, 0  # of a training job: what was not credited
+    job.run_steps, job.in_round, job.average, job.put_back = 0.0, 0, 0, 0  # of a training job: what was not credited
 
 
 @njit_inner

@@ -1,9 +1,9 @@
 """Rounds of a fine-tuning task of several UEs (SplitFed: Thapa et al., AAAI 2022): after so many steps each member sends its device's part
 of the adapter up, waits for the others, and gets the average down.
 
-A round ends when all that are in it have arrived, or `round_timeout_s` after the first; who is late loses the round's steps. Nobody waits for
-a member that is undecided, waits for memory, or has ended. Rounds are settled once a substep, after all jobs have been advanced, so that
-their order does not matter.
+A round ends when all that are in it have arrived, or `round_timeout_s` after the first; who is late loses the round's steps. Nobody waits
+for a member that is undecided, waits for memory, or has ended. Rounds are settled once a substep, after all jobs have been advanced, so
+that their order does not matter.
 """
 
 from __future__ import annotations

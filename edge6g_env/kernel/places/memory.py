@@ -117,7 +117,7 @@ def make_room(w, b, i, need_bytes, keep, keep_adapter):
 
 @njit_inner
 def free_bytes(w, b, i):
-    """Memory of node i that neither KV nor weights in use hold: free, or evictable; what only training holds counts as free, it makes way."""
+    """Memory of node i that neither KV nor weights in use hold: free, or evictable; what only training holds is free, it makes way."""
     site, server = w.site[i], w.server[b, i]
     held = server.kv_bytes
     for v in range(w.variant.shape[2]):

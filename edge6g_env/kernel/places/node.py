@@ -123,6 +123,8 @@ def count_releases(w, b):
         w.server[b, i].release_bytes_s = 0.0
     for place in range(episode.n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        if w.service[job.service].kind == codes.FINETUNE:
+            continue
         for p in range(job.first_part, end_part(w, job)):
             part = w.part[b, job.row, p]
             if part.state >= codes.ADMITTED:

@@ -63,9 +63,9 @@ def _first_asking(w, b, i, t1):
     first = -1
     for place in range(w.server[b, i].n_trainees):
         job = w.job[b, w.queue[b, i, codes.TRAINING, place]]
-        if w.part[b, job.row, job.part].state == codes.ASKING and job.clock_s < t1:
-            if first < 0 or job.number < w.job[b, first].number:
-                first = job.row
+        asks = w.part[b, job.row, job.part].state == codes.ASKING and job.clock_s < t1
+        if asks and (first < 0 or job.number < w.job[b, first].number):
+            first = job.row
     return first
 
 
