@@ -12,7 +12,7 @@ from edge6g_env import costs
 from edge6g_env.spaces import cut_layer
 from tests.kernel.test_unloaded import BACKHAUL, BACKHAUL_S, CLOUD, DOWN, DOWN_S, NODE, PEER, UP, UP_S, WORLD, XN, XN_S
 
-DEVICE = "jetson-agx-orin-64gb"
+DEVICE = "jetson-agx-orin-64g"
 TUNED = {
     "name": "tune",
     "kind": "finetune",

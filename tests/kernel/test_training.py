@@ -183,7 +183,7 @@ def a_task(bench, members, name="local, 0.5 on the device, int8"):
 @pytest.fixture(scope="module")
 def rounds(make):
     tune = {"participants": 2, "aggregate_every": 4, "round_timeout_s": 5.0, "steps": 12, "step_tokens": 256}
-    return make((NODE, NODE), tune=tune, ues_a_node=4, **{"ues.device": "jetson-agx-orin-64gb"})
+    return make((NODE, NODE), tune=tune, ues_a_node=4, **{"ues.device": "jetson-agx-orin-64g"})
 
 
 def test_equal_members_have_equal_times(rounds):
