@@ -150,7 +150,8 @@ def _service_of(w, x):
 def _arrive(w, b, u, s, row, arrival_s):
     """A job of service s at UE u; of a fine-tuning task one at each of the UEs that take part, u and those after it which its node serves
     too, as many as there are."""
-    first, i, ues, wanted = w.episode[b].next_job, w.ue[b, u].node, w.ue.shape[1], w.service[s].participants
+    first, i, ues = w.episode[b].next_job, w.ue[b, u].node, w.ue.shape[1]
+    wanted = max(1, w.service[s].participants)
     members = 0
     for n in range(ues if wanted > 1 else 1):
         members += members < wanted and w.ue[b, (u + n) % ues].node == i
