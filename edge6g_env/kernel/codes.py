@@ -12,6 +12,7 @@ ABSENT, TURNED_AWAY, WAITING, ADMITTED, PREFILLED = range(5)  # a part at its no
 
 FINISHED, REJECTED, EXPIRED, FAILED, CUT = range(5)  # how a job ended
 PHASE_NAMES = ("finished", "rejected", "expired", "failed", "cut")
+INFERENCE, FINETUNE = range(2)  # kinds of services, as legs.KINDS has them
 OPEN, SITE, ON_DEVICE = range(3)  # privacy classes
 PRIVACY_NAMES = ("open", "site", "device")
 WAYPOINT, GAUSS_MARKOV, STREET_GRID, STATIONARY = range(4)  # how UEs move

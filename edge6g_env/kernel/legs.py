@@ -22,7 +22,7 @@ _INFERENCE = (
     (codes.DECODE, _),
     (codes.DOWNLINK, _),
 )
-_WAYS = {"inference": _INFERENCE}
+_WAYS = {"inference": _INFERENCE, "finetune": _INFERENCE}
 KINDS = tuple(_WAYS)
 _LONGEST = 1 + max(map(len, _WAYS.values()))
 # (kinds, legs, 2) stage, part; after the last leg comes END. A LOOP goes back to the leg of its number until the last token is out.
