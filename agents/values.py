@@ -22,7 +22,7 @@ from edge6g_env._files import TextError, read_text
 from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, scenarios
-from edge6g_env.scenario_services import InferenceService
+from edge6g_env.scenario_services import InferenceService, Service
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 
 STATIC, RESTRICTED = "static", "restricted"
@@ -54,12 +54,15 @@ class Tuned:
         return f"rule {self.rule} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def choices(scenario: Scenario, service: InferenceService) -> dict[str, list[Value]]:
-    """Column -> its values for a service, in the order of the action table's numbers; all columns but the route."""
-    grid = scenario.actions
+def choices(scenario: Scenario, service: Service) -> dict[str, list[Value]]:
+    """Column -> its values for a service, in the order of the action table's numbers; all columns but the route.
+
+    No cut of fine-tuning lies between two nodes.
+    """
+    grid, answers = scenario.actions, isinstance(service, InferenceService)
     return {
-        "device_split": [split for split in grid.device_split if split != DRAFT or service.draft],
-        "edge_split": [*grid.edge_split],
+        "device_split": [split for split in grid.device_split if split != DRAFT or getattr(service, "draft", None)],
+        "edge_split": [*grid.edge_split] if answers else [0.0],
         "precision": [*grid.precision],
         "model": [*service.family],
     }
@@ -68,7 +71,7 @@ def choices(scenario: Scenario, service: InferenceService) -> dict[str, list[Val
 def all_choices(scenario: Scenario) -> dict[str, list[Value]]:
     """The same over all services: each value once, in the order in which they come."""
     merged: dict[str, dict[Value, None]] = {}
-    for service in scenario.inference:
+    for service in scenario.service:
         for column, values in choices(scenario, service).items():
             merged.setdefault(column, {}).update(dict.fromkeys(values))
     return {column: list(values) for column, values in merged.items()}
@@ -84,13 +87,12 @@ def distances(layout: Layout, rule: str, values: Values) -> np.ndarray:
     scenario, table = layout.scenario, layout.action_table
     out = np.zeros((len(scenario.service), len(table)), np.int64)
     for index, service in enumerate(scenario.service):
-        if isinstance(service, InferenceService):
-            for column, grid in choices(scenario, service).items():
-                wanted = [values[service.name][column]] if rule == STATIC else values[column]
-                if rule == STATIC and column == "device_split":
-                    wanted = [*wanted, 1.0]
-                numbers = {value: -1 if value == DRAFT else number for number, value in enumerate(grid)}
-                out[index] += _steps(layout, column, [number for value, number in numbers.items() if value in wanted])
+        for column, grid in choices(scenario, service).items():
+            wanted = [values[service.name][column]] if rule == STATIC else values[column]
+            if rule == STATIC and column == "device_split":
+                wanted = [*wanted, 1.0]
+            numbers = {value: -1 if value == DRAFT else number for number, value in enumerate(grid)}
+            out[index] += _steps(layout, column, [number for value, number in numbers.items() if value in wanted])
     return out
 
 
@@ -167,7 +169,7 @@ def _check(rule: str, values: Values, scenario: Scenario) -> None:
         for column, grid in all_choices(scenario).items():
             _check_value(column, values, grid, several=True)
         return
-    for service in scenario.inference:
+    for service in scenario.service:
         if service.name not in values:
             raise ValuesError(f"static has no values for service {service.name!r}")
         for column, grid in choices(scenario, service).items():

@@ -211,8 +211,9 @@ def _services(scenario: Scenario) -> Iterator[str]:
     yield f"|---|---|---|---|{'---|' * len(heads.split('|'))}"
     for one, rate_jobs_s in zip(scenario.service, scenario.rates_jobs_s, strict=True):
         _, prompt, output = one.lengths().mean(axis=0)
-        payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else ""
-        lengths = f"{rate_jobs_s:.3g} | {prompt:.0f} | {one.inputs_in_words} | {payload} | {output:.0f}"
+        payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else ""
+        means = [f"{mean:.0f}" if mean else "" for mean in (prompt, output)]
+        lengths = f"{rate_jobs_s:.3g} | {means[0]} | {one.inputs_in_words} | {payload} | {means[1]}"
         times = " | ".join([*one.goals, f"{one.expire_s:g} s", f"{one.value:g}"])
         yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
 
@@ -247,7 +248,7 @@ def _reward(scenario: Scenario) -> Iterator[str]:
     yield f"| energy | {reward.energy_per_j:g} a joule |"
     for name in ("rejected", "expired", "failed"):
         yield f"| {name} job | {getattr(reward, f'{name}_cost'):g} |"
-    exposed = {service.name: service.exposure_cost for service in scenario.inference if service.exposure_cost > 0.0}
+    exposed = {service.name: service.exposure_cost for service in scenario.service if service.exposure_cost > 0.0}
     yield f"| exposure | {', '.join(f'{cost:g} ({name})' for name, cost in exposed.items()) or 'no service asks for it'} |"
     yield f"\n`reward_mix = {reward.reward_mix:g}`: 0 is each agent's own reward, 1 the mean of all."
     if exposed:

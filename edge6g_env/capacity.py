@@ -16,7 +16,7 @@ from edge6g_env.costs.times import resolved_parts
 from edge6g_env.device_split import share_of
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_services import InferenceService
+from edge6g_env.scenario_services import FinetuneService, InferenceService, Service
 from edge6g_env.spaces import cut_layer
 
 
@@ -104,6 +104,27 @@ def _fits(scenario: Scenario, service: InferenceService, model: str, precision: 
     return False
 
 
+def _tuning_fits(scenario: Scenario, service: FinetuneService, precision: str) -> bool:
+    """Whether the parts of some cut of a fine-tuning job fit onto device and one server, with all that a step of it holds there, as far as
+    the privacy class allows it."""
+    model, tokens, layers = service.model, service.tokens_a_step, costs.model(service.model).layers
+    layer_bytes, once_bytes = map(float, costs.training_state_bytes(model, tokens, **service.training))
+    phone, cloud = (usable_bytes(costs.device(name)) for name in (scenario.ues.device, scenario.cloud.device))
+    nodes = [usable_bytes(costs.device(name), gb) for name, gb in nodes_by_kind(scenario)]
+    server = max([*nodes, *([cloud] if service.may_use_cloud else [])])
+    size = partial(_held_bytes, model, precision, layer_bytes)
+    for share in scenario.actions.device_split:
+        first = cut_layer(share_of(share), layers)
+        here, there = size(0, first) + once_bytes, size(first, layers) + once_bytes
+        if service.keeps_labels and first < layers:
+            here += float(costs.training_head_bytes(model, tokens, precision))
+        if (first > 0 and here > phone) or (first == 0 and service.keeps_labels):
+            continue
+        if first == layers or there <= server:
+            return True
+    return False
+
+
 def _check_draft(scenario: Scenario, service: InferenceService) -> None:
     """The UEs' device holds a service's draft with the KV of its shortest prompt and a mean answer; UserError otherwise."""
     if service.draft is None or service.draft_precision is None:
@@ -119,9 +140,17 @@ def _check_draft(scenario: Scenario, service: InferenceService) -> None:
         )
 
 
-def _unservable(service: InferenceService) -> str:
+def _unservable(service: Service) -> str:
     key, family = f"service.{service.name}.model", ", ".join(service.family)
-    none = f"{key}s: none of {family} fits anywhere" if service.models else f"{key}: {family} fits nowhere"
+    none = f"{key}s: none of {family} fits anywhere" if len(service.family) > 1 else f"{key}: {family} fits nowhere"
+    if isinstance(service, FinetuneService):
+        stays = (
+            " by a service of privacy 'device', whose first layers and head run there" if service.keeps_labels else ""
+        )
+        return (
+            f"{none}, with a step of {service.tokens_a_step} tokens, whole or cut between device and server as actions.device_split has it"
+            f"{stays}: every job of it would be rejected; name a smaller model or step, or add a precision, a cut or memory"
+        )
     stays = "" if service.privacy == "open" else f", and its text may not leave the {service.privacy}"
     return (
         f"{none}, whole or cut as actions.device_split and actions.edge_split have it{stays}: every job of it would be rejected; name a "
@@ -129,14 +158,21 @@ def _unservable(service: InferenceService) -> str:
     )
 
 
+def _serves(scenario: Scenario, service: Service, model: str, precision: str) -> bool:
+    if isinstance(service, FinetuneService):
+        return _tuning_fits(scenario, service, precision)
+    assert isinstance(service, InferenceService)
+    return _fits(scenario, service, model, precision)
+
+
 def check_memory(scenario: Scenario) -> None:
     """Each service can be served in an empty world, each draft fits onto the device, and nodes whose memory is given can run some part;
     UserError otherwise."""
     precisions = scenario.actions.precision
-    for service in scenario.inference:
-        _check_draft(scenario, service)
-    for service in scenario.inference:
-        if not any(_fits(scenario, service, m, p) for m in service.family for p in precisions):
+    for drafting in scenario.inference:
+        _check_draft(scenario, drafting)
+    for service in scenario.service:
+        if not any(_serves(scenario, service, m, p) for m in service.family for p in precisions):
             raise UserError(_unservable(service))
     if scenario.nodes.memory_gb is None:
         return
@@ -172,8 +208,10 @@ def longest_load(scenario: Scenario) -> tuple[float, str] | None:
     return max(loads, default=None)
 
 
-def accelerator_s(scenario: Scenario, service: InferenceService, device: str, memory_gb: float | None = None) -> float:
+def accelerator_s(scenario: Scenario, service: Service, device: str, memory_gb: float | None = None) -> float:
     """Least seconds of an accelerator that a mean job of a service takes, a whole model on the node; inf if none fits at any precision.
+
+    Of fine-tuning the steps of all participants of a task, one after another. Of inference:
 
     At the model of the service, the precision of the scenario's grid and for the j jobs an iteration for which it is least:
 
@@ -185,8 +223,22 @@ def accelerator_s(scenario: Scenario, service: InferenceService, device: str, me
     over the iterations, so that they ride along: no schedule is faster, as layer_s is convex. Source: COSTS 10.
     """
     usable = usable_bytes(costs.device(device), memory_gb)
+    if isinstance(service, FinetuneService):
+        return min(_tuning_s(service, device, usable, p) for p in scenario.actions.precision)
+    assert isinstance(service, InferenceService)
     pairs = [(model, p) for model in service.family for p in scenario.actions.precision]
     return min((_accelerator_s(scenario, service, device, usable, *pair) for pair in pairs), default=np.inf)
+
+
+def _tuning_s(service: FinetuneService, device: str, usable: float, precision: str) -> float:
+    step = service.step_tokens, service.step_sequences, precision
+    if costs.training_memory_bytes(service.model, service.tokens_a_step, precision, **service.training) > usable:
+        return float(np.inf)
+    return (
+        service.participants
+        * service.steps
+        * float(costs.training_step_s(service.model, device, *step, **service.training))
+    )
 
 
 def _accelerator_s(
@@ -223,7 +275,7 @@ def most_jobs_s(scenario: Scenario) -> float:
     """
     from scipy.optimize import linprog
 
-    nodes, services = nodes_by_kind(scenario), scenario.inference
+    nodes, services = nodes_by_kind(scenario), scenario.service
     job_s = np.array([[accelerator_s(scenario, service, *kind) for service in services] for kind in nodes])
     jobs_per_s = np.where(np.isfinite(job_s), 1.0 / job_s, 0.0)
     rows = [*_busy(job_s.shape), *_served(jobs_per_s, scenario.shares)]

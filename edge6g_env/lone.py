@@ -18,7 +18,7 @@ from edge6g_env.kernel import codes
 from edge6g_env.kernel.legs import LEG_NAMES
 from edge6g_env.kernel.world import World
 from edge6g_env.scenario import Scenario, load_scenario
-from edge6g_env.scenario_services import InferenceService, Service
+from edge6g_env.scenario_services import Service
 from edge6g_env.scenario_tables import check_known
 from edge6g_env.spaces import Layout
 
@@ -89,7 +89,7 @@ def _service_of(scenario: Scenario, name: str | None) -> int:
 def _action_of(scenario: Scenario, service: Service, name: str) -> int:
     """Row of the action of this name, of the service's default model where the name has none."""
     names = Layout(scenario).action_names
-    of_default = f"{name}, model {service.family.index(service.default) + 1}" if service.family else name
+    of_default = f"{name}, model {service.family.index(service.default) + 1}"
     if of_default in names:
         return names.index(of_default)
     check_known("action", [name], names)
@@ -203,7 +203,6 @@ class _LoneWorld(BatchEnv):
 
     def _hold_at(self, i: int, job: Any, low: int, high: int) -> None:
         world, service = self.world, self.scenario.service[self._s]
-        assert isinstance(service, InferenceService)
         reports = (world.seen[0, j, k] for j, k in np.argwhere(world.neighbour == i))
         for rows in (world.variant[0, i], *reports):
             rows["low"], rows["high"] = 0, 0

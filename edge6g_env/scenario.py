@@ -18,12 +18,13 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from edge6g_env import costs, radio
 from edge6g_env import scenario_loops as loops
 from edge6g_env import scenario_rows as rows
+from edge6g_env import scenario_tuning as tuning
 from edge6g_env._files import TextError, read_text
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
-from edge6g_env.scenario_services import AnyService, InferenceService
+from edge6g_env.scenario_services import AnyService, FinetuneService, InferenceService
 from edge6g_env.scenario_tables import (
     Actions,
     AnyUes,
@@ -110,7 +111,7 @@ class Scenario(Table):
         """UEs that run the loop of each service, by index; none for a service without `period_s`."""
         found, first = [], 0
         for service in self.service:
-            n = 0 if service.period_s is None else min(round(service.share * self.num_ues), self.num_ues - first)
+            n = 0 if service.loop_s is None else min(round(service.share * self.num_ues), self.num_ues - first)
             found.append(range(first, first + n))
             first += n
         return found
@@ -118,7 +119,7 @@ class Scenario(Table):
     @property
     def drawn_ues(self) -> range:
         """UEs at which the jobs arrive that belong to no loop: those without one, or all where each has one; none without such jobs."""
-        if all(service.period_s is not None for service in self.service):
+        if all(service.loop_s is not None for service in self.service):
             return range(0)
         first = sum(map(len, self.loop_ues))
         return range(first if first < self.num_ues else 0, self.num_ues)
@@ -128,7 +129,7 @@ class Scenario(Table):
         """Mean arrivals of each service, 1/s."""
         drawn_jobs_s = self.arrivals.rate_jobs_s
         return [
-            service.share * drawn_jobs_s if service.period_s is None else len(ues) / service.period_s
+            service.share * drawn_jobs_s if service.loop_s is None else len(ues) / service.loop_s
             for service, ues in zip(self.service, self.loop_ues, strict=True)
         ]
 
@@ -143,7 +144,7 @@ class Scenario(Table):
         """How jobs arrive, in words: the drawn ones, then each loop."""
         drawn = [f"{self.arrivals.rate_jobs_s:g} jobs/s, {self.arrivals.course}"] if self.drawn_ues else []
         loops = zip(self.service, self.loop_ues, strict=True)
-        return drawn + [f"{one.name}: {len(ues)} UEs, each every {one.period_s:g} s" for one, ues in loops if ues]
+        return drawn + [f"{one.name}: {len(ues)} UEs, each every {one.loop_s:g} s" for one, ues in loops if ues]
 
     @property
     def area_m(self) -> tuple[float, float]:
@@ -153,23 +154,28 @@ class Scenario(Table):
 
     @property
     def inference(self) -> list[InferenceService]:
-        """The services that compute with a model, in order."""
+        """The services of prompts and answers, in order."""
         return [service for service in self.service if isinstance(service, InferenceService)]
+
+    @property
+    def finetune(self) -> list[FinetuneService]:
+        """The services of fine-tuning, in order."""
+        return [service for service in self.service if isinstance(service, FinetuneService)]
 
     @property
     def models(self) -> list[str]:
         """Models of the services, each once, in order."""
-        return list(dict.fromkeys(model for service in self.inference for model in service.family))
+        return list(dict.fromkeys(model for service in self.service for model in service.family))
 
     @property
     def most_models(self) -> int:
         """Models of the service that has most of them: M."""
-        return max(1, *(len(service.family) for service in self.service))
+        return max(len(service.family) for service in self.service)
 
     @property
     def weights(self) -> list[str]:
         """Weights that the services need, each once, in order: a model, or `model@service` for a copy of its own."""
-        return list(dict.fromkeys(s.weights_of(model) for s in self.inference for model in s.family))
+        return list(dict.fromkeys(s.weights_of(model) for s in self.service for model in s.family))
 
     @property
     def variants(self) -> list[tuple[str, str]]:
@@ -197,10 +203,8 @@ class Scenario(Table):
         rows.check_devices("ues.device", [self.ues.device], self.actions.precision)
         rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision)
         rows.check_accelerator_prices("nodes.devices", self.nodes.devices)
-        if not self.inference:
-            raise UserError("service: one at least must be of kind 'inference'")
-        for service in self.inference:
-            key = f"service.{service.name}.models" if service.models else "service.model"
+        for service in self.service:
+            key = f"service.{service.name}.models" if len(service.family) > 1 else "service.model"
             rows.check_models(key, service.family, self.actions.precision)
         rows.check_services(self.inference)
         rows.check_drafts(self.inference, self.actions.device_split, self.devices)
@@ -211,6 +215,7 @@ class Scenario(Table):
         if self.arrivals.kind == "trace" and not all(service.is_traced for service in self.service):
             raise UserError("arrivals.kind = 'trace' needs a trace for every service")
         loops.check(self)
+        tuning.check(self)
         names = [service.name for service in self.service]
         if len(set(names)) < len(names):
             raise UserError("two services have the same name")

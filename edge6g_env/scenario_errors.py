@@ -49,6 +49,8 @@ def _sentence(problem: Any, place: _Place, scenario: type[BaseModel], where: str
     if kind == "missing":
         return f"{prefix}: missing"
     if kind == "extra_forbidden":
+        if instead := getattr(place.table, "elsewhere", {}).get(problem["loc"][-1]):
+            return f"{prefix}{_shown(value)}: {_own_kind(place)}{instead}"
         return f"{prefix}: unknown key; {_hint(problem['loc'], value, place, scenario)}"
     if kind in ("union_tag_not_found", "union_tag_invalid") and place.tables and isinstance(value, Mapping):
         prefix += f".{place.tables.key}"
@@ -139,11 +141,16 @@ def _hint(loc: tuple[Any, ...], value: Any, place: _Place, scenario: type[BaseMo
     if isinstance(value, Mapping):  # a table: the one that has these keys rather than the one of the nearest name
         elsewhere = [] if {key.split(".")[0] for key in elsewhere} & {*begun, *near} else elsewhere
     kinds = place.kinds or Tables({})
-    mine = [f"with {kinds.key} = {kind!r} " for kind, model in kinds.kinds.items() if model is place.table]
     theirs = [f"; {kinds.key} = {kind!r} has it" for kind, model in kinds.kinds.items() if word in model.model_fields]
     if close := [*begun, *elsewhere] or near or _alike(word, names):
         return f"did you mean {' or '.join(close[:3])}?{''.join(theirs)}"
-    return f"{''.join(mine)}there are {', '.join(names)}{''.join(theirs)}"
+    return f"{_own_kind(place)}there are {', '.join(names)}{''.join(theirs)}"
+
+
+def _own_kind(place: _Place) -> str:
+    """Of which kind the table is, where there are several."""
+    kinds = place.kinds or Tables({})
+    return "".join(f"with {kinds.key} = {kind!r} " for kind, model in kinds.kinds.items() if model is place.table)
 
 
 def _alike(word: str, names: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ def check(scenario: Scenario) -> None:
     """Shares add up, each loop has a UE and each of its jobs a row, deadlines can be met; UserError otherwise."""
     _check_shares(scenario)
     for service, ues in zip(scenario.service, scenario.loop_ues, strict=True):
-        if service.period_s is None:
+        if service.loop_s is None:
             continue
         if scenario.arrivals.kind == "trace":
             raise UserError(
@@ -34,8 +34,8 @@ def check(scenario: Scenario) -> None:
 
 
 def _check_shares(scenario: Scenario) -> None:
-    drawn = [service.share for service in scenario.service if service.period_s is None]
-    looped = [service.share for service in scenario.service if service.period_s is not None]
+    drawn = [service.share for service in scenario.service if service.loop_s is None]
+    looped = [service.share for service in scenario.service if service.loop_s is not None]
     if drawn and abs(sum(drawn) - 1.0) > _ALL:
         of = "services without period_s" if looped else "services"
         raise UserError(f"the shares of the {of} must add up to 1, they add up to {sum(drawn):g}")
@@ -47,7 +47,7 @@ def _check_shares(scenario: Scenario) -> None:
 
 def _check_rows(scenario: Scenario) -> None:
     """The loops of all UEs may fall into one slot."""
-    periods_s = [service.period_s or math.inf for service in scenario.service]
+    periods_s = [service.loop_s or math.inf for service in scenario.service]
     most = sum(
         len(ues) * (int(scenario.time.slot_s / period_s) + 1)
         for ues, period_s in zip(scenario.loop_ues, periods_s, strict=True)
@@ -62,7 +62,7 @@ def _check_rows(scenario: Scenario) -> None:
 
 def _check_deadlines(scenario: Scenario) -> None:
     access_s, name = _least_access_s(scenario)
-    for service in scenario.service:
+    for service in scenario.inference:
         if service.deadline_s is not None and service.deadline_s < access_s:
             raise UserError(
                 f"service.{service.name}.deadline_s = {service.deadline_s:g}: it must be at least {access_s:.3g}, the mean access latency "

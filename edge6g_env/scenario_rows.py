@@ -10,7 +10,7 @@ import numpy as np
 from edge6g_env import costs
 from edge6g_env.device_split import DRAFT, DeviceSplit
 from edge6g_env.errors import UserError
-from edge6g_env.scenario_services import InferenceService
+from edge6g_env.scenario_services import FinetuneService, InferenceService
 from edge6g_env.scenario_tables import check_known
 from edge6g_env.trace_files import traces
 
@@ -75,11 +75,17 @@ def check_services(services: Sequence[InferenceService]) -> None:
         for model in service.family:
             _check_inputs(service, model)
             _check_context(service, model)
-            if service.lora_rank is not None:
-                try:
-                    costs.adapter_bytes(model, service.lora_rank, service.lora_targets)
-                except costs.UnknownNameError as error:
-                    raise UserError(f"service.{service.name}.lora_targets: {error}") from None
+            check_targets(service, model)
+
+
+def check_targets(service: InferenceService | FinetuneService, model: str) -> None:
+    """The model has the matrices that the service's adapter names; UserError otherwise."""
+    if service.lora_rank is None:
+        return
+    try:
+        costs.adapter_bytes(model, service.lora_rank, service.lora_targets)
+    except costs.UnknownNameError as error:
+        raise UserError(f"service.{service.name}.lora_targets: {error}") from None
 
 
 def _check_family(service: InferenceService, models: Sequence[str]) -> None:

@@ -1,9 +1,9 @@
-"""Services, the tables [[service]] of a scenario, of one kind so far."""
+"""Services, the tables [[service]] of a scenario: of inference, and of fine-tuning."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -16,67 +16,59 @@ from edge6g_env.trace_files import read_trace
 
 
 class Service(Table):
-    """What every service has: its share of the jobs, objectives, lengths. Each kind adds its own keys, and says which kind it is."""
+    """What every service has: its share of the jobs, what they are worth, and who may see their data. Each kind adds its own keys, and says
+    which kind it is."""
 
-    replaces: ClassVar[dict[str, tuple[str, ...]]] = {
-        "deadline_s": ("ttft_slo_s", "tpot_slo_s"),
-        "ttft_slo_s": ("deadline_s",),
-        "tpot_slo_s": ("deadline_s",),
-    }
+    replaces: ClassVar[dict[str, tuple[str, ...]]] = {}
     """What an override of a key leaves behind."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     kind: str
     share: Annotated[float, Field(gt=0.0, le=1.0)]
-    """Of the jobs that are drawn or replayed; with `period_s` of the UEs."""
-    period_s: Annotated[float, Field(ge=1e-3, le=1e6)] | None = None
-    """A loop: `share` of the UEs, rounded, send a job each period, from a phase on that is drawn once. UEs are given out by their
-    index, service by service; the other services' jobs come from the UEs that are left, or from all if none is."""
-    ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)] | None = None
-    tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)] | None = None
-    deadline_s: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
-    """Of the whole answer, since the arrival, in place of the two objectives, which may be left out."""
+    """Of the jobs that are drawn or replayed; of a loop of the UEs."""
     expire_s: Positive
     value: Annotated[float, Field(gt=0.0, le=1e6)] = 1.0
-    """What an answer of quality 1 is worth that meets its objectives."""
+    """What a job of quality 1 is worth that meets its objectives."""
+    privacy: Literal["open", "site", "device"]
+    cloud: bool = True
+    """Whether anything of it may reach the cloud; without, activations stay on the site as well as raw data."""
+    payload_bytes: NotNegative = 0.0
+    """Picture or sound that goes up with raw data, beside token ids."""
+    exposure_cost: NotNegative
+    """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device."""
 
-    @model_validator(mode="after")
-    def _has_objectives(self) -> Service:
-        missing = [name for name in ("ttft_slo_s", "tpot_slo_s") if getattr(self, name) is None]
-        if self.deadline_s is None and len(missing) == 1:
-            raise MissingKeyError(missing[0])
-        if self.deadline_s is None and missing:
-            raise UserError("name both ttft_slo_s and tpot_slo_s, or deadline_s in their place")
-        if self.deadline_s is not None and self.period_s is not None and self.deadline_s > self.period_s:
-            raise UserError(
-                f"deadline_s = {self.deadline_s:g} must be at most period_s = {self.period_s:g}: the loop's next job comes then"
-            )
-        return self
+    @property
+    def family(self) -> list[str]:
+        """Models that may compute its jobs."""
+        raise NotImplementedError
+
+    @property
+    def default(self) -> str:
+        """The model of a policy that chooses none."""
+        return self.family[0]
+
+    def score(self, model: str) -> float:
+        """Score of one of its models; all alike where it has one only."""
+        return 1.0
+
+    def weights_of(self, model: str) -> str:
+        """Name of the weights of one of its models: shared, or its own copy."""
+        return model
+
+    @property
+    def loop_s(self) -> float | None:
+        """Period in which each of its UEs sends a job; None if its jobs are drawn or replayed."""
+        return None
 
     @property
     def objectives(self) -> dict[str, float]:
         """What its timeliness is judged by, s: `deadline_s`, or `ttft_slo_s` and `tpot_slo_s`; 0 for what does not count."""
-        if self.deadline_s is not None:
-            return {"ttft_slo_s": 0.0, "tpot_slo_s": 0.0, "deadline_s": self.deadline_s}
-        return {"ttft_slo_s": self.ttft_slo_s or 0.0, "tpot_slo_s": self.tpot_slo_s or 0.0, "deadline_s": 0.0}
+        return {"ttft_slo_s": 0.0, "tpot_slo_s": 0.0, "deadline_s": 0.0}
 
     @property
     def goals(self) -> tuple[str, str, str]:
-        """Objectives for the first token, for each other one and for the whole answer, in words; a dash for what does not count."""
-        ttft_s, tpot_s, deadline_s = self.objectives.values()
-        if deadline_s > 0.0:
-            return "-", "-", f"{deadline_s:g} s"
-        return f"{ttft_s:g} s", f"{1e3 * tpot_s:g} ms", "-"
-
-    @property
-    def family(self) -> list[str]:
-        """Models that may compute its jobs, none for a kind that computes nothing."""
-        return []
-
-    @property
-    def default(self) -> str:
-        """The model of a policy that chooses none; empty for a kind without models."""
-        return ""
+        """Objectives for the first token, for each other one and for the whole job, in words; a dash for what does not count."""
+        raise NotImplementedError
 
     @property
     def is_traced(self) -> bool:
@@ -85,7 +77,7 @@ class Service(Table):
 
     @property
     def facts(self) -> tuple[str, str, str]:
-        """What computes, who may see the data, whence the lengths: in words, for tables of services."""
+        """What computes, who may see the data, how long its jobs are: in words, for tables of services."""
         raise NotImplementedError
 
     @property
@@ -107,12 +99,21 @@ class InferenceService(Service):
     """A service of prompts and answers: model, privacy class, and its lengths: from a trace, or always the same."""
 
     replaces: ClassVar[dict[str, tuple[str, ...]]] = {
-        **Service.replaces,
+        "deadline_s": ("ttft_slo_s", "tpot_slo_s"),
+        "ttft_slo_s": ("deadline_s",),
+        "tpot_slo_s": ("deadline_s",),
         "model": ("models", "default_model", "quality_metric"),
         "models": ("model",),
     }
 
     kind: Literal["inference"] = "inference"
+    period_s: Annotated[float, Field(ge=1e-3, le=1e6)] | None = None
+    """A loop: `share` of the UEs, rounded, send a job each period, from a phase on that is drawn once. UEs are given out by their
+    index, service by service; the other services' jobs come from the UEs that are left, or from all if none is."""
+    ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)] | None = None
+    tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)] | None = None
+    deadline_s: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
+    """Of the whole answer, since the arrival, in place of the two objectives, which may be left out."""
     model: str | None = None
     models: Annotated[list[str], Field(min_length=2, max_length=8)] | None = None
     """In place of one model: those of a family, small to large. Which of them answers is decided a job at a time."""
@@ -120,9 +121,6 @@ class InferenceService(Service):
     """Of `models`: what a policy takes that chooses only a route."""
     quality_metric: str = "primary"
     """Metric of model_quality.csv by which `models` are scored, over the best of them."""
-    privacy: Literal["open", "site", "device"]
-    cloud: bool = True
-    """Whether anything of it may reach the cloud; without, activations stay on the site as well as raw data."""
     trace: str | None = None
     prompt_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
     output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
@@ -131,12 +129,8 @@ class InferenceService(Service):
     """LoRA adapter of the service over the shared weights of its model: "all-linear", or names of q, k, v, o, gate, up, down."""
     own_weights: bool = False
     """A copy of the model that was tuned as a whole and shares nothing."""
-    payload_bytes: NotNegative = 0.0
-    """Picture or sound that a raw prompt consists of, beside its token ids."""
     inputs: Annotated[int, Field(ge=0, le=64)] = 0
     """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`."""
-    exposure_cost: NotNegative
-    """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device."""
     draft: str | None = None
     """Model that proposes tokens on the UE's device where the device split is "draft"; what answers is the service's own model."""
     draft_precision: Precision | None = None
@@ -145,6 +139,19 @@ class InferenceService(Service):
         default=[1, 2, 4, 8]
     )
     """How many tokens it may propose in a round: the number of highest predicted utility is taken."""
+
+    @model_validator(mode="after")
+    def _has_objectives(self) -> InferenceService:
+        missing = [name for name in ("ttft_slo_s", "tpot_slo_s") if getattr(self, name) is None]
+        if self.deadline_s is None and len(missing) == 1:
+            raise MissingKeyError(missing[0])
+        if self.deadline_s is None and missing:
+            raise UserError("name both ttft_slo_s and tpot_slo_s, or deadline_s in their place")
+        if self.deadline_s is not None and self.period_s is not None and self.deadline_s > self.period_s:
+            raise UserError(
+                f"deadline_s = {self.deadline_s:g} must be at most period_s = {self.period_s:g}: the loop's next job comes then"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_lengths(self) -> InferenceService:
@@ -192,6 +199,26 @@ class InferenceService(Service):
         return self.default_model or str(self.model)
 
     @property
+    def loop_s(self) -> float | None:
+        """Its `period_s`."""
+        return self.period_s
+
+    @property
+    def objectives(self) -> dict[str, float]:
+        """What its timeliness is judged by, s: `deadline_s`, or `ttft_slo_s` and `tpot_slo_s`; 0 for what does not count."""
+        if self.deadline_s is not None:
+            return {"ttft_slo_s": 0.0, "tpot_slo_s": 0.0, "deadline_s": self.deadline_s}
+        return {"ttft_slo_s": self.ttft_slo_s or 0.0, "tpot_slo_s": self.tpot_slo_s or 0.0, "deadline_s": 0.0}
+
+    @property
+    def goals(self) -> tuple[str, str, str]:
+        """Objectives in words; a dash for what does not count."""
+        ttft_s, tpot_s, deadline_s = self.objectives.values()
+        if deadline_s > 0.0:
+            return "-", "-", f"{deadline_s:g} s"
+        return f"{ttft_s:g} s", f"{1e3 * tpot_s:g} ms", "-"
+
+    @property
     def encoded_tokens(self) -> tuple[int, int]:
         """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
         spec = costs.model(self.default)
@@ -229,5 +256,92 @@ class InferenceService(Service):
         return np.array([[0.0, self.prompt_tokens, self.output_tokens]], np.float64)
 
 
-AnyService = Annotated[InferenceService, OneOf("kind")]
-"""Another kind of service is a table with its own `kind: Literal[...]`, named here: `InferenceService | Another`."""
+class FinetuneService(Service):
+    """A service of LoRA fine-tuning: a job is `steps` steps of one UE over its own data; a task is that of `participants` UEs at once."""
+
+    elsewhere: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(
+            ("prompt_tokens", "output_tokens", "trace"), "its lengths are step_tokens, step_sequences and steps"
+        ),
+        **dict.fromkeys(("ttft_slo_s", "tpot_slo_s", "deadline_s"), "its deadline is expire_s"),
+        **dict.fromkeys(("models", "default_model", "quality_metric"), "it tunes one model, named by model"),
+        **dict.fromkeys(("draft", "draft_precision", "draft_tokens"), "there is nothing to draft, leave it away"),
+        "inputs": "pictures are tuned by their tokens, which step_tokens counts",
+        "own_weights": "the base weights are shared and stay as they are, lora_rank says what is trained",
+        "period_s": "its tasks are drawn, share says how many of the jobs they are",
+    }
+    """What to write in place of a key of the other kind."""
+
+    kind: Literal["finetune"]
+    model: str
+    step_tokens: Annotated[int, Field(ge=1, le=131_072)]
+    """Tokens of a sequence, those of pictures among them; the encoder is frozen and its time is left out."""
+    step_sequences: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Sequences of a step: its batch."""
+    steps: Annotated[int, Field(ge=1, le=1_000_000)]
+    lora_rank: Annotated[int, Field(ge=1, le=256)]
+    lora_targets: str = "q,v"
+    """What is trained: "all-linear", or names of q, k, v, o, gate, up, down."""
+    checkpointing: bool = True
+    """Only the input of each layer is kept, and the layer computed again on the way back."""
+    participants: Annotated[int, Field(ge=1, le=256)] = 1
+    """UEs of a task, served by one node as it arrives: a job each. `share` counts tasks."""
+    aggregate_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps of a round, after which the adapters of several participants are averaged."""
+    round_timeout_s: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
+    """A round ends so long after the first of it has arrived."""
+
+    @model_validator(mode="after")
+    def _has_rounds(self) -> FinetuneService:
+        for name in ("aggregate_every", "round_timeout_s"):
+            if self.participants > 1 and getattr(self, name) is None:
+                raise UserError(f"{name} is missing, and participants = {self.participants} needs it")
+        if self.aggregate_every is not None and self.aggregate_every > self.steps:
+            raise UserError(
+                f"aggregate_every = {self.aggregate_every} must be at most steps = {self.steps}: no round would end before the job does"
+            )
+        return self
+
+    @property
+    def family(self) -> list[str]:
+        """Its model."""
+        return [self.model]
+
+    @property
+    def tokens_a_step(self) -> int:
+        """Tokens of all sequences of a step."""
+        return self.step_tokens * self.step_sequences
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """rank, targets and checkpointing, as the functions of edge6g_env.costs on training take them."""
+        return {"rank": self.lora_rank, "targets": self.lora_targets, "checkpointing": self.checkpointing}
+
+    @property
+    def keeps_labels(self) -> bool:
+        """Whether labels stay on the device, and with them head and loss (U-shape); labels of a language model are its text."""
+        return self.privacy == "device"
+
+    @property
+    def may_use_cloud(self) -> bool:
+        """Whether a server in the cloud may take a part: it gets the labels, unless they stay on the device."""
+        return self.cloud and self.privacy != "site"
+
+    @property
+    def goals(self) -> tuple[str, str, str]:
+        """`expire_s`, when what is done by then counts."""
+        return "-", "-", f"{self.expire_s:g} s"
+
+    @property
+    def facts(self) -> tuple[str, str, str]:
+        """Weights, privacy class, steps."""
+        who = f" of {self.participants} UEs, averaged every {self.aggregate_every}" if self.participants > 1 else ""
+        return self.model, self.privacy, f"{self.steps} steps of {self.step_sequences} x {self.step_tokens}{who}"
+
+    def lengths(self) -> np.ndarray:
+        """No prompt, no output."""
+        return np.zeros((1, 3))
+
+
+AnyService = Annotated[InferenceService | FinetuneService, OneOf("kind")]
+"""Another kind of service is a table with its own `kind: Literal[...]`, named here."""

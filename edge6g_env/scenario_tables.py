@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -39,6 +39,8 @@ class Table(BaseModel):
     """A table of a scenario: unknown keys and values of another kind are refused, nothing changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    elsewhere: ClassVar[dict[str, str]] = {}
+    """Of a kind of table: what to write in place of a key that another kind has."""
 
 
 class Time(Table):
@@ -287,6 +289,9 @@ class Serving(Table):
     queue_jobs: Annotated[int, Field(ge=1, le=1024)] = 64
     """Most jobs that wait at a node for a decision, and most that wait there for memory or prefill: one more is rejected, or waits where
     it is. Judgement: more than arrive at a node within the objectives of a chat, so that what is turned away was lost already."""
+    train_share: Annotated[float, Field(ge=0.0, le=0.9)] = 0.3
+    """Of an accelerator that decodes, for fine-tuning; without decodes it has all of it, whatever prompts leave. Judgement: decodes take
+    1.4 times as long."""
     preload: list[str] = []
     """Models that are resident at the default precision when an episode starts, in order, while half of the memory stays."""
 

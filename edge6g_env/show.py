@@ -139,8 +139,8 @@ def _lengths(scenario: Scenario) -> Facts:
     """Means of what a service's jobs bring; of fixed ones the lengths themselves."""
     rows = []
     for one, rate_jobs_s, share in zip(scenario.service, scenario.rates_jobs_s, scenario.shares, strict=True):
-        prompt, output = (f"{mean:.0f}" for mean in one.lengths()[:, 1:].mean(axis=0))
-        payload = f"{size / 1e3:g}" if (size := getattr(one, "payload_bytes", 0.0)) else "-"
+        prompt, output = (f"{mean:.0f}" if mean else "-" for mean in one.lengths()[:, 1:].mean(axis=0))
+        payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else "-"
         rate = f"{rate_jobs_s:.3g}", f"{share:.0%}"
         rows.append((one.name, *rate, prompt, output, payload, one.inputs_in_words or "-", one.facts[2]))
     heads = ("service", "jobs/s", "share", "prompt", "output", "payload (kB)", "inputs", "lengths (tokens)")

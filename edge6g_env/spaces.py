@@ -67,7 +67,7 @@ def candidate_features(scenario: Scenario) -> tuple[Feature, ...]:
     """Entries of a candidate, wide enough for all that its jobs may live, be worth and cost."""
     reward, by_name = scenario.reward, {feature.name: feature for feature in CANDIDATE_FEATURES}
     lost = reward.rejected_cost + max(reward.expired_cost, reward.failed_cost)
-    lost += max((service.exposure_cost for service in scenario.inference), default=0.0)
+    lost += max(service.exposure_cost for service in scenario.service)
     lost += reward.price_per_usd * by_name["price_musd"].high / 1e3 + reward.energy_per_j * by_name["energy_j"].high
     ranges = {name: (0.0, longest_s(scenario)) for name in ("ttft_s", "tpot_s", *_WAITS)}
     ranges["utility"] = (min(by_name["utility"].low, -lost), most_value(scenario))
@@ -88,7 +88,7 @@ def job_features(scenario: Scenario) -> list[Feature]:
         Feature("job/mean_output_tokens", "token", 0.0, 131_072.0, "log"),
         seconds("job/ttft_slo_s", 600.0),
         seconds("job/tpot_slo_s", 60.0),
-        seconds("job/deadline_s", max(600.0, *(service.deadline_s or 0.0 for service in scenario.service))),
+        seconds("job/deadline_s", max(600.0, *(service.objectives["deadline_s"] for service in scenario.service))),
         Feature("job/value", "1", 0.0, most_value(scenario), "log"),
         *(flag(f"job/privacy_{name}") for name in codes.PRIVACY_NAMES),
         *(flag(f"job/service_{service.name}") for service in scenario.service),

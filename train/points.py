@@ -11,7 +11,7 @@ from train.descent import Point
 
 def starts(rule: str, scenario: Scenario) -> Iterator[tuple[str, Point]]:
     """No cut, and each precision everywhere; where there are families, the smallest and the largest models at the default one, too."""
-    every = {service.name: choices(scenario, service) for service in scenario.inference}
+    every = {service.name: choices(scenario, service) for service in scenario.service}
     if rule == RESTRICTED:
         grid = all_choices(scenario)
         for precision in grid["precision"]:
@@ -24,7 +24,7 @@ def starts(rule: str, scenario: Scenario) -> Iterator[tuple[str, Point]]:
     for precision in scenario.actions.precision:
         yield (
             precision,
-            {one.name: {**cuts, "precision": precision, "model": one.default} for one in scenario.inference},
+            {one.name: {**cuts, "precision": precision, "model": one.default} for one in scenario.service},
         )
     if any(len(grid["model"]) > 1 for grid in every.values()):
         default = scenario.actions.default_precision
@@ -40,7 +40,7 @@ def coordinates(rule: str, scenario: Scenario, point: Point) -> Iterator[tuple[s
 
 def _of_static(scenario: Scenario, point: Point) -> Iterator[tuple[str, list[Point]]]:
     """Each column of each service, with all its other values; the whole model on the device is none."""
-    for service in scenario.inference:
+    for service in scenario.service:
         mine = point[service.name]
         for column, grid in choices(scenario, service).items():
             others = [value for value in grid if value != mine[column] and (column, value) != ("device_split", 1.0)]
@@ -51,7 +51,7 @@ def _of_static(scenario: Scenario, point: Point) -> Iterator[tuple[str, list[Poi
 
 def _of_restricted(scenario: Scenario, point: Point) -> Iterator[tuple[str, list[Point]]]:
     """Each column, with one value more or less, or one alone."""
-    free = {model for one in scenario.inference if len(of := choices(scenario, one)["model"]) > 1 for model in of}
+    free = {model for one in scenario.service if len(of := choices(scenario, one)["model"]) > 1 for model in of}
     for column, grid in all_choices(scenario).items():
         mine: list[Value] = point[column]
         movable = [value for value in grid if column != "model" or value in free]

@@ -83,7 +83,7 @@ def _ranks(layout: Layout, s: int, wanted: int) -> np.ndarray:
     """Place of each action in the order of preference for a job of service s and a wanted route, int64 (C,)."""
     grid, service = layout.scenario.actions, layout.scenario.service[s]
     route, device_split, edge_split, precision, model = layout.action_table.T
-    other = (model - service.family.index(service.default)) % layout.scenario.most_models if service.family else model
+    other = (model - service.family.index(service.default)) % layout.scenario.most_models
     default = [str(name) for name in grid.precision].index(grid.default_precision)
     turn = (precision - default) % len(grid.precision)
     kind = np.select([route == HOLD, route == REJECT, route == wanted, route == LOCAL], [4, 3, 0, 1], default=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge6g_env.build import arrays, places, services, tables
+from edge6g_env.build import arrays, places, services, tables, tuning
 from edge6g_env.build.faults import fault_parts, planned_outages
 from edge6g_env.build.radio import bands, mcs, radio_table
 from edge6g_env.kernel.fields import blank
@@ -33,6 +33,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         service=service,
         choice=services.choices(scenario),
         round=services.rounds(scenario),
+        tuning=tuning.sizes(scenario),
         lora=services.adapters(scenario),
         action=services.actions(layout),
         device=services.devices(scenario, cost),
@@ -48,6 +49,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         mcs=mcs(),
         outage=planned_outages(scenario, parts),
         encoder_s=services.encoder_times(scenario),
+        tuning_s=tuning.times(scenario),
         cost=services.cost_array(cost),
         blank=blank(),
         part_faults=parts,

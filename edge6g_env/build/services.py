@@ -13,7 +13,7 @@ from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.legs import KINDS
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_services import InferenceService, Service
+from edge6g_env.scenario_services import FinetuneService, InferenceService, Service
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts
 
 
@@ -96,18 +96,17 @@ def adapters(scenario: Scenario) -> np.recarray:
 
 
 def choices(scenario: Scenario) -> np.recarray:
-    """CHOICE (S, M): the models of each service; -1 where one has fewer than another, or none."""
+    """CHOICE (S, M): the models of each service; -1 where one has fewer than another. What is tuned is no adapter of a node."""
     out = np.zeros((len(scenario.service), scenario.most_models), DTYPES["choice"])
     out["weights"] = out["adapter"] = -1
     order = [(service.name, model) for service, model in adapted(scenario)]
     for s, service in enumerate(scenario.service):
         for m, model in enumerate(service.family):
-            assert isinstance(service, InferenceService)
-            row, score = out[s, m], service.score(model)
+            row, several = out[s, m], len(service.family) > 1
             row["weights"] = scenario.weights.index(service.weights_of(model))
-            row["adapter"] = order.index((service.name, model)) if service.lora_rank else -1
-            row["score"] = score / max(map(service.score, service.family))
-            row["quality_factor"] = row["score"] / costs.quality(model, "fp16") if service.models else 1.0
+            row["adapter"] = order.index((service.name, model)) if (service.name, model) in order else -1
+            row["score"] = service.score(model) / max(map(service.score, service.family))
+            row["quality_factor"] = row["score"] / costs.quality(model, "fp16") if several else 1.0
     return out.view(np.recarray)
 
 
@@ -159,18 +158,18 @@ def longer_outputs(scenario: Scenario) -> np.ndarray:
 
 
 def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int, ues: range) -> dict[str, Any]:
-    """A row: a key of the table is a field of its name, those of other kinds are 0; and what follows from the table."""
+    """A row: a key of the table is a field of its name, those of the other kind are 0; and what follows from the table."""
     input_tokens, input_context = service.encoded_tokens
     own = {
         **service.objectives,
         "kind": KINDS.index(service.kind),
-        "share": service.share if service.period_s is None else 0.0,
-        "period_s": service.period_s or 0.0,
+        "share": service.share if service.loop_s is None else 0.0,
+        "period_s": service.loop_s or 0.0,
         "first_ue": ues.start,
         "n_ues": len(ues),
-        "model": -1,
+        "model": scenario.weights.index(service.weights_of(service.default)),
         "draft": -1,
-        "privacy": codes.OPEN,
+        "privacy": codes.PRIVACY_NAMES.index(service.privacy),
         "input_tokens": input_tokens,
         "input_context": input_context,
         "mean_output_tokens": trace[:, 2].mean(),
@@ -179,9 +178,11 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
         # A replay runs round: from the last row to the first is a gap as long as the others are on average.
         "trace_span_s": np.ptp(trace[:, 0]) * len(trace) / max(len(trace) - 1, 1),
     }
-    if isinstance(service, InferenceService):
-        own["model"] = scenario.weights.index(service.weights_of(service.default))
-        if service.draft:
-            own["draft"] = scenario.variants.index((service.draft, str(service.draft_precision)))
-        own["privacy"] = codes.PRIVACY_NAMES.index(service.privacy)
+    if isinstance(service, InferenceService) and service.draft:
+        own["draft"] = scenario.variants.index((service.draft, str(service.draft_precision)))
+    if isinstance(service, FinetuneService):
+        averaged = service.participants > 1
+        own["aggregate_every"] = service.aggregate_every if averaged else 0
+        own["round_timeout_s"] = service.round_timeout_s if averaged else 0.0
+        own["u_shape"] = service.keeps_labels
     return or_zero(DTYPES["service"], service, own)

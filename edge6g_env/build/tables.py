@@ -70,7 +70,15 @@ def _mean_delay_s(link: Link) -> float:
 
 def cloud_table(scenario: Scenario) -> np.recarray:
     """[cloud]"""
-    return from_table(DTYPES["cloud"], scenario.cloud, cloud_device=scenario.devices.index(scenario.cloud.device))
+    cloud = scenario.cloud
+    is_rented = any(service.may_use_cloud for service in scenario.finetune)
+    return from_table(
+        DTYPES["cloud"],
+        cloud,
+        cloud_device=scenario.devices.index(cloud.device),
+        accelerator_places=int(min(cloud.batch, cloud.concurrency)),
+        usd_s=costs.accelerator_price_usd_per_s(cloud.device) if is_rented else 0.0,
+    )
 
 
 def serving_table(scenario: Scenario) -> np.recarray:

@@ -5,7 +5,15 @@ is fitted on measurements (`fit.py`) and cached (`shipped_fits.py`); the user's 
 all of it to compiled code as arrays.
 """
 
-from edge6g_env.costs.adapters import adapter_bytes, adapter_params, training_memory_bytes, training_step_s
+from edge6g_env.costs.adapters import (
+    adapter_bytes,
+    adapter_params,
+    training_head_bytes,
+    training_memory_bytes,
+    training_pass_s,
+    training_state_bytes,
+    training_step_s,
+)
 from edge6g_env.costs.draft import draft_acceptance, tokens_per_round
 from edge6g_env.costs.efficiency import (
     ALL_PRECISIONS,
@@ -117,7 +125,10 @@ __all__ = [
     "token_price_usd",
     "tokens_lookup",
     "tokens_per_round",
+    "training_head_bytes",
     "training_memory_bytes",
+    "training_pass_s",
+    "training_state_bytes",
     "training_step_s",
     "verify_step_s",
 ]

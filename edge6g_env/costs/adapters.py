@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from edge6g_env._arrays import require_within
@@ -21,6 +20,7 @@ ACTIVATION_BYTES, CHECKPOINT_BYTES = (
     34.0,
     2.0,
 )  # a token, layer and hidden unit without and with checkpointing (recalled)
+LOGIT_BYTES = 4.0  # fp32, in which a loss is computed
 ATTENTION_BACKWARD = 2.5  # of the forward pass (recalled)
 
 
@@ -86,6 +86,35 @@ def _tuned(
     return spec, count, trained
 
 
+def training_state_bytes(
+    model: str | ModelSpec,
+    tokens: ArrayLike,
+    *,
+    rank: int | None = 16,
+    targets: str | Iterable[str] = "q,v",
+    checkpointing: bool = True,
+) -> tuple[Floats, Floats]:
+    """(bytes a layer, bytes once) that fine-tuning with steps of `tokens` (>= 1) tokens holds beside frozen weights; float64, shape of
+    tokens.
+
+    16 B for a trained parameter and the activations. With checkpointing only the input of each layer is kept, and once one layer's
+    activations while it is computed again. Other arguments and errors as `training_memory_bytes`. Source: COSTS 7.
+    """
+    spec, _, trained = _tuned(model, rank, targets, 1)
+    unit = require_within("tokens", tokens, 1.0) * spec.hidden
+    kept, once = (CHECKPOINT_BYTES, ACTIVATION_BYTES) if checkpointing else (ACTIVATION_BYTES, 0.0)
+    return STATE_BYTES * trained + kept * unit, once * unit
+
+
+def training_head_bytes(model: str | ModelSpec, tokens: ArrayLike, precision: str = "fp16") -> Floats:
+    """Bytes of a loss over `tokens` (>= 1) tokens where the embedding is held anyway: the head's weights, unless they are the embedding's,
+    and the logits in fp32; float64, shape of tokens. Raises ValueError outside these ranges and on unknown names. Source: COSTS 7.
+    """
+    spec = model_spec(model)
+    head = 0.0 if spec.tied_embeddings else shapes.stored_head_bytes(spec, check_precision(precision))
+    return head + LOGIT_BYTES * require_within("tokens", tokens, 1.0) * spec.vocab
+
+
 def training_memory_bytes(
     model: str | ModelSpec,
     tokens: ArrayLike,
@@ -103,16 +132,46 @@ def training_memory_bytes(
     head. checkpointing: only the input of each layer is kept, and one layer's activations while it is computed again. Raises
     ValueError outside these ranges. Source: COSTS 7.
     """
-    spec, count, trained = _tuned(model, rank, targets, layers)
-    n = require_within("tokens", tokens, 1.0)
+    spec, count, _ = _tuned(model, rank, targets, layers)
+    layer_bytes, once_bytes = training_state_bytes(
+        spec, tokens, rank=rank, targets=targets, checkpointing=checkpointing
+    )
     frozen = count * shapes.stored_layer_bytes(spec, check_precision(precision))
     if layers is None:
         frozen = shapes.stored_bytes(spec, precision)
     if rank is None:
         frozen -= count * shapes.stored_layer_bytes(spec, precision)
-    one_layer = ACTIVATION_BYTES * n * spec.hidden
-    kept = count * CHECKPOINT_BYTES * n * spec.hidden + one_layer if checkpointing else count * one_layer
-    return frozen + STATE_BYTES * trained + kept
+    return frozen + count * layer_bytes + once_bytes
+
+
+def training_pass_s(
+    model: str | ModelSpec,
+    device: str | DeviceSpec,
+    tokens: ArrayLike,
+    sequences: ArrayLike = 1.0,
+    precision: str = "fp16",
+    *,
+    rank: int | None = 16,
+    targets: str | Iterable[str] = "q,v",
+    checkpointing: bool = True,
+) -> tuple[Floats, Floats, Floats]:
+    """Times of a fine-tuning step in s: (forward through a layer, backward through it, the head over every token both ways); float64,
+    broadcast shape.
+
+    Of the 6 n P of an adapter a third is forward. Arguments and errors as `training_step_s`, which adds them up. Source: COSTS 7.
+    """
+    spec, _, trained = _tuned(model, rank, targets, 1)
+    length, batch = broadcast(require_within("tokens", tokens, 1.0), require_within("sequences", sequences, 1.0))
+    resolved, n = resolved_parts(spec, device, precision), length * batch
+    again = 1.0 if checkpointing else 0.0
+    linear_s, attention_s = (
+        parts.layer_times(resolved, n),
+        parts.prefill_attention(resolved, length, 0.0 * length, batch),
+    )
+    adapter_s = 0.0 * n if rank is None else 2.0 * n * trained / resolved.rates.flops_per_s
+    backward_s = (1.0 + again + (1.0 if rank is None else 0.0)) * linear_s + (again + ATTENTION_BACKWARD) * attention_s
+    head_s = 2.0 * (resolved.head_s[0] + resolved.head_s[1] * n)
+    return linear_s + attention_s + adapter_s, backward_s + 2.0 * adapter_s, head_s
 
 
 def training_step_s(
@@ -134,12 +193,8 @@ def training_step_s(
     how many of them are computed here, by default all, with the head over every token. Raises ValueError on unknown names,
     tokens or sequences < 1, layers outside the model. Source: COSTS 7.
     """
-    spec, count, trained = _tuned(model, rank, targets, layers)
-    length, batch = broadcast(require_within("tokens", tokens, 1.0), require_within("sequences", sequences, 1.0))
-    resolved, n = resolved_parts(spec, device, precision), length * batch
-    again = 1.0 if checkpointing else 0.0
-    linear_s = (2.0 + again + (1.0 if rank is None else 0.0)) * parts.layer_times(resolved, n)
-    attention_s = (1.0 + again + ATTENTION_BACKWARD) * parts.prefill_attention(resolved, length, 0.0 * length, batch)
-    adapter_s = 0.0 if rank is None else 6.0 * n * trained / resolved.rates.flops_per_s
-    head_s = 2.0 * (resolved.head_s[0] + resolved.head_s[1] * n) if layers is None else np.zeros(n.shape)
-    return count * (linear_s + attention_s) + adapter_s + head_s
+    spec, count, _ = _tuned(model, rank, targets, layers)
+    forward_s, backward_s, head_s = training_pass_s(
+        spec, device, tokens, sequences, precision, rank=rank, targets=targets, checkpointing=checkpointing
+    )
+    return count * (forward_s + backward_s) + (head_s if layers is None else 0.0)

@@ -76,12 +76,15 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("cloud_device", "i8", "D", "accelerator of the cloud"),
         ("concurrency", "i8", "job", "requests the cloud serves at a time"),
         ("batch", "f8", "job", "batch in which the cloud decodes"),
+        ("accelerator_places", "i8", "job", "places of a whole accelerator, which a fine-tuning job takes"),
+        ("usd_s", "f8", "USD/s", "price of a second of it, 0 where none may be tuned there"),
     ),
     "serving": (
         ("token_budget", "f8", "token", "most tokens of an iteration with a prefill chunk"),
         ("max_batch", "i8", "job", "most sequences admitted at a node"),
         ("load_overhead_s", "f8", "s", "fixed part of loading weights"),
         ("retries", "i8", "1", "how often a job is put back after a fault before it fails"),
+        ("train_share", "f8", "1", "share of an accelerator that decodes for fine-tuning"),
     ),
     "prediction": (
         ("max_wait_s", "f8", "s", "waits are not told apart beyond this"),
@@ -179,6 +182,13 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("trace_first", "i8", "row", "first row of its trace"),
         ("trace_rows", "i8", "row", "rows of its trace"),
         ("trace_span_s", "f8", "s", "a round of its trace: from its first row to the last, and the mean gap"),
+        ("step_tokens", "f8", "token", "fine-tuning: tokens of a step's sequence"),
+        ("step_sequences", "f8", "1", "fine-tuning: sequences of a step"),
+        ("steps", "f8", "1", "fine-tuning: steps of a job, 0: it is none"),
+        ("participants", "i8", "1", "fine-tuning: jobs of a task, a UE each"),
+        ("aggregate_every", "f8", "1", "fine-tuning: steps of a round, 0: no adapters are averaged"),
+        ("round_timeout_s", "f8", "s", "fine-tuning: a round ends so long after the first has arrived"),
+        ("u_shape", "i8", "0/1", "fine-tuning: labels stay on the device, and with them head and loss"),
     ),
     "choice": (
         ("weights", "i8", "1", "weights of the model, -1: the service has no such model"),
@@ -189,6 +199,17 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "round": (
         ("drafted", "f8", "token", "tokens that the device drafts in a round, 0: no such round"),
         ("tokens", "f8", "token", "tokens that a round yields on average"),
+    ),
+    "tuning": (
+        ("adapter_bytes", "f8", "B", "the trained adapter as it is sent, a layer"),
+        ("state_bytes", "f8", "B", "what a part of a job holds beside weights, a layer"),
+        ("step_bytes", "f8", "B", "and once, if it has a layer"),
+        (
+            "head_bytes",
+            "f8",
+            "B",
+            "what a U-shape adds on the device: the head, unless that is the embedding, and logits",
+        ),
     ),
     "lora": (("bytes", "f8", "B", "size of the adapter"),),
     "action": (

@@ -35,6 +35,7 @@ class World(NamedTuple):
     service: np.recarray  # (S,) SERVICE
     choice: np.recarray  # (S, M) CHOICE models of a service, in its order
     round: np.recarray  # (S, M, R) ROUND of a service's draft with a model, by tokens drafted
+    tuning: np.recarray  # (S, V) TUNING of a fine-tuning service with its model, 0 elsewhere
     lora: np.recarray  # (A,) LORA
     action: np.recarray  # (C,) ACTION
     device: np.recarray  # (D,) DEVICE
@@ -50,6 +51,9 @@ class World(NamedTuple):
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
     outage: np.recarray  # (E,) OUTAGE beginnings and ends of planned outages
     encoder_s: np.ndarray  # (S, D, V) time in s of a variant's encoder for the inputs of a job of a service
+    tuning_s: (
+        np.ndarray
+    )  # (S, D, V, 3) time in s of a step of a fine-tuning service: forward through a layer, backward, head both ways
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
     blank: np.recarray  # (1,) a new row of each entity that is born as a copy of one
     part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins

@@ -214,7 +214,9 @@ def draw_first_tokens(ax: Axes, comparison: Comparison, service: int) -> None:
     one, names = comparison.services[service], by_reward(comparison.summary)
     curves = {name: first_tokens(comparison.jobs_of(name, service)) for name in names}
     known = [times for times, _ in curves.values() if len(times)]
-    what, key = ("objective", "ttft_slo_s") if one.deadline_s is None else ("deadline of the answer", "deadline_s")
+    what, key = (
+        ("objective", "ttft_slo_s") if one.objectives["deadline_s"] == 0.0 else ("deadline of the answer", "deadline_s")
+    )
     goal_s = one.objectives[key]
     low_s = min([0.5 * goal_s, *(times[0] for times in known)])
     high_s = max([2.0 * goal_s, *(times[-1] for times in known)])

@@ -116,6 +116,8 @@ def _metric_panels(summary: Summary) -> Iterator[str]:
 def _first_token_panels(comparison: Comparison) -> Iterator[str]:
     legend = LEGEND_ROW * -(-len(comparison.summary["policies"]) // 3)
     for index, service in enumerate(comparison.services):
+        if not any(service.objectives.values()):
+            continue  # without a first token
         draw = partial(draw_first_tokens, comparison=comparison, service=index)
         yield _image(
             draw, f"Time to first token of {service.name}", (PANEL_WIDTH, 3.0 + legend), (0.5, 0.15, 0.7 + legend, 0.35)

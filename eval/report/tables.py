@@ -117,7 +117,7 @@ def _heat(share: float, first: bool) -> str:
 def _about(comparison: Comparison, name: str) -> str:
     service = next(one for one in comparison.services if one.name == name)
     ttft, tpot, deadline = service.goals
-    goals = f"objectives TTFT {ttft}, TPOT {tpot}" if service.deadline_s is None else f"deadline {deadline}"
+    goals = f"objectives TTFT {ttft}, TPOT {tpot}" if deadline == "-" else f"deadline {deadline}"
     return (
         f'{escape(name)} <small class="soft">{escape(service.facts[0])}; {goals}; '
         f"expires after {service.expire_s:g} s</small>"

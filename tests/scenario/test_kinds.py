@@ -197,7 +197,7 @@ def test_a_service_without_a_kind_is_one_of_inference(spoiled, refusal):
     assert named.fingerprint == plain_scenario.fingerprint
     assert tomllib.loads(plain_scenario.to_toml())["service"][0]["kind"] == "inference"
     (line,) = refusal(spoiled('name = "chat"', 'name = "chat"\nkind = "training"'))
-    assert line == "mine.toml: service.chat.kind = 'training': Input should be 'inference'"
+    assert line == "mine.toml: service.chat.kind = 'training': Input should be 'inference', 'finetune'"
 
 
 def test_a_table_of_a_list_is_to_be_changed_by_one_of_its_keys(refusal):
