@@ -120,7 +120,8 @@ def _put_node(w, b, i, row, at):
     at = put(row, at, node.cloud_seen_up)
     at = put(row, at, node.backhaul_up)
     at = put(row, at, node.up)
-    return _put_resident(w, b, i, w.variant[b, i], row, at)
+    at = _put_resident(w, b, i, w.variant[b, i], row, at)
+    return put(row, at, server.n_trainees)
 
 
 @njit_inner
@@ -138,7 +139,8 @@ def _put_neighbour(w, b, i, k, row, at):
     at = put(row, at, link.sent_since)
     at = put(row, at, link.up)
     at = put(row, at, link.seen_up)
-    return _put_resident(w, b, i, w.seen[b, i, k], row, at)
+    at = _put_resident(w, b, i, w.seen[b, i, k], row, at)
+    return put(row, at, link.seen_trainees)
 
 
 @njit_inner

@@ -242,7 +242,7 @@ def _cycles(w, server, start_s, end_s):
 
 
 @njit_inner
-def _form_next(w, b, i, time_s, t1):
+def _form_next(w, b, i, t0, t1):
     """Latch what node i computes next beside decodes, a prompt's chunk or a slice of training; returns when it begins, inf if nothing does
     before t1."""
     row, start_s = _next_prompt(w, b, i, t1), math.inf
@@ -250,7 +250,8 @@ def _form_next(w, b, i, time_s, t1):
         start_s = _chunk_start_s(w, b, i, w.job[b, row])
     trainee = training.next_job(w, b, i, t1) if w.server[b, i].n_training > 0 else -1
     if trainee >= 0:
-        slice_s = max(time_s, training.slice_start_s(w.server[b, i], w.job[b, trainee]))
+        # As of a prompt, what is left of the substep in which it came; no more, if it waited for decodes to end.
+        slice_s = max(2.0 * t0 - t1, training.slice_start_s(w.server[b, i], w.job[b, trainee]))
         if slice_s < min(start_s, t1) and not _prompt_waits(w, b, i, slice_s):
             training.form_slice(w, b, i, w.job[b, trainee], slice_s)
             return slice_s
@@ -267,7 +268,7 @@ def _work(w, b, i, t0, t1):
     time_s, cycles, prefill_s = t0, 0.0, 0.0
     while True:
         if server.chunk_job < 0:
-            start_s = _form_next(w, b, i, time_s, t1)
+            start_s = _form_next(w, b, i, t0, t1)
             if start_s >= t1:
                 break
             if start_s > time_s:

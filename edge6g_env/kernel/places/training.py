@@ -47,7 +47,7 @@ def _hold(w, b, job, part, new_bytes):
     """Set the memory that a part has of its own; the first bytes make it a user of the weights, none end that."""
     server = w.server[b, part.node]
     server.training_bytes += new_bytes - part.kv_bytes
-    change = (new_bytes > 0.0) - (part.kv_bytes > 0.0)
+    change = (1 if new_bytes > 0.0 else 0) - (1 if part.kv_bytes > 0.0 else 0)
     if change != 0:
         server.n_training += change
         memory.count_user(w, b, job, part, change)
@@ -81,21 +81,28 @@ def _lets_none_in(w, b, i):
 
 @njit_inner
 def admit(w, b, i, t1):
-    """Give memory to the jobs that ask, in the order of their numbers, as long as it is there."""
-    if w.server[b, i].n_trainees == 0 or _lets_none_in(w, b, i):
+    """Give memory to the jobs that ask, in the order of their numbers, as long as it is there; who waits for it has waited until t1."""
+    if w.server[b, i].n_trainees == 0:
         return
-    while True:
+    row, waits = _first_asking(w, b, i, t1), _lets_none_in(w, b, i)
+    while row >= 0:
+        job = w.job[b, row]
+        if waits:
+            job.clock_s = t1
+        elif memory.is_resident(w, b, i, job.variant, w.part[b, row, job.part].low, w.part[b, row, job.part].high):
+            waits = not _admit_job(w, b, i, job)
+        elif loading.start_load(
+            w, b, i, job.variant, w.part[b, row, job.part].low, w.part[b, row, job.part].high, job.clock_s
+        ):
+            return  # its clock is that of the load
+        else:
+            waits = True
         row = _first_asking(w, b, i, t1)
-        if row < 0 or not _admit_job(w, b, i, w.job[b, row]):
-            return
 
 
 @njit_inner
 def _admit_job(w, b, i, job):
     part, v = w.part[b, job.row, job.part], job.variant
-    if not memory.is_resident(w, b, i, v, part.low, part.high):
-        loading.start_load(w, b, i, v, part.low, part.high, job.clock_s)
-        return False
     need_bytes = own_bytes(w, job.service, v, part.high - part.low)
     if not memory.make_room(w, b, i, need_bytes, v, -1):
         return False
