@@ -284,6 +284,9 @@ class Serving(Table):
     token_budget: Annotated[int, Field(ge=64, le=32_768)]
     max_batch: Annotated[int, Field(ge=1, le=1024)]
     load_overhead_s: NotNegative
+    ran_share: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
+    """Share of a node's accelerator that its radio takes at full load of its cell, in proportion to the load and before all else (AI-RAN):
+    0 where the radio has hardware of its own."""
     queue_jobs: Annotated[int, Field(ge=1, le=1024)] = 64
     """Most jobs that wait at a node for a decision, and most that wait there for memory or prefill: one more is rejected, or waits where
     it is. Judgement: more than arrive at a node within the objectives of a chat, so that what is turned away was lost already."""

@@ -73,6 +73,7 @@ def _set_cycle(w, b, i):
             variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, fewest))
         variant.last_used_s = w.episode[b].now_s
         server.cycle_s += min(1.0, decoders) * variant.iteration_s
+    server.cycle_s *= costing.slowdown(w, w.node[b, i].ran_load)
 
 
 @njit_inner
@@ -157,7 +158,7 @@ def _encoder_s(w, job, part):
 
 @njit_inner
 def _form_chunk(w, b, i, job, start_s):
-    """Latch a chunk of a job: its tokens beside the running decodes and the time of the iteration."""
+    """Latch a chunk of a job: its tokens beside the running decodes and the time of the iteration, at the cell's load of now."""
     site, server = w.site[i], w.server[b, i]
     part, v = w.part[b, job.row, job.part], job.variant
     low, high, variant = part.low, part.high, w.variant[b, i, v]
@@ -180,7 +181,7 @@ def _form_chunk(w, b, i, job, start_s):
         added_s += w.cost[site.accelerator, v, codes.COST_HEAD + 1]
     server.chunk_job = job.row
     server.chunk_added_s = max(added_s, 0.0) + _encoder_s(w, job, part)
-    server.chunk_s = server.cycle_s + server.chunk_added_s
+    server.chunk_s = server.cycle_s + server.chunk_added_s * costing.slowdown(w, w.node[b, i].ran_load)
     server.chunk_end_s = start_s + server.chunk_s
 
 
