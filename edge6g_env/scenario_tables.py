@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edge6g_env import radio
+from edge6g_env import costs, radio
 from edge6g_env.device_split import AnyDeviceSplit, check_shares
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
@@ -394,3 +395,13 @@ class Reward(Table):
     expired_cost: Weight
     failed_cost: Weight
     reward_mix: Share
+
+
+class Prices(Table):
+    """What a GB costs over each network, in USD; it may be left out, as may each key: then it is that of prices.csv, whose air is the whole
+    mobile network. What a plant or a hospital has of its own costs it something else."""
+
+    air_usd_per_gb: NotNegative = Field(default_factory=partial(costs.network_price_usd_per_gb, "air"))
+    backhaul_usd_per_gb: NotNegative = Field(default_factory=partial(costs.network_price_usd_per_gb, "backhaul"))
+    egress_usd_per_gb: NotNegative = Field(default_factory=partial(costs.network_price_usd_per_gb, "cloud_egress"))
+    """Of what leaves the cloud, beside the backhaul's price."""
