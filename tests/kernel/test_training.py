@@ -15,7 +15,16 @@ SHARE = 0.3
 
 
 def tuning(**changes):
-    return {**TUNED, "model": MODEL, "step_tokens": 1024, "step_sequences": 1, "steps": 400, "share": 0.5, "expire_s": 500.0, **changes}
+    return {
+        **TUNED,
+        "model": MODEL,
+        "step_tokens": 1024,
+        "step_sequences": 1,
+        "steps": 400,
+        "share": 0.5,
+        "expire_s": 500.0,
+        **changes,
+    }
 
 
 @pytest.fixture(scope="module")

@@ -194,6 +194,7 @@ def next_job(w, b, i, t1):
     """Row of the job whose slice can begin first at node i, at the same time the one whose last slice ended first; -1 if none wants one."""
     server, best, best_s = w.server[b, i], -1, math.inf
     if server.cycle_s > 0.0 and w.serving[0].train_share <= 0.0:
+        server.slice_free_s = t1  # decodes have all of the time
         return -1
     for place in range(server.n_trainees):
         job = w.job[b, w.queue[b, i, codes.TRAINING, place]]
@@ -221,13 +222,15 @@ def slice_start_s(server, job):
 def form_slice(w, b, i, job, start_s):
     """Latch a slice: beside decodes as long as gives training its share, else as long as a full chunk of a prompt takes."""
     server, share, site = w.server[b, i], w.serving[0].train_share, w.site[i]
+    slowdown = costing.slowdown(w, w.node[b, i].ran_load)
     if server.cycle_s > 0.0:
-        slice_s = server.cycle_s * share / (1.0 - share)
+        slice_s = server.cycle_s / slowdown * share / (1.0 - share)
     else:
         part, tokens = w.part[b, job.row, job.part], w.serving[0].token_budget
         slice_s = costing.prefill_layer_s(w, site.accelerator, job.variant, tokens, 0.0, 0.0) * (part.high - part.low)
     server.chunk_job, server.chunk_trains = job.row, 1
-    server.chunk_added_s = server.chunk_s = min(slice_s, job.left_s)
+    server.chunk_added_s = min(slice_s, job.left_s)
+    server.chunk_s = slowdown * server.chunk_added_s
     server.chunk_end_s = start_s + server.chunk_s
     server.slice_free_s = server.chunk_end_s
     if server.cycle_s > 0.0:
