@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from edge6g_env import costs
 from edge6g_env.build._records import from_table, or_zero
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
