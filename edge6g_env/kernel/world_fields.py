@@ -462,6 +462,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("quality", "f8", "1", "quality of the answer"),
         ("timeliness", "f8", "1", "what of it lateness leaves"),
         ("progress", "f8", "1", "share of the steps of a training job that are credited in the end"),
+        ("done_steps", "f8", "1", "how many these are, 0 of another job"),
         ("exposure", "f8", "1", "exposure that the service pays for"),
         ("time_s", "f8", "s", "from now to the first token"),
         ("back_s", "f8", "s", "of it: the token's way to the UE"),
