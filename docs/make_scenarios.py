@@ -30,7 +30,7 @@ from edge6g_env.build.places import bands_of
 from edge6g_env.device_split import DRAFT, name_of
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
-from edge6g_env.scenario_tables import Faults
+from edge6g_env.scenario_tables import Faults, Prices
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward
@@ -167,6 +167,11 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     if ues.indoor_share > 0.0:
         yield f"| indoors | {ues.indoor_share:.0%} of the UEs, behind walls of {ues.building} loss |"
     yield from _radio(scenario)
+    if scenario.serving.ran_share > 0.0:
+        yield f"| radio on the accelerators | {scenario.serving.ran_share:.0%} of a node's at full load of its cell |"
+    if scenario.prices != Prices():
+        paid = ", ".join(f"{name.split('_')[0]} {usd:g}" for name, usd in scenario.prices.model_dump().items())
+        yield f"| bytes, USD a GB | {paid} |"
     if scenario.serving.preload:
         yield f"| resident at the start | {', '.join(scenario.serving.preload)}, where half of the memory stays |"
     yield from _faults(scenario.faults)

@@ -96,14 +96,15 @@ def _action_of(scenario: Scenario, service: Service, name: str) -> int:
     return names.index(name)
 
 
-def _at_rest(scenario: Scenario, expire_s: float) -> Scenario:
+def _at_rest(scenario: Scenario) -> Scenario:
     """The scenario without its arrivals and without movement, in an episode in which the job ends."""
     time, ues = scenario.time, scenario.ues
-    slots = max(round(time.episode_s / time.slot_s), math.ceil(expire_s / time.slot_s) + 4)
+    drain_s = max(service.expire_s for service in scenario.service)
+    slots = max(round(time.episode_s / time.slot_s), math.ceil(drain_s / time.slot_s) + 4)
     placed = {key: getattr(ues, key, 0) for key in ("hotspots", "hotspot_share", "hotspot_radius_m")}
     return load_scenario(
         scenario,
-        time={"warmup_s": 0.0, "drain_s": 0.0, "episode_s": slots * time.slot_s},
+        time={"warmup_s": 0.0, "drain_s": drain_s, "episode_s": slots * time.slot_s},
         ues={"mobility": "stationary", **placed},
         arrivals={"kind": "poisson", "rate_jobs_s": _RATE_JOBS_S},
     )
@@ -114,7 +115,7 @@ class _LoneWorld(BatchEnv):
 
     def __init__(self, scenario: Scenario, s: int, lengths: tuple[int | None, ...]) -> None:
         self._s, self._lengths = s, lengths
-        super().__init__(_at_rest(scenario, scenario.service[s].expire_s), 1, observe="candidates", debug=True)
+        super().__init__(_at_rest(scenario), 1, observe="candidates", debug=True)
 
     def _make_world(self) -> World:
         """Any job that arrives is one of the service's, as long as told."""
@@ -219,9 +220,10 @@ class _LoneWorld(BatchEnv):
         noted = self.world.noted[0, : self.world.episode["n_noted"][0]]
         starts_s = [*(noted["start_s"] - self._arrival_s).tolist(), end_s]
         places = [(int(one.stage), int(one.part)) for one in noted]
+        names = LEG_NAMES[int(self.world.service["kind"][self._s])]
         legs = zip(places, starts_s[:-1], starts_s[1:], strict=True)
         return [
-            (LEG_NAMES[place], start_s, ends_s)
+            (names[place], start_s, ends_s)
             for place, start_s, ends_s in legs
             if place[0] != codes.END and ends_s > start_s
         ]

@@ -33,6 +33,7 @@ from edge6g_env.scenario_tables import (
     Link,
     Nodes,
     Prediction,
+    Prices,
     Privacy,
     Radio,
     Reward,
@@ -70,6 +71,7 @@ class Scenario(Table):
     faults: Faults = Faults()
     prediction: Prediction = Prediction()
     privacy: Privacy = Privacy()
+    prices: Prices = Field(default_factory=Prices)
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from edge6g_env import radio
+from edge6g_env import costs, radio
 from edge6g_env.device_split import AnyDeviceSplit, check_shares
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
@@ -286,6 +287,9 @@ class Serving(Table):
     token_budget: Annotated[int, Field(ge=64, le=32_768)]
     max_batch: Annotated[int, Field(ge=1, le=1024)]
     load_overhead_s: NotNegative
+    ran_share: Annotated[float, Field(ge=0.0, le=0.9)] = 0.0
+    """Share of a node's accelerator that its radio takes at full load of its cell, in proportion to the load and before all else (AI-RAN):
+    0 where the radio has hardware of its own."""
     queue_jobs: Annotated[int, Field(ge=1, le=1024)] = 64
     """Most jobs that wait at a node for a decision, and most that wait there for memory or prefill: one more is rejected, or waits where
     it is. Judgement: more than arrive at a node within the objectives of a chat, so that what is turned away was lost already."""
@@ -396,3 +400,13 @@ class Reward(Table):
     expired_cost: Weight
     failed_cost: Weight
     reward_mix: Share
+
+
+class Prices(Table):
+    """What a GB costs over each network, in USD; it may be left out, as may each key: then it is that of prices.csv, whose air is the whole
+    mobile network. What a plant or a hospital has of its own costs it something else."""
+
+    air_usd_per_gb: NotNegative = Field(default_factory=partial(costs.network_price_usd_per_gb, "air"))
+    backhaul_usd_per_gb: NotNegative = Field(default_factory=partial(costs.network_price_usd_per_gb, "backhaul"))
+    egress_usd_per_gb: NotNegative = Field(default_factory=partial(costs.network_price_usd_per_gb, "cloud_egress"))
+    """Of what leaves the cloud, beside the backhaul's price."""

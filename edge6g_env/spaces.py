@@ -43,6 +43,7 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     Feature("model_score", "1", 0.0, 1.0),
     flag("is_default_model"),
     Feature("timeliness", "1", 0.0, 1.0),
+    Feature("progress", "1", 0.0, 1.0),
     Feature("air_mb", "MB", 0.0, 1e4, "log"),
     Feature("backhaul_mb", "MB", 0.0, 1e4, "log"),
     Feature("exposure", "1", 0.0, 1.0),
@@ -100,6 +101,10 @@ def job_features(scenario: Scenario) -> list[Feature]:
         flag("job/handed_over"),
         Feature("job/done_tokens", "token", 0.0, 131_072.0, "log"),
         count("job/retries", 100.0, "1"),
+        flag("job/finetune"),
+        count("job/steps", 1e6, "1"),
+        Feature("job/step_tokens", "token", 0.0, 131_072.0, "log"),
+        count("job/done_steps", 1e6, "1"),
     ]
 
 
@@ -112,6 +117,7 @@ def _node_features(scenario: Scenario) -> list[Feature]:
         seconds("node/backlog_s", 120.0),
         seconds("node/cycle_s", 10.0),
         Feature("node/prefill_share", "1", 0.0, 1.0),
+        Feature("node/ran_load", "1", 0.0, 1.0),
         Feature("node/kv_share", "1", 0.0, 1.0),
         Feature("node/weight_share", "1", 0.0, 1.0),
         flag("node/loading"),
@@ -122,6 +128,7 @@ def _node_features(scenario: Scenario) -> list[Feature]:
         flag("node/backhaul_up"),
         flag("node/up"),
         *(Feature(f"node/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
+        count("node/training_jobs", 1e3),
     ]
 
 
@@ -137,11 +144,13 @@ def neighbour_features(scenario: Scenario, n: int) -> list[Feature]:
         seconds(f"{peer}/backlog_s", 120.0),
         seconds(f"{peer}/cycle_s", 10.0),
         Feature(f"{peer}/prefill_share", "1", 0.0, 1.0),
+        Feature(f"{peer}/ran_load", "1", 0.0, 1.0),
         Feature(f"{peer}/free_share", "1", -1.0, 1.0),
         count(f"{peer}/sent_since", 1e3),
         flag(f"{peer}/link_up"),
         flag(f"{peer}/up"),
         *(Feature(f"{peer}/resident_{name}", "1", 0.0, 1.0) for name in scenario.actions.precision),
+        count(f"{peer}/training_jobs", 1e3),
     ]
 
 

@@ -28,7 +28,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         prediction=tables.prediction_table(scenario),
         arrivals=tables.arrivals_table(scenario),
         reward=tables.reward_table(scenario),
-        prices=tables.prices_table(),
+        prices=tables.prices_table(scenario),
         band=bands(scenario),
         service=service,
         choice=services.choices(scenario),

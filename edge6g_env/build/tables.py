@@ -105,12 +105,13 @@ def reward_table(scenario: Scenario) -> np.recarray:
     return from_table(DTYPES["reward"], scenario.reward)
 
 
-def prices_table() -> np.recarray:
-    """Prices of networks."""
+def prices_table(scenario: Scenario) -> np.recarray:
+    """[prices]"""
+    prices = scenario.prices
     return from_table(
         DTYPES["prices"],
         None,
-        usd_per_air_byte=costs.network_price_usd_per_byte("air"),
-        usd_per_backhaul_byte=costs.network_price_usd_per_byte("backhaul"),
-        usd_per_egress_byte=costs.network_price_usd_per_byte("cloud_egress"),
+        usd_per_air_byte=prices.air_usd_per_gb * 1e-9,
+        usd_per_backhaul_byte=prices.backhaul_usd_per_gb * 1e-9,
+        usd_per_egress_byte=prices.egress_usd_per_gb * 1e-9,
     )

@@ -42,6 +42,7 @@ from edge6g_env.costs.prices import (
     accelerator_price_usd_per_s,
     electricity_price_usd_per_j,
     network_price_usd_per_byte,
+    network_price_usd_per_gb,
     price,
     token_price_usd,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "model_of_row",
     "models",
     "network_price_usd_per_byte",
+    "network_price_usd_per_gb",
     "prefill_s",
     "price",
     "profile_digest",

@@ -104,14 +104,19 @@ def accelerator_price_usd_per_s(device: str | DeviceSpec) -> float:
     return _of_kinds(name, "device", ACCELERATOR_KINDS, "USD/GPU-hour").value / 3600.0
 
 
-def network_price_usd_per_byte(part: str) -> float:
-    """USD per byte on a part of the way; ValueError for another part.
+def network_price_usd_per_gb(part: str) -> float:
+    """USD per GB on a part of the way; ValueError for another part.
 
-    part: air (0.33 a GB, the whole mobile network), backhaul (0.05, judgement), cloud_egress (0.09).
+    part: air (0.33, the whole mobile network), backhaul (0.05, judgement), cloud_egress (0.09).
     """
     if part not in NETWORK_ROWS:
         raise unknown("part", part, NETWORK_ROWS)
-    return price(NETWORK_ROWS[part], "network").value * 1e-9
+    return price(NETWORK_ROWS[part], "network").value
+
+
+def network_price_usd_per_byte(part: str) -> float:
+    """USD per byte on a part of the way; ValueError for another part. part: see network_price_usd_per_gb."""
+    return network_price_usd_per_gb(part) * 1e-9
 
 
 def electricity_price_usd_per_j(name: str = "electricity data centre") -> float:

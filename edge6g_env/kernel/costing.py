@@ -11,6 +11,13 @@ STATE_BYTES = 8.0  # of training state a byte of the adapter: 16 for each of its
 
 
 @njit_inner
+def slowdown(w, ran_load):
+    """How much longer the work of a node takes while its cell has this load: the radio runs on the accelerator first (AI-RAN). Times are
+    multiplied by it; price and energy are of the time without it."""
+    return 1.0 / (1.0 - w.serving[0].ran_share * ran_load)
+
+
+@njit_inner
 def head_s(w, device, v, tokens):
     """Time in s of output head and sampling for `tokens` tokens of one step."""
     return w.cost[device, v, codes.COST_HEAD] + w.cost[device, v, codes.COST_HEAD + 1] * tokens

@@ -56,7 +56,7 @@ _LONGEST = 1 + max(map(len, _WAYS.values()))
 # (kinds, legs, 2) stage, part or what else the leg is about; after the last leg comes END. A LOOP goes back to the leg of its number as
 # long as there are steps to do.
 LEGS = np.array([[*way, *[(codes.END, _)] * (_LONGEST - len(way))] for way in _WAYS.values()])
-LEG_NAMES = {
+_INFERENCE_NAMES = {
     (codes.DEVICE, _): "device",
     (codes.UPLINK, _): "uplink",
     (codes.NODE_PREFILL, codes.INGRESS): "ingress",
@@ -67,8 +67,8 @@ LEG_NAMES = {
     (codes.DOWNLINK, _): "downlink",
     (codes.BACK, _): "back",
     (codes.DOWNLOAD, _): "download",
-}  # in words, for those who look at a job
-STEP_LEG_NAMES = {
+}
+_FINETUNE_NAMES = {
     (codes.DEVICE, finetune.LOAD): "device load",
     (codes.DOWNLOAD, finetune.ADAPTER): "adapter down",
     (codes.UPLINK, finetune.DATA): "data up",
@@ -91,7 +91,8 @@ STEP_LEG_NAMES = {
     (codes.UPLINK, finetune.UPDATE): "adapter up",
     (codes.MEET, finetune.END): "wait for the others",
     (codes.DOWNLOAD, finetune.AVERAGE): "average down",
-}  # the same of a training job
+}
+LEG_NAMES = (_INFERENCE_NAMES, _FINETUNE_NAMES)  # of each kind, in words, for those who look at a job
 _AT_NODES = 2  # first leg of a sequence that is computed again and whose prompt the nodes have
 
 

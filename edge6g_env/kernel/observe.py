@@ -44,6 +44,7 @@ def _read_report(w, b, i, k):
     link.report_s, link.sent_since, link.seen_up = w.episode[b].now_s, 0, peer.up
     link.seen_queue, link.seen_inbox, link.seen_admitted = peer.n_queue, server.n_inbox, server.n_admitted
     link.seen_cycle_s, link.seen_prefill_share, link.seen_cloud = server.cycle_s, server.prefill_share, peer.n_cloud
+    link.seen_ran_load = peer.ran_load
     link.seen_backlog_s, link.seen_free_bytes = server.backlog_s, server.free_bytes
     link.seen_trainees = server.n_trainees
     link.seen_claimed_bytes, link.seen_release_bytes_s = server.claimed_bytes, server.release_bytes_s
@@ -111,6 +112,7 @@ def _put_node(w, b, i, row, at):
     at = put(row, at, server.backlog_s)
     at = put(row, at, server.cycle_s)
     at = put(row, at, server.prefill_share)
+    at = put(row, at, node.ran_load)
     at = put(row, at, server.kv_bytes / site.usable_bytes)
     at = put(row, at, server.weight_bytes / site.usable_bytes)
     at = put(row, at, server.load_variant >= 0)
@@ -120,7 +122,8 @@ def _put_node(w, b, i, row, at):
     at = put(row, at, node.cloud_seen_up)
     at = put(row, at, node.backhaul_up)
     at = put(row, at, node.up)
-    return _put_resident(w, b, i, w.variant[b, i], row, at)
+    at = _put_resident(w, b, i, w.variant[b, i], row, at)
+    return put(row, at, server.n_trainees)
 
 
 @njit_inner
@@ -134,11 +137,13 @@ def _put_neighbour(w, b, i, k, row, at):
     at = put(row, at, link.seen_backlog_s)
     at = put(row, at, link.seen_cycle_s)
     at = put(row, at, link.seen_prefill_share)
+    at = put(row, at, link.seen_ran_load)
     at = put(row, at, link.seen_free_bytes / w.site[w.neighbour[i, k]].usable_bytes)
     at = put(row, at, link.sent_since)
     at = put(row, at, link.up)
     at = put(row, at, link.seen_up)
-    return _put_resident(w, b, i, w.seen[b, i, k], row, at)
+    at = _put_resident(w, b, i, w.seen[b, i, k], row, at)
+    return put(row, at, link.seen_trainees)
 
 
 @njit_inner

@@ -83,6 +83,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("token_budget", "f8", "token", "most tokens of an iteration with a prefill chunk"),
         ("max_batch", "i8", "job", "most sequences admitted at a node"),
         ("load_overhead_s", "f8", "s", "fixed part of loading weights"),
+        ("ran_share", "f8", "1", "share of a node's accelerator that its cell takes at full load"),
         ("retries", "i8", "1", "how often a job is put back after a fault before it fails"),
         ("train_share", "f8", "1", "share of an accelerator that decodes for fine-tuning"),
     ),

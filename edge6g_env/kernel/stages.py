@@ -9,7 +9,7 @@ from __future__ import annotations
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, draft, legs, preemption, requeue
 from edge6g_env.kernel.ledger import end_job
-from edge6g_env.kernel.places import cloud, loading, memory, node
+from edge6g_env.kernel.places import air, cloud, loading, memory, node
 
 
 @njit_inner
@@ -24,6 +24,7 @@ def count_work(w, b, t0):
         legs.count(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]], t0)
     for i in range(w.node.shape[1]):
         loading.count_load(w, b, i, t0)
+        air.load_cell(w, w.node[b, i])
 
 
 @njit_inner

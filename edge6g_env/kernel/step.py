@@ -6,7 +6,7 @@ from edge6g_env._jit import njit, njit_inner
 from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, rng, rounds, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
-from edge6g_env.kernel.places import memory
+from edge6g_env.kernel.places import air, memory
 from edge6g_env.kernel.rows import copy
 
 
@@ -131,6 +131,7 @@ def _start_episode(w, b):
 @njit_inner
 def _start_node(w, b, i):
     w.node[b, i] = w.blank[0].node
+    air.load_cell(w, w.node[b, i])
     memory.empty_server(w, b, i, 0.0)
     for k in range(w.link.shape[2]):
         w.link[b, i, k] = w.blank[0].link

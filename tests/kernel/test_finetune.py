@@ -145,6 +145,7 @@ def play():
         if key not in kept:
             service = {**TUNED, "privacy": plan.privacy, **changes}
             options = {**WORLD, "ues.device": DEVICE, "actions.device_split": [0.0, 0.25, 0.5, 1.0]}
+            options["time"] = {"warmup_s": 0.0, "drain_s": TUNED["expire_s"], "episode_s": 3700.0}
             scenario = edge6g_env.load_scenario("tiny", service=[service], **options)
             kept[key] = edge6g_env.lone_job(scenario, plan.action), Tuning(plan, service)
         return kept[key]

@@ -95,7 +95,8 @@ def test_debug_sees_what_is_not_worked_out_anew(batch, handle):
         batch.load_state(state)
 
 
-def test_debug_sees_what_happens_in_the_last_slot_of_an_episode():
+@pytest.mark.parametrize("count", ["device_jobs", "device_busy"])
+def test_debug_sees_what_happens_in_the_last_slot_of_an_episode(count):
     """The next episode begins in the same step and would wipe it."""
     short = {"time.episode_s": 0.2, "time.warmup_s": 0.0, "time.drain_s": 0.0}
     batch = batch_env("tiny", 1, debug=True, **short)
@@ -103,6 +104,6 @@ def test_debug_sees_what_happens_in_the_last_slot_of_an_episode():
     batch.reset(1)
     for _ in range(round(0.2 / batch.scenario.time.slot_s) - 1):
         batch.step(hold)
-    batch.world.ue["device_jobs"][0, 0] += 1
+    batch.world.ue[count][0, 0] += 1
     with pytest.raises(AssertionError, match="device counts jobs that it does not run"):
         batch.step(hold)

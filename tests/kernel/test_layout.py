@@ -105,6 +105,7 @@ def slow_observation(batch, b, i):
         "node/backlog_s": slow_backlog_s(batch, b, i),
         "node/cycle_s": server.cycle_s,
         "node/prefill_share": server.prefill_share,
+        "node/ran_load": 1.0 if node.n_senders or node.n_receivers else scenario.radio.background_load,
         "node/kv_share": server.kv_bytes / w.site[i].usable_bytes,
         "node/weight_share": server.weight_bytes / w.site[i].usable_bytes,
         "node/loading": server.load_variant >= 0,
@@ -131,6 +132,7 @@ def slow_observation(batch, b, i):
             f"{peer}/backlog_s": link.seen_backlog_s,
             f"{peer}/cycle_s": link.seen_cycle_s,
             f"{peer}/prefill_share": link.seen_prefill_share,
+            f"{peer}/ran_load": link.seen_ran_load,
             f"{peer}/free_share": link.seen_free_bytes / w.site[w.neighbour[i, n]].usable_bytes,
             f"{peer}/sent_since": link.sent_since,
             f"{peer}/link_up": link.up,
@@ -167,22 +169,19 @@ def test_reports_are_as_old_as_their_period_says():
     batch, rng = batch_env("tiny", 1, **BUSY, **{"time.report_period_s": 0.1}), np.random.default_rng(2)
     obs = batch.reset(2)
     link, node, server, changed = batch.world.link, batch.world.node, batch.world.server, 0
-    known = link[["seen_queue", "seen_inbox", "seen_admitted", "seen_cycle_s"]].copy()
+    names = ("queue", "inbox", "admitted", "cycle_s", "ran_load")
+    known = link[[f"seen_{name}" for name in names]].copy()
     for slot in range(1, 200):
         obs, *_ = batch.step(
             np.where(obs["action_mask"] == 1, rng.random(obs["action_mask"].shape), -1.0).argmax(axis=-1)
         )
-        now = link[["seen_queue", "seen_inbox", "seen_admitted", "seen_cycle_s"]].copy()
+        now = link[[f"seen_{name}" for name in names]].copy()
         if slot % 5:
             assert np.array_equal(now, known), slot
         else:
             peers = batch.world.neighbour
-            for mine, theirs in (
-                ("queue", node["n_queue"]),
-                ("inbox", server["n_inbox"]),
-                ("admitted", server["n_admitted"]),
-                ("cycle_s", server["cycle_s"]),
-            ):
+            own = (node["n_queue"], server["n_inbox"], server["n_admitted"], server["cycle_s"], node["ran_load"])
+            for mine, theirs in zip(names, own, strict=True):
                 assert np.array_equal(link[f"seen_{mine}"][0], theirs[0][peers]), slot
             assert (link["sent_since"] == 0).all()
             changed += not np.array_equal(now, known)

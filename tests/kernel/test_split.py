@@ -72,6 +72,27 @@ def test_the_device_has_room_for_the_kv_of_all_its_jobs(make_bench, make_service
     assert bench.batch.action_masks()[0, 0, bench.action(name)]
 
 
+def test_a_job_that_uploads_keeps_its_memory_of_the_device(make_bench, make_service):
+    """It computes nothing there, but its layers and KV stay for its tokens: one whose KV does not fit beside may not be there."""
+    model, name, output = "llama-3.2-3b", "local, 0.5 on the device, int4", 64.0
+    usable_bytes = float(costs.kernel_tables([PHONE], [(model, "int4")]).usable_bytes[0])
+    room_bytes = usable_bytes - 0.5 * float(costs.memory_bytes(model, "int4"))
+    half_kv_bytes = 0.5 * float(costs.kv_bytes(model, 1.0, "int4"))
+    bench = make_bench(["l40s"], services=[make_service(model=model, expire_s=900.0)], **{"time.episode_s": 10_000.0})
+    ue = bench.reset_with_ue()
+    bench.scale_bands(1e-4)
+    for prompt, fits in ((1000.0, True), (np.floor(room_bytes / half_kv_bytes), False)):
+        bench.lengths(prompt, output)
+        bench.send({ue: bench.now_s + 0.001})
+        while not bench.queue():
+            bench.step()
+        assert bool(bench.batch.action_masks()[0, 0, bench.action(name)]) == fits
+        while fits and (not (jobs := bench.jobs()) or jobs[0].stage != UPLINK):
+            bench.step(name)
+    assert (bench.ue(ue).device_jobs, bench.ue(ue).device_busy) == (1, 0)
+    assert bench.jobs(UPLINK)
+
+
 def test_a_job_that_uploads_leaves_the_device_to_others(make_bench, make_service):
     """Two jobs of one phone, both cut behind it: while the first sends a long time, the second's prompt has the phone for itself."""
 

@@ -15,14 +15,23 @@ SHARE = 0.3
 
 
 def tuning(**changes):
-    return {**TUNED, "model": MODEL, "step_tokens": 1024, "step_sequences": 1, "steps": 400, "share": 0.5, **changes}
+    return {
+        **TUNED,
+        "model": MODEL,
+        "step_tokens": 1024,
+        "step_sequences": 1,
+        "steps": 400,
+        "share": 0.5,
+        "expire_s": 500.0,
+        **changes,
+    }
 
 
 @pytest.fixture(scope="module")
 def make(make_bench, make_service):
     def build(devices=(NODE,), chat=None, tune=None, **more):
         chat = make_service(model=MODEL, share=0.5, **(chat or {}))
-        return make_bench(list(devices), services=[chat, tuning(**(tune or {}))], **more)
+        return make_bench(list(devices), services=[chat, tuning(**(tune or {}))], **{"time.drain_s": 500.0, **more})
 
     return build
 

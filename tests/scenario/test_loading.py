@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 import edge6g_env
-from edge6g_env import load_scenario
+from edge6g_env import costs, load_scenario
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_tables import Radio
 
@@ -41,7 +41,7 @@ def test_an_empty_file_lists_everything_that_is_missing(tmp_path, refusal):
     path = tmp_path / "empty.toml"
     path.write_text("")
     expected = [f"empty.toml: {name}: missing" for name, field in Scenario.model_fields.items() if field.is_required()]
-    assert len(expected) == len(Scenario.model_fields) - 3  # all but faults, prediction and privacy
+    assert len(expected) == len(Scenario.model_fields) - 4  # all but faults, prediction, prices and privacy
     assert sorted(refusal(path)) == sorted(expected)
 
 
@@ -238,6 +238,28 @@ def test_overrides_are_checked_like_a_file(refusal):
     assert refusal("tiny", **{"time.slot": 0.01}) == ["tiny.toml: time.slot: unknown key; did you mean slot_s?"]
     assert "less than or equal to 0.05" in refusal("tiny", time={"slot_s": 1.0})[0]
     assert "name is not a table" in refusal("tiny", **{"name.x": 1})[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("serving.ran_share", -0.1, "greater than or equal to 0"),
+        ("serving.ran_share", 0.91, "less than or equal to 0.9"),
+        ("prices.air_usd_per_gb", -0.01, "greater than or equal to 0"),
+        ("prices.backhaul_usd_per_gb", -1.0, "greater than or equal to 0"),
+        ("prices.egress_usd_per_gb", float("inf"), "a finite number"),
+    ],
+)
+def test_shares_and_prices_have_their_ranges(key, value, words, refusal):
+    (line,) = refusal("tiny", **{key: value})
+    assert line.startswith(f"tiny.toml: {key} = {value}: ")
+    assert words in line
+
+
+def test_prices_of_networks_are_rows_of_the_table_where_they_are_left_out():
+    prices = load_scenario("tiny", **{"prices.air_usd_per_gb": 0.002}).prices
+    rows = [costs.price(costs.prices.NETWORK_ROWS[part], "network").value for part in ("backhaul", "cloud_egress")]
+    assert [prices.air_usd_per_gb, prices.backhaul_usd_per_gb, prices.egress_usd_per_gb] == [0.002, *rows]
 
 
 def test_a_list_of_services_is_replaced_as_a_whole():

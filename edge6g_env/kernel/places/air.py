@@ -79,6 +79,12 @@ def count(w, b, job, t0):
 
 
 @njit_inner
+def load_cell(w, node):
+    """Set the load of a node's cell by what has been counted: full while anybody sends or receives, else that of other traffic."""
+    node.ran_load = 1.0 if node.n_senders + node.n_receivers > 0 else w.radio[0].background_load
+
+
+@njit_inner
 def receivers(w, b, job):
     """Downloads of the job's cell, one at least: what the rate of a token on its way down is divided by."""
     return max(1, w.node[b, w.ue[b, job.ue].node].n_receivers)

@@ -73,6 +73,7 @@ def _set_cycle(w, b, i):
             variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, fewest))
         variant.last_used_s = w.episode[b].now_s
         server.cycle_s += min(1.0, decoders) * variant.iteration_s
+    server.cycle_s *= costing.slowdown(w, w.node[b, i].ran_load)
 
 
 @njit_inner
@@ -178,7 +179,7 @@ def _encoder_s(w, job, part):
 
 @njit_inner
 def _form_chunk(w, b, i, job, start_s):
-    """Latch a chunk of a job: its tokens beside the running decodes and the time of the iteration."""
+    """Latch a chunk of a job: its tokens beside the running decodes and the time of the iteration, at the cell's load of now."""
     site, server = w.site[i], w.server[b, i]
     part, v = w.part[b, job.row, job.part], job.variant
     low, high, variant = part.low, part.high, w.variant[b, i, v]
@@ -201,7 +202,7 @@ def _form_chunk(w, b, i, job, start_s):
         added_s += w.cost[site.accelerator, v, codes.COST_HEAD + 1]
     server.chunk_job = job.row
     server.chunk_added_s = max(added_s, 0.0) + _encoder_s(w, job, part)
-    server.chunk_s = server.cycle_s + server.chunk_added_s
+    server.chunk_s = server.cycle_s + server.chunk_added_s * costing.slowdown(w, w.node[b, i].ran_load)
     server.chunk_end_s = start_s + server.chunk_s
 
 
@@ -242,7 +243,7 @@ def _cycles(w, server, start_s, end_s):
 
 
 @njit_inner
-def _form_next(w, b, i, time_s, t1):
+def _form_next(w, b, i, t1):
     """Latch what node i computes next beside decodes, a prompt's chunk or a slice of training; returns when it begins, inf if nothing does
     before t1."""
     row, start_s = _next_prompt(w, b, i, t1), math.inf
@@ -250,7 +251,7 @@ def _form_next(w, b, i, time_s, t1):
         start_s = _chunk_start_s(w, b, i, w.job[b, row])
     trainee = training.next_job(w, b, i, t1) if w.server[b, i].n_training > 0 else -1
     if trainee >= 0:
-        slice_s = max(time_s, training.slice_start_s(w.server[b, i], w.job[b, trainee]))
+        slice_s = training.slice_start_s(w.server[b, i], w.job[b, trainee])
         if slice_s < min(start_s, t1) and not _prompt_waits(w, b, i, slice_s):
             training.form_slice(w, b, i, w.job[b, trainee], slice_s)
             return slice_s
@@ -267,7 +268,7 @@ def _work(w, b, i, t0, t1):
     time_s, cycles, prefill_s = t0, 0.0, 0.0
     while True:
         if server.chunk_job < 0:
-            start_s = _form_next(w, b, i, time_s, t1)
+            start_s = _form_next(w, b, i, t1)
             if start_s >= t1:
                 break
             if start_s > time_s:

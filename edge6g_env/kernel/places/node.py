@@ -64,6 +64,7 @@ def begin(w, b, job, p):
 
 @njit_inner
 def _alone_s(w, job, part):
+    """Of a pass with the accelerator to itself."""
     device, layers = w.site[part.node].accelerator, part.high - part.low
     with_head = part.high == w.model[job.variant].layers
     return costing.lone_pass_s(w, device, job, job.variant, job.pass_tokens, layers, with_head)
@@ -76,21 +77,23 @@ def pass_s(w, b, job, part):
     if part.state < codes.WAITING:
         return 0.0
     layers, server, variant = w.model[job.variant].layers, w.server[b, part.node], w.variant[b, part.node, job.variant]
+    slowdown = costing.slowdown(w, w.node[b, part.node].ran_load)
     if server.decode_rate <= 0.0 or variant.tokens <= 0.0:
-        return _alone_s(w, job, part)
+        return slowdown * _alone_s(w, job, part)
     cycle_s, share = 1.0 / server.decode_rate, (part.high - part.low) / layers
     if share >= variant.share and part.low == 0 and part.high == layers and job.pass_tokens == 1.0:
         return cycle_s
     decoders, share_of_it = variant.decoders / variant.share, share / max(variant.share, share)
     without_it = min(1.0, max(0.0, decoders - part.duty * share_of_it))
-    others_s = max(0.0, server.cycle_s - (min(1.0, decoders) - without_it) * variant.iteration_s)
+    iteration_s = slowdown * variant.iteration_s
+    others_s = max(0.0, server.cycle_s - (min(1.0, decoders) - without_it) * iteration_s)
     slower = cycle_s / server.cycle_s  # by the prompts between the iterations
-    return (variant.iteration_s * share_of_it + 0.5 * others_s) * slower
+    return (iteration_s * share_of_it + 0.5 * others_s) * slower
 
 
 @njit_inner
 def pay_passes(w, b, job, part, passes):
-    """Price and energy of the accelerator's time for passes of a part: of an iteration, by the tokens in it."""
+    """Price and energy of the accelerator's time for passes of a part, without the radio's share: of an iteration, by the tokens in it."""
     if part.state < codes.WAITING:
         return
     device, variant = w.site[part.node].accelerator, w.variant[b, part.node, job.variant]
@@ -158,6 +161,7 @@ def _look_at_own(w, b, i, v, known):
     """What node i knows of itself."""
     server, variant = w.server[b, i], w.variant[b, i, v]
     known.own, known.accelerator, known.cycle_s = i, w.site[i].accelerator, server.cycle_s
+    known.slowdown = costing.slowdown(w, w.node[b, i].ran_load)
     known.prefill_share, known.backlog_s = server.prefill_share, server.backlog_s
     known.prompts, known.sent_since = server.n_inbox, 0
     known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
@@ -175,6 +179,7 @@ def _look_at_neighbour(w, b, i, k, v, known):
     """What node i knows of neighbour k: its report, and the jobs sent there since."""
     link, seen = w.link[b, i, k], w.seen[b, i, k, v]
     known.own, known.accelerator = -1, w.site[w.neighbour[i, k]].accelerator
+    known.slowdown = costing.slowdown(w, link.seen_ran_load)
     known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
@@ -231,7 +236,7 @@ def _iteration_wait_s(known):
 def forecast(w, b, i, p, v, low, high, job, output, whole):
     """Add layers [low, high) at place p, as node i knows it: load, wait, prefill, a share of every token. whole: no cut, so tokens stay."""
     known, expected = _known(w, b, i, p, v, job, output), w.forecast[b]
-    device, running = known.accelerator, known.tokens
+    device, running, slowdown = known.accelerator, known.tokens, known.slowdown
     prompt, cached = job.setup_tokens, w.service[job.service].input_context
     with_head = high == w.model[v].layers
     share = (high - low) / w.model[v].layers
@@ -240,8 +245,9 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     kept_s = w.chunk_layer_s[b, p, v]
     compute_s = costing.setup_s(w, device, v, high - low, prompt, cached, with_head, kept_s)
     compute_s += costing.encoder_s(w, device, job, v, low)
-    wait_s = known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
-    wait_s += known.sent_since * (compute_s + known.cycle_s)  # jobs on their way there are taken to be like this one
+    wait_s = slowdown * known.backlog_s + known.prompts * known.cycle_s + _iteration_wait_s(known)
+    # Jobs on their way there are taken to be like this one.
+    wait_s += known.sent_since * (slowdown * compute_s + known.cycle_s)
     wait_s += _memory_wait_s(w, known, v, high - low, prompt + output, missing_bytes)
     wait_s = min(wait_s, w.prediction[0].max_wait_s)
     pass_tokens, layer_s = expected.pass_tokens, known.with_layer_s
@@ -252,14 +258,14 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     others_s = known.cycle_s
     if running > 0.0:
         running_s = costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
-        others_s -= min(1.0, known.decoders) * running_s
-    token_s = with_it_s + (max(others_s, 0.0) if whole else 0.5 * known.cycle_s)
+        others_s -= slowdown * min(1.0, known.decoders) * running_s
+    token_s = slowdown * with_it_s + (max(others_s, 0.0) if whole else 0.5 * known.cycle_s)
     passes = costing.decode_steps(output) / expected.pass_yield
     decode_s = passes * with_it_s * pass_tokens / (running + pass_tokens)
     expected.load_s += load_s
     expected.wait_s += wait_s
     chunks = math.ceil((prompt - cached) / w.serving[0].token_budget)
-    expected.time_s += load_s + wait_s + compute_s + chunks * known.cycle_s
+    expected.time_s += load_s + wait_s + slowdown * compute_s + chunks * known.cycle_s
     expected.token_s += token_s / (1.0 - min(known.prefill_share, w.prediction[0].max_prefill_share))
     expected.busy_s += compute_s + decode_s
     expected.price_usd += (compute_s + decode_s) * w.device[device].usd_s
@@ -285,7 +291,7 @@ def forecast_training(w, b, i, p, v, low, job, compute_s):
     expected.load_s += load_s
     expected.wait_s += wait_s
     expected.time_s += load_s + wait_s
-    expected.token_s += compute_s * (1.0 + known.trainees) / max(share, 1e-3)
+    expected.token_s += known.slowdown * compute_s * (1.0 + known.trainees) / max(share, 1e-3)
     expected.busy_s += compute_s
     expected.price_usd += compute_s * w.device[known.accelerator].usd_s
     expected.energy_j += compute_s * w.device[known.accelerator].prefill_w

@@ -47,7 +47,7 @@ def _hold(w, b, job, part, new_bytes):
     """Set the memory that a part has of its own; the first bytes make it a user of the weights, none end that."""
     server = w.server[b, part.node]
     server.training_bytes += new_bytes - part.kv_bytes
-    change = (new_bytes > 0.0) - (part.kv_bytes > 0.0)
+    change = (1 if new_bytes > 0.0 else 0) - (1 if part.kv_bytes > 0.0 else 0)
     if change != 0:
         server.n_training += change
         memory.count_user(w, b, job, part, change)
@@ -81,21 +81,28 @@ def _lets_none_in(w, b, i):
 
 @njit_inner
 def admit(w, b, i, t1):
-    """Give memory to the jobs that ask, in the order of their numbers, as long as it is there."""
-    if w.server[b, i].n_trainees == 0 or _lets_none_in(w, b, i):
+    """Give memory to the jobs that ask, in the order of their numbers, as long as it is there; who waits for it has waited until t1."""
+    if w.server[b, i].n_trainees == 0:
         return
-    while True:
+    row, waits = _first_asking(w, b, i, t1), _lets_none_in(w, b, i)
+    while row >= 0:
+        job = w.job[b, row]
+        if waits:
+            job.clock_s = t1
+        elif memory.is_resident(w, b, i, job.variant, w.part[b, row, job.part].low, w.part[b, row, job.part].high):
+            waits = not _admit_job(w, b, i, job)
+        elif loading.start_load(
+            w, b, i, job.variant, w.part[b, row, job.part].low, w.part[b, row, job.part].high, job.clock_s
+        ):
+            return  # its clock is that of the load
+        else:
+            waits = True
         row = _first_asking(w, b, i, t1)
-        if row < 0 or not _admit_job(w, b, i, w.job[b, row]):
-            return
 
 
 @njit_inner
 def _admit_job(w, b, i, job):
     part, v = w.part[b, job.row, job.part], job.variant
-    if not memory.is_resident(w, b, i, v, part.low, part.high):
-        loading.start_load(w, b, i, v, part.low, part.high, job.clock_s)
-        return False
     need_bytes = own_bytes(w, job.service, v, part.high - part.low)
     if not memory.make_room(w, b, i, need_bytes, v, -1):
         return False
@@ -187,6 +194,7 @@ def next_job(w, b, i, t1):
     """Row of the job whose slice can begin first at node i, at the same time the one whose last slice ended first; -1 if none wants one."""
     server, best, best_s = w.server[b, i], -1, math.inf
     if server.cycle_s > 0.0 and w.serving[0].train_share <= 0.0:
+        server.slice_free_s = t1  # decodes have all of the time
         return -1
     for place in range(server.n_trainees):
         job = w.job[b, w.queue[b, i, codes.TRAINING, place]]
@@ -214,13 +222,15 @@ def slice_start_s(server, job):
 def form_slice(w, b, i, job, start_s):
     """Latch a slice: beside decodes as long as gives training its share, else as long as a full chunk of a prompt takes."""
     server, share, site = w.server[b, i], w.serving[0].train_share, w.site[i]
+    slowdown = costing.slowdown(w, w.node[b, i].ran_load)
     if server.cycle_s > 0.0:
-        slice_s = server.cycle_s * share / (1.0 - share)
+        slice_s = server.cycle_s / slowdown * share / (1.0 - share)
     else:
         part, tokens = w.part[b, job.row, job.part], w.serving[0].token_budget
         slice_s = costing.prefill_layer_s(w, site.accelerator, job.variant, tokens, 0.0, 0.0) * (part.high - part.low)
     server.chunk_job, server.chunk_trains = job.row, 1
-    server.chunk_added_s = server.chunk_s = min(slice_s, job.left_s)
+    server.chunk_added_s = min(slice_s, job.left_s)
+    server.chunk_s = slowdown * server.chunk_added_s
     server.chunk_end_s = start_s + server.chunk_s
     server.slice_free_s = server.chunk_end_s
     if server.cycle_s > 0.0:
