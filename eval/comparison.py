@@ -18,7 +18,9 @@ from eval.metrics import episode_metrics
 from eval.provenance import Provenance
 from eval.statistics import Summary
 
-PER_SERVICE = ("jobs", "slo_attainment", "ttft_p50_s", "ttft_p95_s", "tpot_mean_s", "reward_per_job")
+OF_INFERENCE = ("ttft_p50_s", "ttft_p95_s", "tpot_mean_s")
+OF_FINETUNE = ("progress_mean",)
+PER_SERVICE = ("jobs", "slo_attainment", *OF_INFERENCE, *OF_FINETUNE, "reward_per_job")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge6g_env.device_split import DRAFT, DeviceSplit
-from edge6g_env.kernel.codes import FINISHED, LOCAL, PHASE_NAMES
+from edge6g_env.kernel.codes import FINETUNE, FINISHED, LOCAL, PHASE_NAMES
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.decisions import columns_of, route_names
@@ -54,7 +54,7 @@ JOB_COLUMNS = (
     JobColumn("slo_met", "0/1", "finished within its objectives"),
     JobColumn("deadline_s", "s", "deadline of its service, since the arrival; empty: it has two objectives"),
     JobColumn("worth", "1", "reward that it brought, all terms"),
-    JobColumn("quality", "0 to 1", "quality of the answer; empty: not finished"),
+    JobColumn("quality", "0 to 1", "quality of the model that ran; empty: not finished"),
     JobColumn("energy_j", "J", "device, radio and accelerators"),
     JobColumn("price_usd", "USD", "tokens, accelerator seconds and bytes"),
     JobColumn("air_bytes", "B", "over the radio, both directions"),
@@ -63,6 +63,8 @@ JOB_COLUMNS = (
     JobColumn("exposure_site", "share", "of its prompt that what reached the cloud gives away"),
     JobColumn("prompt_tokens", "token", "prompt"),
     JobColumn("output_tokens", "token", "output asked for, generated or not"),
+    JobColumn("progress", "share", "of the steps of a fine-tuning job that are credited; empty: it is another kind"),
+    JobColumn("done_steps", "1", "how many these are; likewise"),
     JobColumn("retries", "1", "how often a fault put it back in its queue"),
     JobColumn("decider", "name", "agent that decided, or in whose queue it ended undecided: `node_0`, ..."),
 )
@@ -96,6 +98,7 @@ def jobs_frame(policy: str, seeds: Sequence[int], jobs: np.ndarray, scenario: Sc
         "tpot_s": np.where(jobs["tpot_s"] < 0.0, np.nan, jobs["tpot_s"]),
         "deadline_s": np.where(jobs["deadline_s"] > 0.0, jobs["deadline_s"], np.nan),
         "quality": np.where(jobs["phase"] == FINISHED, jobs["quality"], np.nan),
+        **{name: np.where(jobs["kind"] == FINETUNE, jobs[name], np.nan) for name in ("progress", "done_steps")},
         "decider": _words(jobs["agent"], [f"node_{n}" for n in range(scenario.nodes.count)]),
         **_decisions(jobs["action"], scenario),
         "model": _models(jobs, scenario),

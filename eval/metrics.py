@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 FINISHED, REJECTED, EXPIRED, FAILED = range(4)  # the phase in which a job ended
+INFERENCE, FINETUNE = range(2)  # its kind
 
 JOB_FIELDS = (  # what `episode_metrics` reads of each job
     "phase",  # FINISHED, REJECTED, EXPIRED or FAILED
@@ -31,6 +32,9 @@ JOB_FIELDS = (  # what `episode_metrics` reads of each job
     "deadline_s",  # deadline of its whole answer, s; 0: its service has none
     "output_tokens",  # tokens generated
     "retries",  # how often a fault put the job back in its queue
+    "kind",  # INFERENCE or FINETUNE
+    "progress",  # share of its steps that are credited, of a fine-tuning job
+    "done_steps",  # how many these are
 )
 
 
@@ -63,13 +67,13 @@ METRICS: tuple[Metric, ...] = (
            "sum(slo_met) / jobs", "SLO attainment", "%", 100.0),
     Metric("goodput_jobs_per_s", "jobs/s", "higher", "jobs that met their objective, per second of measured time",
            "sum(slo_met) / measured_s", "Goodput"),
-    Metric("ttft_mean_s", "s", "lower", "time to first token, from arrival, of finished jobs",
+    Metric("ttft_mean_s", "s", "lower", "time to first token, from arrival, of finished jobs of inference",
            "mean(ttft_s | finished)", "TTFT, mean"),
     Metric("ttft_p95_s", "s", "lower", "its 95th percentile",
            "quantile(ttft_s | finished, 0.95)", "TTFT, p95"),
     Metric("ttft_p99_s", "s", "lower", "its 99th percentile; finished_jobs / 100 jobs stand behind it",
            "quantile(ttft_s | finished, 0.99)", "TTFT, p99"),
-    Metric("tpot_mean_s", "s", "lower", "time per output token after the first, of finished jobs with two or more",
+    Metric("tpot_mean_s", "s", "lower", "time per output token after the first, of finished jobs of inference with two or more",
            "mean(tpot_s | finished, output_tokens > 1)", "TPOT, mean", "ms", 1e3),
     Metric("energy_j_per_job", "J", "lower", "energy of devices, edge nodes and radio",
            "sum(energy_j) / jobs", "Energy per job"),
@@ -81,7 +85,7 @@ METRICS: tuple[Metric, ...] = (
            "sum(backhaul_bytes) / jobs", "Backhaul traffic per job", "kB", 1e-3),
     Metric("exposure_mean", "share", "lower", "share of a job's prompt that what left the device gives away",
            "sum(exposure_device) / jobs", "Exposure", "%", 100.0),
-    Metric("quality_mean", "0 to 1", "higher", "quality of the answers of finished jobs",
+    Metric("quality_mean", "0 to 1", "higher", "quality of the answers of finished jobs of inference",
            "mean(quality | finished)", "Quality"),
     Metric("rejected_share", "share", "lower", "jobs that were turned away",
            "count(rejected) / jobs", "Rejected", "%", 100.0),
@@ -104,8 +108,12 @@ METRICS: tuple[Metric, ...] = (
            "count(retries > 0) / jobs", "Put back by a fault", "%", 100.0),
     Metric("exposure_site_mean", "share", "lower", "share of a job's prompt that what reached the cloud gives away",
            "sum(exposure_site) / jobs", "Exposure at the cloud", "%", 100.0),
-    Metric("finished_jobs", "jobs", "higher", "jobs behind every TTFT, TPOT and quality figure",
+    Metric("finished_jobs", "jobs", "higher", "finished jobs of inference: those behind every TTFT, TPOT and quality figure",
            "count(finished)", "Finished jobs"),
+    Metric("progress_mean", "share", "higher", "steps of a fine-tuning job that are credited, of those it asks for",
+           "mean(progress | finetune)", "Progress of fine-tuning", "%", 100.0),
+    Metric("steps_per_s", "1/s", "higher", "credited steps of fine-tuning jobs, per second of measured time",
+           "sum(done_steps | finetune) / measured_s", "Fine-tuning steps"),
 )  # fmt: skip
 
 METRIC_NAMES = tuple(metric.name for metric in METRICS)
@@ -121,10 +129,11 @@ def episode_metrics(jobs: np.ndarray, measured_s: float, decision_us_mean: float
     job finished, say. Raises ValueError if a field is missing or measured_s is not positive.
     """
     _check(jobs, measured_s)
-    finished = jobs[jobs["phase"] == FINISHED]
+    answers, tuning = (jobs[jobs["kind"] == kind] for kind in (INFERENCE, FINETUNE))
+    finished = answers[answers["phase"] == FINISHED]
     ttft_s = finished["ttft_s"]
     tpot_s = finished["tpot_s"][finished["output_tokens"] > 1]
-    slo_met = float(np.count_nonzero(finished["slo_met"]))
+    slo_met = float(np.count_nonzero(jobs["slo_met"][jobs["phase"] == FINISHED]))
     values = {
         "reward_per_job": _mean(jobs["worth"]),
         "slo_attainment": slo_met / len(jobs) if len(jobs) else np.nan,
@@ -146,6 +155,8 @@ def episode_metrics(jobs: np.ndarray, measured_s: float, decision_us_mean: float
         "expired_share": _mean(jobs["phase"] == EXPIRED),
         "failed_share": _mean(jobs["phase"] == FAILED),
         "missed_share": _mean(jobs["slo_met"][jobs["deadline_s"] > 0.0] == 0),
+        "progress_mean": _mean(tuning["progress"]),
+        "steps_per_s": float(np.sum(tuning["done_steps"])) / measured_s if len(tuning) else np.nan,
         "requeued_share": _mean(jobs["retries"] > 0),
         "decision_us_mean": float(decision_us_mean),
         "finished_jobs": float(len(finished)),

@@ -33,7 +33,7 @@ def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     row.worth, row.phase, row.measured = worth_of_it, phase, 1 if is_measured(w, job.arrival_s) else 0
     row.service, row.action, row.arrival_s, row.end_s = job.service, job.action, job.arrival_s, end_s
     row.ttft_s, row.tpot_s, row.slo_met = ttft_s, tpot_s, 1 if met else 0
-    row.progress = worth.progress(w, job, phase)
+    row.progress, row.done_steps = worth.progress(w, job, phase), job.done_steps
     row.deadline_s = w.service[job.service].deadline_s
     row.prompt_tokens, row.output_tokens = job.prompt_tokens, job.output_tokens
     row.model = job.model if job.action >= 0 else -1

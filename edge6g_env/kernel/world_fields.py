@@ -410,6 +410,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
             "1",
             "share of it that is done: of a training job its credited steps, else 1 for an answer, 0 for none",
         ),
+        ("done_steps", "f8", "1", "credited steps of a training job, 0 of another"),
         ("quality", "f8", "1", "quality of the answer, 0 if there is none"),
         ("energy_j", "f8", "J", "energy"),
         ("price_usd", "f8", "USD", "price"),

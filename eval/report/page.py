@@ -11,6 +11,7 @@ from string import Template
 from matplotlib.axes import Axes
 
 from edge6g_env.scenario import Scenario
+from edge6g_env.scenario_services import FinetuneService
 from eval.comparison import Comparison
 from eval.metrics import BY_NAME
 from eval.report.charts import CHARTED, draw_difference, draw_first_tokens, draw_metric, panel
@@ -116,8 +117,8 @@ def _metric_panels(summary: Summary) -> Iterator[str]:
 def _first_token_panels(comparison: Comparison) -> Iterator[str]:
     legend = LEGEND_ROW * -(-len(comparison.summary["policies"]) // 3)
     for index, service in enumerate(comparison.services):
-        if not any(service.objectives.values()):
-            continue  # without a first token
+        if isinstance(service, FinetuneService):
+            continue  # it has no first token
         draw = partial(draw_first_tokens, comparison=comparison, service=index)
         yield _image(
             draw, f"Time to first token of {service.name}", (PANEL_WIDTH, 3.0 + legend), (0.5, 0.15, 0.7 + legend, 0.35)

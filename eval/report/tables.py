@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import TypeVar
 
+from edge6g_env.scenario_services import FinetuneService, Service
 from edge6g_env.spaces import Layout
-from eval.comparison import PER_SERVICE, Comparison, decision_shares
+from eval.comparison import OF_FINETUNE, OF_INFERENCE, PER_SERVICE, Comparison, decision_shares
 from eval.metrics import BY_NAME, METRICS, Metric
 from eval.report.numbers import DASH, bounds, plain_value, value_and_interval
 from eval.statistics import Estimate, Summary, by_reward, clear_of_zero
@@ -53,17 +54,23 @@ def rivals(summary: Summary) -> list[str]:
 
 
 def service_tables(comparison: Comparison) -> str:
-    """A table a service: jobs, SLO, TTFT median and p95, TPOT, reward, a row a policy."""
-    summary, heads = comparison.summary, [_metric_name(BY_NAME[name]) for name in PER_SERVICE]
+    """A table a service: jobs, SLO, TTFT median and p95, TPOT, of fine-tuning the progress, reward; a row a policy."""
+    summary = comparison.summary
     tables = []
     for service in comparison.services:
-        rows = []
+        columns = _columns(service)
+        rows, heads = [], [_metric_name(BY_NAME[name]) for name in columns]
         for name in by_reward(summary):
             figures = summary["policies"][name]["services"][service.name]
-            cells = "".join(_cell((plain_value(BY_NAME[column], figures[column]),)) for column in PER_SERVICE)
+            cells = "".join(_cell((plain_value(BY_NAME[column], figures[column]),)) for column in columns)
             rows.append(f"<tr>{_policy_head(summary, name)}{cells}</tr>\n")
         tables.append(_titled(_about(comparison, service.name), _table(["", *heads], rows)))
     return "".join(tables)
+
+
+def _columns(service: Service) -> list[str]:
+    others = OF_INFERENCE if isinstance(service, FinetuneService) else OF_FINETUNE
+    return [name for name in PER_SERVICE if name not in others]
 
 
 def decision_tables(comparison: Comparison) -> str:

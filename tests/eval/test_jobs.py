@@ -24,7 +24,7 @@ NAMED = [
     "policy", "seed", "job", "service", "phase", "route", "device_split", "edge_split", "precision", "model",
     "arrival_s", "ttft_s", "tpot_s",
     "end_s", "slo_met", "deadline_s", "worth", "quality", "energy_j", "price_usd", "air_bytes", "backhaul_bytes",
-    "exposure_device", "exposure_site", "prompt_tokens", "output_tokens", "retries", "decider",
+    "exposure_device", "exposure_site", "prompt_tokens", "output_tokens", "progress", "done_steps", "retries", "decider",
 ]  # fmt: skip
 
 
@@ -98,6 +98,8 @@ def _figures(jobs: pd.DataFrame, measured_s: float) -> dict[str, float]:
         "failed_share": ended.get("failed", 0.0),
         "missed_share": 1.0 - jobs.loc[jobs["deadline_s"].notna(), "slo_met"].mean(),
         "requeued_share": (jobs["retries"] > 0).mean(),
+        "progress_mean": jobs["progress"].mean(),
+        "steps_per_s": jobs["done_steps"].sum(min_count=1) / measured_s,
         "finished_jobs": len(finished),
         "jobs": len(jobs),
     }

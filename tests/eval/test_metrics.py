@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edge6g_env.kernel import codes
 from eval.metrics import (
     EPISODE_COLUMNS,
     EXPIRED,
     FAILED,
+    FINETUNE,
     FINISHED,
+    INFERENCE,
     JOB_FIELDS,
     METRIC_NAMES,
     REJECTED,
@@ -49,12 +52,13 @@ NAN = math.nan
 def jobs_by_hand() -> np.ndarray:
     """Five jobs: two finished (one of a single token), then one each rejected, expired, failed."""
     rows = [
-        # phase, worth, ttft_s, tpot_s, energy_j, price_usd, air, backhaul, exposures, quality, slo_met, deadline_s, output_tokens, retries
-        (FINISHED, 0.8, 0.2, 0.03, 10.0, 0.001, 100.0, 0.0, 0.0, 0.0, 0.9, 1, 0.0, 50, 0),
-        (FINISHED, 0.4, 1.0, NAN, 20.0, 0.003, 300.0, 500.0, 1.0, 0.75, 0.7, 0, 0.5, 1, 2),
-        (REJECTED, -0.1, NAN, NAN, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, NAN, 0, 0.0, 0, 0),
-        (EXPIRED, -0.2, 7.0, 0.9, 30.0, 0.001, 100.0, 0.0, 0.5, 0.0, 0.9, 0, 0.0, 9, 1),
-        (FAILED, -0.3, NAN, NAN, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, NAN, 0, 0.5, 0, 3),
+        # phase, worth, ttft_s, tpot_s, energy_j, price_usd, air, backhaul, exposures, quality, slo_met, deadline_s, output_tokens, retries,
+        # kind, progress, done_steps
+        (FINISHED, 0.8, 0.2, 0.03, 10.0, 0.001, 100.0, 0.0, 0.0, 0.0, 0.9, 1, 0.0, 50, 0, INFERENCE, 0.0, 0.0),
+        (FINISHED, 0.4, 1.0, NAN, 20.0, 0.003, 300.0, 500.0, 1.0, 0.75, 0.7, 0, 0.5, 1, 2, INFERENCE, 0.0, 0.0),
+        (REJECTED, -0.1, NAN, NAN, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, NAN, 0, 0.0, 0, 0, INFERENCE, 0.0, 0.0),
+        (EXPIRED, -0.2, 7.0, 0.9, 30.0, 0.001, 100.0, 0.0, 0.5, 0.0, 0.9, 0, 0.0, 9, 1, INFERENCE, 0.0, 0.0),
+        (FAILED, -0.3, NAN, NAN, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, NAN, 0, 0.5, 0, 3, INFERENCE, 0.0, 0.0),
     ]
     return np.array(rows, dtype=JOB)
 
@@ -85,10 +89,37 @@ def test_every_metric_of_a_hand_made_episode():
         "requeued_share": 3 / 5,
         "decision_us_mean": 12.5,
         "finished_jobs": 2,
+        "progress_mean": NAN,
+        "steps_per_s": NAN,
         "jobs": 5,
     }
-    assert metrics == pytest.approx(expected)
+    assert metrics == pytest.approx(expected, nan_ok=True)
     assert list(metrics) == list(METRIC_NAMES)
+
+
+def test_fine_tuning_has_progress_and_no_part_in_latency_and_quality():
+    """Two jobs of it, one done and one that got halfway, beside those of inference: what is paid and met is of all jobs."""
+    before = episode_metrics(jobs_by_hand(), measured_s=4.0, decision_us_mean=1.0)
+    tuning = jobs_by_hand()[[0, 3]]
+    tuning["kind"], tuning["progress"], tuning["done_steps"] = FINETUNE, [1.0, 0.5], [40, 10]
+    tuning["ttft_s"], tuning["tpot_s"], tuning["quality"], tuning["energy_j"] = 90.0, 9.0, 0.1, 500.0
+    both = episode_metrics(np.concatenate([jobs_by_hand(), tuning]), measured_s=4.0, decision_us_mean=1.0)
+    assert (both["progress_mean"], both["steps_per_s"]) == (0.75, 12.5)
+    inference = (
+        "ttft_mean_s",
+        "ttft_p50_s",
+        "ttft_p99_s",
+        "tpot_mean_s",
+        "tpot_p95_s",
+        "quality_mean",
+        "finished_jobs",
+    )
+    assert [both[name] for name in inference] == [before[name] for name in inference]
+    assert (both["jobs"], both["slo_attainment"], both["goodput_jobs_per_s"]) == (7, 2 / 7, 2 / 4)
+    assert both["energy_j_per_job"] == pytest.approx((65.0 + 1000.0) / 7)
+    alone = episode_metrics(tuning, measured_s=4.0, decision_us_mean=1.0)
+    assert alone["finished_jobs"] == 0
+    assert math.isnan(alone["ttft_mean_s"])
 
 
 def test_an_episode_without_jobs_has_no_rates_but_counts():
@@ -132,6 +163,10 @@ def test_a_missing_field_or_an_empty_window_is_named():
         episode_metrics(jobs[[name for name in JOB_FIELDS if name != "worth"]], 4.0, 1.0)
     with pytest.raises(ValueError, match="measured_s"):
         episode_metrics(jobs, 0.0, 1.0)
+
+
+def test_the_kinds_are_numbered_as_the_kernel_has_them():
+    assert (INFERENCE, FINETUNE) == (codes.INFERENCE, codes.FINETUNE)
 
 
 def test_columns_start_with_the_fixed_names():
