@@ -18,4 +18,4 @@ TEXT = {
 
 def services_with(**keys: Any) -> list[dict[str, Any]]:
     """A service of inference, and one of fine-tuning with keys changed, or left out where they are None."""
-    return [TEXT, {key: value for key, value in {**TUNER, **keys}.items() if value is not None}]
+    return [{**TEXT}, {key: value for key, value in {**TUNER, **keys}.items() if value is not None}]
