@@ -52,6 +52,7 @@ class Statistics(NamedTuple):
     """What else happened in each world since its episode began, int64 (B,)."""
 
     preempted: np.ndarray  # sequences put back for want of KV memory
+    put_back: np.ndarray  # training jobs put back because a sequence lacked memory
     handovers: np.ndarray  # changes of the serving cell
     ping_pongs: np.ndarray  # of them: back to the cell before within a second
     outages: np.ndarray  # failures of a part

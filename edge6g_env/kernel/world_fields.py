@@ -113,6 +113,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("chunk_job", "i8", "J", -1, "job whose chunk runs, or whose slice of training, -1: none"),
         ("chunk_trains", "i8", "0/1", 0, "it is a slice of training"),
         ("slice_free_s", "f8", "s", 0, "when decodes have had their share after the last slice"),
+        ("slice_before_s", "f8", "s", 0, "the same of the slice before it"),
         ("chunk_end_s", "f8", "s", 0, "when the chunk's iteration ends"),
         ("chunk_s", "f8", "s", 0, "length of that iteration"),
         ("chunk_added_s", "f8", "s", 0, "what the chunk adds to the decode cycle"),

@@ -138,10 +138,10 @@ def test_a_prompt_waits_for_one_slice_at_most(bench, beside):
     chunk_s = float(costs.prefill_s(MODEL, NODE, bench.scenario.serving.token_budget, "int8"))
     slice_s = cycle_s * SHARE / (1.0 - SHARE) if beside else chunk_s
     longer = np.subtract(times[True], times[False])
-    # The stream's context grows a little between the runs; decodes that begin meanwhile slow the cycle.
+    # The stream's context grows a little meanwhile. In a slice no iteration runs: a prompt that comes then has none to wait for.
     assert longer.max() <= 1.02 * slice_s + 1e-4
-    assert longer.min() >= -1e-3
-    assert longer.max() > 0.0
+    assert longer.min() >= -0.5 * cycle_s - 1e-3
+    assert np.abs(longer).max() > 0.1 * slice_s
 
 
 def test_a_sequence_puts_training_back_and_training_reads_its_state_again(make):
@@ -152,9 +152,7 @@ def test_a_sequence_puts_training_back_and_training_reads_its_state_again(make):
     trainer = send(bench, u, TUNE)
     run_until(bench, lambda: trainer.stage == TRAIN and trainer.done_steps > 0)
     done, held = trainer.done_steps, bench.server().training_bytes
-    usable = (
-        bench.scenario_usable if hasattr(bench, "scenario_usable") else float(bench.batch.world.site[0].usable_bytes)
-    )
+    usable = float(bench.batch.world.site[0].usable_bytes)
     free = usable - bench.server().weight_bytes - bench.server().kv_bytes - held
     kv_token = float(costs.kv_bytes(MODEL, 1.0, "int8"))
     bench.lengths((free + 0.5 * held) / kv_token, 50.0)

@@ -266,6 +266,8 @@ def _work(w, b, i, t0, t1):
     """Run node i through [t0, t1): returns decode cycles done and seconds with a chunk, or with training as decodes feel it."""
     server = w.server[b, i]
     time_s, cycles, prefill_s = t0, 0.0, 0.0
+    if server.chunk_trains == 1 and _prompt_waits(w, b, i, server.chunk_end_s - server.chunk_s):
+        training.take_back_slice(w, b, i)  # the prompt came in the last substep, after the node had been advanced
     while True:
         if server.chunk_job < 0:
             start_s = _form_next(w, b, i, t1)

@@ -228,13 +228,21 @@ def form_slice(w, b, i, job, start_s):
     else:
         part, tokens = w.part[b, job.row, job.part], w.serving[0].token_budget
         slice_s = costing.prefill_layer_s(w, site.accelerator, job.variant, tokens, 0.0, 0.0) * (part.high - part.low)
-    server.chunk_job, server.chunk_trains = job.row, 1
+    server.chunk_job, server.chunk_trains, server.slice_before_s = job.row, 1, server.slice_free_s
     server.chunk_added_s = min(slice_s, job.left_s)
     server.chunk_s = slowdown * server.chunk_added_s
     server.chunk_end_s = start_s + server.chunk_s
     server.slice_free_s = server.chunk_end_s
     if server.cycle_s > 0.0:
         server.slice_free_s += server.chunk_s * (1.0 - share) / share
+
+
+@njit_inner
+def take_back_slice(w, b, i):
+    """Undo a slice that was formed before it was known that a prompt had come: it has not begun."""
+    server = w.server[b, i]
+    server.chunk_job, server.chunk_trains, server.slice_free_s = -1, 0, server.slice_before_s
+    server.chunk_end_s, server.chunk_s = server.prefill_free_s, math.inf  # no chunk began before a prompt that comes now
 
 
 @njit_inner
