@@ -6,8 +6,12 @@ encoder on the device   no layers on the device for services with `inputs`
 drafts                  no drafts
 exposure price          `exposure_cost` 0 everywhere
 deadline                the two objectives of a chat, 2 s and 100 ms, in place of `deadline_s`
+fine-tuning             every job of it is rejected
+U-shape                 no cut for fine-tuning whose labels stay on the device: all of it there, or none
+aggregation             each member of a task tunes for itself, as many of them a second
+radio's share           `serving.ran_share` 0
 
-The first two hide rows of the action table from the policy, the others change what it is paid for. Both runs are judged by the scenario
+Some hide rows of the action table from the policy, the others change the scenario that it plays. Both runs are judged by the scenario
 as it is, worked out of each job's outcome; for the exposure price the reward without it is shown as well.
 """
 
@@ -26,8 +30,9 @@ from rich.console import Console
 from agents.policy import Around, MakePolicy, Observation, Policy, make_rule
 from agents.rules._rows import service_entries
 from benchmarks.pages import write_for_page
-from edge6g_env.kernel.codes import EXPIRED, FAILED, FINISHED, REJECTED
+from edge6g_env.kernel.codes import EXPIRED, FAILED, FINETUNE, FINISHED, LOCAL, REJECTED
 from edge6g_env.scenario import Scenario, load_scenario
+from edge6g_env.scenario_services import FinetuneService
 from edge6g_env.spaces import Layout, device_shares, drafts
 from eval.compare import evaluation_seeds
 from eval.episodes import measured_s, run_policies
@@ -36,6 +41,7 @@ from eval.statistics import Estimate, estimate, paired_difference
 
 # MLPerf Inference v5.1, llama3.1-8b server, as campus has for its chat (recalled)
 CHAT = {"ttft_slo_s": 2.0, "tpot_slo_s": 0.1}
+LATENCIES = ("slo_attainment", "ttft_p95_s", "tpot_mean_s")
 NOTHING = 1e-9  # what differences of sums may leave
 
 
@@ -48,6 +54,7 @@ class Off(NamedTuple):
     services: list[int]  # which it is for
     metrics: tuple[str, ...]  # what it should move
     changed: Mapping[str, float] = MappingProxyType({})  # keys of the scenario in which the policy then plays
+    moves: tuple[int, ...] = ()  # the services whose metrics it should move, if these are others
 
 
 class Row(NamedTuple):
@@ -96,6 +103,35 @@ def _all_mechanisms(scenario: Scenario) -> Iterator[Off]:
     free = {"exposure_cost": 0.0}
     yield _changed("exposure price", scenario, free, exposed, ("exposure_site_mean", "exposure_mean"))
     yield _changed("deadline", scenario, CHAT, due, ("missed_share", "price_per_job"))
+    yield from _of_tuning(scenario, table)
+    off = _hidden("radio's share", scenario, np.zeros(len(table), bool), [*range(len(scenario.service))], LATENCIES)
+    yield off._replace(changed={"serving.ran_share": 0.0} if scenario.serving.ran_share > 0.0 else {})
+
+
+def _of_tuning(scenario: Scenario, table: np.ndarray) -> Iterator[Off]:
+    tuners = [n for n, one in enumerate(scenario.service) if isinstance(one, FinetuneService)]
+    kept, teams = (
+        [n for n in tuners if getattr(scenario.service[n], key)] for key in ("keeps_labels", "aggregate_every")
+    )
+    others = tuple(n for n in range(len(scenario.service)) if n not in tuners)
+    shares = device_shares(scenario, table)
+    yield _hidden("fine-tuning", scenario, table[:, 0] >= LOCAL, tuners, LATENCIES)._replace(moves=others)
+    progress = ("progress_mean", "air_bytes_per_job")
+    yield _hidden("U-shape", scenario, (shares > 0.0) & (shares < 1.0), kept, progress)
+    off = _hidden("aggregation", scenario, np.zeros(len(table), bool), teams, progress)
+    yield off._replace(changed=_alone(scenario) if teams else {})
+
+
+def _alone(scenario: Scenario) -> dict[str, float]:
+    """Tasks of one member each, as many jobs of each service a second as before."""
+    members = [one.participants if isinstance(one, FinetuneService) else 1 for one in scenario.service]
+    drawn = [one.loop_s is None for one in scenario.service]
+    parts = [one.share * n * is_drawn for one, n, is_drawn in zip(scenario.service, members, drawn, strict=True)]
+    changed = {"arrivals.rate_jobs_s": scenario.arrivals.rate_jobs_s * sum(parts)}
+    for one, part, is_drawn in zip(scenario.service, parts, drawn, strict=True):
+        changed |= {f"service.{one.name}.share": part / sum(parts)} if is_drawn else {}
+        changed |= {f"service.{one.name}.participants": 1} if isinstance(one, FinetuneService) else {}
+    return changed
 
 
 def _hidden(name: str, scenario: Scenario, rows: np.ndarray, services: list[int], metrics: tuple[str, ...]) -> Off:
@@ -126,12 +162,14 @@ def judged(jobs: np.ndarray, scenario: Scenario) -> np.ndarray:
         _at_most_one(deadline_s, latency_s),
         _at_most_one(ttft_slo_s, jobs["ttft_s"]) * _at_most_one(tpot_slo_s, jobs["tpot_s"]),
     )
+    done = np.where(jobs["kind"] == FINETUNE, jobs["progress"], finished * in_time)
     ends = {REJECTED: reward.rejected_cost, EXPIRED: reward.expired_cost, FAILED: reward.failed_cost}
     lost = sum((jobs["phase"] == phase) * cost for phase, cost in ends.items())
+    lost *= np.where(jobs["kind"] == FINETUNE, 1.0 - jobs["progress"], 1.0)
     costs = reward.price_per_usd * jobs["price_usd"] + reward.energy_per_j * jobs["energy_j"]
     out = jobs.copy()
-    out["worth"] = finished * value * jobs["quality"] * in_time - lost - costs - exposure_prices(jobs, scenario)
-    out["slo_met"], out["deadline_s"] = finished & (in_time >= 1.0), deadline_s
+    out["worth"] = value * jobs["quality"] * done - lost - costs - exposure_prices(jobs, scenario)
+    out["slo_met"], out["deadline_s"] = done >= 1.0, deadline_s
     return out
 
 
@@ -142,8 +180,8 @@ def _at_most_one(objective_s: np.ndarray, time_s: np.ndarray) -> np.ndarray:
 def exposure_prices(jobs: np.ndarray, scenario: Scenario) -> np.ndarray:
     """What each job pays for its exposure in `scenario`, float64 (J,)."""
     of = jobs["service"]
-    cost = np.array([getattr(one, "exposure_cost", 0.0) for one in scenario.service])[of]
-    at_cloud = np.array([getattr(one, "privacy", "open") == "site" for one in scenario.service])[of]
+    cost = np.array([one.exposure_cost for one in scenario.service])[of]
+    at_cloud = np.array([one.privacy == "site" for one in scenario.service])[of]
     return cost * np.where(at_cloud, jobs["exposure_site"], jobs["exposure_device"])
 
 
@@ -177,9 +215,11 @@ def _rows(off: Off, base: np.ndarray, jobs: np.ndarray, seeds: list[int]) -> Ite
         paid = [one["worth"] + exposure_prices(one, off.scenario) for one in (base, jobs)]
         free = [_by_seed(one, worth, seeds) for one, worth in zip((base, jobs), paid, strict=True)]
         yield _row(off.name, "reward per job, exposure not priced", free)
+    if off.moves:
+        mine = [one[np.isin(one["service"], off.moves)] for one in (base, jobs)]
     for name in off.metrics:
         metric = BY_NAME[name]
-        measure = f"{metric.label} ({metric.display_unit}), these services"
+        measure = f"{metric.label} ({metric.display_unit}), {'the others' if off.moves else 'these services'}"
         values = [_metric(one, name, off.scenario, seeds) for one in mine]
         yield _row(off.name, measure, values, metric.shown_scale)
 

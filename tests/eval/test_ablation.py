@@ -12,10 +12,12 @@ from rich.console import Console
 from agents.policy import make_rule
 from benchmarks import ablation
 from edge6g_env.device_split import DRAFT, share_of
+from edge6g_env.kernel.codes import FINETUNE, FINISHED, REJECTED
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
 from eval.episodes import run_episodes
+from tests.tuners import TEAM, services_with
 
 SEEDS = [EVALUATION_SEED, EVALUATION_SEED + 1]
 RANDOM = partial(make_rule, "random")
@@ -51,6 +53,23 @@ def kinds() -> Scenario:
 
 
 @pytest.fixture(scope="module")
+def tuned() -> Scenario:
+    """`tiny` with a chat, a team whose labels stay on the device, and the radio on the accelerators."""
+    services = services_with(
+        **TEAM, privacy="device", steps=6, step_tokens=16, step_sequences=1, expire_s=10.0, share=0.4
+    )
+    services[0] |= {"share": 0.6, "expire_s": 10.0}
+    services[1]["aggregate_every"] = 2
+    time = {"episode_s": 40.0, "warmup_s": 2.0, "drain_s": 10.0}
+    return load_scenario("tiny", service=services, time=time, **{"serving.ran_share": 0.2})
+
+
+@pytest.fixture(scope="module")
+def tuned_jobs(tuned: Scenario) -> np.ndarray:
+    return run_episodes("random", RANDOM, tuned, SEEDS).jobs
+
+
+@pytest.fixture(scope="module")
 def jobs(kinds: Scenario) -> np.ndarray:
     """Of two episodes at random: all ends, places and splits."""
     return run_episodes("random", RANDOM, kinds, SEEDS).jobs
@@ -64,6 +83,24 @@ def test_only_what_a_scenario_has_is_switched_off(kinds: Scenario):
     names = [one.name for one in ablation.mechanisms(kinds)]
     assert names == ["encoder on the device", "drafts", "exposure price", "deadline"]
     assert ablation.mechanisms(load_scenario("campus")) == []
+
+
+def test_mechanisms_of_fine_tuning_and_of_the_radio(tuned: Scenario, tuned_jobs: np.ndarray):
+    names = [one.name for one in ablation.mechanisms(tuned)]
+    assert names == ["exposure price", "fine-tuning", "U-shape", "aggregation", "radio's share"]
+    alone = load_scenario(tuned, **off(tuned, "aggregation").changed)
+    assert alone.finetune[0].participants == 1
+    assert alone.rates_jobs_s == pytest.approx([1.2, 2.4])  # of 1.2 and 0.8 tasks of three
+    assert load_scenario(tuned, **off(tuned, "radio's share").changed).serving.ran_share == 0.0
+    again = ablation.judged(tuned_jobs, tuned)
+    np.testing.assert_allclose(again["worth"], tuned_jobs["worth"], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(again["slo_met"], tuned_jobs["slo_met"])
+    progress = tuned_jobs["progress"][tuned_jobs["kind"] == FINETUNE]
+    assert ((progress > 0.0) & (progress < 1.0)).any()
+    hidden = partial(ablation._without, RANDOM, off(tuned, "fine-tuning").forbidden)
+    without = run_episodes("random", hidden, tuned, SEEDS).jobs
+    assert (without["phase"][(without["kind"] == FINETUNE) & (without["action"] >= 0)] == REJECTED).all()
+    assert (without["phase"][without["kind"] != FINETUNE] == FINISHED).any()
 
 
 def test_the_worth_of_the_kernel_is_found_again_in_the_outcomes(kinds: Scenario, jobs: np.ndarray):
