@@ -56,8 +56,9 @@ def lone_job(
 
     action: a name of BatchEnv.action_names; without a model it means the service's default one. service: its name, the first if None.
     prompt_tokens, output_tokens: in place of those that the service's lengths give at this seed; output_tokens also stands for the mean
-    that candidates and the cloud go by. Steps of fine-tuning are changed by overrides, of a service of one participant. warm: the weights
-    that the plan needs, and no others, are resident at its nodes and on the device. node: the one that serves the job's UE; UEs stand still. overrides: see load_scenario.
+    that candidates and the cloud go by. Steps of fine-tuning are changed by overrides, of a service of one participant. warm: the
+    weights that the plan needs, and no others, are resident at its nodes and on the device. node: the one that serves the job's UE; UEs
+    stand still. overrides: see load_scenario.
 
     Raises UserError, a ValueError, for an action that is illegal for the job, with the reason, and for arguments that name nothing;
     ScenarioError as load_scenario does.
