@@ -6,9 +6,13 @@ encoder on the device   no layers on the device for services with `inputs`
 drafts                  no drafts
 exposure price          `exposure_cost` 0 everywhere
 deadline                the two objectives of a chat, 2 s and 100 ms, in place of `deadline_s`
+U-shape                 no cut for fine-tuning whose labels stay on the device: all of it there, or none
+fine-tuning             every job of it is rejected
+aggregation             each member of a fine-tuning task is a task of its own: as many jobs, at other instants, and no rounds
+AI-RAN                  `ran_share` 0
 
-The first two hide rows of the action table from the policy, the others change what it is paid for. Both runs are judged by the scenario
-as it is, worked out of each job's outcome; for the exposure price the reward without it is shown as well.
+Some hide rows of the action table from the policy, the others change what it is paid for, or the scenario. Both runs are judged by the
+scenario as it is, worked out of each job's outcome; for the exposure price the reward without it is shown as well.
 """
 
 from __future__ import annotations
@@ -26,8 +30,9 @@ from rich.console import Console
 from agents.policy import Around, MakePolicy, Observation, Policy, make_rule
 from agents.rules._rows import service_entries
 from benchmarks.pages import write_for_page
-from edge6g_env.kernel.codes import EXPIRED, FAILED, FINISHED, REJECTED
+from edge6g_env.kernel.codes import EXPIRED, FAILED, FINETUNE, FINISHED, REJECT, REJECTED
 from edge6g_env.scenario import Scenario, load_scenario
+from edge6g_env.scenario_services import FinetuneService
 from edge6g_env.spaces import Layout, device_shares, drafts
 from eval.compare import evaluation_seeds
 from eval.episodes import measured_s, run_policies
@@ -36,6 +41,12 @@ from eval.statistics import Estimate, estimate, paired_difference
 
 # MLPerf Inference v5.1, llama3.1-8b server, as campus has for its chat (recalled)
 CHAT = {"ttft_slo_s": 2.0, "tpot_slo_s": 0.1}
+SHARED = (
+    "slo_attainment",
+    "ttft_mean_s",
+    "tpot_mean_s",
+    "progress_mean",
+)  # what those on one accelerator take from each other
 NOTHING = 1e-9  # what differences of sums may leave
 
 
@@ -80,7 +91,8 @@ def mechanisms(scenario: Scenario) -> list[Off]:
 
 
 def _all_mechanisms(scenario: Scenario) -> Iterator[Off]:
-    table = Layout(scenario).action_table
+    layout = Layout(scenario)
+    table = layout.action_table
     pictures, drafted, exposed, due = (
         [n for n, one in enumerate(scenario.service) if getattr(one, key, None)]
         for key in ("inputs", "draft", "exposure_cost", "deadline_s")
@@ -96,6 +108,35 @@ def _all_mechanisms(scenario: Scenario) -> Iterator[Off]:
     free = {"exposure_cost": 0.0}
     yield _changed("exposure price", scenario, free, exposed, ("exposure_site_mean", "exposure_mean"))
     yield _changed("deadline", scenario, CHAT, due, ("missed_share", "price_per_job"))
+    yield from _of_tuning(scenario, layout)
+    everyone = [*range(len(scenario.service))] if scenario.serving.ran_share > 0.0 else []
+    yield _off("AI-RAN", scenario, everyone, SHARED, {"serving.ran_share": 0.0})
+
+
+def _of_tuning(scenario: Scenario, layout: Layout) -> Iterator[Off]:
+    """Mechanisms of fine-tuning."""
+    kinds = enumerate(scenario.service)
+    tuned = {n: one for n, one in kinds if isinstance(one, FinetuneService)}
+    share = device_shares(scenario, layout.action_table)
+    kept = [n for n, one in tuned.items() if one.keeps_labels]
+    yield _hidden("U-shape", scenario, (share > 0.0) & (share < 1.0), kept, ("progress_mean", "air_bytes_per_job"))
+    answers = [n for n in range(len(scenario.service)) if n not in tuned] if tuned else []
+    rejected = _hidden("fine-tuning", scenario, layout.action_table[:, 0] > REJECT, [*tuned], SHARED[:3])
+    yield rejected._replace(services=answers)
+    members = [n for n, one in tuned.items() if one.participants > 1]
+    yield _off("aggregation", scenario, members, ("progress_mean", "air_bytes_per_job"), _members_apart(scenario))
+
+
+def _members_apart(scenario: Scenario) -> dict[str, float]:
+    """Keys that make each member of a task a task of its own."""
+    drawn = [
+        (one, rate) for one, rate in zip(scenario.service, scenario.rates_jobs_s, strict=True) if one.loop_s is None
+    ]
+    jobs_s = {one.name: rate * getattr(one, "participants", 1) for one, rate in drawn}
+    total = sum(jobs_s.values())
+    members = {f"service.{one.name}.participants": 1 for one, _ in drawn if isinstance(one, FinetuneService)}
+    shares = {f"service.{name}.share": rate / total for name, rate in jobs_s.items()}
+    return {"arrivals.rate_jobs_s": total, **shares, **members}
 
 
 def _hidden(name: str, scenario: Scenario, rows: np.ndarray, services: list[int], metrics: tuple[str, ...]) -> Off:
@@ -111,6 +152,13 @@ def _changed(
     """Other values of some keys of some services."""
     names = [scenario.service[n].name for n in services]
     changed = {f"service.{service}.{key}": value for service in names for key, value in keys.items()}
+    return _off(name, scenario, services, metrics, changed)
+
+
+def _off(
+    name: str, scenario: Scenario, services: list[int], metrics: tuple[str, ...], changed: dict[str, float]
+) -> Off:
+    """Other values of some keys of the scenario."""
     off = _hidden(name, scenario, np.zeros(Layout(scenario).num_actions, bool), services, metrics)
     return off._replace(changed=changed)
 
@@ -126,12 +174,13 @@ def judged(jobs: np.ndarray, scenario: Scenario) -> np.ndarray:
         _at_most_one(deadline_s, latency_s),
         _at_most_one(ttft_slo_s, jobs["ttft_s"]) * _at_most_one(tpot_slo_s, jobs["tpot_s"]),
     )
+    gain = np.where(jobs["kind"] == FINETUNE, jobs["progress"], finished * in_time)
     ends = {REJECTED: reward.rejected_cost, EXPIRED: reward.expired_cost, FAILED: reward.failed_cost}
-    lost = sum((jobs["phase"] == phase) * cost for phase, cost in ends.items())
+    lost = sum((jobs["phase"] == phase) * cost for phase, cost in ends.items()) * (1.0 - jobs["progress"])
     costs = reward.price_per_usd * jobs["price_usd"] + reward.energy_per_j * jobs["energy_j"]
     out = jobs.copy()
-    out["worth"] = finished * value * jobs["quality"] * in_time - lost - costs - exposure_prices(jobs, scenario)
-    out["slo_met"], out["deadline_s"] = finished & (in_time >= 1.0), deadline_s
+    out["worth"] = value * jobs["quality"] * gain - lost - costs - exposure_prices(jobs, scenario)
+    out["slo_met"], out["deadline_s"] = finished & (gain >= 1.0), deadline_s
     return out
 
 
@@ -167,7 +216,7 @@ def _without(make: MakePolicy, forbidden: np.ndarray, layout: Layout) -> Without
 def _rows(off: Off, base: np.ndarray, jobs: np.ndarray, seeds: list[int]) -> Iterator[Row]:
     """base, jobs: with and without the mechanism, judged alike."""
     mine = [one[np.isin(one["service"], off.services)] for one in (base, jobs)]
-    if off.forbidden.any():
+    if off.forbidden[off.services].any():
         uses = [(one["action"] >= 0) & off.forbidden[one["service"], one["action"]] for one in mine]
         shares = [_by_seed(one, used, seeds) for one, used in zip(mine, uses, strict=True)]
         yield _row(off.name, "jobs that use it (%)", shares, 100.0)
