@@ -319,7 +319,7 @@ def test_a_place_is_free_when_its_job_ends_also_if_that_waited_for_others(cloudy
     run_until(world, lambda: quick.in_round == 1 and slow.in_round == 1)
     slow.left_s = 1e6  # never through
     run_until(world, lambda: quick.stage == MEET)
-    chat = send(world, u, 0, ABOVE)
+    send(world, u, 0, ABOVE)
     run_until(world, lambda: not world.jobs(MEET))
     ends = [end for end in world.outcomes if end["kind"] == 1]
     (last,) = [end for end in world.run("hold", 1, 400.0) if end["kind"] == 0]
