@@ -6,13 +6,13 @@ encoder on the device   no layers on the device for services with `inputs`
 drafts                  no drafts
 exposure price          `exposure_cost` 0 everywhere
 deadline                the two objectives of a chat, 2 s and 100 ms, in place of `deadline_s`
-fine-tuning             every job of it is rejected
 U-shape                 no cut for fine-tuning whose labels stay on the device: all of it there, or none
-aggregation             each member of a task tunes for itself, as many of them a second
-radio's share           `serving.ran_share` 0
+fine-tuning             every job of it is rejected
+aggregation             each member of a fine-tuning task is a task of its own: as many jobs, at other instants, and no rounds
+AI-RAN                  `ran_share` 0
 
-Some hide rows of the action table from the policy, the others change the scenario that it plays. Both runs are judged by the scenario
-as it is, worked out of each job's outcome; for the exposure price the reward without it is shown as well.
+Some hide rows of the action table from the policy, the others change what it is paid for, or the scenario. Both runs are judged by the
+scenario as it is, worked out of each job's outcome; for the exposure price the reward without it is shown as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rich.console import Console
 from agents.policy import Around, MakePolicy, Observation, Policy, make_rule
 from agents.rules._rows import service_entries
 from benchmarks.pages import write_for_page
-from edge6g_env.kernel.codes import EXPIRED, FAILED, FINETUNE, FINISHED, LOCAL, REJECTED
+from edge6g_env.kernel.codes import EXPIRED, FAILED, FINETUNE, FINISHED, REJECT, REJECTED
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.scenario_services import FinetuneService
 from edge6g_env.spaces import Layout, device_shares, drafts
@@ -41,7 +41,12 @@ from eval.statistics import Estimate, estimate, paired_difference
 
 # MLPerf Inference v5.1, llama3.1-8b server, as campus has for its chat (recalled)
 CHAT = {"ttft_slo_s": 2.0, "tpot_slo_s": 0.1}
-LATENCIES = ("slo_attainment", "ttft_p95_s", "tpot_mean_s")
+SHARED = (
+    "slo_attainment",
+    "ttft_mean_s",
+    "tpot_mean_s",
+    "progress_mean",
+)  # what those on one accelerator take from each other
 NOTHING = 1e-9  # what differences of sums may leave
 
 
@@ -54,7 +59,6 @@ class Off(NamedTuple):
     services: list[int]  # which it is for
     metrics: tuple[str, ...]  # what it should move
     changed: Mapping[str, float] = MappingProxyType({})  # keys of the scenario in which the policy then plays
-    moves: tuple[int, ...] = ()  # the services whose metrics it should move, if these are others
 
 
 class Row(NamedTuple):
@@ -87,7 +91,8 @@ def mechanisms(scenario: Scenario) -> list[Off]:
 
 
 def _all_mechanisms(scenario: Scenario) -> Iterator[Off]:
-    table = Layout(scenario).action_table
+    layout = Layout(scenario)
+    table = layout.action_table
     pictures, drafted, exposed, due = (
         [n for n, one in enumerate(scenario.service) if getattr(one, key, None)]
         for key in ("inputs", "draft", "exposure_cost", "deadline_s")
@@ -103,35 +108,35 @@ def _all_mechanisms(scenario: Scenario) -> Iterator[Off]:
     free = {"exposure_cost": 0.0}
     yield _changed("exposure price", scenario, free, exposed, ("exposure_site_mean", "exposure_mean"))
     yield _changed("deadline", scenario, CHAT, due, ("missed_share", "price_per_job"))
-    yield from _of_tuning(scenario, table)
-    off = _hidden("radio's share", scenario, np.zeros(len(table), bool), [*range(len(scenario.service))], LATENCIES)
-    yield off._replace(changed={"serving.ran_share": 0.0} if scenario.serving.ran_share > 0.0 else {})
+    yield from _of_tuning(scenario, layout)
+    everyone = [*range(len(scenario.service))] if scenario.serving.ran_share > 0.0 else []
+    yield _off("AI-RAN", scenario, everyone, SHARED, {"serving.ran_share": 0.0})
 
 
-def _of_tuning(scenario: Scenario, table: np.ndarray) -> Iterator[Off]:
-    tuners = [n for n, one in enumerate(scenario.service) if isinstance(one, FinetuneService)]
-    kept, teams = (
-        [n for n in tuners if getattr(scenario.service[n], key)] for key in ("keeps_labels", "aggregate_every")
-    )
-    others = tuple(n for n in range(len(scenario.service)) if n not in tuners)
-    shares = device_shares(scenario, table)
-    yield _hidden("fine-tuning", scenario, table[:, 0] >= LOCAL, tuners, LATENCIES)._replace(moves=others)
-    progress = ("progress_mean", "air_bytes_per_job")
-    yield _hidden("U-shape", scenario, (shares > 0.0) & (shares < 1.0), kept, progress)
-    off = _hidden("aggregation", scenario, np.zeros(len(table), bool), teams, progress)
-    yield off._replace(changed=_alone(scenario) if teams else {})
+def _of_tuning(scenario: Scenario, layout: Layout) -> Iterator[Off]:
+    """Mechanisms of fine-tuning."""
+    kinds = enumerate(scenario.service)
+    tuned = {n: one for n, one in kinds if isinstance(one, FinetuneService)}
+    share = device_shares(scenario, layout.action_table)
+    kept = [n for n, one in tuned.items() if one.keeps_labels]
+    yield _hidden("U-shape", scenario, (share > 0.0) & (share < 1.0), kept, ("progress_mean", "air_bytes_per_job"))
+    answers = [n for n in range(len(scenario.service)) if n not in tuned] if tuned else []
+    rejected = _hidden("fine-tuning", scenario, layout.action_table[:, 0] > REJECT, [*tuned], SHARED[:3])
+    yield rejected._replace(services=answers)
+    members = [n for n, one in tuned.items() if one.participants > 1]
+    yield _off("aggregation", scenario, members, ("progress_mean", "air_bytes_per_job"), _members_apart(scenario))
 
 
-def _alone(scenario: Scenario) -> dict[str, float]:
-    """Tasks of one member each, as many jobs of each service a second as before."""
-    members = [one.participants if isinstance(one, FinetuneService) else 1 for one in scenario.service]
-    drawn = [one.loop_s is None for one in scenario.service]
-    parts = [one.share * n * is_drawn for one, n, is_drawn in zip(scenario.service, members, drawn, strict=True)]
-    changed = {"arrivals.rate_jobs_s": scenario.arrivals.rate_jobs_s * sum(parts)}
-    for one, part, is_drawn in zip(scenario.service, parts, drawn, strict=True):
-        changed |= {f"service.{one.name}.share": part / sum(parts)} if is_drawn else {}
-        changed |= {f"service.{one.name}.participants": 1} if isinstance(one, FinetuneService) else {}
-    return changed
+def _members_apart(scenario: Scenario) -> dict[str, float]:
+    """Keys that make each member of a task a task of its own."""
+    drawn = [
+        (one, rate) for one, rate in zip(scenario.service, scenario.rates_jobs_s, strict=True) if one.loop_s is None
+    ]
+    jobs_s = {one.name: rate * getattr(one, "participants", 1) for one, rate in drawn}
+    total = sum(jobs_s.values())
+    members = {f"service.{one.name}.participants": 1 for one, _ in drawn if isinstance(one, FinetuneService)}
+    shares = {f"service.{name}.share": rate / total for name, rate in jobs_s.items()}
+    return {"arrivals.rate_jobs_s": total, **shares, **members}
 
 
 def _hidden(name: str, scenario: Scenario, rows: np.ndarray, services: list[int], metrics: tuple[str, ...]) -> Off:
@@ -147,6 +152,13 @@ def _changed(
     """Other values of some keys of some services."""
     names = [scenario.service[n].name for n in services]
     changed = {f"service.{service}.{key}": value for service in names for key, value in keys.items()}
+    return _off(name, scenario, services, metrics, changed)
+
+
+def _off(
+    name: str, scenario: Scenario, services: list[int], metrics: tuple[str, ...], changed: dict[str, float]
+) -> Off:
+    """Other values of some keys of the scenario."""
     off = _hidden(name, scenario, np.zeros(Layout(scenario).num_actions, bool), services, metrics)
     return off._replace(changed=changed)
 
@@ -162,14 +174,13 @@ def judged(jobs: np.ndarray, scenario: Scenario) -> np.ndarray:
         _at_most_one(deadline_s, latency_s),
         _at_most_one(ttft_slo_s, jobs["ttft_s"]) * _at_most_one(tpot_slo_s, jobs["tpot_s"]),
     )
-    done = np.where(jobs["kind"] == FINETUNE, jobs["progress"], finished * in_time)
+    gain = np.where(jobs["kind"] == FINETUNE, jobs["progress"], finished * in_time)
     ends = {REJECTED: reward.rejected_cost, EXPIRED: reward.expired_cost, FAILED: reward.failed_cost}
-    lost = sum((jobs["phase"] == phase) * cost for phase, cost in ends.items())
-    lost *= np.where(jobs["kind"] == FINETUNE, 1.0 - jobs["progress"], 1.0)
+    lost = sum((jobs["phase"] == phase) * cost for phase, cost in ends.items()) * (1.0 - jobs["progress"])
     costs = reward.price_per_usd * jobs["price_usd"] + reward.energy_per_j * jobs["energy_j"]
     out = jobs.copy()
-    out["worth"] = value * jobs["quality"] * done - lost - costs - exposure_prices(jobs, scenario)
-    out["slo_met"], out["deadline_s"] = done >= 1.0, deadline_s
+    out["worth"] = value * jobs["quality"] * gain - lost - costs - exposure_prices(jobs, scenario)
+    out["slo_met"], out["deadline_s"] = finished & (gain >= 1.0), deadline_s
     return out
 
 
@@ -180,8 +191,8 @@ def _at_most_one(objective_s: np.ndarray, time_s: np.ndarray) -> np.ndarray:
 def exposure_prices(jobs: np.ndarray, scenario: Scenario) -> np.ndarray:
     """What each job pays for its exposure in `scenario`, float64 (J,)."""
     of = jobs["service"]
-    cost = np.array([one.exposure_cost for one in scenario.service])[of]
-    at_cloud = np.array([one.privacy == "site" for one in scenario.service])[of]
+    cost = np.array([getattr(one, "exposure_cost", 0.0) for one in scenario.service])[of]
+    at_cloud = np.array([getattr(one, "privacy", "open") == "site" for one in scenario.service])[of]
     return cost * np.where(at_cloud, jobs["exposure_site"], jobs["exposure_device"])
 
 
@@ -205,7 +216,7 @@ def _without(make: MakePolicy, forbidden: np.ndarray, layout: Layout) -> Without
 def _rows(off: Off, base: np.ndarray, jobs: np.ndarray, seeds: list[int]) -> Iterator[Row]:
     """base, jobs: with and without the mechanism, judged alike."""
     mine = [one[np.isin(one["service"], off.services)] for one in (base, jobs)]
-    if off.forbidden.any():
+    if off.forbidden[off.services].any():
         uses = [(one["action"] >= 0) & off.forbidden[one["service"], one["action"]] for one in mine]
         shares = [_by_seed(one, used, seeds) for one, used in zip(mine, uses, strict=True)]
         yield _row(off.name, "jobs that use it (%)", shares, 100.0)
@@ -215,11 +226,9 @@ def _rows(off: Off, base: np.ndarray, jobs: np.ndarray, seeds: list[int]) -> Ite
         paid = [one["worth"] + exposure_prices(one, off.scenario) for one in (base, jobs)]
         free = [_by_seed(one, worth, seeds) for one, worth in zip((base, jobs), paid, strict=True)]
         yield _row(off.name, "reward per job, exposure not priced", free)
-    if off.moves:
-        mine = [one[np.isin(one["service"], off.moves)] for one in (base, jobs)]
     for name in off.metrics:
         metric = BY_NAME[name]
-        measure = f"{metric.label} ({metric.display_unit}), {'the others' if off.moves else 'these services'}"
+        measure = f"{metric.label} ({metric.display_unit}), these services"
         values = [_metric(one, name, off.scenario, seeds) for one in mine]
         yield _row(off.name, measure, values, metric.shown_scale)
 

@@ -2,8 +2,8 @@
 
 Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the sentences in
 HARD below and in MATTERS (scenario_matters.py). The table of figures is filled from a comparison of the scenario (--results, else
-runs/NAME if it is there), those of MATTERS from `benchmarks/ablation.py --out runs/ablation/NAME.md` and
-`benchmarks/situations.py --out runs/situations/NAME.md`; without them the page keeps the tables it has.
+runs/NAME if it is there), those of MATTERS from `benchmarks/ablation.py --out runs/ablation/NAME.md`, and in the same way from
+`benchmarks/situations.py` and `benchmarks/train_shares.py`; without them the page keeps the tables it has.
 """
 
 from __future__ import annotations
@@ -72,6 +72,11 @@ HARD = {
     "of who still has what. A picture or half a minute of sound is some 0.1 MB until an encoder has run over it and megabytes afterwards, "
     "so a layer on the phone, which keeps it there, costs the phone's encoder and the air; and what staff write of a patient has no other "
     "way.",
+    "finetune": "Tuning takes what answers leave, and that is little: a step takes an L4 a third of a second if nobody else is there, and "
+    "three times that beside a stream, which slows down by two fifths. Members of a task at one node take turns, and a round "
+    "is as slow as its slowest member, though each is decided on its own. What workers write for themselves is tuned whole on the phone, "
+    "19 s a round and hardly a byte, or cut, sooner and for 0.8 GB of the plant's air; and the cloud, which tunes fastest, answers "
+    "nobody meanwhile.",
     "blackout": "At any time about one server in five and one line in eight is down, from 80 to 100 s half of the servers, and a job "
     "on a part that fails comes back to be decided again: whoever concentrates on the best node loses most when it goes. A server that is "
     "back has to load its weights anew, and of a neighbour's failure a node learns by the next report, or by the jobs that it sent "
@@ -96,7 +101,7 @@ def main() -> None:
         figures = _figures(scenario, folders) or _kept(page, "figures") or _no_figures(name)
         measured = {
             what: (None if options.check else _measured(scenario, what)) or _kept(page, what) or ""
-            for what in ("ablation", "situations")
+            for what in ("train_shares", "ablation", "situations")
         }
         picture, image = Picture(scenario), page.with_suffix(".png")
         text = "\n".join(_page(picture, figures, measured)) + "\n"
@@ -124,6 +129,7 @@ def _page(picture: Picture, figures: str, measured: dict[str, str]) -> Iterator[
     yield "## Entities and rates\n"
     yield from _entities(scenario)
     yield from _services(scenario)
+    yield from _tuning(scenario)
     yield "\n## Choices\n"
     yield from _choices(layout)
     yield "\n## Observation\n"
@@ -162,7 +168,10 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     yield f"| nodes | {nodes.count}, {nodes.spacing_m:g} m apart: {', '.join(nodes.devices)} in turn{memory} |"
     yield f"| Xn | {scenario.neighbours} neighbours a node, {_rate(scenario.xn.rate_bit_s)}, {1e3 * scenario.xn.delay_s:g} ms |"
     yield f"| backhaul | {_rate(scenario.backhaul.rate_bit_s)} a node, {1e3 * scenario.backhaul.delay_s:g} ms |"
-    yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token |"
+    tuned = (
+        "; fine-tuning takes all of them, paid by the second" if any(s.may_use_cloud for s in scenario.finetune) else ""
+    )
+    yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token{tuned} |"
     yield f"| UEs | {scenario.num_ues} {ues.device}, {ues.movement} |"
     if ues.indoor_share > 0.0:
         yield f"| indoors | {ues.indoor_share:.0%} of the UEs, behind walls of {ues.building} loss |"
@@ -226,6 +235,18 @@ def _services(scenario: Scenario) -> Iterator[str]:
         yield from (f"- {one.name}: {one.facts[2]}" for one in scenario.finetune)
 
 
+def _tuning(scenario: Scenario) -> Iterator[str]:
+    """What a job of each fine-tuning service is."""
+    if not scenario.finetune:
+        return
+    yield "\n| fine-tuning | a job | adapter: rank, of | UEs a task | steps a round | a round waits |"
+    yield "|---|---|---|---|---|---|"
+    for one in scenario.finetune:
+        job = f"{one.steps} steps of {one.step_sequences} x {one.step_tokens} tokens"
+        rounds = f"{one.aggregate_every} | {one.round_timeout_s:g} s" if one.participants > 1 else " | "
+        yield f"| {one.name} | {job} | {one.lora_rank}, {one.lora_targets} | {one.participants} | {rounds} |"
+
+
 def _choices(layout: Layout) -> Iterator[str]:
     grid = layout.scenario.actions
     drafted = "; draft: none, a draft model proposes tokens" if DRAFT in grid.device_split else ""
@@ -259,6 +280,9 @@ def _reward(scenario: Scenario) -> Iterator[str]:
         yield f"| {name} job | {getattr(reward, f'{name}_cost'):g} |"
     exposed = {service.name: service.exposure_cost for service in scenario.service if service.exposure_cost > 0.0}
     yield f"| exposure | {', '.join(f'{cost:g} ({name})' for name, cost in exposed.items()) or 'no service asks for it'} |"
+    if scenario.finetune:
+        yield "\nOf fine-tuning `value x quality x progress`, the share of its steps in completed rounds; what is missing at the deadline"
+        yield "costs that share of `expired`. Loss and convergence are not modelled: each step is worth as much as any other."
     yield f"\n`reward_mix = {reward.reward_mix:g}`: 0 is each agent's own reward, 1 the mean of all."
     if exposed:
         yield f"\n{_exposure(scenario)}"
@@ -327,7 +351,7 @@ def _figures(scenario: Scenario, folders: list[Path]) -> str | None:
 
 
 def _measured(scenario: Scenario, what: str) -> str | None:
-    """The table of `benchmarks/ablation.py` or `benchmarks/situations.py`, if it is of this scenario as it is now."""
+    """The table of `benchmarks/WHAT.py`, if it is of this scenario as it is now."""
     file = Path("runs") / what / f"{scenario.name}.md"
     if not file.is_file():
         return None

@@ -12,14 +12,14 @@ from rich.console import Console
 from agents.policy import make_rule
 from benchmarks import ablation
 from edge6g_env.device_split import DRAFT, share_of
-from edge6g_env.kernel.codes import FINETUNE, FINISHED, REJECTED
+from edge6g_env.kernel.codes import FINETUNE, REJECT
 from edge6g_env.scenario import Scenario, load_scenario
-from edge6g_env.spaces import Layout
+from edge6g_env.spaces import Layout, device_shares
 from eval import EVALUATION_SEED
 from eval.episodes import run_episodes
-from tests.tuners import TEAM, services_with
 
 SEEDS = [EVALUATION_SEED, EVALUATION_SEED + 1]
+TUNING = {"time.episode_s": 300.0, "time.warmup_s": 20.0}
 RANDOM = partial(make_rule, "random")
 KINDS = {
     "time.episode_s": 40.0,
@@ -53,26 +53,21 @@ def kinds() -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def tuned() -> Scenario:
-    """`tiny` with a chat, a team whose labels stay on the device, and the radio on the accelerators."""
-    services = services_with(
-        **TEAM, privacy="device", steps=6, step_tokens=16, step_sequences=1, expire_s=10.0, share=0.4
-    )
-    services[0] |= {"share": 0.6, "expire_s": 10.0}
-    services[1]["aggregate_every"] = 2
-    time = {"episode_s": 40.0, "warmup_s": 2.0, "drain_s": 10.0}
-    return load_scenario("tiny", service=services, time=time, **{"serving.ran_share": 0.2})
-
-
-@pytest.fixture(scope="module")
-def tuned_jobs(tuned: Scenario) -> np.ndarray:
-    return run_episodes("random", RANDOM, tuned, SEEDS).jobs
-
-
-@pytest.fixture(scope="module")
 def jobs(kinds: Scenario) -> np.ndarray:
     """Of two episodes at random: all ends, places and splits."""
     return run_episodes("random", RANDOM, kinds, SEEDS).jobs
+
+
+@pytest.fixture(scope="module")
+def tuning() -> Scenario:
+    """A shorter `finetune`."""
+    return load_scenario("finetune", **TUNING)
+
+
+@pytest.fixture(scope="module")
+def tasks(tuning: Scenario) -> np.ndarray:
+    """Of two episodes of it at random."""
+    return run_episodes("random", RANDOM, tuning, SEEDS).jobs
 
 
 def off(scenario: Scenario, name: str) -> ablation.Off:
@@ -85,22 +80,38 @@ def test_only_what_a_scenario_has_is_switched_off(kinds: Scenario):
     assert ablation.mechanisms(load_scenario("campus")) == []
 
 
-def test_mechanisms_of_fine_tuning_and_of_the_radio(tuned: Scenario, tuned_jobs: np.ndarray):
-    names = [one.name for one in ablation.mechanisms(tuned)]
-    assert names == ["exposure price", "fine-tuning", "U-shape", "aggregation", "radio's share"]
-    alone = load_scenario(tuned, **off(tuned, "aggregation").changed)
-    assert alone.finetune[0].participants == 1
-    assert alone.rates_jobs_s == pytest.approx([1.2, 2.4])  # of 1.2 and 0.8 tasks of three
-    assert load_scenario(tuned, **off(tuned, "radio's share").changed).serving.ran_share == 0.0
-    again = ablation.judged(tuned_jobs, tuned)
-    np.testing.assert_allclose(again["worth"], tuned_jobs["worth"], rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(again["slo_met"], tuned_jobs["slo_met"])
-    progress = tuned_jobs["progress"][tuned_jobs["kind"] == FINETUNE]
-    assert ((progress > 0.0) & (progress < 1.0)).any()
-    hidden = partial(ablation._without, RANDOM, off(tuned, "fine-tuning").forbidden)
-    without = run_episodes("random", hidden, tuned, SEEDS).jobs
-    assert (without["phase"][(without["kind"] == FINETUNE) & (without["action"] >= 0)] == REJECTED).all()
-    assert (without["phase"][without["kind"] != FINETUNE] == FINISHED).any()
+def test_mechanisms_of_fine_tuning(tuning: Scenario, tasks: np.ndarray):
+    names = [one.name for one in ablation.mechanisms(tuning)]
+    assert {"U-shape", "fine-tuning", "aggregation", "AI-RAN"} <= set(names)
+    again = ablation.judged(tasks, tuning)
+    assert ((tasks["progress"] > 0.0) & (tasks["progress"] < 1.0)).any()
+    np.testing.assert_allclose(again["worth"], tasks["worth"], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(again["slo_met"], tasks["slo_met"])
+
+
+def test_members_apart_are_as_many(tuning: Scenario):
+    apart = load_scenario(tuning, **off(tuning, "aggregation").changed)
+    members = [getattr(one, "participants", 1) for one in tuning.service]
+    assert max(members) > 1
+    assert [getattr(one, "participants", 1) for one in apart.service] == [1] * len(members)
+    wanted = [rate * n for rate, n in zip(tuning.rates_jobs_s, members, strict=True)]
+    np.testing.assert_allclose(apart.rates_jobs_s, wanted)
+
+
+def test_forbidden_fine_tuning_is_rejected_and_a_forbidden_cut_is_not_made(tuning: Scenario):
+    layout = Layout(tuning)
+    share = device_shares(tuning, layout.action_table)
+    for name in ("fine-tuning", "U-shape"):
+        hidden = partial(ablation._without, RANDOM, off(tuning, name).forbidden)
+        jobs = run_episodes("random", hidden, tuning, SEEDS).jobs
+        tuned = jobs[(jobs["kind"] == FINETUNE) & (jobs["action"] >= 0)]
+        route = layout.action_table[tuned["action"], 0]
+        kept = np.array([one.privacy == "device" for one in tuning.service])[tuned["service"]]
+        cut = (share[tuned["action"]] > 0.0) & (share[tuned["action"]] < 1.0)
+        assert len(tuned) > 10
+        assert (route == REJECT).all() == (name == "fine-tuning")
+        assert not (cut & kept).any()
+        assert cut.any() == (name == "U-shape")
 
 
 def test_the_worth_of_the_kernel_is_found_again_in_the_outcomes(kinds: Scenario, jobs: np.ndarray):
