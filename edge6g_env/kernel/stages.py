@@ -23,7 +23,8 @@ def count_work(w, b, t0):
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
         legs.count(w, b, job, t0)
-        device.count(w, b, job)
+        if w.service[job.service].kind == codes.FINETUNE:
+            device.count(w, b, job)
     for i in range(w.node.shape[1]):
         loading.count_load(w, b, i, t0)
         air.load_cell(w, w.node[b, i])

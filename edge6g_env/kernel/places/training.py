@@ -255,10 +255,8 @@ def take_back_slice(w, b, i):
     """Undo a slice that was formed before it was known that a prompt had come: it has not begun."""
     server = w.server[b, i]
     server.chunk_job, server.chunk_trains, server.slice_free_s = -1, 0, server.slice_before_s
-    server.chunk_end_s, server.chunk_s = (
-        server.prefill_free_s,
-        math.inf,
-    )  # no chunk began before a prompt that comes now
+    # No chunk began before a prompt that comes now.
+    server.chunk_end_s, server.chunk_s = server.prefill_free_s, math.inf
 
 
 @njit_inner
