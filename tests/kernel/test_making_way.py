@@ -370,3 +370,22 @@ def test_a_place_is_free_when_its_job_ends_also_if_that_waited_for_others(cloudy
     ends = [end for end in world.outcomes if end["kind"] == 1]
     (last,) = [end for end in world.run("hold", 1, 400.0) if end["kind"] == 0]
     assert last["arrival_s"] + last["ttft_s"] > ends[0]["end_s"]
+
+
+def test_who_stood_behind_one_that_gave_up_begins_then(cloudy):
+    """It needed more places than were free, and the next one less."""
+    world = cloudy(expire_s=6.0)
+    u = start(world)
+    world.lengths(200.0, 2000.0)
+    chats = [send(world, u, 0, ABOVE) for _ in range(2)]
+    run_until(world, lambda: all(job.stage == DECODE for job in chats))
+    trainer = send(world, u, 1, ABOVE)
+    run_until(world, lambda: trainer.stage == CLOUD_WAIT)
+    end_s = float(trainer.arrival_s) + 6.0
+    world.lengths(200.0, 20.0)
+    late = send(world, u, 0, ABOVE)
+    run_until(world, lambda: late.stage == CLOUD_WAIT)
+    assert world.now_s < end_s - 3.0
+    run_until(world, lambda: late.stage == DECODE)
+    assert late.stage_s >= end_s
+    assert world.episode.cloud_running == 3

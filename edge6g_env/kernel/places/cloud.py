@@ -248,6 +248,10 @@ def give_up(w, b, job, now_s):
     episode = w.episode[b]
     if job.stage == codes.CLOUD_WAIT:
         episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
+        if (
+            w.service[job.service].kind == codes.FINETUNE
+        ):  # who stood behind it may have been kept from places that were free
+            episode.cloud_free_s = max(episode.cloud_free_s, now_s)
     if job.in_cloud == 1:
         if _lacks_places(w, b):
             freed_s = now_s if w.service[job.service].kind == codes.FINETUNE else min(now_s, job.clock_s)
