@@ -68,7 +68,8 @@ def play(share: float) -> Played:
     while not (env.world.job["stage"][0] == QUEUED).any():
         obs, *_ = env.step(np.zeros((1, 1), np.int64))
     started_s = float(env.world.episode["now_s"][0])
-    computed, held, ended = 0.0, 0.0, []
+    computed, held = 0.0, 0.0
+    ended: list[np.void] = []
     while len(ended) < MEMBERS:
         legal = int(obs["action_mask"][0, 0, chosen])
         obs, *_, info = env.step(np.array([[chosen * legal]]))
