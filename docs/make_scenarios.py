@@ -230,6 +230,9 @@ def _services(scenario: Scenario) -> Iterator[str]:
         lengths = f"{rate_jobs_s:.3g} | {means[0]} | {one.inputs_in_words} | {payload} | {means[1]}"
         times = " | ".join([*one.goals, f"{one.expire_s:g} s", f"{one.value:g}"])
         yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
+    if scenario.finetune:
+        yield "\nFine-tuning, whose deadline is when a job ends with what it has:\n"
+        yield from (f"- {one.name}: {one.facts[2]}" for one in scenario.finetune)
 
 
 def _tuning(scenario: Scenario) -> Iterator[str]:
@@ -268,7 +271,8 @@ def _features(layout: Layout) -> Iterator[str]:
 
 def _reward(scenario: Scenario) -> Iterator[str]:
     reward = scenario.reward
-    yield "Per finished job `value x quality x timeliness`, less\n"
+    tuned = ", of fine-tuning `value x quality x progress` at its end" if scenario.finetune else ""
+    yield f"Per finished job `value x quality x timeliness`{tuned}, less\n"
     yield "| term | weight |\n|---|---|"
     yield f"| price | {reward.price_per_usd:g} a USD |"
     yield f"| energy | {reward.energy_per_j:g} a joule |"

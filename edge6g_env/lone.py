@@ -18,7 +18,7 @@ from edge6g_env.kernel import codes
 from edge6g_env.kernel.legs import LEG_NAMES
 from edge6g_env.kernel.world import World
 from edge6g_env.scenario import Scenario, load_scenario
-from edge6g_env.scenario_services import Service
+from edge6g_env.scenario_services import FinetuneService, Service
 from edge6g_env.scenario_tables import check_known
 from edge6g_env.spaces import Layout
 
@@ -36,7 +36,8 @@ class LoneJob(NamedTuple):
     outcome: dict[str, float]
     """What came, by field of OUTCOME (docs/state.md); arrival_s is 0."""
     legs: list[tuple[str, float, float]]
-    """(name, start, end) of each leg that had work, in order; the last one ends at end_s. Names: edge6g_env.kernel.legs.LEG_NAMES."""
+    """(name, start, end) of each leg that had work, in order, up to end_s, but no more than are noted, 64: steps of fine-tuning have many.
+    Names: edge6g_env.kernel.legs.LEG_NAMES."""
 
 
 def lone_job(
@@ -55,8 +56,9 @@ def lone_job(
 
     action: a name of BatchEnv.action_names; without a model it means the service's default one. service: its name, the first if None.
     prompt_tokens, output_tokens: in place of those that the service's lengths give at this seed; output_tokens also stands for the mean
-    that candidates and the cloud go by. warm: the weights that the plan needs, and no others, are resident at its nodes and on the
-    device. node: the one that serves the job's UE; UEs stand still. overrides: see load_scenario.
+    that candidates and the cloud go by. Steps of fine-tuning are changed by overrides, of a service of one participant. warm: the
+    weights that the plan needs, and no others, are resident at its nodes and on the device. node: the one that serves the job's UE; UEs
+    stand still. overrides: see load_scenario.
 
     Raises UserError, a ValueError, for an action that is illegal for the job, with the reason, and for arguments that name nothing;
     ScenarioError as load_scenario does.
@@ -64,6 +66,8 @@ def lone_job(
     loaded = load_scenario(scenario, **overrides)
     s = _service_of(loaded, service)
     c = _action_of(loaded, loaded.service[s], action)
+    if isinstance(one := loaded.service[s], FinetuneService):
+        _check_tuning(one, prompt_tokens, output_tokens)
     lengths = tuple(
         value if value is None else _arguments.count(name, value)
         for name, value in (("prompt_tokens", prompt_tokens), ("output_tokens", output_tokens))
@@ -94,6 +98,17 @@ def _action_of(scenario: Scenario, service: Service, name: str) -> int:
         return names.index(of_default)
     check_known("action", [name], names)
     return names.index(name)
+
+
+def _check_tuning(service: FinetuneService, prompt_tokens: int | None, output_tokens: int | None) -> None:
+    """It is one job, and has no text; UserError otherwise."""
+    if service.participants > 1:
+        key = f"service.{service.name}.participants"
+        raise UserError(f"{key} = {service.participants}: a lone job is of one participant, override it by 1")
+    if prompt_tokens is not None or output_tokens is not None:
+        raise UserError(
+            f"prompt_tokens, output_tokens: a job of {service.name} has no text; override service.{service.name}.step_tokens or steps"
+        )
 
 
 def _at_rest(scenario: Scenario) -> Scenario:
@@ -218,10 +233,11 @@ class _LoneWorld(BatchEnv):
     def _legs(self, end_s: float) -> list[tuple[str, float, float]]:
         """The legs that were noted, each up to the next one's start; the end is none, nor what took no time."""
         noted = self.world.noted[0, : self.world.episode["n_noted"][0]]
-        starts_s = [*(noted["start_s"] - self._arrival_s).tolist(), end_s]
+        is_all = len(noted) < self.world.noted.shape[1]  # else nobody knows when the last one ended
+        starts_s = [*(noted["start_s"] - self._arrival_s).tolist(), *([end_s] if is_all else [])]
         places = [(int(one.stage), int(one.part)) for one in noted]
         names = LEG_NAMES[int(self.world.service["kind"][self._s])]
-        legs = zip(places, starts_s[:-1], starts_s[1:], strict=True)
+        legs = zip(places, starts_s, starts_s[1:], strict=False)
         return [
             (names[place], start_s, ends_s)
             for place, start_s, ends_s in legs

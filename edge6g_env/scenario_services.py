@@ -335,8 +335,9 @@ class FinetuneService(Service):
     @property
     def facts(self) -> tuple[str, str, str]:
         """Weights, privacy class, steps."""
-        who = f" of {self.participants} UEs, averaged every {self.aggregate_every}" if self.participants > 1 else ""
-        return self.model, self.privacy, f"{self.steps} steps of {self.step_sequences} x {self.step_tokens}{who}"
+        steps = f"{self.steps} steps of {self.step_sequences} x {self.step_tokens}, LoRA rank {self.lora_rank} of {self.lora_targets}"
+        team = f"; {self.participants} UEs, averaged every {self.aggregate_every}" if self.participants > 1 else ""
+        return self.model, self.privacy, steps + team
 
     def lengths(self) -> np.ndarray:
         """No prompt, no output."""

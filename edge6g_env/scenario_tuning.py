@@ -40,3 +40,28 @@ def _check_model(service: FinetuneService) -> None:
         raise UserError(
             f"service.{service.name}.step_tokens = {service.step_tokens}: it must be at most the context of {service.model}, {context}"
         )
+
+
+def most(scenario: Scenario) -> dict[str, float]:
+    """No less than what a fine-tuning job sends, pays and draws, by name of a candidate's entry; empty without any."""
+    if not scenario.finetune:
+        return {}
+    prices = scenario.prices
+    usd_gb = prices.air_usd_per_gb + prices.backhaul_usd_per_gb + prices.egress_usd_per_gb
+    rented = [scenario.cloud.device] if any(service.may_use_cloud for service in scenario.finetune) else []
+    usd_s = max(costs.accelerator_price_usd_per_s(name) for name in [*scenario.nodes.devices, *rented])
+    watts = max(costs.device(name).tdp_w for name in scenario.devices) + scenario.ues.tx_power_w
+    sent_mb, lives_s = max(map(_sent_mb, scenario.finetune)), max(service.expire_s for service in scenario.finetune)
+    price_musd = usd_gb * sent_mb + 1e3 * usd_s * lives_s
+    return {"air_mb": sent_mb, "backhaul_mb": sent_mb, "price_musd": price_musd, "energy_j": watts * lives_s}
+
+
+def _sent_mb(service: FinetuneService) -> float:
+    """Activations and gradients of all steps, twice where labels stay on the device, or raw data; its adapter once, and twice a round."""
+    tokens = service.tokens_a_step
+    step_bytes = (4.0 if service.keeps_labels else 2.0) * float(
+        costs.boundary_bytes(service.model, tokens)
+    ) + 4.0 * tokens
+    rounds = -(-service.steps // service.aggregate_every) if service.aggregate_every else 0
+    adapter_bytes = costs.adapter_bytes(service.model, service.lora_rank, service.lora_targets)
+    return (service.steps * step_bytes + (1.0 + 2.0 * rounds) * adapter_bytes + service.payload_bytes) / 1e6

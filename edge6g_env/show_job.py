@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from edge6g_env.describe import Facts
-from edge6g_env.kernel.codes import FINISHED, PHASE_NAMES
+from edge6g_env.kernel.codes import FINETUNE, FINISHED, PHASE_NAMES
 from edge6g_env.lone import LoneJob
 from edge6g_env.show import show_facts
 
-# What is shown: words, unit, candidate feature with its scale, outcome field with its scale.
-_COMPARED = (
+# What is shown: words, unit, candidate feature with its scale, outcome field with its scale, if there is one.
+_ANSWER = (
     ("first token", "s", "ttft_s", 1.0, "ttft_s", 1.0),
     ("token", "ms", "tpot_s", 1e3, "tpot_s", 1e3),
+)
+_TUNING = (
+    ("setup", "s", "ttft_s", 1.0, "", 1.0),
+    ("step", "ms", "tpot_s", 1e3, "", 1.0),
+    ("progress", "1", "progress", 1.0, "progress", 1.0),
+)
+_BOTH = (
     ("energy", "J", "energy_j", 1.0, "energy_j", 1.0),
     ("price", "0.001 USD", "price_musd", 1.0, "price_usd", 1e3),
     ("air", "MB", "air_mb", 1.0, "air_bytes", 1e-6),
@@ -42,9 +49,11 @@ def show_job(job: LoneJob, title: str, console: Console) -> None:
 
 
 def _compared(job: LoneJob) -> Iterator[tuple[str, ...]]:
-    for words, unit, feature, per_feature, field, per_field in _COMPARED:
-        came = job.outcome[field]
-        came_at_all = job.outcome["phase"] == FINISHED or (field not in ("tpot_s", "quality") and came >= 0.0)
+    own = _TUNING if job.outcome["kind"] == FINETUNE else _ANSWER
+    for words, unit, feature, per_feature, field, per_field in (*own, *_BOTH):
+        came = job.outcome.get(field, -1.0)
+        finished = job.outcome["phase"] == FINISHED and field != ""
+        came_at_all = finished or (field not in ("tpot_s", "quality") and came >= 0.0)
         got = f"{per_field * came:.4g}" if came_at_all or field == "worth" else "-"
         yield words, unit, f"{per_feature * job.predicted[feature]:.4g}", got
 

@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 from gymnasium import spaces
 
+from edge6g_env import scenario_tuning as tuning
 from edge6g_env._state import NODE_STATE, UE_STATE, WORLD_STATE
 from edge6g_env.device_split import DRAFT, name_of, share_of
 from edge6g_env.features import Feature, count, flag, seconds
@@ -67,10 +68,13 @@ def most_value(scenario: Scenario) -> float:
 def candidate_features(scenario: Scenario) -> tuple[Feature, ...]:
     """Entries of a candidate, wide enough for all that its jobs may live, be worth and cost."""
     reward, by_name = scenario.reward, {feature.name: feature for feature in CANDIDATE_FEATURES}
+    highest = {name: max(by_name[name].high, high) for name, high in tuning.most(scenario).items()}
+    costs_most = {name: highest.get(name, by_name[name].high) for name in ("price_musd", "energy_j")}
     lost = reward.rejected_cost + max(reward.expired_cost, reward.failed_cost)
     lost += max(service.exposure_cost for service in scenario.service)
-    lost += reward.price_per_usd * by_name["price_musd"].high / 1e3 + reward.energy_per_j * by_name["energy_j"].high
-    ranges = {name: (0.0, longest_s(scenario)) for name in ("ttft_s", "tpot_s", *_WAITS)}
+    lost += reward.price_per_usd * costs_most["price_musd"] / 1e3 + reward.energy_per_j * costs_most["energy_j"]
+    ranges = {name: (0.0, high) for name, high in highest.items()}
+    ranges |= {name: (0.0, longest_s(scenario)) for name in ("ttft_s", "tpot_s", *_WAITS)}
     ranges["utility"] = (min(by_name["utility"].low, -lost), most_value(scenario))
     return tuple(
         replace(feature, low=low, high=high)
@@ -81,6 +85,7 @@ def candidate_features(scenario: Scenario) -> tuple[Feature, ...]:
 
 def job_features(scenario: Scenario) -> list[Feature]:
     """Entries about the job at the head of the queue, its UE and channel."""
+    step_tokens = [0.0, *(service.tokens_a_step for service in scenario.finetune)]
     return [
         flag("job/waiting"),
         seconds("job/age_s", longest_s(scenario)),
@@ -103,7 +108,7 @@ def job_features(scenario: Scenario) -> list[Feature]:
         count("job/retries", 100.0, "1"),
         flag("job/finetune"),
         count("job/steps", 1e6, "1"),
-        Feature("job/step_tokens", "token", 0.0, 131_072.0, "log"),
+        Feature("job/step_tokens", "token", 0.0, max(131_072.0, *step_tokens), "log"),
         count("job/done_steps", 1e6, "1"),
     ]
 

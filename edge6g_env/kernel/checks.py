@@ -41,10 +41,10 @@ def _check_node(w, b, i):
     step, node, site, server = w.step[b], w.node[b, i], w.site[i], w.server[b, i]
     if server.kv_bytes + server.training_bytes + server.weight_bytes > site.usable_bytes + _BYTE:
         step.error = MEMORY_OVERRUN
-    kv_bytes, weights, training_bytes = 0.0, 0.0, 0.0
+    kv_bytes, weights, training_bytes, all_trainers = 0.0, 0.0, 0.0, 0
     for v in range(w.variant.shape[2]):
         variant = w.variant[b, i, v]
-        users = 0
+        users, trainers = 0, 0
         for j in range(w.job.shape[1]):
             job = w.job[b, j]
             if job.stage == codes.FREE or job.variant != v:
@@ -55,9 +55,11 @@ def _check_node(w, b, i):
                     users += 1
                     if w.service[job.service].kind == codes.FINETUNE:
                         training_bytes += part.kv_bytes
+                        trainers += 1
                     else:
                         kv_bytes += part.kv_bytes
-        if users != variant.users:
+        all_trainers += trainers
+        if users != variant.users or trainers != variant.trainers:
             step.error = USERS_MISCOUNTED
         if server.load_variant == v:
             weights += weight_bytes(w, v, server.load_low, server.load_high)
@@ -66,6 +68,8 @@ def _check_node(w, b, i):
     for a in range(w.adapter.shape[2]):
         if w.adapter[b, i, a].resident == 1:
             weights += w.lora[a].bytes
+    if all_trainers != server.n_training:
+        step.error = USERS_MISCOUNTED
     if abs(kv_bytes - server.kv_bytes) > _BYTE or abs(training_bytes - server.training_bytes) > _BYTE:
         step.error = KV_MISCOUNTED
     if abs(weights - server.weight_bytes) > _BYTE:

@@ -9,6 +9,8 @@ Vepakomma et al., arXiv 1812.00564): states of the last layer come down as well,
 
 from __future__ import annotations
 
+import math
+
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, costing, inference, worth
 from edge6g_env.kernel.places import air, cloud, device, link, node, training
@@ -90,7 +92,7 @@ def take(w, b, i, job, c):
 @njit_inner
 def goes_on(w, job):
     """Whether another step follows."""
-    return job.done_steps < w.service[job.service].steps
+    return not training.is_done(w, job)
 
 
 @njit_inner
@@ -265,9 +267,12 @@ def _expect_messages(w, b, job, v, layers, target):
     expected.time_s += down_s + 8.0 * adapter_bytes / expected.down_bit_s
     expected.setup_air_bytes += adapter_bytes
     if job.members > 1:
-        round_s = up_s + down_s + 8.0 * adapter_bytes * (1.0 / expected.up_bit_s + 1.0 / expected.down_bit_s)
-        expected.token_s += round_s / service.aggregate_every
-        expected.air_bytes += 2.0 * adapter_bytes / service.aggregate_every
+        left = service.steps - job.done_steps
+        rounds = math.ceil(left / service.aggregate_every) / left  # a step; the last one may be shorter
+        send_s = 8.0 * adapter_bytes / expected.up_bit_s
+        expected.token_s += rounds * (up_s + send_s + down_s + 8.0 * adapter_bytes / expected.down_bit_s)
+        expected.air_bytes += rounds * 2.0 * adapter_bytes
+        expected.energy_j += rounds * w.mobility[0].tx_power_w * send_s
     if layers == w.model[v].layers:
         return
     times, cut_bytes = 1.0 + service.u_shape, tokens * w.model[v].boundary_bytes

@@ -11,13 +11,16 @@ import math
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.ledger import end_job, release
-from edge6g_env.kernel.places import link
+from edge6g_env.kernel.places import link, training
 
 
 @njit_inner
 def lose(w, b, job, p, at_s):
     """Take from the job all that it holds. p: the part that was lost; the ingress knows at once of its own, of the one at the target
     after the mean delay of the link."""
+    trains = w.service[job.service].kind == codes.FINETUNE
+    if trains:
+        training.interrupt(w, b, job)
     release(w, b, job, at_s)
     if job.stage == codes.DECODE and job.clock_s > at_s:
         job.done_tokens -= 1.0  # counted ahead, at the end of a setup pass that does not end
@@ -27,6 +30,8 @@ def lose(w, b, job, p, at_s):
     if p == codes.TARGET:
         job.clock_s += link.delay_s(w, job)
     job.run_steps, job.in_round, job.average, job.put_back = 0.0, 0, 0, 0  # of a training job: what was not credited
+    if trains and training.is_done(w, job):
+        job.stage = codes.END  # without its last average, for which there is no server any more
 
 
 @njit_inner

@@ -12,7 +12,7 @@ import math
 
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, legs
-from edge6g_env.kernel.places import device, training
+from edge6g_env.kernel.places import training
 
 
 @njit_inner
@@ -50,20 +50,23 @@ def _arrivals(w, b, task):
 @njit_inner
 def _settle_task(w, b, task, t1):
     first_s, last_s = _arrivals(w, b, task)
-    complete = True
+    complete, now_s = True, w.episode[b].now_s
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
         if job.task != task:
             continue
         if job.stage == codes.MEET and job.in_round == 0 and job.stage_s < first_s:
             job.in_round = 1  # nobody has come to the end of the running round before it
+            job.clock_s = max(job.clock_s, now_s)  # that it has waited for may have left in this substep
             legs.finish(w, b, job)
         complete = complete and (job.in_round == 0 or job.stage == codes.MEET)
     if first_s == math.inf:
         return
-    end_s = last_s if complete else first_s + _timeout_s(w, b, task)
+    end_s = first_s + _timeout_s(w, b, task)
+    if complete:
+        end_s = min(end_s, last_s)
     if complete or end_s < t1:
-        _end_round(w, b, task, end_s)
+        _end_round(w, b, task, end_s, max(end_s, now_s))
 
 
 @njit_inner
@@ -76,8 +79,9 @@ def _timeout_s(w, b, task):
 
 
 @njit_inner
-def _end_round(w, b, task, end_s):
-    """Credit the steps of those that have arrived by end_s; all that train or wait are in the next round, and get the average."""
+def _end_round(w, b, task, end_s, next_s):
+    """Credit the steps of those that have arrived by end_s; all that train or wait are in the next round from next_s on, which is later
+    if the last that they waited for has left, and get the average."""
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
         if job.task != task:
@@ -87,17 +91,12 @@ def _end_round(w, b, task, end_s):
             training.credit(job)
         job.run_steps = 0.0
         if job.stage == codes.MEET and job.in_round == 0:  # it begins with the next one
-            job.in_round, job.clock_s = 1, max(job.clock_s, end_s)
+            job.in_round, job.clock_s = 1, max(job.clock_s, next_s)
             legs.finish(w, b, job)
         elif job.in_round == 1:
-            _interrupt(w, b, job)
-            job.clock_s, job.average = max(job.clock_s, end_s), 1
+            training.interrupt(w, b, job)
+            job.clock_s, job.average = max(job.clock_s, next_s), 1
+            if training.is_done(w, job):  # it needs its server no more, and nobody waits for its last average
+                job.in_round = 0
+                training.leave(w, b, job, job.clock_s)
             legs.begin(w, b, job, legs.AVERAGE)
-
-
-@njit_inner
-def _interrupt(w, b, job):
-    """End what the job does: of one that is late, the running step."""
-    training.end_slice(w, b, job)
-    device.compute(w, b, job, 0)
-    job.left_s, job.left_bytes = 0.0, 0.0

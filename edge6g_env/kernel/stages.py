@@ -9,7 +9,7 @@ from __future__ import annotations
 from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import codes, draft, legs, preemption, requeue
 from edge6g_env.kernel.ledger import end_job
-from edge6g_env.kernel.places import air, cloud, loading, memory, node
+from edge6g_env.kernel.places import air, cloud, device, loading, memory, node
 
 
 @njit_inner
@@ -21,7 +21,10 @@ def count_work(w, b, t0):
             w.link[b, i, k].n_transfers = 0
         node.clear_counts(w, b, i)
     for place in range(w.episode[b].n_active):
-        legs.count(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]], t0)
+        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
+        legs.count(w, b, job, t0)
+        if w.service[job.service].kind == codes.FINETUNE:
+            device.count(w, b, job)
     for i in range(w.node.shape[1]):
         loading.count_load(w, b, i, t0)
         air.load_cell(w, w.node[b, i])

@@ -256,6 +256,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("device_layers", "i8", "layer", 0, "layers on the device"),
         ("device_jobs", "i8", "job", 0, "jobs that hold memory of the device"),
         ("device_busy", "i8", "job", 0, "of them: jobs that compute there now, and share its time"),
+        ("device_sharers", "i8", "job", 0, "the same as the substep began"),
         ("device_kv_bytes", "f8", "B", 0, "KV and training state of all of them"),
     ),
     "cell": (
@@ -342,6 +343,7 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("part", "i8", "id", 0, "node part in prefill, or lost by a fault: INGRESS or TARGET"),
         ("on_device", "i8", "0/1", 0, "holds memory of its UE's device"),
         ("computes", "i8", "0/1", 0, "computes there now: a prompt, or a share of each token"),
+        ("shares", "i8", "0/1", 0, "the same as the substep began"),
         ("device_kv_bytes", "f8", "B", 0, "KV or training state that it holds there"),
         ("decided_slot", "i8", "slot", -1, "slot of the decision, -1: none"),
         ("stage_s", "f8", "s", 0, "when the stage began"),

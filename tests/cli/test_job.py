@@ -1,6 +1,7 @@
 """`edge6g job`: what was expected beside what came, the legs, and one sentence where it cannot be."""
 
 import edge6g_env
+from tests.tuners import services_with
 
 OPTIONS = ("--scenario", "tiny", "--prompt-tokens", 200, "--output-tokens", 8, "--set", "reward.price_per_usd=0.0")
 
@@ -21,3 +22,16 @@ def test_an_illegal_action_is_refused_with_its_reason(run):
     status, out, err = run("job", "--action", "cloud, int4", *OPTIONS)
     assert (status, out) == (2, "")
     assert err == ("edge6g: 'cloud, int4' is illegal for a job of chat at node 0: raw data may not reach the cloud\n")
+
+
+def test_of_fine_tuning_it_prints_setup_step_and_progress(run, tmp_path):
+    file, action = tmp_path / "tuned.toml", "local, 0.25 on the device, int4"
+    file.write_text(edge6g_env.load_scenario("tiny", service=services_with(steps=4, step_tokens=16)).to_toml())
+    status, out, _ = run("job", "--action", action, "--scenario", file, "--service", "tuner")
+    job = edge6g_env.lone_job(file, action, service="tuner")
+    assert status == 0
+    lines = [line.split() for line in out.splitlines()]
+    assert ["setup", "s", f"{job.predicted['ttft_s']:.4g}", "-"] in lines
+    assert ["step", "ms", f"{1e3 * job.predicted['tpot_s']:.4g}", "-"] in lines
+    assert ["progress", "1", "1", "1"] in lines
+    assert not any(line[:1] == ["token"] for line in lines)

@@ -10,6 +10,7 @@ from edge6g_env import costs
 from edge6g_env.capacity import most_jobs_s
 from edge6g_env.scenario import load_scenario, scenarios
 from edge6g_env.spaces import Layout
+from tests.tuners import TEAM, services_with
 
 
 @pytest.mark.parametrize("name", scenarios())
@@ -56,6 +57,16 @@ def test_loops_are_shown_with_their_ues_period_and_deadline(run):
             assert f"arrivals {service.name}: {len(ues)} UEs, each every {service.period_s:g} s" in out
             assert any(line.startswith(f"{service.name} openvla-7b site - - {service.deadline_s:g} s") for line in out)
     assert any(f"{sum(scenario.rates_jobs_s):g} jobs/s offered" in line for line in out)
+
+
+def test_fine_tuning_is_shown_with_its_steps(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "160")
+    file = tmp_path / "tuned.toml"
+    file.write_text(load_scenario("tiny", service=services_with(**TEAM)).to_toml())
+    out = [" ".join(line.split()) for line in run("scenarios", "show", str(file)).out.splitlines()]
+    assert "tuner llama-3.2-3b open - - 60 s 60 s" in out
+    assert "tuner 0.4 20% - - - - 50 steps of 4 x 384, LoRA rank 8 of q,v; 3 UEs, averaged every 10" in out
+    assert any(line.startswith("reward quality x timeliness or progress - ") for line in out)
 
 
 def test_nodes_are_shown_with_what_they_hold_and_the_load_with_what_they_compute(run):

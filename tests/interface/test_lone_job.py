@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 import edge6g_env
+from edge6g_env.kernel import codes
 from edge6g_env.kernel.codes import EXPIRED, FINISHED, REJECTED
 from edge6g_env.kernel.legs import LEG_NAMES, LEGS
 from edge6g_env.spaces import Layout
+from tests.tuners import TEAM, services_with
 
 SMALL = {"prompt_tokens": 300, "output_tokens": 12}
 CHAT = ("local, int4", "neighbour 1, int8", "neighbour 1, 0.5 of the rest at the ingress, int4")
@@ -47,10 +49,10 @@ def test_legs_are_those_with_work(jobs, service, action, names):
 
 
 def test_every_leg_has_a_name_of_its_own():
-    legs = {(int(stage), int(part)) for way in LEGS for stage, part in way}
-    ends = {leg for leg in legs if leg not in LEG_NAMES}
-    assert len({stage for stage, _ in ends}) == 1  # the end itself
-    assert len(set(LEG_NAMES.values())) == len(LEG_NAMES)
+    for way, names in zip(LEGS, LEG_NAMES, strict=True):
+        without = {int(stage) for stage, part in way if (int(stage), int(part)) not in names}
+        assert without <= {codes.END, codes.LOOP, codes.STEP}  # which take no time
+        assert len(set(names.values())) == len(names)
 
 
 def test_lengths_are_those_asked_for_and_expected(jobs):
@@ -121,3 +123,34 @@ def test_an_action_without_a_model_means_the_default_one():
 def test_what_cannot_be_is_refused_with_the_reason(options, words):
     with pytest.raises(ValueError, match=words):
         edge6g_env.lone_job("tiny", **{"prompt_tokens": 100, **options})
+
+
+CUT = "local, 0.125 on the device, int4"
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    return edge6g_env.load_scenario("tiny", service=services_with(privacy="device", steps=12, step_tokens=16))
+
+
+def test_a_job_of_fine_tuning_has_its_steps_as_far_as_they_are_noted(tuned):
+    short = edge6g_env.lone_job(tuned, CUT, service="tuner", **{"service.tuner.steps": 3})
+    names = [name for name, *_ in short.legs]
+    assert [names.count(leg) for leg in ("device forward", "states down", "device head", "gradients down")] == [3] * 4
+    assert short.legs[-1][2] == pytest.approx(short.outcome["end_s"])
+    assert (short.outcome["progress"], short.outcome["done_steps"], short.predicted["progress"]) == (1.0, 3.0, 1.0)
+    long = edge6g_env.lone_job(tuned, CUT, service="tuner")
+    assert long.outcome["done_steps"] == 12.0
+    assert 50 < len(long.legs) < 64
+    assert long.legs[-1][2] < long.outcome["end_s"]
+    assert [name for name, *_ in long.legs[: len(names)]] == names
+
+
+def test_what_is_no_lone_job_of_fine_tuning_is_refused(tuned):
+    with pytest.raises(ValueError, match=r"service.tuner.participants = 3: a lone job is of one participant"):
+        edge6g_env.lone_job(
+            tuned, CUT, service="tuner", **{f"service.tuner.{key}": value for key, value in TEAM.items()}
+        )
+    for lengths in ({"prompt_tokens": 4}, {"output_tokens": 4}):
+        with pytest.raises(ValueError, match="a job of tuner has no text"):
+            edge6g_env.lone_job(tuned, CUT, service="tuner", **lengths)

@@ -12,22 +12,7 @@ from edge6g_env.build import make_world
 from edge6g_env.kernel import codes, legs
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
-
-MODEL, TOKENS, SEQUENCES, STEPS, RANK = "llama-3.2-3b", 384, 4, 50, 8
-TUNER: dict[str, Any] = {
-    "name": "tuner", "kind": "finetune", "model": MODEL, "privacy": "open", "share": 0.2, "expire_s": 60.0, "exposure_cost": 0.1,
-    "step_tokens": TOKENS, "step_sequences": SEQUENCES, "steps": STEPS, "lora_rank": RANK,
-}  # fmt: skip
-TEAM = {"participants": 3, "aggregate_every": 10, "round_timeout_s": 5.0}
-TEXT = {
-    "name": "chat", "model": "llama-3.1-8b", "privacy": "site", "share": 0.8, "trace": "azure_conv_2023", "ttft_slo_s": 2.0,
-    "tpot_slo_s": 0.1, "expire_s": 60.0, "exposure_cost": 0.0,
-}  # fmt: skip
-
-
-def services_with(**keys: Any) -> list[dict[str, Any]]:
-    """A service of inference, and one of fine-tuning with keys changed, or left out where they are None."""
-    return [TEXT, {key: value for key, value in {**TUNER, **keys}.items() if value is not None}]
+from tests.tuners import MODEL, RANK, SEQUENCES, STEPS, TEAM, TOKENS, TUNER, services_with
 
 
 def tuned(more: dict[str, Any] | None = None, **keys: Any) -> Scenario:
@@ -265,3 +250,37 @@ def test_a_task_takes_the_accelerator_for_all_steps_of_its_members():
     assert capacity.accelerator_s(large, large.service[1], "l40s") < np.inf
     jobs_s = capacity.most_jobs_s(scenario)
     assert 0.0 < jobs_s < capacity.most_jobs_s(tuned(steps=1))
+
+
+def test_a_job_that_only_the_cloud_can_hold_is_taken_unless_its_labels_stay_on_the_site(refusal):
+    """40 x 2,048 tokens fit beside the weights into 80 GB, not into 16 GB."""
+    keys = {"step_tokens": 2048, "step_sequences": 40}
+    n = keys["step_tokens"] * keys["step_sequences"]
+    assert 16e9 < room_bytes(costs.model(MODEL).layers, n) < 0.9 * 80e9
+
+    def over(privacy: str, cloud: bool = True) -> dict[str, Any]:
+        services = services_with(**keys, privacy=privacy, cloud=cloud)
+        services[0]["model"] = MODEL
+        return {"service": services, "nodes.memory_gb": 16.0, "actions.device_split": [0.0]}
+
+    assert load_scenario("tiny", **over("open")).finetune[0].may_use_cloud
+    for more in (over("site"), over("open", cloud=False)):
+        (line,) = refusal("tiny", **more)
+        assert line.startswith(f"tiny.toml: service.tuner.model: {MODEL} fits nowhere")
+
+
+@pytest.mark.parametrize("privacy", ["open", "device"])
+def test_ranges_of_candidates_have_room_for_all_that_a_job_sends_and_pays(privacy: str):
+    """625 rounds of eight steps, at the widest activations, through the dearest networks."""
+    prices = {"air_usd_per_gb": 1.0, "backhaul_usd_per_gb": 2.0, "egress_usd_per_gb": 3.0}
+    keys = {**TEAM, "aggregate_every": 8, "privacy": privacy, "steps": 5000}
+    layout, n = Layout(tuned({"prices": prices}, **keys)), SEQUENCES * TOKENS
+    ways = 4 if privacy == "device" else 2
+    sent = 5000 * (ways * costs.boundary_bytes(MODEL, n) + 4 * n) + (1 + 2 * 625) * costs.adapter_bytes(MODEL, RANK)
+    high = {feature.name: feature.high for feature in layout.candidates}
+    assert high["air_mb"] == high["backhaul_mb"] == pytest.approx(float(sent) / 1e6)
+    seconds_usd = 60.0 * max(costs.accelerator_price_usd_per_s(name) for name in ("l40s", "l4", "h100-80g"))
+    assert high["price_musd"] == pytest.approx(6.0 * float(sent) / 1e6 + 1e3 * seconds_usd)
+    assert layout.candidates[layout.candidate_index("utility")].low < -100.0 * high["price_musd"] / 1e3
+    plain = {feature.name: feature.high for feature in Layout(load_scenario("tiny")).candidates}
+    assert (plain["air_mb"], plain["price_musd"], plain["energy_j"]) == (1e4, 1e3, 1e5)

@@ -51,12 +51,17 @@ def _places(w, job):
 
 
 @njit_inner
+def _needed(w, b):
+    """Places that the job takes which has waited longest; one where none waits."""
+    if w.episode[b].n_cloud_wait == 0:
+        return 1
+    return _places(w, w.job[b, w.roster[b, codes.AT_CLOUD, 0]])
+
+
+@njit_inner
 def _lacks_places(w, b):
-    """Whether the job that has waited longest, or one place's worth, finds fewer places than it needs."""
-    episode, needed = w.episode[b], 1
-    if episode.n_cloud_wait > 0:
-        needed = _places(w, w.job[b, w.roster[b, codes.AT_CLOUD, 0]])
-    return episode.cloud_running + needed > w.cloud[0].concurrency
+    """Whether there are fewer than that."""
+    return w.episode[b].cloud_running + _needed(w, b) > w.cloud[0].concurrency
 
 
 @njit_inner
@@ -245,6 +250,8 @@ def give_up(w, b, job, now_s):
         episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
     if job.in_cloud == 1:
         if _lacks_places(w, b):
-            episode.cloud_free_s = min(now_s, job.clock_s)
+            freed_s = now_s if w.service[job.service].kind == codes.FINETUNE else min(now_s, job.clock_s)
+            # Who needs several places has them with the last.
+            episode.cloud_free_s = max(freed_s, episode.cloud_free_s) if _needed(w, b) > 1 else freed_s
         episode.cloud_running -= _places(w, job)
         job.in_cloud = 0

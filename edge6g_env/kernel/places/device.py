@@ -105,6 +105,12 @@ def compute(w, b, job, now):
 
 
 @njit_inner
+def count(w, b, job):
+    """Note who computes on the job's device as a substep begins, and whether the job does."""
+    job.shares, w.ue[b, job.ue].device_sharers = job.computes, w.ue[b, job.ue].device_busy
+
+
+@njit_inner
 def missing_s(w, ue, v, layers):
     """Time in s to read from the UE's storage what layers [0, layers) of v lack on the device."""
     held = ue.device_layers if ue.device_variant == v else 0
@@ -116,8 +122,11 @@ def missing_s(w, ue, v, layers):
 
 @njit_inner
 def advance(w, b, job, t1):
-    """Load and compute until t1; the device's jobs share its time."""
+    """Load and compute until t1; the device's jobs share its time. Of training jobs those count that computed when the substep began, so
+    that it does not matter which of them is advanced first."""
     share = w.ue[b, job.ue].device_busy
+    if w.service[job.service].kind == codes.FINETUNE:
+        share = w.ue[b, job.ue].device_sharers - job.shares + 1
     need_s = job.left_s * share
     if job.clock_s + need_s > t1:
         job.left_s -= (t1 - job.clock_s) / share

@@ -88,7 +88,9 @@ def _make_room_for(w, b, i, job, kv_bytes):
 
 @njit_inner
 def _starts_load(w, b, i, job, low, high):
-    """The same of its weights: whether they load, or others."""
+    """The same of its weights: whether they load, or others, of which none that only training asked for."""
+    if w.server[b, i].load_variant != job.variant:
+        training.gives_up_load(w, b, i, job.clock_s)
     while not loading.start_load(w, b, i, job.variant, low, high, job.clock_s):
         if not training.make_way(w, b, i, job.clock_s):
             return False

@@ -89,11 +89,11 @@ def start_load(w, b, i, v, low, high, start_s):
 
 
 @njit_inner
-def give_up(w, b, i):
-    """Give up node i's load, and free its memory."""
+def give_up(w, b, i, now_s):
+    """Give up node i's load, and free its memory; the next one need not wait for it."""
     server = w.server[b, i]
     server.weight_bytes -= memory.bytes_to_load(w, b, i, server.load_variant, server.load_low, server.load_high)
-    server.load_variant, server.load_left_bytes = -1, 0.0
+    server.load_variant, server.load_left_bytes, server.load_end_s = -1, 0.0, min(server.load_end_s, now_s)
 
 
 @njit_inner

@@ -87,16 +87,14 @@ def admit(w, b, i, t1):
     row, waits = _first_asking(w, b, i, t1), _lets_none_in(w, b, i)
     while row >= 0:
         job = w.job[b, row]
-        if waits:
-            job.clock_s = t1
-        elif memory.is_resident(w, b, i, job.variant, w.part[b, row, job.part].low, w.part[b, row, job.part].high):
+        part, v = w.part[b, row, job.part], job.variant
+        if not waits and memory.is_resident(w, b, i, v, part.low, part.high):
             waits = not _admit_job(w, b, i, job)
-        elif loading.start_load(
-            w, b, i, job.variant, w.part[b, row, job.part].low, w.part[b, row, job.part].high, job.clock_s
-        ):
-            return  # its clock is that of the load
-        else:
+        elif not waits:
             waits = True
+            loading.start_load(w, b, i, v, part.low, part.high, job.clock_s)
+        if part.state == codes.ASKING:
+            job.clock_s = t1
         row = _first_asking(w, b, i, t1)
 
 
@@ -132,10 +130,17 @@ def make_way(w, b, i, now_s):
     if youngest >= 0:
         _put_back(w, b, i, w.job[b, youngest], now_s)
         return True
-    if server.load_variant >= 0 and w.variant[b, i, server.load_variant].users == 0:
-        loading.give_up(w, b, i)
-        return True
-    return False
+    return gives_up_load(w, b, i, now_s)
+
+
+@njit_inner
+def gives_up_load(w, b, i, now_s):
+    """Give up a load at node i that only training asked for; whether there was one."""
+    server = w.server[b, i]
+    if server.n_trainees == 0 or server.load_variant < 0 or w.variant[b, i, server.load_variant].users > 0:
+        return False
+    loading.give_up(w, b, i, now_s)
+    return True
 
 
 @njit_inner
@@ -143,13 +148,21 @@ def _put_back(w, b, i, job, now_s):
     """Take its memory from a training job: it leaves its round, keeps the steps that are credited, and asks again."""
     part = w.part[b, job.row, job.part]
     _hold(w, b, job, part, 0.0)
-    end_slice(w, b, job)
-    device.compute(w, b, job, 0)
+    interrupt(w, b, job)
     part.state, job.stage, job.leg, job.put_back = codes.ASKING, codes.ADMIT, job.asks_at, 1
     job.in_round, job.run_steps = 0, 0.0
-    job.left_s, job.clock_s = 0.0, max(job.clock_s, now_s)
+    job.clock_s = max(job.clock_s, now_s)
     job.stage_s = job.clock_s
     w.tally[b].put_back += 1
+
+
+@njit_inner
+def interrupt(w, b, job):
+    """End what a training job does: the running step is lost, and a message under way, whose random numbers the next one does not get."""
+    end_slice(w, b, job)
+    device.compute(w, b, job, 0)
+    job.messages += job.stage == codes.UPLINK or job.stage == codes.DOWNLOAD
+    job.left_s, job.left_bytes = 0.0, 0.0
 
 
 @njit_inner
@@ -242,7 +255,8 @@ def take_back_slice(w, b, i):
     """Undo a slice that was formed before it was known that a prompt had come: it has not begun."""
     server = w.server[b, i]
     server.chunk_job, server.chunk_trains, server.slice_free_s = -1, 0, server.slice_before_s
-    server.chunk_end_s, server.chunk_s = server.prefill_free_s, math.inf  # no chunk began before a prompt that comes now
+    # No chunk began before a prompt that comes now.
+    server.chunk_end_s, server.chunk_s = server.prefill_free_s, math.inf
 
 
 @njit_inner
@@ -290,6 +304,12 @@ def count_step(w, job):
     job.run_steps += 1.0
     if job.members == 1:
         credit(job)
+
+
+@njit_inner
+def is_done(w, job):
+    """Whether all steps of a training job are credited."""
+    return job.done_steps >= w.service[job.service].steps
 
 
 @njit_inner
