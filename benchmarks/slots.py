@@ -23,7 +23,7 @@ from eval.compare import evaluation_seeds
 from eval.episodes import run_policies
 
 SHORTEST_SLOT_S = 0.005  # scenario.Time
-METRICS = ("ttft_mean_s", "tpot_mean_s", "reward_per_job")
+METRICS = ("ttft_mean_s", "tpot_mean_s", "reward_per_job", "progress_mean")
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     table = Table("change", "metric", "before", "after", "change %", "95 % interval", box=None, pad_edge=False)
     for kind, changed in kinds.items():
         after = play(changed, options.rule, options.seeds)
-        for metric in METRICS:
+        for metric in (name for name in METRICS if base[name].notna().all()):  # nothing may be tuned
             change, half = relative_change(base[metric], after[metric])
             numbers = f"{base[metric].mean():.4f}", f"{after[metric].mean():.4f}", f"{change:+.2f}"
             table.add_row(kind, metric, *numbers, f"[{change - half:+.2f}, {change + half:+.2f}]")

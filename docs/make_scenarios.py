@@ -230,9 +230,6 @@ def _services(scenario: Scenario) -> Iterator[str]:
         lengths = f"{rate_jobs_s:.3g} | {means[0]} | {one.inputs_in_words} | {payload} | {means[1]}"
         times = " | ".join([*one.goals, f"{one.expire_s:g} s", f"{one.value:g}"])
         yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
-    if scenario.finetune:
-        yield "\nFine-tuning, whose deadline is when a job ends with what it has:\n"
-        yield from (f"- {one.name}: {one.facts[2]}" for one in scenario.finetune)
 
 
 def _tuning(scenario: Scenario) -> Iterator[str]:

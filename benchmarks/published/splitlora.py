@@ -1,10 +1,12 @@
 """SplitLoRA: a client that trains only the first layers needs less memory and time than one with the whole model.
 
-GPT-2 on clients against a server, one step of a batch of E2E sentences; federated LoRA trains the whole model on the client.
+GPT-2 on clients against a server, one step of a batch of E2E sentences; federated LoRA trains the whole model on the client. `tasks.py`
+adds whole tasks in the simulator.
 """
 
 from __future__ import annotations
 
+from benchmarks.published import tasks
 from benchmarks.published.claims import Claim, show
 from edge6g_env import costs
 
@@ -65,7 +67,7 @@ def _size_claims(size: str, model: costs.ModelSpec) -> list[Claim]:
 
 
 def claims() -> list[Claim]:
-    """Computing, memory and time of a step for both sizes; deeper cuts on a weak client; traffic."""
+    """Computing, memory and time of a step for both sizes; deeper cuts on a weak client; traffic; and tasks in the simulator."""
     medium = GPT2["medium"]
     deeper = [split_step_s(medium, WEAK, cut) for cut in (2, 6, 12, 24)]
     split_bytes, federated_bytes = _traffic(medium)
@@ -86,6 +88,7 @@ def claims() -> list[Claim]:
             f"activations cross with every token, adapters once a round; a round of all weights would be {1e-6 * full_bytes:.0f} MB. "
             "The published comparison counts bytes until an accuracy is reached, which a cost model does not know.",
         ),
+        *tasks.claims(),
     ]
 
 

@@ -319,6 +319,14 @@ def _expect_server(w, b, i, job, v, layers, target, route):
 
 
 @njit_inner
+def _credited(service, job, steps, left):
+    """Steps that count of those done by the deadline, where `left` are asked for: of several UEs those of whole rounds."""
+    if job.members == 1 or steps >= left:
+        return steps
+    return math.floor(steps / service.aggregate_every) * service.aggregate_every
+
+
+@njit_inner
 def expect(w, b, i, job, c):
     """Fill w.forecast[b], which is clear, with what action c of node i should bring a training job; returns its utility. Time to first
     token is the setup, time per token a step; steps that are not done at the deadline are lost, the others are not."""
@@ -332,7 +340,7 @@ def expect(w, b, i, job, c):
     start_s = w.episode[b].now_s - job.arrival_s + expected.time_s
     left = service.steps - job.done_steps
     steps = max(0.0, min(left, (service.expire_s - start_s) / max(expected.token_s, 1e-9)))
-    expected.progress = (job.done_steps + steps) / service.steps
+    expected.progress = (job.done_steps + _credited(service, job, steps, left)) / service.steps
     expected.busy_s *= steps
     expected.energy_j *= steps
     if layers == 0:

@@ -71,3 +71,38 @@ def test_an_adapter_is_cheaper_than_all_weights_in_time_and_memory():
         assert lora < full
         lora, full = (costs.training_memory_bytes("qwen2.5-0.5b", 512, rank=rank, layers=layers) for rank in (8, None))
         assert lora < full
+
+
+@pytest.mark.parametrize("rank", [8, None])
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_a_step_is_its_layers_there_and_back_and_its_head(rank: int | None, checkpointing: bool):
+    """Backward takes no less than forward; what a rank adds is in both, two thirds of it on the way back."""
+    tokens, sequences = np.array([64.0, 512.0]), np.array([1.0, 8.0])
+    arguments = ("llama-3.1-8b", "l4", tokens, sequences, "int8")
+    more = {"rank": rank, "checkpointing": checkpointing}
+    forward_s, backward_s, head_s = costs.training_pass_s(*arguments, **more)
+    assert forward_s.shape == backward_s.shape == head_s.shape == (2,)
+    assert (backward_s > forward_s).all()
+    for layers in (1, 20):
+        step_s = costs.training_step_s(*arguments, **more, layers=layers)
+        np.testing.assert_allclose(layers * (forward_s + backward_s), step_s, rtol=1e-12)
+    np.testing.assert_allclose(32 * (forward_s + backward_s) + head_s, costs.training_step_s(*arguments, **more))
+    if rank:
+        higher = costs.training_pass_s(*arguments, rank=2 * rank, checkpointing=checkpointing)
+        np.testing.assert_allclose(higher[1] - backward_s, 2.0 * (higher[0] - forward_s), rtol=1e-6)
+
+
+def test_what_training_holds_beside_frozen_weights():
+    """The bytes a layer and once are those of the whole memory, for any part; the head is the embedding's, where it is tied."""
+    for checkpointing in (True, False):
+        more = {"rank": 4, "targets": "all-linear", "checkpointing": checkpointing}
+        layer_bytes, once_bytes = costs.training_state_bytes("llama-3.1-8b", 1000.0, **more)
+        for layers in (1, 9):
+            frozen = layers * costs.model("llama-3.1-8b").params_per_layer * 2.0
+            whole = costs.training_memory_bytes("llama-3.1-8b", 1000.0, layers=layers, **more)
+            assert layers * layer_bytes + once_bytes + frozen == pytest.approx(float(whole))
+        assert (once_bytes > 0.0) == checkpointing
+    for name, tied in (("llama-3.2-1b", True), ("llama-3.1-8b", False)):
+        spec = costs.model(name)
+        weights = 0.0 if tied else 2.0 * spec.vocab * spec.hidden
+        assert costs.training_head_bytes(name, 100.0) == pytest.approx(weights + 400.0 * spec.vocab)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env
-from edge6g_env.kernel.codes import ACTIVE, AT_CLOUD, DISPATCH, INBOX, NOW, SPARE
+from edge6g_env.kernel.codes import ACTIVE, AT_CLOUD, DISPATCH, FINETUNE, INBOX, NOW, SPARE, TRAINING
 from edge6g_env.kernel.world_fields import NO_STEP
+from tests.tasks import QUICK_TASKS
 
 FAILING = {
     "faults.node_mtbf_s": 20.0,
@@ -52,6 +53,7 @@ def poison(batch, rng):
         lists = [(world.roster[b, kind], n) for kind, n in _ends(episode)]
         lists += [(world.queue[b, i, DISPATCH], node.n_queue[i]) for i in range(batch.num_agents)]
         lists += [(world.queue[b, i, INBOX], server.n_inbox[i]) for i in range(batch.num_agents)]
+        lists += [(world.queue[b, i, TRAINING], server.n_trainees[i]) for i in range(batch.num_agents)]
         for places, n in lists:
             places[n:] = rng.integers(0, world.job.shape[1], len(places) - n)
         world.tap[b, world.ue["fading_step"][b] == NO_STEP] = 1e30
@@ -66,7 +68,7 @@ def _ends(episode):
 def test_free_rows_and_the_ends_of_lists_are_not_read(scenario, short, load, legal, assert_same):
     """After the reset, and before every third slot of two episodes: the same trajectory, whatever stands there."""
     ended, filled, _ = play_poisoned(scenario, {**short, **load}, legal, assert_same)
-    assert ended > 50
+    assert ended.sum() > 50
     assert filled > 1000
 
 
@@ -85,14 +87,22 @@ def test_nor_are_those_of_jobs_that_drafted(short, busy, legal, assert_same):
     }
     load = {**short, **busy, **FAILING, **drafts, **grid, "job_rows_per_node": 16, "ues.device": "jetson-agx-orin-64g"}
     ended, filled, drafted = play_poisoned("tiny", load, legal, assert_same)
-    assert min(ended, drafted) > 20
+    assert min(ended.sum(), drafted) > 20
+    assert filled > 1000
+
+
+def test_nor_are_those_of_jobs_that_trained(legal, assert_same):
+    """Rows that trained become rows that do not, and the other way round."""
+    ended, filled, _ = play_poisoned("tiny", {**QUICK_TASKS, **FAILING, "job_rows_per_node": 16}, legal, assert_same)
+    assert min(ended[FINETUNE], ended[1 - FINETUNE]) > 20
     assert filled > 1000
 
 
 def play_poisoned(scenario, options, legal, assert_same):
-    """Play two batches alike, one of them poisoned; returns jobs that ended, rows filled, and how often a job was seen to draft."""
+    """Play two batches alike, one of them poisoned; returns how many jobs of each kind ended, rows were filled, and jobs were seen to
+    draft."""
     plain, poisoned = (batch_env(scenario, 2, observe="candidates", **options) for _ in range(2))
-    rng, dirt, ended, filled = np.random.default_rng(1), np.random.default_rng(2), 0, 0
+    rng, dirt, ended, filled = np.random.default_rng(1), np.random.default_rng(2), np.zeros(2, np.int64), 0
     drafted = 0
     obs = plain.reset(3)
     assert_same(poisoned.reset(3), obs)
@@ -103,7 +113,7 @@ def play_poisoned(scenario, options, legal, assert_same):
         assert_same(seen, (obs, *rest), f"slot {slot}")
         assert_same(poisoned.counters(), plain.counters())
         assert_same(poisoned.state(), plain.state())
-        ended += len(rest[-1]["outcomes"])
+        ended += np.bincount(rest[-1]["outcomes"]["kind"], minlength=2)
         drafted += int((plain.world.job["pass_tokens"] > 1.0).sum())
     return ended, filled, drafted
 

@@ -7,6 +7,7 @@ import pytest
 from edge6g_env import batch_env, env, parallel_env, sb3_vec_env
 from edge6g_env.gym import Edge6gEnv
 from tests.looking import ues
+from tests.tasks import QUICK_TASKS
 
 SLOTS = 120
 SEED = 11
@@ -61,6 +62,19 @@ def test_two_threads_give_the_numbers_of_one(scenario, short, busy, legal, asser
     )
     for slot, (a, b) in enumerate(pairs):
         assert_same(a, b, f"slot {slot}")
+
+
+def test_nor_do_worlds_in_which_tasks_of_several_ues_train(legal, assert_same):
+    """Neither on their batch nor on threads."""
+    many = batch_env("tiny", 4, threads=2, observe="candidates", debug=True, **QUICK_TASKS)
+    alone = batch_env("tiny", 1, observe="candidates", debug=True, **QUICK_TASKS)
+    alone_reset, ended = alone.reset, []
+    alone.reset = lambda seed: alone_reset(seed + 3)
+    pairs = zip(roll(many, legal, [3], range(4), 500), roll(alone, legal, [0], [3], 500), strict=True)
+    for slot, (a, b) in enumerate(pairs):
+        assert_same(a, b, f"slot {slot}", ignore=("world",))
+        ended += b[0]["outcomes"].tolist() if slot else []
+    assert len(ended) > 50
 
 
 def test_parallel_env_is_the_batch(scenario, observe, short, busy, legal, joint, stacked, assert_same):

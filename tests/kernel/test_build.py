@@ -9,6 +9,7 @@ import pytest
 import edge6g_env
 from edge6g_env.build.places import bands_of, node_positions_m
 from edge6g_env.kernel import fields
+from tests.tasks import QUICK_TASKS
 
 LOOPS = {
     "service.chat.period_s": 0.05,
@@ -51,7 +52,7 @@ np.savez(sys.argv[1], drafted=drafted, **fields)
 """
 
 
-@pytest.fixture(scope="module", params=[{}, LOOPS, DRAFTS], ids=["drawn", "loops", "drafts"])
+@pytest.fixture(scope="module", params=[{}, LOOPS, DRAFTS, QUICK_TASKS], ids=["drawn", "loops", "drafts", "tasks"])
 def both(request, python, tmp_path_factory):
     """Every field after 40 slots, and every observation on the way, compiled and interpreted, each in its own process."""
     folder, found = tmp_path_factory.mktemp("modes"), {}
@@ -78,6 +79,7 @@ def test_something_happened_in_those_slots(both):
     compiled, _ = both
     assert compiled["tally/arrived"][0] > 10
     assert (compiled["drafted"] > 0) == (compiled["job/draft"] >= 0).any()
+    assert (compiled["job/done_steps"] > 0.0).any() == (compiled["job/members"] > 1).any()
     assert compiled["episode/n_active"][0] > 3
     assert len(set(compiled["job/stage"][0].tolist())) > 3
 

@@ -421,3 +421,22 @@ def test_both_kinds_of_task_are_in_rounds(bench):
     ends = bench.run("hold", 2, 400.0)
     assert [end["done_steps"] for end in ends] == [STEPS, STEPS]
     assert own.row != there.row
+
+
+def test_candidates_count_whole_rounds(make):
+    """Of what is done by the deadline: two of three, whose steps and meetings take what is said."""
+    size = adapter(LAYERS)
+    round_s = UP_S + DOWN_S + 16.0 * size * (1.0 / UP + 1.0 / DOWN)
+    load_s = float(costs.memory_bytes(MODEL, "int8")) / 2e9
+    world = make(
+        {"expire_s": load_s + 8.0 * size / DOWN + 9.5 * step_of(DEVICE) + 3.0 * round_s}, **{"time.drain_s": 60.0}
+    )
+    world.phone().load_bytes_s = 2e9
+    a_task(world, [], late=2)
+    column = [entry[0] for entry in world.batch.candidate_names].index("progress")
+    promised = float(world.obs["candidates"][0, 0, world.action(WHOLE), column])
+    world.step(WHOLE)
+    world.step(WHOLE)
+    ends = world.run("hold", 2, 100.0)
+    assert promised == pytest.approx(2.0 * EVERY / STEPS)
+    assert [end["progress"] for end in ends] == [pytest.approx(promised)] * 2

@@ -246,3 +246,34 @@ def test_steps_are_counted_once(rounds):
             assert job.done_steps % 4.0 == 0.0
             assert job.stage != MEET or job.in_round == 1 or job.run_steps == 0.0
     assert len(members) == 2
+
+
+def test_candidates_know_what_decodes_and_prompts_leave_to_training(bench):
+    """A step's time at a node with a stream and a prompt each quarter of a second, before a training job is there and beside one."""
+    ues, _ = ready(bench)
+    column = [entry[0] for entry in bench.batch.candidate_names].index("tpot_s")
+
+    def prompts(over_s):
+        end_s = bench.now_s + over_s
+        while bench.now_s < end_s:
+            bench.lengths(1500.0, 2.0)
+            bench.shares(1.0, 0.0)
+            bench.send({ues[1]: bench.now_s + 1e-4})
+            for _ in range(12):
+                bench.step("local, int8")
+
+    prompts(6.0)
+    jobs = []
+    for n in (1, 2):
+        bench.shares(0.0, 1.0)
+        bench.send({ues[0]: bench.now_s + 1e-4})
+        bench.step()
+        promised = float(bench.obs["candidates"][0, 0, bench.action("local, int8"), column])
+        bench.step("local, int8")
+        jobs = bench.jobs(TRAIN) + [job for job in bench.jobs() if job.service == TUNE and job.stage != TRAIN]
+        assert len(jobs) == n
+        prompts(3.0)
+        done, start_s = sum(job.done_steps - job.left_s / step_s(NODE) for job in jobs), bench.now_s
+        prompts(8.0)
+        done = sum(job.done_steps - job.left_s / step_s(NODE) for job in jobs) - done
+        assert n * (bench.now_s - start_s) / done == pytest.approx(promised, rel=0.15)

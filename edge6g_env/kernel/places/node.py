@@ -285,9 +285,10 @@ def forecast_training(w, b, i, p, v, low, job, compute_s):
     load_s = _load_s(w, b, known, v, low, layers, missing_bytes)
     short_bytes = (1.0 + known.trainees) * own_bytes + missing_bytes + known.claimed_bytes - known.free_bytes
     wait_s = w.prediction[0].blocked_wait_s if short_bytes > 0.0 else 0.0
-    share = w.serving[0].train_share if known.cycle_s > 0.0 else 1.0
-    if known.trainees == 0:
-        share = min(share, 1.0 - min(known.prefill_share, w.prediction[0].max_prefill_share))
+    beside, prompts = w.serving[0].train_share, min(known.prefill_share, w.prediction[0].max_prefill_share)
+    if known.trainees > 0:
+        prompts = max(0.0, (prompts - beside) / (1.0 - beside))  # without the share of those that train there
+    share = (beside if known.cycle_s > 0.0 else 1.0) * (1.0 - prompts)
     expected.load_s += load_s
     expected.wait_s += wait_s
     expected.time_s += load_s + wait_s
