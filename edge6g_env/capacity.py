@@ -135,7 +135,6 @@ def check_memory(scenario: Scenario) -> None:
     precisions = scenario.actions.precision
     for service in scenario.inference:
         _check_draft(scenario, service)
-    for service in scenario.inference:
         if not any(_fits(scenario, service, m, p) for m in service.family for p in precisions):
             raise UserError(_unservable(service))
     if scenario.nodes.memory_gb is None:
