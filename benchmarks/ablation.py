@@ -41,12 +41,7 @@ from eval.statistics import Estimate, estimate, paired_difference
 
 # MLPerf Inference v5.1, llama3.1-8b server, as campus has for its chat (recalled)
 CHAT = {"ttft_slo_s": 2.0, "tpot_slo_s": 0.1}
-SHARED = (
-    "slo_attainment",
-    "ttft_mean_s",
-    "tpot_mean_s",
-    "progress_mean",
-)  # what those on one accelerator take from each other
+SHARED = "slo_attainment", "ttft_mean_s", "tpot_mean_s", "progress_mean"  # what jobs take from each other
 NOTHING = 1e-9  # what differences of sums may leave
 
 

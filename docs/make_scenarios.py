@@ -278,8 +278,8 @@ def _reward(scenario: Scenario) -> Iterator[str]:
     exposed = {service.name: service.exposure_cost for service in scenario.service if service.exposure_cost > 0.0}
     yield f"| exposure | {', '.join(f'{cost:g} ({name})' for name, cost in exposed.items()) or 'no service asks for it'} |"
     if scenario.finetune:
-        yield "\nOf fine-tuning `value x quality x progress`, the share of its steps in completed rounds; what is missing at the deadline"
-        yield "costs that share of `expired`. Loss and convergence are not modelled: each step is worth as much as any other."
+        yield "\nProgress is the share of the steps in completed rounds; what is missing at the deadline costs that share of `expired`."
+        yield "Loss and convergence are not modelled: each step is worth as much as any other ([finetune](../finetune.md))."
     yield f"\n`reward_mix = {reward.reward_mix:g}`: 0 is each agent's own reward, 1 the mean of all."
     if exposed:
         yield f"\n{_exposure(scenario)}"

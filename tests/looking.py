@@ -210,9 +210,9 @@ def servers(batch: BatchEnv) -> np.recarray:
 
 
 def memory_shares(batch: BatchEnv) -> np.ndarray:
-    """(B, N) weights and KV over the memory for them."""
+    """(B, N) weights, KV and what training holds over the memory for them."""
     server = batch.world.server
-    return (server["weight_bytes"] + server["kv_bytes"]) / batch.world.site["usable_bytes"]
+    return (server["weight_bytes"] + server["kv_bytes"] + server["training_bytes"]) / batch.world.site["usable_bytes"]
 
 
 def fault_records(batch: BatchEnv) -> np.recarray:

@@ -191,9 +191,9 @@ def test_values_that_ship_fit_their_scenario(name: str, rule: str):
     found = tuned(rule, scenario)
     assert found.scenario == scenario.label
     if rule == STATIC:
-        assert set(found.values) == {service.name for service in scenario.inference}
+        assert set(found.values) == {service.name for service in scenario.service}
         assert all(of["device_split"] < 1.0 for of in found.values.values())
-        assert all(set(of) == set(choices(scenario, scenario.inference[0])) for of in found.values.values())
+        assert all(set(of) == set(choices(scenario, scenario.service[0])) for of in found.values.values())
 
 
 def test_overrides_leave_the_shipped_values():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import edge6g_env
+from tests.short import shortened
 
 
 @pytest.fixture(params=edge6g_env.scenarios())
@@ -18,9 +19,10 @@ def observe(request):
 
 
 @pytest.fixture
-def short():
-    """Overrides: an episode of 50 slots or so in which every job is measured."""
-    return {"time": {"episode_s": 1.0, "warmup_s": 0.0, "drain_s": 0.0}}
+def short(request):
+    """Overrides: an episode of 50 slots or so in which every job is measured, where no models are tuned."""
+    every = "scenario" in request.fixturenames
+    return shortened(request.getfixturevalue("scenario") if every else "tiny", 1.0)
 
 
 @pytest.fixture

@@ -6,15 +6,16 @@ import pytest
 import edge6g_env
 from edge6g_env import batch_env
 from edge6g_env.kernel.codes import CUT, EXPIRED, FINISHED, REJECTED
+from tests.short import shortened
 
-EPISODE = {"time.episode_s": 4.0, "time.warmup_s": 1.0, "time.drain_s": 1.0}
+EPISODE = shortened("tiny", 4.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("scenario", edge6g_env.scenarios())
 @pytest.mark.parametrize("rate", [1.0, 10.0, 200.0])
 def test_every_job_has_exactly_one_end(scenario, rate, legal):
     """Over whole episodes: numbers of outcomes are each job's once, and add up to the counters."""
-    more = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": rate, **EPISODE}
+    more = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": rate, **shortened(scenario, 4.0, 1.0, 1.0)}
     batch, rng = batch_env(scenario, 2, debug=True, **more), np.random.default_rng(1)
     obs = batch.reset(1)
     ended = [[], []]

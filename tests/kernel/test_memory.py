@@ -7,10 +7,10 @@ import edge6g_env
 from edge6g_env import batch_env, costs
 from edge6g_env.kernel.codes import ADMITTED, DECODE, FINISHED, INGRESS, NODE_PREFILL
 from tests.looking import memory_shares, values
+from tests.short import shortened
 
 MODEL = "llama-3.1-8b"
 PRECISIONS = ("fp16", "int8", "int4")
-SHORT_EPISODE = {"time.episode_s": 6.0, "time.warmup_s": 0.0, "time.drain_s": 0.0}
 
 
 def weight_bytes(precision, model=MODEL):
@@ -27,7 +27,7 @@ def held(bench, node=0):
 @pytest.mark.parametrize("rate", [10.0, 60.0])
 def test_memory_is_never_exceeded(scenario, small, rate, legal):
     """debug=True compares weights and KV with the memory of each node, and with the sums over jobs and variants, every slot."""
-    more = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": rate, **SHORT_EPISODE}
+    more = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": rate, **shortened(scenario, 6.0)}
     if small:  # cards of 8 GB, of 16 where a model would fit nowhere
         more["nodes.devices"] = ["t4" if scenario in ("shard", "telemedicine") else "jetson-orin-nano-super"]
     batch, rng = batch_env(scenario, 2, debug=True, **more), np.random.default_rng(1)

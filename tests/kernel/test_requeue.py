@@ -7,6 +7,7 @@ import edge6g_env
 from edge6g_env import batch_env, costs
 from edge6g_env.kernel import codes as k
 from tests.looking import episodes, values
+from tests.short import shortened
 
 MODEL = "llama-3.1-8b"
 XN_S, BACKHAUL_S = 0.001, 0.015
@@ -319,9 +320,8 @@ def test_the_forecast_of_a_job_that_was_put_back_is_kept(make_bench, planned):
 @pytest.mark.parametrize("rate", [10.0, 60.0])
 def test_no_job_is_lost_whatever_fails(scenario, retries, rate, legal):
     """Everything fails every few seconds. debug=True asserts rows, memory, users, empty servers and an empty cloud in every slot."""
-    short = {"time.episode_s": 4.0, "time.warmup_s": 0.0, "time.drain_s": 0.0}
     more = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": rate, "faults": {"retries": retries, **MEAN_S}}
-    batch, rng = batch_env(scenario, 2, debug=True, **short, **more), np.random.default_rng(4)
+    batch, rng = batch_env(scenario, 2, debug=True, **shortened(scenario, 4.0), **more), np.random.default_rng(4)
     obs, ended, put_back = batch.reset(4), {}, 0
     for slot in range(390):
         obs, *_, truncated, info = batch.step(legal(obs["action_mask"], rng))
