@@ -51,9 +51,7 @@ class World(NamedTuple):
     mcs: np.ndarray  # (3, mcs) threshold dB rising, efficiency bit/s/Hz, probit slope of the block errors 1/dB
     outage: np.recarray  # (E,) OUTAGE beginnings and ends of planned outages
     encoder_s: np.ndarray  # (S, D, V) time in s of a variant's encoder for the inputs of a job of a service
-    tuning_s: (
-        np.ndarray
-    )  # (S, D, V, 3) time in s of a step of a fine-tuning service: forward through a layer, backward, head both ways
+    tuning_s: np.ndarray  # (S, D, V, 3) time in s of a training step: forward through a layer, backward, head both ways
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
     blank: np.recarray  # (1,) a new row of each entity that is born as a copy of one
     part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins
@@ -76,9 +74,7 @@ class World(NamedTuple):
     job: np.recarray  # (B, J) JOB
     part: np.recarray  # (B, J, 2) PART of a job: at the ingress, at the target
     roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
-    queue: (
-        np.ndarray
-    )  # (B, N, 3, Q) int64 rows of job at a node: to be decided; waiting for weights, KV or prefill; training there
+    queue: np.ndarray  # (B, N, 3, Q) int64 rows of job at a node: to be decided, in the inbox, training there
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
     noted: np.recarray  # (B, 64) NOTED legs of the watched job as they began, without those that had no work
     observation: np.ndarray  # (2, B, N, D) float32: NOW, and FINAL: the last one of an episode that ended in this step
