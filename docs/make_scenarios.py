@@ -335,7 +335,8 @@ def _figures(scenario: Scenario, folders: list[Path]) -> str | None:
         if run.get("fingerprint") != scenario.fingerprint:
             continue
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        metrics = [metric for metric in METRICS if metric.name in SHOWN]
+        shown = (*SHOWN, "progress_mean") if scenario.finetune else SHOWN
+        metrics = [metric for metric in METRICS if metric.name in shown]
         lines = [f"Interquartile mean over {len(summary['seeds'])} seeds [95 % interval], `{run['command']}`:\n"]
         units = (f"{m.label}{f' ({m.display_unit})' if m.display_unit != '1' else ''}" for m in metrics)
         lines += [f"| policy | {' | '.join(units)} |", "|---" * (len(metrics) + 1) + "|"]
