@@ -72,7 +72,7 @@ HARD = {
     "of who still has what. A picture or half a minute of sound is some 0.1 MB until an encoder has run over it and megabytes afterwards, "
     "so a layer on the phone, which keeps it there, costs the phone's encoder and the air; and what staff write of a patient has no other "
     "way.",
-    "finetune": "Tuning takes what answers leave, and that is little: a step takes an L4 a third of a second if nobody else is there, and "
+    "finetune": "Tuning takes what answers leave, and that is little: a step takes an L4 half a second if nobody else is there, and "
     "three times that beside a stream, which slows down by two fifths. Members of a task at one node take turns, and a round "
     "is as slow as its slowest member, though each is decided on its own. What workers write for themselves is tuned whole on the phone, "
     "19 s a round and hardly a byte, or cut, sooner and for 0.8 GB of the plant's air; and the cloud, which tunes fastest, answers "
@@ -335,7 +335,8 @@ def _figures(scenario: Scenario, folders: list[Path]) -> str | None:
         if run.get("fingerprint") != scenario.fingerprint:
             continue
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        metrics = [metric for metric in METRICS if metric.name in SHOWN]
+        shown = (*SHOWN, "progress_mean") if scenario.finetune else SHOWN
+        metrics = [metric for metric in METRICS if metric.name in shown]
         lines = [f"Interquartile mean over {len(summary['seeds'])} seeds [95 % interval], `{run['command']}`:\n"]
         units = (f"{m.label}{f' ({m.display_unit})' if m.display_unit != '1' else ''}" for m in metrics)
         lines += [f"| policy | {' | '.join(units)} |", "|---" * (len(metrics) + 1) + "|"]
