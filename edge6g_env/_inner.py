@@ -31,9 +31,10 @@ try:
     from numba.core.codegen import JITCodeLibrary
     from numba.core.compiler import CompilerBase, DefaultPassBuilder
     from numba.core.compiler_machinery import LoweringPass, register_pass
-    from numba.core.typed_passes import AnnotateTypes
+    from numba.core.typed_passes import AnnotateTypes, NopythonRewrites
+    from numba.core.untyped_passes import InlineClosureLikes
 except ImportError:  # pragma: no cover
-    InnerCompiler = EntryCompiler = None
+    InnerCompiler = SeldomCompiler = EntryCompiler = None
 else:
 
     class _InnerLibrary(JITCodeLibrary):
@@ -62,6 +63,16 @@ else:
 
         def set_env(self, *_: Any) -> None:
             """Nothing: the environment is for code that calls Python."""
+
+    class _SeldomLibrary(_InnerLibrary):
+        """The same of a function that runs seldom: small rather than fast, and never inlined."""
+
+        def _optimize_functions(self, ll_module: Any) -> None:
+            super()._optimize_functions(ll_module)
+            for function in ll_module.functions:
+                if not function.is_declaration:
+                    function.add_function_attribute("optsize")
+                    function.add_function_attribute("noinline")
 
     class _EntryLibrary(JITCodeLibrary):
         """Code that Python calls: all that it needs, linked once, optimised and loaded."""
@@ -124,6 +135,16 @@ else:
             return self._make_library(state, _InnerLibrary)
 
     @register_pass(mutates_CFG=False, analysis_only=True)
+    class _AsSeldom(_IntoLibrary):
+        """Into a _SeldomLibrary."""
+
+        _name = "edge6g_as_seldom"
+
+        def run_pass(self, state: Any) -> bool:
+            """One that is not cached, as an _InnerLibrary."""
+            return self._make_library(state, _SeldomLibrary)
+
+    @register_pass(mutates_CFG=False, analysis_only=True)
     class _AsEntry(_IntoLibrary):
         """Into an _EntryLibrary."""
 
@@ -134,6 +155,9 @@ else:
             made = self._make_library(state, _EntryLibrary)
             state.library.enable_object_caching()
             return made
+
+    # They look for closures and comprehensions, and for expressions of whole arrays: the kernel has neither.
+    _IDLE_PASSES = (InlineClosureLikes, NopythonRewrites)
 
     class _Typing:
         """Numba's typing context, which remembers how an operator is typed: it goes through every overload of `+` and of `[]` else, each
@@ -167,6 +191,7 @@ else:
         def define_pipelines(self) -> list[Any]:
             """The one pipeline."""
             pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            pipeline.passes = [one for one in pipeline.passes if one[0] not in _IDLE_PASSES]
             pipeline.add_pass_after(self.library_pass, AnnotateTypes)
             pipeline.finalize()
             return [pipeline]
@@ -175,6 +200,11 @@ else:
         """For functions that only compiled code calls."""
 
         library_pass = _AsInner
+
+    class SeldomCompiler(_IntoLibraryCompiler):  # type: ignore[no-redef]
+        """For those of them that run seldom."""
+
+        library_pass = _AsSeldom
 
     class EntryCompiler(_IntoLibraryCompiler):  # type: ignore[no-redef]
         """For functions that Python calls."""

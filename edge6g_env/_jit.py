@@ -28,7 +28,7 @@ from numba.core import config
 from edge6g_env._cache import cache_root, say_once
 from edge6g_env._code_store import CodeStore, hash_of
 from edge6g_env._files import write_json_atomic
-from edge6g_env._inner import EntryCompiler, InnerCompiler, forget_literals
+from edge6g_env._inner import EntryCompiler, InnerCompiler, SeldomCompiler, forget_literals
 from edge6g_env._sources import deciding_files
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -150,6 +150,12 @@ def njit_inner(function: F) -> F:
     _inner.py); not cached on its own: it is in the cached code of its callers (190 MB a version otherwise, for nothing).
     """
     return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_with(InnerCompiler))
+
+
+def njit_seldom(function: F) -> F:
+    """`njit_inner` for what most worlds never run, or few slots do: invariants, faults, fine-tuning. Small code, so that it costs little of
+    a compile."""
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_with(SeldomCompiler))
 
 
 def is_cached(name: str) -> bool:

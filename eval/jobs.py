@@ -88,7 +88,7 @@ def jobs_frame(policy: str, seeds: Sequence[int], jobs: np.ndarray, scenario: Sc
 
     jobs: (J,) rows of OUTCOME (docs/state.md) whose `world` is the index of the seed, as in `Episodes.jobs`.
     """
-    jobs = jobs[np.lexsort((jobs["job"], jobs["world"]))]
+    jobs, layout = jobs[np.lexsort((jobs["job"], jobs["world"]))], Layout(scenario)
     columns: dict[str, object] = {
         "policy": _words(np.zeros(len(jobs), int), [policy]),
         "seed": np.asarray(seeds, np.int64)[jobs["world"]],
@@ -100,8 +100,8 @@ def jobs_frame(policy: str, seeds: Sequence[int], jobs: np.ndarray, scenario: Sc
         "quality": np.where(jobs["phase"] == FINISHED, jobs["quality"], np.nan),
         **{name: np.where(jobs["kind"] == FINETUNE, jobs[name], np.nan) for name in ("progress", "done_steps")},
         "decider": _words(jobs["agent"], [f"node_{n}" for n in range(scenario.nodes.count)]),
-        **_decisions(jobs["action"], scenario),
-        "model": _models(jobs, scenario),
+        **_decisions(jobs["action"], layout),
+        "model": _models(jobs, layout),
         **{name: jobs[name] for name in PLAIN},
         **{name: jobs[name].astype(np.int64) for name in WHOLE},
     }
@@ -118,10 +118,9 @@ def write_jobs(folder: Path | str, frames: Iterable[pd.DataFrame]) -> None:
     write_bytes_atomic(Path(folder) / JOBS_FILE, buffer.getvalue())
 
 
-def _decisions(actions: np.ndarray, scenario: Scenario) -> dict[str, object]:
+def _decisions(actions: np.ndarray, layout: Layout) -> dict[str, object]:
     """The decision in words and shares, empty where a column means nothing; actions: int64 (J,), -1: none."""
-    layout, grid = Layout(scenario), scenario.actions
-    decided = np.maximum(actions, 0)
+    grid, decided = layout.scenario.actions, np.maximum(actions, 0)
     numbers = {
         column.name: np.where((actions >= 0) & column.means[decided], column.numbers[decided], -1)
         for column in columns_of(layout)
@@ -134,9 +133,10 @@ def _decisions(actions: np.ndarray, scenario: Scenario) -> dict[str, object]:
     }
 
 
-def _models(jobs: np.ndarray, scenario: Scenario) -> object:
+def _models(jobs: np.ndarray, layout: Layout) -> object:
     """The model that was decided for each job, empty where nothing runs."""
-    names, runs = scenario.models, Layout(scenario).action_table[np.maximum(jobs["action"], 0), 0] >= LOCAL
+    scenario = layout.scenario
+    names, runs = scenario.models, layout.action_table[np.maximum(jobs["action"], 0), 0] >= LOCAL
     numbers = np.full((len(scenario.service), scenario.most_models), -1)
     for s, service in enumerate(scenario.service):
         numbers[s, : len(service.family)] = [names.index(model) for model in service.family]

@@ -4,7 +4,7 @@ slot to slot is what it would be if it were worked out anew."""
 from __future__ import annotations
 
 from edge6g_env import radio
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_seldom
 from edge6g_env.kernel import channel, codes, dispatch, heap, rng
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.places import device
@@ -36,7 +36,7 @@ POWER_STALE, DECODERS_PASSED, INTERFERER_FOREIGN, DEVICE_OVERRUN, STEPS_MISCOUNT
 _BYTE = 1.0  # rounding of sums of bytes
 
 
-@njit_inner
+@njit_seldom
 def _check_node(w, b, i):
     step, node, site, server = w.step[b], w.node[b, i], w.site[i], w.server[b, i]
     if server.kv_bytes + server.training_bytes + server.weight_bytes > site.usable_bytes + _BYTE:
@@ -80,7 +80,7 @@ def _check_node(w, b, i):
         step.error = DOWN_SERVER_HOLDS
 
 
-@njit_inner
+@njit_seldom
 def check_world(w, b):
     """Set w.step[b].error to the number of a violated invariant (index into VIOLATIONS)."""
     episode, step, tally = w.episode[b], w.step[b], w.tally[b]
@@ -102,7 +102,7 @@ def check_world(w, b):
         _check_steps(w, b, w.job[b, w.roster[b, codes.ACTIVE, place]])
 
 
-@njit_inner
+@njit_seldom
 def _check_steps(w, b, job):
     steps = w.service[job.service].steps
     too_many = job.done_steps + job.run_steps > steps or job.run_steps < 0.0
@@ -110,7 +110,7 @@ def _check_steps(w, b, job):
         w.step[b].error = STEPS_MISCOUNTED
 
 
-@njit_inner
+@njit_seldom
 def _check_device(w, b, u):
     ue, jobs, busy, kv_bytes, layers = w.ue[b, u], 0, 0, 0.0, 0
     for j in range(w.job.shape[1]):
@@ -125,7 +125,7 @@ def _check_device(w, b, u):
         w.step[b].error = DEVICE_OVERRUN
 
 
-@njit_inner
+@njit_seldom
 def check_kept(w, b):
     """The same for what is kept while nothing that it depends on changes; after the observation."""
     episode, step = w.episode[b], w.step[b]
@@ -147,7 +147,7 @@ def check_kept(w, b):
             _check_powers(w, b, w.cell[b, u, m])
 
 
-@njit_inner
+@njit_seldom
 def _check_mask(w, b, i):
     head = w.node[b, i].head
     if head < 0:
@@ -158,7 +158,7 @@ def _check_mask(w, b, i):
             w.step[b].error = MASK_STALE
 
 
-@njit_inner
+@njit_seldom
 def _check_way(w, b, u):
     ue, now_s = w.ue[b, u], w.episode[b].now_s
     gone_m = ue.walked_m + channel.stand(ue, now_s) * ue.leg_m
@@ -167,7 +167,7 @@ def _check_way(w, b, u):
         w.step[b].error = UE_PASSED
 
 
-@njit_inner
+@njit_seldom
 def _check_powers(w, b, cell):
     band = w.band[w.site[cell.node].band]
     power_dbm = band.ptx_bs_dbm - cell.coupling_loss_db

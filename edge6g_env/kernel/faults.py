@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_seldom
 from edge6g_env.kernel import codes, requeue, rng
 from edge6g_env.kernel.places import memory
 
 
-@njit_inner
+@njit_seldom
 def start_faults(w, b):
     """Draw which parts of world b are down as an episode starts; all of them were up before."""
     key, episode = w.episode[b].key, w.episode[b]
@@ -33,7 +33,7 @@ def start_faults(w, b):
         change_parts(w, b, 0.0)
 
 
-@njit_inner
+@njit_seldom
 def _draw_next(w, b, fault):
     """Add the time in the present state to the instant of the last change."""
     fault.changes += 1
@@ -41,7 +41,7 @@ def _draw_next(w, b, fault):
     fault.next_s += mean_s * rng.exponential(w.episode[b].key, rng.FOR_FAULT, fault.owner, fault.changes)
 
 
-@njit_inner
+@njit_seldom
 def _set_next(w, b):
     episode = w.episode[b]
     episode.next_fault_s = math.inf
@@ -51,7 +51,7 @@ def _set_next(w, b):
         episode.next_fault_s = min(episode.next_fault_s, w.outage[episode.next_outage].at_s)
 
 
-@njit_inner
+@njit_seldom
 def change_parts(w, b, now_s):
     """Let the parts of world b fail or be repaired whose instant has come."""
     episode = w.episode[b]
@@ -70,7 +70,7 @@ def change_parts(w, b, now_s):
     _set_next(w, b)
 
 
-@njit_inner
+@njit_seldom
 def _apply(w, b, fault, now_s):
     """Make the part up or down where the world looks it up; what a failed part held is lost."""
     up = 1 if fault.broken == 0 and fault.planned == 0 else 0
@@ -93,14 +93,14 @@ def _apply(w, b, fault, now_s):
             _fail_cloud(w, b, now_s)
 
 
-@njit_inner
+@njit_seldom
 def _set_link(w, b, i, peer, up):
     for k in range(w.link.shape[2]):
         if w.neighbour[i, k] == peer:
             w.link[b, i, k].up = up
 
 
-@njit_inner
+@njit_seldom
 def _fail_node(w, b, i, now_s):
     """The server of node i stops: jobs that wait, are computed or hold KV there go back, its memory is empty."""
     for place in range(w.episode[b].n_active):
@@ -112,7 +112,7 @@ def _fail_node(w, b, i, now_s):
     memory.empty_server(w, b, i, now_s)
 
 
-@njit_inner
+@njit_seldom
 def _fail_cloud(w, b, now_s):
     """The cloud stops: jobs that wait or are computed there go back."""
     for place in range(w.episode[b].n_active):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_seldom
 from edge6g_env.kernel import codes, costing, inference, worth
 from edge6g_env.kernel.places import air, cloud, device, link, node, training
 
@@ -21,18 +21,18 @@ DATA, ADAPTER, CUT, TOP, UPDATE, AVERAGE = range(4, 10)
 BEGINNING, END = range(10, 12)  # of a round
 
 
-@njit_inner
+@njit_seldom
 def server_part(job):
     """The node part that trains: at the ingress, or at the target."""
     return codes.TARGET if link.is_used(job) else codes.INGRESS
 
 
-@njit_inner
+@njit_seldom
 def _server_layers(w, job):
     return w.model[job.variant].layers - job.device_layers
 
 
-@njit_inner
+@njit_seldom
 def _tokens(w, job):
     """Tokens of a step."""
     return w.service[job.service].step_tokens * w.service[job.service].step_sequences
@@ -41,7 +41,7 @@ def _tokens(w, job):
 # --- what an action means --------------------------------------------------------------------------------------------------------------
 
 
-@njit_inner
+@njit_seldom
 def _device_bytes(w, s, v, layers):
     """What `layers` layers of variant v hold on the device beside weights: with a cut and labels that stay, the head too."""
     own_bytes = training.own_bytes(w, s, v, layers)
@@ -50,7 +50,7 @@ def _device_bytes(w, s, v, layers):
     return own_bytes
 
 
-@njit_inner
+@njit_seldom
 def refuse(w, b, i, job, c):
     """Why action c is illegal for a training job at node i, as inference.refuse."""
     route, choice = w.action[c].route, w.choice[job.service, w.action[c].model]
@@ -79,7 +79,7 @@ def refuse(w, b, i, job, c):
     return why
 
 
-@njit_inner
+@njit_seldom
 def take(w, b, i, job, c):
     """Note where action c of node i has the job trained."""
     inference.take(w, b, i, job, c)
@@ -89,18 +89,18 @@ def take(w, b, i, job, c):
 # --- its legs --------------------------------------------------------------------------------------------------------------------------
 
 
-@njit_inner
+@njit_seldom
 def goes_on(w, job):
     """Whether another step follows."""
     return not training.is_done(w, job)
 
 
-@njit_inner
+@njit_seldom
 def _is_cut(w, job):
     return 0 < job.device_layers < w.model[job.variant].layers
 
 
-@njit_inner
+@njit_seldom
 def _sent_bytes(w, job, what):
     """Bytes that a leg sends, 0 if it has nothing to send."""
     service, layers = w.service[job.service], job.device_layers
@@ -114,12 +114,12 @@ def _sent_bytes(w, job, what):
     return _tokens(w, job) * w.model[job.variant].boundary_bytes
 
 
-@njit_inner
+@njit_seldom
 def _label_bytes(w, job):
     return costing.TOKEN_BYTES * _tokens(w, job) if w.service[job.service].u_shape == 0 else 0.0
 
 
-@njit_inner
+@njit_seldom
 def _device_s(w, job, what):
     """Seconds that the device computes in a leg; a job that it trains alone is done with the first."""
     layers, total, device_ = job.device_layers, w.model[job.variant].layers, w.mobility[0].ue_device
@@ -133,7 +133,7 @@ def _device_s(w, job, what):
     return layers * (times[0] if what == FORWARD else times[1])
 
 
-@njit_inner
+@njit_seldom
 def _server_s(w, b, job, what):
     """Seconds that the server computes in a leg: with the head all at once, else there and back."""
     layers, accelerator = _server_layers(w, job), w.cloud[0].cloud_device
@@ -144,7 +144,7 @@ def _server_s(w, b, job, what):
     return layers * w.tuning_s[job.service, accelerator, job.variant, 0 if what == FORWARD else 1]
 
 
-@njit_inner
+@njit_seldom
 def _send(w, b, job, what):
     """Over the air: what goes up with its exposure."""
     sent_bytes = _sent_bytes(w, job, what)
@@ -157,7 +157,7 @@ def _send(w, b, job, what):
     return air.send(w, b, job, sent_bytes + labels_bytes, exposure)
 
 
-@njit_inner
+@njit_seldom
 def _cross(w, job, what):
     """Over the link, if the server is behind one."""
     sent_bytes = _sent_bytes(w, job, what)
@@ -166,7 +166,7 @@ def _cross(w, job, what):
     return link.send(w, job, sent_bytes + (_label_bytes(w, job) if what == CUT else 0.0))
 
 
-@njit_inner
+@njit_seldom
 def _ask(w, b, job):
     """Wait for memory at the server, or for an accelerator of the cloud."""
     job.asks_at = job.leg
@@ -183,7 +183,7 @@ def _ask(w, b, job):
     return training.ask(w, b, job, p)
 
 
-@njit_inner
+@njit_seldom
 def _train(w, b, job, what):
     compute_s = _server_s(w, b, job, what) if _server_layers(w, job) > 0 else 0.0
     if compute_s <= 0.0:
@@ -193,13 +193,13 @@ def _train(w, b, job, what):
     return training.begin(w, b, job, server_part(job), compute_s)
 
 
-@njit_inner
+@njit_seldom
 def _round_is_over(w, job):
     """Whether the job has done all steps of its round, after which it meets the others."""
     return job.members > 1 and job.run_steps >= training.round_steps(w, job)
 
 
-@njit_inner
+@njit_seldom
 def _meet(w, job, what):
     """Wait for the beginning of a round, if the job is in none, or for its end; rounds.py lets it go on."""
     if (what == BEGINNING and (job.members == 1 or job.in_round == 1)) or (what == END and not _round_is_over(w, job)):
@@ -208,7 +208,7 @@ def _meet(w, job, what):
     return codes.UNDER_WAY
 
 
-@njit_inner
+@njit_seldom
 def begin_leg(w, b, job, stage, what):
     """Begin a leg of a training job."""
     if stage == codes.DEVICE:
@@ -237,7 +237,7 @@ def begin_leg(w, b, job, stage, what):
 # --- what agents expect ----------------------------------------------------------------------------------------------------------------
 
 
-@njit_inner
+@njit_seldom
 def _exposures(w, job, v, layers, in_cloud):
     """(share of the data that leaves the device, that reaches the cloud): labels are the text itself."""
     if layers == w.model[v].layers:
@@ -246,7 +246,7 @@ def _exposures(w, job, v, layers, in_cloud):
     return left, left if in_cloud else 0.0
 
 
-@njit_inner
+@njit_seldom
 def _expect_messages(w, b, job, v, layers, target):
     """Add what a training job sends with `layers` layers on the device: before its steps, with each, and at the ends of rounds."""
     service, expected, wired, hop_s = w.service[job.service], w.forecast[b], w.wired[0], link.hop_s(w, b, job)
@@ -286,7 +286,7 @@ def _expect_messages(w, b, job, v, layers, target):
         expected.backhaul_bytes += sent_bytes + times * cut_bytes
 
 
-@njit_inner
+@njit_seldom
 def _expect_device(w, b, job, v, layers):
     """Add the device's part of each step, beside the jobs that compute there now."""
     if layers == 0:
@@ -300,7 +300,7 @@ def _expect_device(w, b, job, v, layers):
     expected.energy_j += compute_s * w.device[device_].prefill_w
 
 
-@njit_inner
+@njit_seldom
 def _expect_server(w, b, i, job, v, layers, target, route):
     """Add the server's part of each step; returns what it costs a second, where it is paid by the time that it is held."""
     total, service = w.model[v].layers, w.service[job.service]
@@ -318,7 +318,7 @@ def _expect_server(w, b, i, job, v, layers, target, route):
     return 0.0
 
 
-@njit_inner
+@njit_seldom
 def _credited(service, job, steps, left):
     """Steps that count of those done by the deadline, where `left` are asked for: of several UEs those of whole rounds."""
     if job.members == 1 or steps >= left:
@@ -326,7 +326,7 @@ def _credited(service, job, steps, left):
     return math.floor(steps / service.aggregate_every) * service.aggregate_every
 
 
-@njit_inner
+@njit_seldom
 def expect(w, b, i, job, c):
     """Fill w.forecast[b], which is clear, with what action c of node i should bring a training job; returns its utility. Time to first
     token is the setup, time per token a step; steps that are not done at the deadline are lost, the others are not."""
@@ -366,7 +366,7 @@ def expect(w, b, i, job, c):
     return service.value * quality * expected.progress - lost - (price + energy + exposed)
 
 
-@njit_inner
+@njit_seldom
 def _egress_bytes(w, job, v, layers):
     """What a step sends back from its server."""
     if layers == 0:

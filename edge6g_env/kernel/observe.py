@@ -87,7 +87,7 @@ def _put_job(w, b, i, row, at):
     at = put(row, at, job.retries)
     at = put(row, at, service.kind == codes.FINETUNE)
     at = put(row, at, service.steps)
-    at = put(row, at, service.step_tokens * service.step_sequences)
+    at = put(row, at, service.step_tokens)
     return put(row, at, job.done_steps)
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_seldom
 from edge6g_env.kernel import codes, legs
 from edge6g_env.kernel.places import training
 
 
-@njit_inner
+@njit_seldom
 def settle(w, b, t1):
     """Begin and end the rounds of all tasks as far as their members have come by t1."""
     if w.arrivals[0].most_participants == 1:
@@ -26,7 +26,7 @@ def settle(w, b, t1):
             _settle_task(w, b, job.task, t1)
 
 
-@njit_inner
+@njit_seldom
 def _is_first(w, b, job):
     """Whether no member of its task with a lower number waits: one of them speaks for all."""
     for place in range(w.episode[b].n_active):
@@ -36,7 +36,7 @@ def _is_first(w, b, job):
     return True
 
 
-@njit_inner
+@njit_seldom
 def _arrivals(w, b, task):
     """(first and last arrival in s at the end of the round, inf and -inf if there is none)."""
     first_s, last_s = math.inf, -math.inf
@@ -47,7 +47,7 @@ def _arrivals(w, b, task):
     return first_s, last_s
 
 
-@njit_inner
+@njit_seldom
 def _settle_task(w, b, task, t1):
     first_s, last_s = _arrivals(w, b, task)
     complete, now_s = True, w.episode[b].now_s
@@ -69,7 +69,7 @@ def _settle_task(w, b, task, t1):
         _end_round(w, b, task, end_s, max(end_s, now_s))
 
 
-@njit_inner
+@njit_seldom
 def _timeout_s(w, b, task):
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
@@ -78,7 +78,7 @@ def _timeout_s(w, b, task):
     return math.inf
 
 
-@njit_inner
+@njit_seldom
 def _end_round(w, b, task, end_s, next_s):
     """Credit the steps of those that have arrived by end_s; all that train or wait are in the next round from next_s on, which is later
     if the last that they waited for has left, and get the average."""

@@ -71,38 +71,54 @@ def slow_backlog_s(batch, b, i):
 
 def slow_observation(batch, b, i):
     """{name: value} of node i of world b, from the state by the meaning of each name; the report's parts as the link has them."""
-    w, scenario = batch.world, batch.scenario
-    node, server, episode, precisions = w.node[b, i], w.server[b, i], w.episode[b], scenario.actions.precision
-    values = {}
-    model = None
-    if node.head >= 0:
-        job = w.job[b, node.head]
-        service, ue = scenario.service[int(job.service)], w.ue[b, int(job.ue)]
-        model = scenario.weights.index(service.weights_of(service.default))
-        values |= {
-            "job/waiting": 1,
-            "job/age_s": episode.now_s - job.arrival_s,
-            "job/prompt_tokens": job.prompt_tokens,
-            "job/inputs": getattr(service, "inputs", 0),
-            "job/finetune": service.kind == "finetune",
-            "job/steps": getattr(service, "steps", 0),
-            "job/step_tokens": getattr(service, "tokens_a_step", 0),
-            "job/done_steps": job.done_steps,
-            "job/mean_output_tokens": w.service[int(job.service)].mean_output_tokens,
-            **{f"job/{name}": goal_s for name, goal_s in service.objectives.items()},
-            "job/value": service.value,
-            f"job/privacy_{service.privacy}": 1,
-            f"job/service_{service.name}": 1,
-            "job/uplink_sinr_db": ue.seen_uplink_db,
-            "job/downlink_sinr_db": ue.seen_downlink_db,
-            "job/channel_age_s": episode.now_s - ue.seen_s,
-            "job/cell_senders": node.n_senders if ue.node == i else 0,
-            "job/device_jobs": ue.device_jobs,
-            "job/handed_over": ue.node != i,
-            "job/done_tokens": job.done_tokens,
-            "job/retries": job.retries,
-        }
-    values |= {
+    job, variants = slow_job(batch, b, i), []
+    if job:
+        services, weights = batch.scenario.service, batch.scenario.weights
+        service = services[int(batch.world.job[b, batch.world.node[b, i].head].service)]
+        model, precisions = weights.index(service.weights_of(service.default)), batch.scenario.actions.precision
+        variants = [(model * len(precisions) + p, name) for p, name in enumerate(precisions)]
+    values = job | slow_node(batch, b, i, variants)
+    for n in range(batch.scenario.neighbours):
+        values |= slow_neighbour(batch, b, i, n, variants)
+    return values
+
+
+def slow_job(batch, b, i):
+    """The entries of the first job in the queue of node i of world b; none if nothing waits."""
+    w, node, now_s = batch.world, batch.world.node[b, i], batch.world.episode[b].now_s
+    if node.head < 0:
+        return {}
+    job = w.job[b, node.head]
+    service, ue = batch.scenario.service[int(job.service)], w.ue[b, int(job.ue)]
+    return {
+        "job/waiting": 1,
+        "job/age_s": now_s - job.arrival_s,
+        "job/prompt_tokens": job.prompt_tokens,
+        "job/inputs": getattr(service, "inputs", 0),
+        "job/finetune": service.kind == "finetune",
+        "job/steps": getattr(service, "steps", 0),
+        "job/step_tokens": getattr(service, "step_tokens", 0),
+        "job/done_steps": job.done_steps,
+        "job/mean_output_tokens": w.service[int(job.service)].mean_output_tokens,
+        **{f"job/{name}": goal_s for name, goal_s in service.objectives.items()},
+        "job/value": service.value,
+        f"job/privacy_{service.privacy}": 1,
+        f"job/service_{service.name}": 1,
+        "job/uplink_sinr_db": ue.seen_uplink_db,
+        "job/downlink_sinr_db": ue.seen_downlink_db,
+        "job/channel_age_s": now_s - ue.seen_s,
+        "job/cell_senders": node.n_senders if ue.node == i else 0,
+        "job/device_jobs": ue.device_jobs,
+        "job/handed_over": ue.node != i,
+        "job/done_tokens": job.done_tokens,
+        "job/retries": job.retries,
+    }
+
+
+def slow_node(batch, b, i, variants):
+    """The entries of node i of world b itself; variants: (number, precision) of those of the first job's model."""
+    w, node, server = batch.world, batch.world.node[b, i], batch.world.server[b, i]
+    return {
         "node/queue_jobs": node.n_queue,
         "node/training_jobs": server.n_trainees,
         "node/inbox_jobs": server.n_inbox,
@@ -110,7 +126,7 @@ def slow_observation(batch, b, i):
         "node/backlog_s": slow_backlog_s(batch, b, i),
         "node/cycle_s": server.cycle_s,
         "node/prefill_share": server.prefill_share,
-        "node/ran_load": 1.0 if node.n_senders or node.n_receivers else scenario.radio.background_load,
+        "node/ran_load": 1.0 if node.n_senders or node.n_receivers else batch.scenario.radio.background_load,
         "node/kv_share": server.kv_bytes / w.site[i].usable_bytes,
         "node/weight_share": server.weight_bytes / w.site[i].usable_bytes,
         "node/loading": server.load_variant >= 0,
@@ -120,36 +136,35 @@ def slow_observation(batch, b, i):
         "node/cloud_up": node.cloud_seen_up,
         "node/backhaul_up": node.backhaul_up,
         "node/up": node.up,
+        **{f"node/resident_{name}": held_share(w, w.variant[b, i, v], v) for v, name in variants},
     }
-    for p, name in enumerate(precisions):
-        if model is not None:
-            held = w.variant[b, i, model * len(precisions) + p]
-            layers = w.model[model * len(precisions) + p].layers
-            values[f"node/resident_{name}"] = (held.high - held.low) / layers
-    for n in range(scenario.neighbours):
-        link, peer = w.link[b, i, n], f"neighbour_{n + 1}"
-        values |= {
-            f"{peer}/exists": 1,
-            f"{peer}/report_age_s": episode.now_s - link.report_s,
-            f"{peer}/queue_jobs": link.seen_queue,
-            f"{peer}/inbox_jobs": link.seen_inbox,
-            f"{peer}/training_jobs": link.seen_trainees,
-            f"{peer}/sequences": link.seen_admitted,
-            f"{peer}/backlog_s": link.seen_backlog_s,
-            f"{peer}/cycle_s": link.seen_cycle_s,
-            f"{peer}/prefill_share": link.seen_prefill_share,
-            f"{peer}/ran_load": link.seen_ran_load,
-            f"{peer}/free_share": link.seen_free_bytes / w.site[w.neighbour[i, n]].usable_bytes,
-            f"{peer}/sent_since": link.sent_since,
-            f"{peer}/link_up": link.up,
-            f"{peer}/up": link.seen_up,
-        }
-        for p, name in enumerate(precisions):
-            if model is not None:
-                v = model * len(precisions) + p
-                seen = w.seen[b, i, n, v]
-                values[f"{peer}/resident_{name}"] = (seen.high - seen.low) / w.model[v].layers
-    return values
+
+
+def slow_neighbour(batch, b, i, n, variants):
+    """The entries of neighbour n of node i of world b, as the link to it has them."""
+    w, link, peer = batch.world, batch.world.link[b, i, n], f"neighbour_{n + 1}"
+    return {
+        f"{peer}/exists": 1,
+        f"{peer}/report_age_s": w.episode[b].now_s - link.report_s,
+        f"{peer}/queue_jobs": link.seen_queue,
+        f"{peer}/inbox_jobs": link.seen_inbox,
+        f"{peer}/training_jobs": link.seen_trainees,
+        f"{peer}/sequences": link.seen_admitted,
+        f"{peer}/backlog_s": link.seen_backlog_s,
+        f"{peer}/cycle_s": link.seen_cycle_s,
+        f"{peer}/prefill_share": link.seen_prefill_share,
+        f"{peer}/ran_load": link.seen_ran_load,
+        f"{peer}/free_share": link.seen_free_bytes / w.site[w.neighbour[i, n]].usable_bytes,
+        f"{peer}/sent_since": link.sent_since,
+        f"{peer}/link_up": link.up,
+        f"{peer}/up": link.seen_up,
+        **{f"{peer}/resident_{name}": held_share(w, w.seen[b, i, n, v], v) for v, name in variants},
+    }
+
+
+def held_share(w, held, v):
+    """Share of the layers of variant v that are resident."""
+    return (held.high - held.low) / w.model[v].layers
 
 
 def test_each_entry_is_what_its_name_says(busy):

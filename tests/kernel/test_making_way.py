@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from edge6g_env import costs
-from edge6g_env.kernel.codes import ADMIT, CLOUD_WAIT, DECODE, MEET, NODE_PREFILL, TRAIN
+from edge6g_env.kernel.codes import ADMIT, CLOUD_WAIT, DECODE, FREE, MEET, NODE_PREFILL, TRAIN
 from tests.kernel.test_finetune import TUNED
 
 NODE, DEVICE, CLOUD = "l40s", "jetson-agx-orin-64g", "h100-80g"
@@ -236,6 +236,52 @@ def test_private_bytes_are_those_of_the_issue(make, targets, checkpointing, prec
             assert world.obs["action_mask"][0, 0, world.action(split)] == legal, (where, spare)
             world.phone().usable_bytes = kept[0]
             world.set_memory(kept[1])
+
+
+def test_state_is_read_again_after_a_put_back_only(bench):
+    """16 bytes a parameter of the adapter, at the disk's rate; the first admission takes no time."""
+    u = start(bench)
+    bench.set_memory(weights(CHAT_MODEL) + weights(TUNE_MODEL) + TRAINED + kv_bytes(100.0))
+    bench.lengths(2000.0, 30.0)
+    trainer = send(bench, u, TUNE)
+    run_until(bench, lambda: trainer.stage == TRAIN)
+    assert trainer.admit_s == pytest.approx(float(bench.variant(0, int(trainer.variant)).ready_s), abs=1e-12)
+    chat = send(bench, u, CHAT)
+    run_until(bench, lambda: trainer.stage == ADMIT)
+    run_until(bench, lambda: len(bench.outcomes) == 1)
+    freed_s = float(bench.outcomes[0]["end_s"])
+    run_until(bench, lambda: trainer.stage == TRAIN)
+    rate = float(bench.batch.world.device["load_bytes_s"][bench.batch.world.site[0].accelerator])
+    state_s = 16.0 * costs.adapter_params(TUNE_MODEL, 16, "q,v") / rate
+    assert state_s > 1e-3
+    assert trainer.admit_s == pytest.approx(freed_s + state_s, abs=bench.slot_s)
+    waited_s = (
+        trainer.admit_s
+        - state_s
+        - bench.slot_s
+        / bench.scenario.time.n_substeps
+        * round((trainer.admit_s - state_s) / (bench.slot_s / bench.scenario.time.n_substeps))
+    )
+    assert waited_s == pytest.approx(0.0, abs=1e-9)  # it gets memory at the start of a substep
+    assert chat.stage == FREE
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6])
+def test_the_radio_slows_steps(make, share):
+    """By 1 / (1 - r l), at a load l of the cell that others make."""
+    load = 0.5
+    world = make(**{"serving.ran_share": share, "radio.background_load": load})
+    u = start(world)
+    trainer = send(world, u, TUNE)
+    run_until(world, lambda: trainer.done_steps > 0)
+    step_s = float(costs.training_step_s(TUNE_MODEL, NODE, 1024, 2, "int8")) / (1.0 - share * load)
+
+    def done():
+        return trainer.done_steps - trainer.left_s * (1.0 / (1.0 - share * load)) / step_s
+
+    first, first_s = done(), world.now_s
+    run_until(world, lambda: world.now_s >= first_s + 5.0)
+    assert (done() - first) / (world.now_s - first_s) == pytest.approx(1.0 / step_s, rel=0.01)
 
 
 # --- the cloud -------------------------------------------------------------------------------------------------------------------------

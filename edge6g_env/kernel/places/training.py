@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_seldom
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import device, loading, memory
 
@@ -20,14 +20,14 @@ NOTHING_LEFT_S = 1e-12  # sums of slices are equal to a step to so much
 # --- memory ----------------------------------------------------------------------------------------------------------------------------
 
 
-@njit_inner
+@njit_seldom
 def own_bytes(w, s, v, layers):
     """What a part of `layers` layers of variant v holds beside weights for a training job of service s."""
     tuning = w.tuning[s, v]
     return layers * tuning.state_bytes + tuning.step_bytes if layers > 0 else 0.0
 
 
-@njit_inner
+@njit_seldom
 def ask(w, b, job, p):
     """Have the job ask its node for memory; a full list is tried again in the next substep."""
     part = w.part[b, job.row, p]
@@ -42,7 +42,7 @@ def ask(w, b, job, p):
     return codes.UNDER_WAY
 
 
-@njit_inner
+@njit_seldom
 def _hold(w, b, job, part, new_bytes):
     """Set the memory that a part has of its own; the first bytes make it a user of the weights, none end that."""
     server = w.server[b, part.node]
@@ -57,7 +57,7 @@ def _hold(w, b, job, part, new_bytes):
     part.kv_bytes = new_bytes
 
 
-@njit_inner
+@njit_seldom
 def _first_asking(w, b, i, t1):
     """Row of the job that has asked for memory longest by number, -1 for none."""
     first = -1
@@ -69,7 +69,7 @@ def _first_asking(w, b, i, t1):
     return first
 
 
-@njit_inner
+@njit_seldom
 def _lets_none_in(w, b, i):
     """Whether a sequence waits for memory or weights: no training takes them before it."""
     for place in range(w.server[b, i].n_inbox):
@@ -79,7 +79,7 @@ def _lets_none_in(w, b, i):
     return False
 
 
-@njit_inner
+@njit_seldom
 def admit(w, b, i, t1):
     """Give memory to the jobs that ask, in the order of their numbers, as long as it is there; who waits for it has waited until t1."""
     if w.server[b, i].n_trainees == 0:
@@ -98,7 +98,7 @@ def admit(w, b, i, t1):
         row = _first_asking(w, b, i, t1)
 
 
-@njit_inner
+@njit_seldom
 def _admit_job(w, b, i, job):
     part, v = w.part[b, job.row, job.part], job.variant
     need_bytes = own_bytes(w, job.service, v, part.high - part.low)
@@ -113,7 +113,7 @@ def _admit_job(w, b, i, job):
     return True
 
 
-@njit_inner
+@njit_seldom
 def make_way(w, b, i, now_s):
     """Put back the training job at node i that was admitted last, or give up a load that only training asked for; False if there is
     neither."""
@@ -133,7 +133,7 @@ def make_way(w, b, i, now_s):
     return gives_up_load(w, b, i, now_s)
 
 
-@njit_inner
+@njit_seldom
 def gives_up_load(w, b, i, now_s):
     """Give up a load at node i that only training asked for; whether there was one."""
     server = w.server[b, i]
@@ -143,7 +143,7 @@ def gives_up_load(w, b, i, now_s):
     return True
 
 
-@njit_inner
+@njit_seldom
 def _put_back(w, b, i, job, now_s):
     """Take its memory from a training job: it leaves its round, keeps the steps that are credited, and asks again."""
     part = w.part[b, job.row, job.part]
@@ -156,7 +156,7 @@ def _put_back(w, b, i, job, now_s):
     w.tally[b].put_back += 1
 
 
-@njit_inner
+@njit_seldom
 def interrupt(w, b, job):
     """End what a training job does: the running step is lost, and a message under way, whose random numbers the next one does not get."""
     end_slice(w, b, job)
@@ -165,7 +165,7 @@ def interrupt(w, b, job):
     job.left_s, job.left_bytes = 0.0, 0.0
 
 
-@njit_inner
+@njit_seldom
 def end_slice(w, b, job):
     """If a slice of the job runs at its node: its time is spent, and paid."""
     part = w.part[b, job.row, job.part]
@@ -177,7 +177,7 @@ def end_slice(w, b, job):
         server.chunk_job, server.chunk_trains, server.prefill_free_s = -1, 0, server.chunk_end_s
 
 
-@njit_inner
+@njit_seldom
 def leave(w, b, job, now_s):
     """Give back what a training job holds at its node."""
     part = w.part[b, job.row, job.part]
@@ -195,14 +195,14 @@ def leave(w, b, job, now_s):
 # --- slices ----------------------------------------------------------------------------------------------------------------------------
 
 
-@njit_inner
+@njit_seldom
 def begin(w, b, job, p, compute_s):
     """Have the node compute its part of a step, which takes so long if it does nothing else."""
     job.part, job.stage, job.stage_s, job.left_s = p, codes.TRAIN, job.clock_s, compute_s
     return codes.UNDER_WAY
 
 
-@njit_inner
+@njit_seldom
 def next_job(w, b, i, t1):
     """Row of the job whose slice can begin first at node i, at the same time the one whose last slice ended first; -1 if none wants one."""
     server, best, best_s = w.server[b, i], -1, math.inf
@@ -220,18 +220,18 @@ def next_job(w, b, i, t1):
     return best
 
 
-@njit_inner
+@njit_seldom
 def _comes_before(job, other):
     return job.slice_s < other.slice_s or (job.slice_s == other.slice_s and job.number < other.number)
 
 
-@njit_inner
+@njit_seldom
 def slice_start_s(server, job):
     """When a slice of the job can begin: after the chunk or slice before it, and after what decodes have of the time since that."""
     return max(job.clock_s, server.prefill_free_s, server.slice_free_s)
 
 
-@njit_inner
+@njit_seldom
 def form_slice(w, b, i, job, start_s):
     """Latch a slice: beside decodes as long as gives training its share, else as long as a full chunk of a prompt takes."""
     server, share, site = w.server[b, i], w.serving[0].train_share, w.site[i]
@@ -250,7 +250,7 @@ def form_slice(w, b, i, job, start_s):
         server.slice_free_s += server.chunk_s * (1.0 - share) / share
 
 
-@njit_inner
+@njit_seldom
 def take_back_slice(w, b, i):
     """Undo a slice that was formed before it was known that a prompt had come: it has not begun."""
     server = w.server[b, i]
@@ -259,14 +259,14 @@ def take_back_slice(w, b, i):
     server.chunk_end_s, server.chunk_s = server.prefill_free_s, math.inf
 
 
-@njit_inner
+@njit_seldom
 def _pay_slice(w, b, i, job):
     accelerator, server = w.site[i].accelerator, w.server[b, i]
     job.price_usd += server.chunk_added_s * w.device[accelerator].usd_s
     job.energy_j += server.chunk_added_s * w.device[accelerator].prefill_w
 
 
-@njit_inner
+@njit_seldom
 def complete_slice(w, b, i):
     """Credit the finished slice; a job whose step needs nobody else goes on with the next one."""
     server = w.server[b, i]
@@ -290,7 +290,7 @@ def complete_slice(w, b, i):
 # --- steps -----------------------------------------------------------------------------------------------------------------------------
 
 
-@njit_inner
+@njit_seldom
 def round_steps(w, job):
     """Steps after which the job meets the others of its task: those of a round, or fewer if no more are left; without others each step is
     a round of its own."""
@@ -298,7 +298,7 @@ def round_steps(w, job):
     return min(left, w.service[job.service].aggregate_every if job.members > 1 else 1.0)
 
 
-@njit_inner
+@njit_seldom
 def count_step(w, job):
     """Count a step; without others it is credited at once."""
     job.run_steps += 1.0
@@ -306,20 +306,20 @@ def count_step(w, job):
         credit(job)
 
 
-@njit_inner
+@njit_seldom
 def is_done(w, job):
     """Whether all steps of a training job are credited."""
     return job.done_steps >= w.service[job.service].steps
 
 
-@njit_inner
+@njit_seldom
 def credit(job):
     """Credit the steps of a round."""
     job.done_steps += job.run_steps
     job.run_steps = 0.0
 
 
-@njit_inner
+@njit_seldom
 def goes_on_alone(w, job):
     """Whether the next step follows at the server without anything between: nothing is on the device, and no round ends."""
     if job.device_layers > 0:
