@@ -248,9 +248,8 @@ def give_up(w, b, job, now_s):
     episode = w.episode[b]
     if job.stage == codes.CLOUD_WAIT:
         episode.n_cloud_wait = take_out(w.roster[b, codes.AT_CLOUD], episode.n_cloud_wait, job.row)
-        if (
-            w.service[job.service].kind == codes.FINETUNE
-        ):  # who stood behind it may have been kept from places that were free
+        # Who stood behind a training job may have been kept from places that were free.
+        if w.service[job.service].kind == codes.FINETUNE:
             episode.cloud_free_s = max(episode.cloud_free_s, now_s)
     if job.in_cloud == 1:
         if _lacks_places(w, b):
