@@ -5,6 +5,7 @@ import pytest
 
 from edge6g_env import batch_env
 from edge6g_env.kernel.codes import HOLD
+from tests.short import shortened
 
 SECONDS = 4.0
 
@@ -12,7 +13,7 @@ SECONDS = 4.0
 @pytest.fixture(params=[False, True], ids=["slot by slot", "skip_idle"])
 def batch(request, scenario, busy):
     """Two worlds whose jobs end within the episode, of which there are several in the test."""
-    time = {"time.episode_s": 2.0, "time.warmup_s": 0.0, "time.drain_s": 0.0}
+    time = shortened(scenario, 2.0)
     failing = {"faults.node_mtbf_s": 5.0, "faults.node_mttr_s": 1.0}
     return batch_env(scenario, 2, skip_idle=request.param, **time, **failing, **busy)
 

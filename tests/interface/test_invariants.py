@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import batch_env
+from tests.short import shortened
 
 SLOTS = 300
 
@@ -29,9 +30,9 @@ def test_no_job_is_lost_and_memory_suffices(scenario, legal):
 
 
 @pytest.mark.parametrize("load", [1.0, 20.0])
-def test_no_job_is_lost_under_overload(scenario, load, short, legal):
-    rates = {"arrivals": {"kind": "poisson", "rate_jobs_s": 5.0 * load}, "time": {**short["time"], "episode_s": 3.0}}
-    batch, rng = batch_env(scenario, 2, debug=True, **rates), np.random.default_rng(4)
+def test_no_job_is_lost_under_overload(scenario, load, legal):
+    rates = {"arrivals": {"kind": "poisson", "rate_jobs_s": 5.0 * load}}
+    batch, rng = batch_env(scenario, 2, debug=True, **rates, **shortened(scenario, 3.0)), np.random.default_rng(4)
     obs = batch.reset(4)
     for slot in range(SLOTS):
         obs, *_ = batch.step(legal(obs["action_mask"], rng))
@@ -94,7 +95,7 @@ def test_outcomes_account_for_the_reward(scenario, short, busy, legal):
     for _ in range(SLOTS):
         obs, rewards, _, _, info = batch.step(legal(obs["action_mask"], rng))
         rows, worth = info["outcomes"], np.zeros_like(rewards)
-        np.add.at(worth, (rows["world"], rows["agent"]), rows["worth"] * (rows["measured"] == 1))
+        np.add.at(worth, (rows["world"], rows["agent"]), rows["worth"])
         assert worth == pytest.approx(rewards, abs=1e-9)
         ended += len(rows)
     assert ended > 0
