@@ -20,7 +20,7 @@ def access_s(w, out):
     job = w.job[0, 0]
     for n in range(out.shape[0]):
         job.number = n
-        out[n, 0] = rates.uplink_access_s(w, 0, job)
+        out[n, 0] = rates.uplink_access_s(w, 0, job, rates.UPLOAD)
         out[n, 1] = rates.downlink_access_s(w, 0, job, rates.FIRST_TOKEN)
         out[n, 2] = rates.downlink_access_s(w, 0, job, rates.LAST_TOKEN)
 
