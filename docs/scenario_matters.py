@@ -6,10 +6,10 @@ MATTERS = {
 **Where a job runs.** `edge6g usage --scenario finetune --policy greedy --seeds 20`: of 11,373 decisions 54 % take a neighbour, 21 % the
 cloud, 18 % the ingress, 3.4 % a cut between phone and server and 3.4 % the phone alone. Always `local` loses 0.18 [0.15, 0.22] of the
 0.93 reward a job, the best route by service 0.05 [0.03, 0.09]; the best share on the phone by service (all of `notes`, and none else)
-0.03 [0.02, 0.04]; one precision, int8, loses nothing. `static`, a plan by service with the route free, earns as much as `greedy`. What
-both leave is in fine-tuning: `greedy` expects 3.3 of a member of `defects` and gets 1.7, since answers, other members and the ends of
-rounds come after the decision. Hardly ever taken: rejection (four jobs), half of the layers on the phone (0.2 %), cuts of what may
-leave the phone uncut.
+0.03 [0.02, 0.04]; one precision, int8, loses nothing. `static`, a plan by service with the route free, earns as much as `greedy`, and
+so does `restricted`. What both leave is in fine-tuning: `greedy` expects 3.3 of a member of `defects` and gets 1.7, since answers,
+other members and the ends of rounds come after the decision. Hardly ever taken: rejection (four jobs), half of the layers on the phone
+(0.2 %), cuts of what may leave the phone uncut.
 
 **Answers now or models later.** Without any fine-tuning `greedy` sends every question to the cloud, which takes 9 ms a token; with it
 `manuals` rents the cloud a third of the time, two questions of three are answered at nodes, which tune as well, and take 59 ms. Answers
