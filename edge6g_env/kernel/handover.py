@@ -5,7 +5,7 @@ Event A3 of 3GPP TS 38.331 5.5.4.4 with the layer 3 filter of 5.5.3.2, on the ti
 
 from __future__ import annotations
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import channel
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB, NOT_MEASURED_DBM
 
@@ -39,7 +39,7 @@ def _strongest(w, b, u):
     return best
 
 
-@njit_inner
+@njit_seldom
 def attach(w, b, u):
     """Measure the cells of UE u at the start and attach it to the strongest."""
     ue = w.ue[b, u]
@@ -48,7 +48,7 @@ def attach(w, b, u):
     ue.node = w.cell[b, u, ue.serving].node
 
 
-@njit_inner
+@njit_seldom
 def _hand_over(w, b, u, m, now_s):
     ue, node = w.ue[b, u], w.cell[b, u, m].node
     w.tally[b].handovers += 1

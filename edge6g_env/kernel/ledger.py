@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes, worth
 from edge6g_env.kernel.places import cloud, device, node
 
@@ -23,7 +23,7 @@ def release(w, b, job, now_s):
     device.give_up(w, b, job)
 
 
-@njit_inner
+@njit_seldom
 def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     step = w.step[b]
     if step.n_outcomes == w.outcome.shape[1]:
@@ -44,7 +44,7 @@ def _write_outcome(w, b, job, phase, end_s, ttft_s, tpot_s, met, worth_of_it):
     step.n_outcomes += 1
 
 
-@njit_inner
+@njit_seldom
 def _reward(w, result, job, phase, met, gain):
     """Add the terms of a job that ended, with an answer worth `gain`, to its decider's row of w.result; returns their sum."""
     service = w.service[job.service]
@@ -65,7 +65,7 @@ def _reward(w, result, job, phase, met, gain):
     return total
 
 
-@njit_inner
+@njit_seldom
 def end_job(w, b, job, phase, end_s):
     """End a job of world b: free what it holds, reward the node that decided, write its outcome row and count it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes, costing, legs
 from edge6g_env.kernel.ledger import release
 from edge6g_env.kernel.places import memory, node, training
@@ -30,7 +30,7 @@ def grow_kv(w, b, job):
         job.kv_tokens = wanted
 
 
-@njit_inner
+@njit_seldom
 def _preempt_youngest(w, b, i):
     """Put back the sequence at node i that was admitted last; returns its row, -1 for none."""
     youngest = -1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env import radio
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import channel, fading, rng
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB
 
@@ -61,7 +61,7 @@ def _power_density_dbm_hz(w, b, u, bandwidth_hz):
     return power_dbm - radio.db_of(bandwidth_hz)
 
 
-@njit_inner
+@njit_seldom
 def start_interference(w, b):
     """At the start of an episode: what all draws of a UE as interferer share."""
     for u in range(w.ue.shape[1]):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_seldom
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.ledger import end_job, release
 from edge6g_env.kernel.places import link, training
 
 
-@njit_inner
+@njit_seldom
 def lose(w, b, job, p, at_s):
     """Take from the job all that it holds. p: the part that was lost; the ingress knows at once of its own, of the one at the target
     after the mean delay of the link."""
@@ -34,7 +34,7 @@ def lose(w, b, job, p, at_s):
         job.stage = codes.END  # without its last average, for which there is no server any more
 
 
-@njit_inner
+@njit_seldom
 def _enqueue(w, b, job):
     """Put the job where its age belongs: before all that came later."""
     node, place = w.node[b, job.ingress], w.node[b, job.ingress].n_queue
@@ -45,7 +45,7 @@ def _enqueue(w, b, job):
     node.n_queue += 1
 
 
-@njit_inner
+@njit_seldom
 def come_back(w, b, job, t1):
     """At the ingress again: True if the job waits for a decision or has failed, False if the queue has no place for it yet."""
     if job.part == codes.TARGET:  # it tells its ingress that the target is down

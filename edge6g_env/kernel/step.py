@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge6g_env._jit import njit, njit_inner
+from edge6g_env._jit import njit, njit_inner, njit_seldom
 from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, rng, rounds, stages, traffic
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
@@ -103,7 +103,7 @@ def _slot(w, b, idle):
     exchange_reports(w, b)
 
 
-@njit_inner
+@njit_seldom
 def _start_episode(w, b):
     """An empty world with a fresh random key, UEs placed, first reports sent."""
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
@@ -128,7 +128,7 @@ def _start_episode(w, b):
     faults.start_faults(w, b)
 
 
-@njit_inner
+@njit_seldom
 def _start_node(w, b, i):
     w.node[b, i] = w.blank[0].node
     air.load_cell(w, w.node[b, i])
@@ -169,7 +169,7 @@ def _keep_tally(w, b):
     w.last_tally[b] = tally
 
 
-@njit_inner
+@njit_seldom
 def _keep_final(w, b):
     for i in range(w.node.shape[1]):
         copy(w.observation[codes.NOW, b, i], w.observation[codes.FINAL, b, i])
@@ -178,7 +178,7 @@ def _keep_final(w, b):
             copy(w.candidates[codes.NOW, b, i, c], w.candidates[codes.FINAL, b, i, c])
 
 
-@njit_inner
+@njit_seldom
 def _end_episode(w, b):
     """Last observation aside, then a new episode in the same step."""
     w.step[b].truncated = 1
@@ -217,7 +217,7 @@ def _step_world(w, b, skip_idle):
         checks.check_kept(w, b)
 
 
-@njit_inner
+@njit_seldom
 def _reset_world(w, b):
     _begin_step(w, b)
     _start_episode(w, b)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes, heap, rng
 from edge6g_env.kernel.ledger import end_job
 
 
-@njit_inner
+@njit_seldom
 def start_arrivals(w, b):
     """Draw the phase of every loop, and the first arrival of every UE, or of every service: where its trace is entered, or whether it
     begins in a burst."""
@@ -51,7 +51,7 @@ def _next_s(w, b, s):
     return _replay_s(w, b, s) if w.arrivals[0].kind == codes.TRACE else _burst_s(w, b, s)
 
 
-@njit_inner
+@njit_seldom
 def _enter_trace(w, b, s):
     """Start at a uniform time of the trace's round, between two rows as a rule: a row as the start would favour bursts."""
     source = w.source[b, s]
@@ -59,7 +59,7 @@ def _enter_trace(w, b, s):
     source.first_row = _first_row(w, s, source.start_s)
 
 
-@njit_inner
+@njit_seldom
 def _first_row(w, s, start_s):
     """The first row of service s that is not before start_s; the number of rows, which is row 0 of the next round, if none is."""
     low, high = 0, w.service[s].trace_rows
@@ -90,7 +90,7 @@ def _replay_s(w, b, s):
     return since_start_s * trace_rate / (service.share * w.arrivals[0].rate_jobs_s)
 
 
-@njit_inner
+@njit_seldom
 def _begin_bursts(w, b, s):
     """Busy with the share of the time in which it is; what is left of an exponential dwell is exponential: the process is stationary."""
     source = w.source[b, s]

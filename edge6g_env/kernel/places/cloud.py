@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import link
 from edge6g_env.kernel.rows import take_out
@@ -93,7 +93,7 @@ def advance(w, b, t1):
     return job.row
 
 
-@njit_inner
+@njit_seldom
 def begin_step(w, job, compute_s):
     """Compute the cloud's part of a training step, on an accelerator of its own."""
     job.energy_j += compute_s * w.device[w.cloud[0].cloud_device].prefill_w
@@ -101,7 +101,7 @@ def begin_step(w, job, compute_s):
     return codes.UNDER_WAY
 
 
-@njit_inner
+@njit_seldom
 def advance_step(job, t1):
     """Compute it until t1."""
     if job.clock_s + job.left_s > t1:
@@ -113,7 +113,7 @@ def advance_step(job, t1):
     return codes.OVER
 
 
-@njit_inner
+@njit_seldom
 def pay_places(w, job, now_s):
     """Price of the seconds in which a training job has had its accelerator and has not paid yet."""
     if job.in_cloud == 1 and w.service[job.service].kind == codes.FINETUNE:
@@ -229,7 +229,7 @@ def forecast(w, b, i, job, v, low, output, sent_bytes):
     expected.age_s = w.episode[b].now_s - w.node[b, i].cloud_seen_s
 
 
-@njit_inner
+@njit_seldom
 def forecast_training(w, b, i, stay_s, compute_s):
     """Add the cloud's part of each training step after the wait for an accelerator, which the job keeps for stay_s at most."""
     expected, device = w.forecast[b], w.cloud[0].cloud_device

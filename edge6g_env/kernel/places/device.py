@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes, costing
 
 _LEAST_WATCH_S = 10.0  # a rate of jobs is not taken from less than so long; judgement
@@ -61,7 +61,7 @@ def begin(w, b, job):
     return codes.UNDER_WAY
 
 
-@njit_inner
+@njit_seldom
 def begin_load(w, b, job):
     """Have the layers of a training job on the device, and room for its state."""
     if job.device_layers == 0:
@@ -72,7 +72,7 @@ def begin_load(w, b, job):
     return begin_work(w, b, job, load_s, 0.0)
 
 
-@njit_inner
+@njit_seldom
 def begin_work(w, b, job, load_s, compute_s):
     """Have the device work for so long if it does nothing else."""
     if load_s + compute_s <= 0.0:

@@ -6,7 +6,7 @@ source is lost goes on from the disk, which holds every model. LoRA adapters com
 
 from __future__ import annotations
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel.places import link, memory
 
 _DISK = -1
@@ -63,7 +63,7 @@ def best_rate_bytes_s(w, b, i, v, low, high):
     return _rate_bytes_s(w, b, i, source, 1 if source == _DISK else _sharers(w, b, i, source) + 1)
 
 
-@njit_inner
+@njit_seldom
 def start_load(w, b, i, v, low, high, start_s):
     """Begin to load what [low, high) of v lacks at node i, unless a load is under way; False if memory does not allow it."""
     server = w.server[b, i]
@@ -88,7 +88,7 @@ def start_load(w, b, i, v, low, high, start_s):
     return True
 
 
-@njit_inner
+@njit_seldom
 def give_up(w, b, i, now_s):
     """Give up node i's load, and free its memory; the next one need not wait for it."""
     server = w.server[b, i]
@@ -96,7 +96,7 @@ def give_up(w, b, i, now_s):
     server.load_variant, server.load_left_bytes, server.load_end_s = -1, 0.0, min(server.load_end_s, now_s)
 
 
-@njit_inner
+@njit_seldom
 def _has_source(w, b, i):
     """Whether the source of node i's load still gives: its link is up, and a neighbour still holds the layers."""
     node, server, source = w.node[b, i], w.server[b, i], w.server[b, i].load_source
@@ -146,7 +146,7 @@ def advance_load(w, b, i, t0, t1):
     server.load_variant, server.load_left_bytes = -1, 0.0
 
 
-@njit_inner
+@njit_seldom
 def bring_adapter(w, b, i, job):
     """Have the job's LoRA adapter at node i, from its disk if need be; False if memory does not allow it."""
     a = memory.adapter_of(w, job)

@@ -8,7 +8,7 @@ blocks when its output is longer.
 
 from __future__ import annotations
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.rows import take_out
@@ -47,7 +47,7 @@ def bytes_to_load(w, b, i, v, low, high):
     return weight_bytes(w, v, joined_low, joined_high) - held
 
 
-@njit_inner
+@njit_seldom
 def empty_server(w, b, i, now_s):
     """Leave the server of node i at now_s without work, weights and KV; the jobs that held any have left before."""
     server = w.server[b, i]
@@ -59,7 +59,7 @@ def empty_server(w, b, i, now_s):
         w.adapter[b, i, a] = w.blank[0].adapter
 
 
-@njit_inner
+@njit_seldom
 def narrow(w, b, i, v, low, high):
     """Let node i keep of variant v only what lies in layers [low, high)."""
     server, variant = w.server[b, i], w.variant[b, i, v]
@@ -132,7 +132,7 @@ def free_bytes(w, b, i):
     return site.usable_bytes - held
 
 
-@njit_inner
+@njit_seldom
 def preload(w, b, i, v):
     """Make the whole of variant v resident at the start, if half of the node's memory stays for KV and other weights."""
     site, server, layers = w.site[i], w.server[b, i], w.model[v].layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from edge6g_env._jit import njit_inner
+from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes, costing
 from edge6g_env.kernel.places import loading, memory, training
 from edge6g_env.kernel.places.engine import advance as advance
@@ -273,7 +273,7 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     expected.sequences, expected.cycle_s, expected.age_s = known.sequences, known.cycle_s, known.age_s
 
 
-@njit_inner
+@njit_seldom
 def forecast_training(w, b, i, p, v, low, job, compute_s):
     """Add layers [low, L) of a training job at place p, as node i knows it: load and memory, then compute_s of the accelerator each step.
     Other training jobs there, which make way like this one, are taken to be as large and to have as much to compute."""
