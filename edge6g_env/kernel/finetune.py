@@ -38,6 +38,14 @@ def _tokens(w, job):
     return w.service[job.service].step_tokens * w.service[job.service].step_sequences
 
 
+@njit_seldom
+def _exposure(w, job, v, layers):
+    """Share of the data that what leaves the device behind `layers` layers gives away: labels are the text itself."""
+    if layers == w.model[v].layers:
+        return 0.0
+    return 1.0 if w.service[job.service].u_shape == 0 else w.exposure[v, layers]
+
+
 # --- what an action means --------------------------------------------------------------------------------------------------------------
 
 
@@ -153,7 +161,7 @@ def _send(w, b, job, what):
     if what == UPDATE:
         return air.send(w, b, job, sent_bytes, 0.0)
     labels_bytes = _label_bytes(w, job) if what == CUT else 0.0
-    exposure = 1.0 if labels_bytes > 0.0 or what == DATA else w.exposure[job.variant, job.device_layers]
+    exposure = _exposure(w, job, job.variant, job.device_layers)
     return air.send(w, b, job, sent_bytes + labels_bytes, exposure)
 
 
@@ -173,9 +181,7 @@ def _ask(w, b, job):
     if _server_layers(w, job) == 0:
         return codes.OVER
     if link.is_used(job) and link.leads_to_cloud(w, job):
-        labels_leave = w.service[job.service].u_shape == 0
-        exposure = 1.0 if labels_leave else w.exposure[job.variant, job.device_layers]
-        return cloud.join_queue(w, b, job, exposure)
+        return cloud.join_queue(w, b, job, _exposure(w, job, job.variant, job.device_layers))
     p = server_part(job)
     if w.node[b, w.part[b, job.row, p].node].up == 0:
         job.part = p
@@ -238,19 +244,10 @@ def begin_leg(w, b, job, stage, what):
 
 
 @njit_seldom
-def _exposures(w, job, v, layers, in_cloud):
-    """(share of the data that leaves the device, that reaches the cloud): labels are the text itself."""
-    if layers == w.model[v].layers:
-        return 0.0, 0.0
-    left = 1.0 if w.service[job.service].u_shape == 0 else w.exposure[v, layers]
-    return left, left if in_cloud else 0.0
-
-
-@njit_seldom
 def _expect_messages(w, b, job, v, layers, target):
     """Add what a training job sends with `layers` layers on the device: before its steps, with each, and at the ends of rounds."""
     service, expected, wired, hop_s = w.service[job.service], w.forecast[b], w.wired[0], link.hop_s(w, b, job)
-    band, tokens = w.band[w.site[w.ue[b, job.ue].node].band], service.step_tokens * service.step_sequences
+    band, tokens = w.band[w.site[w.ue[b, job.ue].node].band], _tokens(w, job)
     adapter_bytes, in_cloud = w.tuning[job.service, v].adapter_bytes * layers, target == w.node.shape[1]
     rate = wired.backhaul_rate_bit_s if in_cloud else wired.xn_rate_bit_s
     delay_s = wired.backhaul_delay_s if in_cloud else wired.xn_delay_s
@@ -354,7 +351,8 @@ def expect(w, b, i, job, c):
         expected.price_usd += steps * _egress_bytes(w, job, v, layers) * w.prices[0].usd_per_egress_byte
     else:
         expected.backhaul_bytes = 0.0
-    left_device, reached_cloud = _exposures(w, job, v, layers, in_cloud)
+    left_device = _exposure(w, job, v, layers)
+    reached_cloud = left_device if in_cloud else 0.0
     exposure = worth.priced_exposure(
         service, max(job.exposure_device, left_device), max(job.exposure_site, reached_cloud)
     )
@@ -371,5 +369,4 @@ def _egress_bytes(w, job, v, layers):
     """What a step sends back from its server."""
     if layers == 0:
         return 0.0
-    service = w.service[job.service]
-    return (1.0 + service.u_shape) * service.step_tokens * service.step_sequences * w.model[v].boundary_bytes
+    return (1.0 + w.service[job.service].u_shape) * _tokens(w, job) * w.model[v].boundary_bytes

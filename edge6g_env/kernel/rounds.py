@@ -23,7 +23,7 @@ def settle(w, b, t1):
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
         if job.stage == codes.MEET and _is_first(w, b, job):
-            _settle_task(w, b, job.task, t1)
+            _settle_task(w, b, job.task, w.service[job.service].round_timeout_s, t1)
 
 
 @njit_seldom
@@ -48,7 +48,7 @@ def _arrivals(w, b, task):
 
 
 @njit_seldom
-def _settle_task(w, b, task, t1):
+def _settle_task(w, b, task, timeout_s, t1):
     first_s, last_s = _arrivals(w, b, task)
     complete, now_s = True, w.episode[b].now_s
     for place in range(w.episode[b].n_active):
@@ -62,20 +62,11 @@ def _settle_task(w, b, task, t1):
         complete = complete and (job.in_round == 0 or job.stage == codes.MEET)
     if first_s == math.inf:
         return
-    end_s = first_s + _timeout_s(w, b, task)
+    end_s = first_s + timeout_s
     if complete:
         end_s = min(end_s, last_s)
     if complete or end_s < t1:
         _end_round(w, b, task, end_s, max(end_s, now_s))
-
-
-@njit_seldom
-def _timeout_s(w, b, task):
-    for place in range(w.episode[b].n_active):
-        job = w.job[b, w.roster[b, codes.ACTIVE, place]]
-        if job.task == task:
-            return w.service[job.service].round_timeout_s
-    return math.inf
 
 
 @njit_seldom

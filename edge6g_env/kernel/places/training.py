@@ -271,8 +271,7 @@ def complete_slice(w, b, i):
     """Credit the finished slice; a job whose step needs nobody else goes on with the next one."""
     server = w.server[b, i]
     job = w.job[b, server.chunk_job]
-    _pay_slice(w, b, i, job)
-    server.chunk_job, server.chunk_trains, server.prefill_free_s = -1, 0, server.chunk_end_s
+    end_slice(w, b, job)
     job.left_s -= server.chunk_added_s
     job.slice_s = job.clock_s = server.chunk_end_s
     if job.left_s > NOTHING_LEFT_S:
