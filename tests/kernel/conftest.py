@@ -105,6 +105,23 @@ class Bench(Look):
             self.step(name)
         return self.outcomes[-jobs:]
 
+    def decide(self, u: int, s: int, name: str) -> Any:
+        """A job of service s at UE u, decided about in the first slot after it; returns it."""
+        before = {int(job.number) for job in self.in_flight()}
+        self.shares(*(float(n == s) for n in range(len(self.scenario.service))))
+        self.send({u: self.now_s + 1e-4})
+        self.step()
+        self.step(name)
+        (job,) = [job for job in self.in_flight() if int(job.number) not in before]
+        return job
+
+    def wait(self, done: Callable[[], bool], most_s: float) -> None:
+        """Step until something has come."""
+        end_s = self.now_s + most_s
+        while not done():
+            assert self.now_s < end_s, "it does not come"
+            self.step()
+
     def decided_s(self, arrival_s: float) -> float:
         """Start of the slot after the one in which a job arrives: when it is decided about at the earliest."""
         return (math.floor(arrival_s / self.slot_s) + 1) * self.slot_s

@@ -49,20 +49,11 @@ def start(bench):
 
 
 def send(bench, u, s, name=HERE):
-    before = {int(job.number) for job in bench.in_flight()}
-    bench.shares(*(float(n == s) for n in range(len(bench.scenario.service))))
-    bench.send({u: bench.now_s + 1e-4})
-    bench.step()
-    bench.step(name)
-    (job,) = [job for job in bench.in_flight() if int(job.number) not in before]
-    return job
+    return bench.decide(u, s, name)
 
 
 def run_until(bench, done, most_s=300.0):
-    end_s = bench.now_s + most_s
-    while not done():
-        assert bench.now_s < end_s, "it does not come"
-        bench.step()
+    bench.wait(done, most_s)
 
 
 def weights(model):

@@ -42,21 +42,11 @@ def bench(make):
 
 
 def send(bench, u, s, name="local, int8"):
-    """A job of a service at a UE, decided at once; returns it."""
-    before = {job.number for job in bench.in_flight()}
-    bench.shares(*(float(n == s) for n in (CHAT, TUNE)))
-    bench.send({u: bench.now_s + 1e-4})
-    bench.step()
-    bench.step(name)
-    (job,) = [job for job in bench.in_flight() if job.number not in before]
-    return job
+    return bench.decide(u, s, name)
 
 
 def run_until(bench, done, most_s=60.0):
-    end_s = bench.now_s + most_s
-    while not done():
-        assert bench.now_s < end_s, "it does not come"
-        bench.step()
+    bench.wait(done, most_s)
 
 
 def steps_a_second(bench, jobs, over_s):
