@@ -130,6 +130,10 @@ class BatchEnv:
         return run_of(self._handle)
 
     @cached_property
+    def _fingerprint(self) -> str:
+        return self.scenario.fingerprint
+
+    @cached_property
     def _airfield(self) -> Airfield:
         return Airfield(self)
 
@@ -310,7 +314,7 @@ class BatchEnv:
         """
         if not (self._started and source.started):
             raise RuntimeError("call reset before clone, of both batches")
-        if source.scenario.fingerprint != self.scenario.fingerprint:
+        if source._fingerprint != self._fingerprint:
             raise UserError(
                 f"clone: the worlds are of {source.scenario.label}, they must be of this scenario with these settings: "
                 f"{self.scenario.label}"
