@@ -140,7 +140,7 @@ def check_alone(d, c, node, precision, prefill_s):
 def check_slowdown(d, c, v, model, device, precision, tokens):
     """At the own node: what an iteration takes longer with the job in it, for all who decode there, over the cycle then."""
     server, variant = d.world.server[d.b, d.i], d.world.variant[d.b, d.i, v]
-    if variant.tokens != variant.decoders or not variant.tokens == int(
+    if variant.tokens != variant.decoders or variant.tokens != int(
         variant.tokens
     ):  # drafts or parts of a model run there, too
         return
