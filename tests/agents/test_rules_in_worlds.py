@@ -9,6 +9,7 @@ from agents.policy import rule_names, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel.codes import ACTION_EFFECTS, FAULT_KINDS
 from tests.made import made
+from tests.short import shortened
 
 NUM_WORLDS, STEPS = 3, 150
 # Two nodes may decide jobs of one UE in the same slot, after a handover: what the first puts on the device the second has not seen.
@@ -37,3 +38,22 @@ def test_every_action_is_legal_and_every_job_is_decided(name: str, faults: dict[
         assert (n.arrived == n.finished + n.rejected + n.expired + n.failed + n.in_flight).all()
     assert decided >= STEPS * NUM_WORLDS // 2
     assert (env.statistics().outages.sum() > 0) == bool(faults)
+
+
+@pytest.mark.parametrize("scenario", ["tiny", "finetune", "robotics"])
+@pytest.mark.parametrize("name", rule_names())
+def test_an_episode_is_played_legally_to_its_end(name: str, scenario: str):
+    """Short ones, with jobs that are tuned, drafted and answered; nothing is held while it could be decided."""
+    env = BatchEnv(scenario, 2, observe="candidates", skip_idle=True, **shortened(scenario, 12.0))
+    policy, rng = made(name, env.layout), np.random.default_rng(2)
+    start(policy, 2)
+    obs, ended, decided = env.reset(seed=21), np.zeros(2, bool), 0
+    while not ended.all():
+        waits = obs["observation"][..., env.layout.observation_index("job/waiting")] == 1.0
+        actions = policy.act(obs, rng)
+        assert np.take_along_axis(obs["action_mask"], actions[..., None], axis=2).all()
+        assert ((actions != 0) == waits).all()
+        decided += int(waits.sum())
+        obs, _, _, truncated, _ = env.step(actions)
+        ended |= truncated
+    assert decided > 10
