@@ -28,7 +28,7 @@ class DriftPlusPenalty:
 
     privileged = False
     needs_candidates = True
-    parameters: ClassVar = (Parameter("v_s2", "s^2", 1e-2, 1e4, 10.0, "log", "weight of a unit of utility"),)
+    parameters: ClassVar = (Parameter("v_s2", "s^2", 1.0, 1e4, 100.0, "log", "weight of a unit of utility"),)
 
     def __init__(self, layout: Layout, values: Mapping[str, float] | None = None) -> None:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""

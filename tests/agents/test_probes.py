@@ -113,9 +113,11 @@ def test_no_channel_keeps_to_its_share(share: float, layout: Layout, obs: Observ
                 row
                 for row in rows
                 if row.where == "reject"
-                or (row.on_device == f"{nearest:g}"
-                and row.precision == plan["precision"]
-                and (row.where == "local" or row.at_ingress == f"{plan['edge_split']:g}"))
+                or (
+                    row.on_device == f"{nearest:g}"
+                    and row.precision == plan["precision"]
+                    and (row.where == "local" or row.at_ingress == f"{plan['edge_split']:g}")
+                )
             ]
             assert actions[b, i] == first_best(own, lambda row: row.utility)
 

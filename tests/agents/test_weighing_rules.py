@@ -52,7 +52,7 @@ def drift(row: Row) -> float:
     return (row.wait_s + row.sequences * row.accelerator_s) * (row.accelerator_s + place_s)
 
 
-@pytest.mark.parametrize("v", [0.01, 30.0, 9_000.0])
+@pytest.mark.parametrize("v", [1.0, 30.0, 9_000.0])
 def test_drift_plus_penalty_minimises_drift_less_v_times_utility(
     v: float, layout: Layout, obs: Observation, rng: np.random.Generator
 ):
@@ -75,7 +75,7 @@ def test_backlog_of_what_drift_plus_penalty_takes_grows_with_v(
     """Of the same choices a larger V never takes less utility, nor less drift: the trade of the theory."""
     draw(layout, obs, rng, 1.0)
     utility, drifts = [], []
-    for v in (0.01, 1.0, 10.0, 100.0, 1e3, 1e4):
+    for v in (1.0, 10.0, 100.0, 1e3, 1e4):
         actions = made("drift-plus-penalty", layout, v_s2=v).act(obs, rng)
         taken = [next(row for row in rows if row.c == actions[b, i]) for b, i, rows in jobs(layout, obs)]
         utility.append([row.utility for row in taken])
