@@ -10,7 +10,7 @@ from agents.policy import Observation
 from edge6g_env.kernel.codes import HOLD, LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.spaces import Layout
 
-TIMES = ("ttft_s", "tpot_s", "load_s", "wait_s", "upload_s", "accelerator_s", "cycle_s")
+TIMES = ("ttft_s", "tpot_s", "load_s", "wait_s", "upload_s", "accelerator_s", "cloud_place_s", "cycle_s")
 LATER = 20.0  # s, the longest of these times
 
 

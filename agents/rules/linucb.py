@@ -12,10 +12,10 @@ from agents.policy import Observation, register
 from agents.rules._jobs import Entries, Jobs
 from agents.rules._plans import reference_rows
 from agents.values import numbers
-from edge6g_env.features import Feature
+from edge6g_env.features import scales
 from edge6g_env.spaces import Layout
 
-# What the correction may depend on, each over its `Feature` range or its logarithm; judgement: what the others pay for, and what a forecast
+# What the correction may depend on, scaled as for networks; judgement: what the others pay for, and what a forecast
 # can be wrong about.
 ENTRIES = (
     "is_neighbour",
@@ -51,7 +51,8 @@ class LinUCB:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         self._alpha = numbers("linucb", layout.scenario, values)["alpha"]
         self._entries, self._rows = Entries(layout), reference_rows(layout)
-        self._features = [layout.candidates[layout.candidate_index(name)] for name in ENTRIES]
+        log, self._unit, self._top = scales([layout.candidates[layout.candidate_index(name)] for name in ENTRIES])
+        self._log = log == 1.0
         self._num_agents = layout.scenario.nodes.count
         self.reset(1)
 
@@ -97,13 +98,5 @@ class LinUCB:
 
     def _x(self, jobs: Jobs) -> np.ndarray:
         """Features of the candidates, float64 (n, C, len(ENTRIES))."""
-        return np.stack([_scaled(feature, jobs.candidate(feature.name)) for feature in self._features], axis=-1)
-
-
-def _scaled(feature: Feature, value: np.ndarray) -> np.ndarray:
-    """An entry over its range, by its logarithm if it spans decades: as `agents.learned.scaling.Scaler`."""
-    size = max(abs(feature.low), abs(feature.high))
-    if feature.scale != "log":
-        return value / size
-    unit = 1e-2 * np.sqrt(size)
-    return np.log1p(np.maximum(value / unit, 0.0)) / np.log1p(size / unit)
+        ratio = np.stack([jobs.candidate(name) for name in ENTRIES], axis=-1) / self._unit
+        return np.where(self._log, np.log1p(np.maximum(ratio, 0.0)), ratio) / self._top

@@ -8,9 +8,9 @@ import numpy as np
 
 from agents.parameters import Parameter
 from agents.policy import Observation, register
-from agents.rules._jobs import Entries
 from agents.rules._plans import static_plan
 from agents.values import choices, numbers, steps_from
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.device_split import DRAFT
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_services import Service
@@ -47,12 +47,11 @@ class ProbeNoChannel:
             | {"device_split": [_nearest(layout.scenario, one, found[f"{DEVICE_SHARE}{one.name}"])]}
             for one in layout.scenario.service
         ]
-        self._entries, self._rows = Entries(layout), steps_from(layout, wanted)
+        self.compiled = CompiledPolicy(layout, distance=steps_from(layout, wanted))
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
-        jobs = self._entries.of(obs)
-        return jobs.actions(jobs.nearest(self._rows), jobs.candidate("utility"))
+        return self.compiled.act(obs)
 
 
 def _nearest(scenario: Scenario, service: Service, share: float) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from agents.policy import Observation, register
-from agents.rules._rows import BestOfNearest
 from agents.values import RESTRICTED, Values, distances, tuned
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.spaces import Layout
 
 
@@ -23,8 +23,8 @@ class Restricted:
     def __init__(self, layout: Layout, values: Values | None = None) -> None:
         """values: column -> list of values; those that ship with the scenario if None. ValuesError if there are none."""
         chosen = tuned(RESTRICTED, layout.scenario).values if values is None else values
-        self._rows = BestOfNearest(layout, distances(layout, RESTRICTED, chosen)[None])
+        self.compiled = CompiledPolicy(layout, distance=distances(layout, RESTRICTED, chosen))
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
-        return self._rows.choose(obs)
+        return self.compiled.act(obs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from agents.policy import Observation, register
-from agents.rules._rows import BestOfNearest
 from agents.values import STATIC, Values, distances, tuned
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.spaces import Layout
 
 
@@ -24,8 +24,8 @@ class Static:
     def __init__(self, layout: Layout, values: Values | None = None) -> None:
         """values: service -> column -> value; those that ship with the scenario if None. ValuesError if there are none."""
         chosen = tuned(STATIC, layout.scenario).values if values is None else values
-        self._rows = BestOfNearest(layout, distances(layout, STATIC, chosen)[None])
+        self.compiled = CompiledPolicy(layout, distance=distances(layout, STATIC, chosen))
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
-        return self._rows.choose(obs)
+        return self.compiled.act(obs)

@@ -29,18 +29,20 @@ def nearest(layout: Layout, rows: list[Row]) -> list[Row]:
     return [row for row in rows if not row.serves or distance[s, row.c] == least]
 
 
-@pytest.mark.parametrize("price", [0.001, 0.03, 3.0])
+@pytest.mark.parametrize(("price", "cloud"), [(0.001, 0.0001), (0.03, 0.001), (3.0, 0.5)])
 def test_greedy_price_pays_for_accelerator_seconds(
-    price: float, layout: Layout, obs: Observation, rng: np.random.Generator
+    price: float, cloud: float, layout: Layout, obs: Observation, rng: np.random.Generator
 ):
-    policy, rejected = made("greedy-price", layout, price_per_s=price), 0
+    policy, rejected = made("greedy-price", layout, price_per_s=price, cloud_price_per_s=cloud), 0
     for _ in range(20):
         draw(layout, obs, rng, LEGAL)
-        for name, value in (("accelerator_s", 0.0), ("utility", -0.1)):
+        for name, value in (("accelerator_s", 0.0), ("cloud_place_s", 0.0), ("utility", -0.1)):
             obs["candidates"][..., REJECT, layout.candidate_index(name)] = value
         actions = policy.act(obs, rng)
         for b, i, rows in jobs(layout, obs):
-            expected = first_best(nearest(layout, rows), lambda row: row.utility - price * row.accelerator_s)
+            expected = first_best(
+                nearest(layout, rows), lambda row: row.utility - price * row.accelerator_s - cloud * row.cloud_place_s
+            )
             assert actions[b, i] == expected
             rejected += expected == REJECT
     assert (rejected > 0) == (price == 3.0)
@@ -48,8 +50,7 @@ def test_greedy_price_pays_for_accelerator_seconds(
 
 def drift(row: Row) -> float:
     """Work that is there times work that comes, s^2."""
-    place_s = row.is_cloud * (row.job("mean_output_tokens") - 1.0) * row.tpot_s
-    return (row.wait_s + row.sequences * row.accelerator_s) * (row.accelerator_s + place_s)
+    return (row.wait_s + row.sequences * row.accelerator_s) * (row.accelerator_s + row.cloud_place_s)
 
 
 @pytest.mark.parametrize("v", [1.0, 30.0, 9_000.0])
