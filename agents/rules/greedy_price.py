@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
-
 from agents.parameters import Parameter
-from agents.policy import Observation, register
+from agents.policy import Compiled, register
 from agents.rules._plans import reference_rows
 from agents.values import numbers
 from edge6g_env.compiled import CompiledPolicy
@@ -16,7 +14,7 @@ from edge6g_env.spaces import Layout
 
 
 @register("greedy-price")
-class GreedyPrice:
+class GreedyPrice(Compiled):
     """`greedy` that pays for what it takes: the candidate of highest utility less prices of accelerator and cloud seconds.
 
     A job is taken only where it is worth more than its seconds cost, which is the threshold on worth per second of an online knapsack:
@@ -25,8 +23,6 @@ class GreedyPrice:
     Management Science 1998. Rows are those of `restricted` where it has values.
     """
 
-    privileged = False
-    needs_candidates = True
     parameters: ClassVar = (
         Parameter("price_per_s", "1/s", 1e-3, 10.0, 0.1, "log", "price of a second of an edge node's accelerator"),
         Parameter("cloud_price_per_s", "1/s", 1e-4, 1.0, 1e-3, "log", "price of a second of a place in the cloud"),
@@ -36,8 +32,4 @@ class GreedyPrice:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         prices = numbers("greedy-price", layout.scenario, values)
         linear = {"accelerator_s": -prices["price_per_s"], "cloud_place_s": -prices["cloud_price_per_s"]}
-        self.compiled = CompiledPolicy(layout, distance=reference_rows(layout), linear=linear, raw=True)
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Deterministic; see Policy.act."""
-        return self.compiled.act(obs)
+        super().__init__(CompiledPolicy(layout, distance=reference_rows(layout), linear=linear, raw=True))
