@@ -72,9 +72,7 @@ class LinUCB:
         if len(obs["action_mask"]) != len(self._b):
             raise ValueError(f"linucb was reset for {len(self._b)} worlds, the batch has {len(obs['action_mask'])}")
         allowed = jobs.nearest(self._rows)
-        some = allowed.any(axis=0)
-        some[REJECT] = True  # where no job waits, too
-        columns = np.flatnonzero(some)
+        columns = np.union1d(np.flatnonzero(allowed.any(axis=0)), [REJECT])  # where no job waits, too
         x, utility = self._x(jobs, columns), jobs.candidate("utility")[:, columns].astype(np.float64)
         inverse = self._inverse[jobs.where]
         theta = inverse @ self._b[jobs.where][..., None]
