@@ -10,7 +10,9 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from agents.parameters import Parameter
 from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
@@ -73,8 +75,20 @@ def _first_sentence(text: str) -> str:
 
 def make_rule(name: str, layout: Layout) -> Policy:
     """A new instance of the rule `name` for worlds of this layout; UnknownPolicyError if there is none."""
+    return rule_class(name)(layout)
+
+
+def rule_class(name: str) -> Callable[..., Policy]:
+    """The class of the rule `name`: takes a layout and, if the rule has values, `values`; UnknownPolicyError if there is none."""
     check_rule(name)
-    return _rules[name](layout)
+    return _rules[name]
+
+
+def parameters_of(name: str, scenario: Scenario) -> tuple[Parameter, ...]:
+    """Numbers that the rule `name` is set by in a scenario (agents/parameters.py), () if there are none; UnknownPolicyError."""
+    made = rule_class(name)
+    depends = getattr(made, "parameters_in", None)
+    return depends(scenario) if depends else getattr(made, "parameters", ())
 
 
 def check_rule(name: str) -> None:

@@ -1,7 +1,8 @@
-"""Values of the rules `static` and `restricted`: what `edge6g tune` finds, read from a file, checked against a scenario, and as distances.
+"""Values of rules: what `edge6g tune` finds, read from a file and checked; those of `static` and `restricted` as distances of actions.
 
-A file is JSON with the name of a rule, or both, and below it `values`, `scenario` (label of the one in which they were found) and how they
-were found (train/tune.py). Those that ship lie beside the TOML files of the scenarios.
+A file is JSON with the names of rules, and below each `values`, `scenario` (label of the one in which they were found) and how they were
+found (train/tune.py). Those that ship lie beside the TOML files of the scenarios. `static` and `restricted` have values of columns, any
+other rule with values has numbers by name (agents/parameters.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from agents import parameters
+from agents.policy import parameters_of, rule_class, rule_names
 from edge6g_env._files import TextError, read_text
 from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
@@ -32,7 +35,7 @@ Value = float | str
 """Of a column: a share of the layers, "draft", or the name of a precision or model."""
 
 Values = dict[str, Any]
-"""Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route."""
+"""Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route. Of others name -> number."""
 
 
 class ValuesError(UserError):
@@ -46,6 +49,7 @@ class Tuned:
     rule: str
     values: Values
     scenario: str
+    """Empty of a rule that plays the values of its paper."""
 
     @property
     def identity(self) -> str:
@@ -113,21 +117,35 @@ def shipped_file(scenario: Scenario) -> Traversable:
     return resources.files("edge6g_env") / "scenarios" / f"{scenario.name}.json"
 
 
+def rules_with_values() -> list[str]:
+    """Names of the rules that are set by values."""
+    named = (name for name in rule_names() if {"parameters", "parameters_in"} & {*dir(rule_class(name))})
+    return [*RULES, *(name for name in named if name not in RULES)]
+
+
 def tuned(rule: str, scenario: Scenario, path: Path | None = None) -> Tuned:
-    """Values of a rule for a scenario, from a file, or those that ship with it; ValuesError if there are none that fit."""
+    """Values of a rule for a scenario, from a file, or those that ship with it, or its paper's; ValuesError if there are none that fit."""
     file = shipped_file(scenario) if path is None else path
-    if path is None and not file.is_file():
-        raise ValuesError(f"{rule} has no values for {scenario.name}: {how_to_find(rule, scenario)}")
-    found = read_file(file).get(rule)
+    found = read_file(file).get(rule) if path is not None or file.is_file() else None
+    if found is None and path is None and getattr(rule_class(rule), "published", False):
+        return Tuned(rule, parameters.starts(parameters_of(rule, scenario)), "")
     if found is None:
-        raise ValuesError(f"{file.name} has no values of {rule}: {how_to_find(rule, scenario)}")
+        where = file.name if path is not None or file.is_file() else scenario.name
+        raise ValuesError(f"{where} has no values of {rule}: {how_to_find(rule, scenario)}")
     try:
         _check(rule, found["values"], scenario)
         return Tuned(rule, found["values"], str(found["scenario"]))
     except (KeyError, TypeError, AttributeError):
         raise ValuesError(f"{file.name}: {rule} is not as `edge6g tune` writes it") from None
-    except ValuesError as error:
+    except (ValuesError, parameters.ParameterError) as error:
         raise ValuesError(f"{file.name}: {error}: {how_to_find(rule, scenario)}") from None
+
+
+def numbers(rule: str, scenario: Scenario, values: Mapping[str, float] | None) -> dict[str, float]:
+    """Parameters of a rule by name: `values` checked (ParameterError), or where they are None those of `tuned` (ValuesError)."""
+    if values is None:
+        values = tuned(rule, scenario).values
+    return parameters.check(parameters_of(rule, scenario), values)
 
 
 def has_values(rule: str, scenario: Scenario) -> bool:
@@ -147,10 +165,10 @@ def read_file(file: Path | Traversable) -> Mapping[str, Any]:
         raise ValuesError(f"cannot read {error}") from None
     except json.JSONDecodeError as error:
         raise ValuesError(f"{file.name} is no file of values: no valid JSON in line {error.lineno}") from None
-    if not isinstance(content, dict) or not content or not content.keys() <= {*RULES}:
-        raise ValuesError(
-            f"{file.name} is no file of values: `edge6g tune` writes one, with {' or '.join(RULES)} in it"
-        )
+    if not isinstance(content, dict) or not content:
+        raise ValuesError(f"{file.name} is no file of values: `edge6g tune` writes one, with rules in it")
+    if unknown := sorted(content.keys() - {*rules_with_values()}):
+        raise ValuesError(f"{file.name} is no file of values: {unknown[0]!r} is no rule that has any")
     return content
 
 
@@ -165,6 +183,9 @@ def how_to_find(rule: str, scenario: Scenario) -> str:
 
 def _check(rule: str, values: Values, scenario: Scenario) -> None:
     """ValuesError for a service or column without a value, and for a value that the scenario does not have."""
+    if rule not in RULES:
+        parameters.check(parameters_of(rule, scenario), values)
+        return
     if rule == RESTRICTED:
         for column, grid in all_choices(scenario).items():
             _check_value(column, values, grid, several=True)
