@@ -15,6 +15,7 @@ from cmaes import SepCMA
 
 KEPT = 0.8  # of the running mean of the search point in each generation
 SETTLED = 5  # generations before which the running mean is the search point itself
+NARROWER = 0.5  # each grid of `Narrowing` beside the one before; judgement: four of nine points stand again, and noise may have led astray
 _INNER = {"sigma": "_sigma", "variances": "_C", "path_sigma": "_p_sigma", "path_c": "_pc", "generation": "_g"}
 
 
@@ -77,3 +78,20 @@ class Evolution:
             setattr(cma, attribute, value.copy() if value.ndim else value.item())
         cma.reseed_rng(int(np.random.SeedSequence([self._seed, int(state.generation)]).generate_state(1)[0]))
         return cma
+
+
+class Narrowing:
+    """The same for a single number in [0, 1]: a grid around the best of the one before, each narrower; `sigma` is half its width."""
+
+    population = 9
+
+    def ask(self, state: SearchState) -> np.ndarray:
+        """The points of the next generation, float64 (population, 1)."""
+        grid = state.mean[0] + state.sigma * np.linspace(-1.0, 1.0, self.population)
+        return np.clip(grid, 0.0, 1.0)[:, None]
+
+    def tell(self, state: SearchState, points: np.ndarray, rewards: np.ndarray) -> SearchState:
+        """The state after a generation; rewards: (population,), the higher the better."""
+        mean = points[int(np.argmax(rewards))].copy()
+        told = {"sigma": NARROWER * state.sigma, "generation": state.generation + 1}
+        return state._replace(mean=mean, running_mean=mean.copy(), **told)

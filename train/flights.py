@@ -15,8 +15,6 @@ from eval.episodes import NothingMeasuredError, nothing_measured, play_worlds
 
 PIECES = 20  # of an episode: between them an interrupt is seen and a bar moves
 
-Tick = Callable[[], None]
-
 
 class Flown(NamedTuple):
     """Episodes of P policies on S seeds."""
@@ -38,44 +36,50 @@ class Flights:
 
     def __init__(self, scenario: Scenario, threads: int = 1) -> None:
         """Raises what the environment raises for `threads`."""
+        self.tick: Callable[[], None] = lambda: None
+        """Called now and then while episodes are played; what it raises ends them."""
         self.scenario, self.layout, self._threads = scenario, Layout(scenario), threads
         self._envs: dict[int, FlyingEnv] = {}
 
-    def pairs(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int], tick: Tick) -> tuple[np.ndarray, int]:
-        """Measured jobs of an episode a pair, `world` the pair's index, and the decisions taken; tick: called now and then."""
+    def pairs(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int]) -> tuple[np.ndarray, int]:
+        """Measured jobs of an episode a pair, `world` the pair's index, and the decisions taken."""
         env = self._envs.setdefault(len(seeds), FlyingEnv(self.scenario, len(seeds), threads=self._threads))
         env.reset(list(seeds))
         jobs, decisions = [], 0
         for piece in range(1, PIECES + 1):
-            flight = env.fly(list(policies), np.inf if piece == PIECES else self.scenario.time.episode_s * piece / PIECES)
+            flight = env.fly(
+                list(policies), np.inf if piece == PIECES else self.scenario.time.episode_s * piece / PIECES
+            )
             jobs.append(flight.outcomes[flight.outcomes["measured"] == 1])
             decisions += int(flight.decisions.sum())
-            tick()
+            self.tick()
         return np.concatenate(jobs), decisions
 
-    def __call__(self, policies: Sequence[Policy | CompiledPolicy], seeds: Sequence[int], tick: Tick = lambda: None) -> Flown:
+    def __call__(self, policies: Sequence[Policy | CompiledPolicy], seeds: Sequence[int]) -> Flown:
         """Every policy on every seed. Raises NothingMeasuredError if no job is measured: all policies meet the same jobs."""
-        compiled = [policy if isinstance(policy, CompiledPolicy) else getattr(policy, "compiled", None) for policy in policies]
+        compiled = [
+            policy if isinstance(policy, CompiledPolicy) else getattr(policy, "compiled", None) for policy in policies
+        ]
         flying = [one for one in compiled if one is not None]
         if len(flying) == len(policies):
             each = [one for one in flying for _ in seeds]
-            jobs, decisions = self.pairs(each, [*seeds] * len(policies), tick)
+            jobs, decisions = self.pairs(each, [*seeds] * len(policies))
             owner, jobs["world"] = np.divmod(jobs["world"], len(seeds))
             parts = [jobs[owner == p] for p in range(len(policies))]
         else:
-            parts = [self._through_the_doors(policy, seeds, tick) for policy in policies]
+            parts = [self._through_the_doors(policy, seeds) for policy in policies]
             decisions = sum(map(len, parts))
         if not len(parts[0]):
             raise NothingMeasuredError(nothing_measured(self.scenario, seeds))
-        return Flown(np.stack([rewards(part, len(seeds)) for part in parts]), parts, decisions)
+        return Flown(np.stack([rewards_of(part, len(seeds)) for part in parts]), parts, decisions)
 
-    def _through_the_doors(self, policy: Any, seeds: Sequence[int], tick: Tick) -> np.ndarray:
+    def _through_the_doors(self, policy: Any, seeds: Sequence[int]) -> np.ndarray:
         """Measured jobs of a policy without a compiled form."""
         make: MakePolicy = lambda _: policy  # noqa: E731
-        return play_worlds("search", make, self.scenario, seeds, lambda _: tick(), self._threads)[0]
+        return play_worlds("search", make, self.scenario, seeds, lambda _: self.tick(), self._threads)[0]
 
 
-def rewards(jobs: np.ndarray, worlds: int) -> np.ndarray:
+def rewards_of(jobs: np.ndarray, worlds: int) -> np.ndarray:
     """Mean worth of the jobs of each world, float64 (worlds,), NaN where there are none."""
     count = np.bincount(jobs["world"], minlength=worlds)
     with np.errstate(invalid="ignore"):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.type_aliases import MaybeCallback
 
 from agents.learned.linear import LinearPolicy, weighted_entries
 from agents.learned.reading import Reads
@@ -34,15 +34,35 @@ class SearchAlgorithm:
     A generation that does not come to its end leaves no trace: it is played again, alike, by whoever goes on.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, episodes: int = EPISODES, threads: int = 1, **settings: Any) -> None:
+    def __init__(
+        self, scenario: Scenario, seed: int, episodes: int = EPISODES, threads: int = 1, **settings: Any
+    ) -> None:
         """episodes: of each candidate in a generation. Raises what the environment raises for `threads`."""
         self.settings = {**SETTINGS, **settings}
         self._flights, self._seed, self._episodes = Flights(scenario, threads), seed, episodes
         self.reads = Reads.of(self._flights.layout, (), weighted_entries(self._flights.layout))
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
-        self.state = SearchState.at(np.zeros(len(self.reads.candidates)), self.settings["sigma"])
-        self.num_timesteps = 0
+        # One attribute, so that an interrupt never comes between the two.
+        self._at = SearchState.at(np.zeros(len(self.reads.candidates)), self.settings["sigma"]), 0
         self.logger: Logger | None = None
+
+    @property
+    def state(self) -> SearchState:
+        """Where the search is."""
+        return self._at[0]
+
+    @state.setter
+    def state(self, state: SearchState) -> None:
+        self._at = state, self._at[1]
+
+    @property
+    def num_timesteps(self) -> int:
+        """Decisions of the generations that were told."""
+        return self._at[1]
+
+    @num_timesteps.setter
+    def num_timesteps(self, decisions: int) -> None:
+        self._at = self._at[0], decisions
 
     def set_logger(self, logger: Logger) -> None:
         """Where generations are told of."""
@@ -61,9 +81,8 @@ class SearchAlgorithm:
         mean, running = self.state.mean, self.state.running_mean
         return [mean] if np.array_equal(mean, running) else [mean, running]
 
-    def learn(self, total_timesteps: int, callback: MaybeCallback = None, reset_num_timesteps: bool = False) -> SearchAlgorithm:
+    def learn(self, total_timesteps: int, callback: BaseCallback, reset_num_timesteps: bool = False) -> SearchAlgorithm:
         """Search until the callback says no, or at least total_timesteps decisions were taken in all."""
-        assert callback is not None and not callable(callback) and not isinstance(callback, list)
         callback.init_callback(self)  # type: ignore[arg-type]
         callback.on_training_start(locals(), globals())
 
@@ -71,9 +90,10 @@ class SearchAlgorithm:
             if not callback.on_step():
                 raise _OutOfTime
 
+        self._flights.tick = tick
         try:
             while self.num_timesteps < total_timesteps:
-                self._generation(tick)
+                self._generation()
                 if int(self.state.generation) % self.settings["validate_every"] == 0:
                     callback.on_rollout_end()
         except _OutOfTime:
@@ -81,13 +101,13 @@ class SearchAlgorithm:
         callback.on_training_end()
         return self
 
-    def _generation(self, tick: Any) -> None:
+    def _generation(self) -> None:
         """Play and tell one generation."""
         generation, points = int(self.state.generation), self._evolution.ask(self.state)
         seeds = [world_seed(self._seed, generation, n) for n in range(self._episodes)]
-        flown = self._flights([self.policy(point) for point in points], seeds, tick)
+        flown = self._flights([self.policy(point) for point in points], seeds)
         told = self._evolution.tell(self.state, points, flown.means)
-        self.state, self.num_timesteps = told, self.num_timesteps + flown.decisions
+        self._at = told, self.num_timesteps + flown.decisions
         if self.logger is not None:
             self.logger.record("train/population_reward", float(flown.means.mean()))
             self.logger.record("train/step_size", float(told.sigma))
