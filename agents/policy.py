@@ -20,7 +20,8 @@ Observation = dict[str, np.ndarray]
 
 
 class Policy(Protocol):
-    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`."""
+    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`; one that learns while
+    it plays `learn(decided, outcomes)`, see `learn`."""
 
     privileged: bool
     """Whether it sees more than an agent sees."""
@@ -106,6 +107,18 @@ def start(policy: Policy, num_worlds: int) -> None:
         reset(num_worlds)
 
 
+def learn(policy: Policy, decided: np.ndarray, outcomes: np.ndarray) -> None:
+    """Tell a policy that learns while it plays what came of its decisions, after each step; the others have no `learn`.
+
+    decided: int64 (B, N), number of the job that each agent decided in the step, -1 for none; outcomes: rows of OUTCOME (docs/state.md)
+    of the jobs that ended in it, `world` being their place in the batch. An agent would know this of its own jobs, and of no other's:
+    a policy that makes use of more is privileged.
+    """
+    told = getattr(policy, "learn", None)
+    if told is not None:
+        told(decided, outcomes)
+
+
 class Around:
     """A policy around another one, whose state begins anew with it; it acts alike but for what a subclass changes."""
 
@@ -116,6 +129,10 @@ class Around:
     def reset(self, num_worlds: int) -> None:
         """See `start`."""
         start(self._policy, num_worlds)
+
+    def learn(self, decided: np.ndarray, outcomes: np.ndarray) -> None:
+        """See `learn`."""
+        learn(self._policy, decided, outcomes)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""

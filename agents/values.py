@@ -92,15 +92,27 @@ def distances(layout: Layout, rule: str, values: Values) -> np.ndarray:
     draft lies a step from no layer on the device, on the other side than the cuts. A service of which no model is among those of
     `restricted` has the choice of all of its own.
     """
-    scenario, table = layout.scenario, layout.action_table
-    out = np.zeros((len(scenario.service), len(table)), np.int64)
-    for index, service in enumerate(scenario.service):
-        for column, grid in choices(scenario, service).items():
-            wanted = [values[service.name][column]] if rule == STATIC else values[column]
-            if rule == STATIC and column == "device_split":
-                wanted = [*wanted, 1.0]
-            numbers = {value: -1 if value == DRAFT else number for number, value in enumerate(grid)}
-            out[index] += _steps(layout, column, [number for value, number in numbers.items() if value in wanted])
+
+    def of(service: Service) -> Mapping[str, Sequence[Value]]:
+        if rule != STATIC:
+            return values
+        also = {"device_split": [1.0]}
+        return {column: [value, *also.get(column, [])] for column, value in values[service.name].items()}
+
+    return steps_from(layout, [of(service) for service in layout.scenario.service])
+
+
+def steps_from(layout: Layout, wanted: Sequence[Mapping[str, Sequence[Value]]]) -> np.ndarray:
+    """How far each action is from wanted values, int64 (S, C): steps along the grids, added up over the columns that are named.
+
+    wanted: for each service column -> values that are as good as each other; a column that is not named is free.
+    """
+    out = np.zeros((len(wanted), layout.num_actions), np.int64)
+    for index, service in enumerate(layout.scenario.service):
+        grids = choices(layout.scenario, service)
+        for column, values in wanted[index].items():
+            numbers = {value: -1 if value == DRAFT else number for number, value in enumerate(grids[column])}
+            out[index] += _steps(layout, column, [number for value, number in numbers.items() if value in values])
     return out
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.policy import make_rule, rule_names, start
+from agents.policy import rule_names, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel.codes import ACTION_EFFECTS, FAULT_KINDS
+from tests.made import made
 
 NUM_WORLDS, STEPS = 3, 150
 # Two nodes may decide jobs of one UE in the same slot, after a handover: what the first puts on the device the second has not seen.
@@ -20,7 +21,7 @@ ALL_FAILS = {f"faults.{kind}_{what}_s": s for kind in FAULT_KINDS for what, s in
 def test_every_action_is_legal_and_every_job_is_decided(name: str, faults: dict[str, float]):
     """debug=True asserts after every slot that no job is lost and what is down holds nothing."""
     env = BatchEnv("tiny", NUM_WORLDS, observe="candidates", skip_idle=True, debug=True, **faults)
-    policy, rng = make_rule(name, env.layout), np.random.default_rng(1)
+    policy, rng = made(name, env.layout), np.random.default_rng(1)
     start(policy, NUM_WORLDS)
     obs, decided = env.reset(seed=11), 0
     for _ in range(STEPS):
