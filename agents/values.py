@@ -22,8 +22,8 @@ import numpy as np
 
 from agents import parameters
 from agents.policy import parameters_of, rule_class, rule_names
+from edge6g_env import CompiledPolicy
 from edge6g_env._files import TextError, read_text
-from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, scenarios

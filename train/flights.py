@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.policy import MakePolicy, Policy
-from edge6g_env.compiled import CompiledPolicy, FlyingEnv
+from edge6g_env import BatchEnv, CompiledPolicy
+from edge6g_env.kernel.codes import CUT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import NothingMeasuredError, nothing_measured, play_worlds
@@ -39,18 +40,19 @@ class Flights:
         self.tick: Callable[[], None] = lambda: None
         """Called now and then while episodes are played; what it raises ends them."""
         self.scenario, self.layout, self._threads = scenario, Layout(scenario), threads
-        self._envs: dict[int, FlyingEnv] = {}
+        self._envs: dict[int, BatchEnv] = {}
 
     def pairs(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int]) -> tuple[np.ndarray, int]:
         """Measured jobs of an episode a pair, `world` the pair's index, and the decisions taken."""
-        env = self._envs.setdefault(len(seeds), FlyingEnv(self.scenario, len(seeds), threads=self._threads))
+        env = self._envs.setdefault(len(seeds), BatchEnv(self.scenario, len(seeds), threads=self._threads))
         env.reset(list(seeds))
         jobs, decisions = [], 0
         for piece in range(1, PIECES + 1):
             flight = env.fly(
                 list(policies), np.inf if piece == PIECES else self.scenario.time.episode_s * piece / PIECES
             )
-            jobs.append(flight.outcomes[flight.outcomes["measured"] == 1])
+            ended = flight.outcomes
+            jobs.append(ended[(ended["measured"] == 1) & (ended["phase"] != CUT)])
             decisions += int(flight.decisions.sum())
             self.tick()
         return np.concatenate(jobs), decisions

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from agents.values import distances
+from edge6g_env import CompiledPolicy
 from edge6g_env._bars import Notes
-from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.scenario import Scenario
 from eval.episodes import NothingMeasuredError, nothing_measured
 from eval.files import read_object, write_json_atomic

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agents.policy import Policy
-from edge6g_env.compiled import CompiledPolicy
+from edge6g_env import CompiledPolicy
 from eval.files import read_object, write_json_atomic
 from train.flights import Flights
 from train.search import EPISODES
@@ -78,10 +78,11 @@ class Searches:
         note(f"{start.name}: {start.reward_start:.4f} on {VALIDATION_EPISODES} validation seeds")
         self._since_s = time.process_time()  # what was played until now has compiled the kernel, too
         while start.cpu_s < self._share_s:
-            self._generation(start)
-            note(f"{start.name}: {start.reward_best:.4f} after {int(start.state.generation)} generations")
+            if self._generation(start):
+                note(f"{start.name}: {start.reward_best:.4f} after {int(start.state.generation)} generations")
 
-    def _generation(self, start: Start) -> None:
+    def _generation(self, start: Start) -> bool:
+        """Play and tell one; whether its point was validated."""
         generation = int(start.state.generation)
         first = TUNING_SEED + self._seed + start.first_seed + EPISODES * generation
         points = start.evolution.ask(start.state)
@@ -89,11 +90,12 @@ class Searches:
         start.state = start.evolution.tell(start.state, points, flown.means)
         start.decisions += flown.decisions
         is_last = start.cpu_s + time.process_time() - self._since_s >= self._share_s
-        if is_last or (generation + 1) % start.validate_every == 0:
+        if validated := is_last or (generation + 1) % start.validate_every == 0:
             self._validate(start, [start.state.mean, start.state.running_mean])
         now_s = time.process_time()
         start.cpu_s, self._since_s = start.cpu_s + now_s - self._since_s, now_s
         write_json_atomic({"of": self._of, "starts": [one.kept() for one in self._starts]}, self._file)
+        return validated
 
     def _validate(self, start: Start, points: Sequence[np.ndarray]) -> None:
         """Keep the best of some points and the best until now."""

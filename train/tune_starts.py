@@ -18,7 +18,7 @@ from agents.learned.linear import weighted_entries
 from agents.policy import Policy, parameters_of, rule_class
 from agents.values import ALL_ROWS, RULES, TUNED, Values, ValuesError, compiled_rows
 from agents.values import tuned as values_of
-from edge6g_env.compiled import CompiledPolicy
+from edge6g_env import CompiledPolicy
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from train import search
@@ -80,12 +80,14 @@ def _of_weights(scenario: Scenario, out: Path, seed: int) -> list[Start]:
     entries, found = weighted_entries(layout), []
     zero = np.zeros(len(entries))
 
-    def values(rows: Any, point: np.ndarray) -> Values:
-        weights = {entry: round(float(weight), 4) for entry, weight in zip(entries, point, strict=True)}
-        return {"rows": rows, "weights": {entry: weight for entry, weight in weights.items() if weight}}
+    def weights(point: np.ndarray) -> dict[str, float]:
+        return {entry: round(float(weight), 4) for entry, weight in zip(entries, point, strict=True)}
 
-    def policy(rows: Any, point: np.ndarray) -> CompiledPolicy:
-        return compiled_rows(layout, **values(rows, point))
+    def values(rows: Any, point: np.ndarray) -> Values:
+        return {"rows": rows, "weights": {entry: weight for entry, weight in weights(point).items() if weight}}
+
+    def policy(rows: Any, point: np.ndarray) -> CompiledPolicy:  # all entries: those that fly together read the same
+        return compiled_rows(layout, rows, weights(point))
 
     for index, (name, rows) in enumerate((("greedy", ALL_ROWS), *_reference_rows(scenario, out))):
         evolution = Evolution(settings["population"], settings["sigma_cap"], seed + APART * index)

@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.learned.reading import Reads
 from agents.policy import Observation
-from edge6g_env.compiled import CompiledPolicy
+from edge6g_env import CompiledPolicy
 from edge6g_env.spaces import Layout
 
 # Entries without a weight: of candidates that no weight is for, the utility itself, and what is the sum or the complement of others.
@@ -33,7 +33,7 @@ def weighted_entries(layout: Layout) -> list[str]:
 
 
 class LinearPolicy:
-    """The legal candidate with the highest sum of predicted utility and weighted entries, each over its range as `Scaler` has it."""
+    """The legal candidate with the highest sum of predicted utility and weighted entries, each over its range of the training."""
 
     privileged = False
     needs_candidates = True
@@ -44,8 +44,8 @@ class LinearPolicy:
     def __init__(self, layout: Layout, reads: Reads, weights: Sequence[float] | np.ndarray) -> None:
         """reads: the weighted entries; weights: (entries,). LayoutError if the layout lacks an entry, ValueError for another length."""
         reads.columns(layout)
-        names = [feature.name for feature in reads.candidates]
-        self.compiled = CompiledPolicy(layout, linear=dict(zip(names, map(float, weights), strict=True)))
+        named = zip((feature.name for feature in reads.candidates), map(float, weights), strict=True)
+        self.compiled = CompiledPolicy(layout, linear=dict(named), scaled_as=((), reads.candidates))
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""

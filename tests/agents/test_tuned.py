@@ -39,7 +39,9 @@ def draw(layout: Layout, obs: Observation, rng: np.random.Generator) -> None:
     low, high = layout.candidate_limits
     obs["candidates"][...] = low + (high - low) * rng.random(obs["candidates"].shape, np.float32) ** 4
     obs["candidates"][..., layout.candidate_index("utility")] = rng.random(obs["action_mask"].shape)
-    obs["candidates"][..., HOLD, layout.candidate_index("utility")] = -1.0  # `greedy` never waits, for hold is worth less than reject
+    obs["candidates"][
+        ..., HOLD, layout.candidate_index("utility")
+    ] = -1.0  # `greedy` never waits, for hold is worth less than reject
     obs["action_mask"][...] = rng.random(obs["action_mask"].shape) < 0.4
     obs["action_mask"][..., [HOLD, REJECT]] = 1
     which = rng.random(obs["action_mask"].shape[:-1]) < 0.5
