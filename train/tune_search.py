@@ -1,7 +1,11 @@
-"""Searches of one rule's numbers, start by start, each with its share of the CPU time; what is found is chosen on validation seeds."""
+"""Searches of one rule's numbers from several starts: all get some of the CPU time, the better half of them more, and so on to the best.
+
+What is found is chosen on validation seeds that none of the searches has met, from the best points and the rules where they began.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +23,7 @@ from train.tune_starts import Start
 
 CPU_MINUTES = 10.0
 VALIDATION_EPISODES = 16  # on which the points that a search passes through meet
-FINAL_EPISODES = 32  # other seeds, on which the starts and what they led to meet
+FINALISTS, FINAL_EPISODES = 4, 32  # other seeds, on which the best of the starts and of what they led to meet
 
 Note = Callable[[str], None]
 
@@ -31,7 +35,7 @@ class Searches:
         self, flights: Flights, begins: Sequence[Start], seed: int, cpu_s: float, file: Path, of: dict[str, Any]
     ) -> None:
         """cpu_s: for all starts together; of: what the searches in `file` must be of to go on."""
-        self._flights, self._starts, self._seed, self._share_s = flights, begins, seed, cpu_s / len(begins)
+        self._flights, self._starts, self._seed, self._cpu_s = flights, begins, seed, cpu_s
         self._file, self._of = file, of
         earlier = read_object(file)
         if earlier.get("of") == of:
@@ -52,12 +56,18 @@ class Searches:
     def run(self, note: Note) -> dict[str, Any]:
         """`values`, their reward per job on seeds that no search has met, the starts and what they led to."""
         for start in self._starts:
-            self._search(start, note)
+            self._begin(start, note)
+        left, quota_s, sizes = list(self._starts), 0.0, _rounds(len(self._starts))
+        for size in sizes:
+            left = sorted(left, key=lambda start: -_best(start))[:size]
+            quota_s += self._cpu_s / len(sizes) / size
+            for start in left:
+                self._search(start, quota_s, note)
+        finalists = _finalists(self._starts)
         first = VALIDATION_SEED + VALIDATION_EPISODES
-        finalists = [(start, point) for start in self._starts for point in _finalists(start)]
         policies = [start.policy(point) for start, point in finalists]
         rewards = self._play(policies, range(first, first + FINAL_EPISODES))
-        best = int(np.argmax(rewards))  # of equal ones the first: where a start is as good as what it led to, the start
+        best = int(np.argmax(rewards))
         start, point = finalists[best]
         note(f"from {start.name}: {rewards[best]:.4f} on {FINAL_EPISODES} other validation seeds")
         return {
@@ -70,18 +80,20 @@ class Searches:
             "seeds": FINAL_EPISODES,
         }
 
-    def _search(self, start: Start, note: Note) -> None:
-        """Search from one start until its share of the time is spent."""
+    def _begin(self, start: Start, note: Note) -> None:
         if start.reward_start is None:
             self._validate(start, [start.first])
             start.reward_start = start.reward_best
         note(f"{start.name}: {start.reward_start:.4f} on {VALIDATION_EPISODES} validation seeds")
-        self._since_s = time.process_time()  # what was played until now has compiled the kernel, too
-        while start.cpu_s < self._share_s:
-            if self._generation(start):
+        self._since_s = time.process_time()  # the kernel is compiled now
+
+    def _search(self, start: Start, quota_s: float, note: Note) -> None:
+        """Search on from one start until it has had so much CPU time."""
+        while start.cpu_s < quota_s:
+            if self._generation(start, quota_s):
                 note(f"{start.name}: {start.reward_best:.4f} after {int(start.state.generation)} generations")
 
-    def _generation(self, start: Start) -> bool:
+    def _generation(self, start: Start, quota_s: float) -> bool:
         """Play and tell one; whether its point was validated."""
         generation = int(start.state.generation)
         first = TUNING_SEED + self._seed + start.first_seed + EPISODES * generation
@@ -89,7 +101,7 @@ class Searches:
         flown = self._flights([start.policy(point) for point in points], range(first, first + EPISODES))
         start.state = start.evolution.tell(start.state, points, flown.means)
         start.decisions += flown.decisions
-        is_last = start.cpu_s + time.process_time() - self._since_s >= self._share_s
+        is_last = start.cpu_s + time.process_time() - self._since_s >= quota_s
         if validated := is_last or (generation + 1) % start.validate_every == 0:
             self._validate(start, [start.state.mean, start.state.running_mean])
         now_s = time.process_time()
@@ -111,11 +123,27 @@ class Searches:
         return self._flights(policies, seeds).means
 
 
-def _finalists(start: Start) -> list[np.ndarray]:
-    """The best point of a start, and where it began if that is a rule."""
-    assert start.best is not None
-    moved = not np.array_equal(start.first, start.best)
-    return [*([start.first] if start.plays and moved else []), start.best]
+def _rounds(starts: int) -> list[int]:
+    """Starts that go on in each round, halved until there is one; every round has as much time."""
+    sizes = [starts]
+    while sizes[-1] > 1:
+        sizes.append((sizes[-1] + 1) // 2)
+    return sizes
+
+
+def _best(start: Start) -> float:
+    return -math.inf if start.reward_best is None else start.reward_best
+
+
+def _finalists(starts: Sequence[Start]) -> list[tuple[Start, np.ndarray]]:
+    """The best by the validation seeds of what was found and of the rules that it began with, at most FINALISTS."""
+    found = [(_best(start), start, start.best) for start in starts if start.best is not None]
+    rules = [
+        (start.reward_start, start, start.first) for start in starts if start.plays and start.reward_start is not None
+    ]
+    different = {(start.name, point.tobytes()): (reward, start, point) for reward, start, point in (*rules, *found)}
+    ranked = sorted(different.values(), key=lambda one: -one[0])[:FINALISTS]
+    return [(start, point) for _, start, point in ranked]
 
 
 def _told(start: Start, finalists: Sequence[tuple[Start, np.ndarray]], rewards: np.ndarray) -> dict[str, Any]:
@@ -126,7 +154,7 @@ def _told(start: Start, finalists: Sequence[tuple[Start, np.ndarray]], rewards: 
         "reward_start": start.reward_start,
         "reward_best": start.reward_best,
         "validation_seeds": VALIDATION_EPISODES,
-        "reward_final": final[-1],
+        "rewards_final": final,
         "generations": int(start.state.generation),
         "decisions": start.decisions,
         "cpu_s": round(start.cpu_s, 1),
