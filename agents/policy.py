@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from agents.parameters import Parameter
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -117,6 +118,20 @@ def learn(policy: Policy, decided: np.ndarray, outcomes: np.ndarray) -> None:
     told = getattr(policy, "learn", None)
     if told is not None:
         told(decided, outcomes)
+
+
+class Compiled:
+    """A policy that is a CompiledPolicy: `BatchEnv.fly` plays it inside the kernel, to the bit alike."""
+
+    privileged = False
+    needs_candidates = True
+
+    def __init__(self, compiled: CompiledPolicy) -> None:
+        self.compiled = compiled
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """Deterministic; see Policy.act."""
+        return self.compiled.act(obs)
 
 
 class Around:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.learned.reading import Reads
-from agents.policy import Observation
+from agents.policy import Compiled
 from edge6g_env import CompiledPolicy
 from edge6g_env.spaces import Layout
 
@@ -32,11 +32,9 @@ def weighted_entries(layout: Layout) -> list[str]:
     return [feature.name for feature in layout.candidates if feature.name not in _UNWEIGHTED]
 
 
-class LinearPolicy:
+class LinearPolicy(Compiled):
     """The legal candidate with the highest sum of predicted utility and weighted entries, each over its range of the training."""
 
-    privileged = False
-    needs_candidates = True
     algo = "search"
     trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
@@ -45,8 +43,4 @@ class LinearPolicy:
         """reads: the weighted entries; weights: (entries,). LayoutError if the layout lacks an entry, ValueError for another length."""
         reads.columns(layout)
         named = zip((feature.name for feature in reads.candidates), map(float, weights), strict=True)
-        self.compiled = CompiledPolicy(layout, linear=dict(named), scaled_as=((), reads.candidates))
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Deterministic; see Policy.act."""
-        return self.compiled.act(obs)
+        super().__init__(CompiledPolicy(layout, linear=dict(named), scaled_as=((), reads.candidates)))
