@@ -44,7 +44,9 @@ class Flights:
 
     def pairs(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int]) -> tuple[np.ndarray, int]:
         """Measured jobs of an episode a pair, `world` the pair's index, and the decisions taken."""
-        env = self._envs.setdefault(len(seeds), BatchEnv(self.scenario, len(seeds), threads=self._threads))
+        if len(seeds) not in self._envs:
+            self._envs[len(seeds)] = BatchEnv(self.scenario, len(seeds), threads=self._threads)
+        env = self._envs[len(seeds)]
         env.reset(list(seeds))
         jobs, decisions = [], 0
         for piece in range(1, PIECES + 1):
@@ -74,6 +76,11 @@ class Flights:
         if not len(parts[0]):
             raise NothingMeasuredError(nothing_measured(self.scenario, seeds))
         return Flown(np.stack([rewards_of(part, len(seeds)) for part in parts]), parts, decisions)
+
+    def close(self) -> None:
+        """End the threads that step the worlds."""
+        for env in self._envs.values():
+            env.close()
 
     def _through_the_doors(self, policy: Any, seeds: Sequence[int]) -> np.ndarray:
         """Measured jobs of a policy without a compiled form."""

@@ -88,5 +88,4 @@ class Learner:
 
     def close(self) -> None:
         """Let the threads of the simulator go."""
-        for env in self.envs:
-            env.close()
+        self._trainer.close()

@@ -72,6 +72,10 @@ class SearchAlgorithm:
         """There is none that a callback could look at."""
         return None
 
+    def close(self) -> None:
+        """Let the threads of the simulator go."""
+        self._flights.close()
+
     def policy(self, weights: np.ndarray) -> LinearPolicy:
         """The policy of a search point."""
         return LinearPolicy(self._flights.layout, self.reads, weights)

@@ -63,12 +63,16 @@ class Trainer(Protocol):
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from state_tensors; RuntimeError, ValueError or KeyError if they do not fit."""
 
+    def close(self) -> None:
+        """Let the threads of the simulator go."""
+
 
 class _Network:
     """A network with an Adam optimiser."""
 
     _network: torch.nn.Module
     model: Any
+    envs: list[AgentVecEnv]
 
     def policy_tensors(self, index: int) -> Tensors:
         """See Trainer."""
@@ -83,6 +87,11 @@ class _Network:
         """See Trainer."""
         self._network.load_state_dict({name[8:]: one for name, one in tensors.items() if name.startswith("network.")})
         load_optimizer(self.model.policy.optimizer, tensors)
+
+    def close(self) -> None:
+        """See Trainer."""
+        for env in self.envs:
+            env.close()
 
 
 class ScorerTrainer(_Network):
@@ -159,6 +168,10 @@ class SearchTrainer:
         if len(state.mean) != len(self.reads.candidates):
             raise ValueError(f"it has {len(state.mean)} weights, there are {len(self.reads.candidates)} entries")
         self.model.state = state
+
+    def close(self) -> None:
+        """See Trainer."""
+        self.model.close()
 
 
 TRAINERS: Mapping[str, Callable[[Scenario, int, int, int], Trainer]] = {
