@@ -32,6 +32,7 @@ from train.tune_starts import starts
 
 SEEDS = 32  # of a descent
 LONGEST_LINE = 160  # of the file
+SHOWN_WEIGHTS = 10
 
 
 class TuneError(UserError):
@@ -150,9 +151,27 @@ def _rounded(value: Any) -> Any:
 
 def show(rule: str, entry: Mapping[str, Any], out: Path, console: Console) -> None:
     """Print the values, what they earn, and how they are played."""
-    for name, value in entry["values"].items():
-        words = [f"{column} {one}" for column, one in value.items()] if isinstance(value, dict) else map(str, value)
-        console.print(f"{name}: {', '.join(words)}", highlight=False, markup=False, emoji=False, soft_wrap=True)
+    for line in (
+        _weights_told(entry["values"]) if rule == TUNED else map(_told, *zip(*entry["values"].items(), strict=True))
+    ):
+        console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
     kind = "training" if rule in RULES else "validation"
     reward = f"{entry['reward_per_job']:.4f} reward per job on {entry['seeds']} {kind} seeds"
     console.print(f"{reward}; --policies {rule}={out} plays them", highlight=False, markup=False, soft_wrap=True)
+
+
+def _told(name: str, value: Any) -> str:
+    """One of the values in a line."""
+    if isinstance(value, dict):
+        words = [f"{column} {one}" for column, one in value.items()]
+    else:
+        words = [str(one) for one in (value if isinstance(value, list) else [value])]
+    return f"{name}: {', '.join(words)}"
+
+
+def _weights_told(values: Mapping[str, Any]) -> list[str]:
+    """Rows, and the weights that are largest."""
+    rows, weights = values["rows"], sorted(values["weights"].items(), key=lambda one: -abs(one[1]))
+    largest = ", ".join(f"{entry} {weight:+.3f}" for entry, weight in weights[:SHOWN_WEIGHTS]) or "none"
+    more = f", and {len(weights) - SHOWN_WEIGHTS} smaller ones" if len(weights) > SHOWN_WEIGHTS else ""
+    return [f"rows: {rows if isinstance(rows, str) else next(iter(rows))}", f"weights: {largest}{more}"]

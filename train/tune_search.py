@@ -23,7 +23,7 @@ from train.tune_starts import Start
 
 CPU_MINUTES = 10.0
 VALIDATION_EPISODES = 16  # on which the points that a search passes through meet
-FINALISTS, FINAL_EPISODES = 4, 32  # other seeds, on which the best of the starts and of what they led to meet
+FINAL_SEED = VALIDATION_SEED + VALIDATION_EPISODES  # and up: the best of the starts and of what they led to meet there
 
 Note = Callable[[str], None]
 
@@ -63,21 +63,20 @@ class Searches:
             quota_s += self._cpu_s / len(sizes) / size
             for start in left:
                 self._search(start, quota_s, note)
-        finalists = _finalists(self._starts)
-        first = VALIDATION_SEED + VALIDATION_EPISODES
+        finalists, episodes = _finalists(self._starts), self._starts[0].effort.final_episodes
         policies = [start.policy(point) for start, point in finalists]
-        rewards = self._play(policies, range(first, first + FINAL_EPISODES))
+        rewards = self._play(policies, range(FINAL_SEED, FINAL_SEED + episodes))
         best = int(np.argmax(rewards))
         start, point = finalists[best]
-        note(f"from {start.name}: {rewards[best]:.4f} on {FINAL_EPISODES} other validation seeds")
+        note(f"from {start.name}: {rewards[best]:.4f} on {episodes} other validation seeds")
         return {
             "values": start.values(point),
             "reward_per_job": float(rewards[best]),
             "from": start.name,
             "starts": [_told(one, finalists, rewards) for one in self._starts],
             "seed": self._seed,
-            "first_seed": first,
-            "seeds": FINAL_EPISODES,
+            "first_seed": FINAL_SEED,
+            "seeds": episodes,
         }
 
     def _begin(self, start: Start, note: Note) -> None:
@@ -102,7 +101,7 @@ class Searches:
         start.state = start.evolution.tell(start.state, points, flown.means)
         start.decisions += flown.decisions
         is_last = start.cpu_s + time.process_time() - self._since_s >= quota_s
-        if validated := is_last or (generation + 1) % start.validate_every == 0:
+        if validated := is_last or (generation + 1) % start.effort.validate_every == 0:
             self._validate(start, [start.state.mean, start.state.running_mean])
         now_s = time.process_time()
         start.cpu_s, self._since_s = start.cpu_s + now_s - self._since_s, now_s
@@ -136,13 +135,13 @@ def _best(start: Start) -> float:
 
 
 def _finalists(starts: Sequence[Start]) -> list[tuple[Start, np.ndarray]]:
-    """The best by the validation seeds of what was found and of the rules that it began with, at most FINALISTS."""
+    """The best by the validation seeds of what was found and of the rules that it began with, as many as their effort says."""
     found = [(_best(start), start, start.best) for start in starts if start.best is not None]
     rules = [
         (start.reward_start, start, start.first) for start in starts if start.plays and start.reward_start is not None
     ]
     different = {(start.name, point.tobytes()): (reward, start, point) for reward, start, point in (*rules, *found)}
-    ranked = sorted(different.values(), key=lambda one: -one[0])[:FINALISTS]
+    ranked = sorted(different.values(), key=lambda one: -one[0])[: starts[0].effort.finalists]
     return [(start, point) for _, start, point in ranked]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,22 @@ from train.evolution import Evolution, Narrowing, SearchState
 RESTARTS = 3
 APART = 200_000  # between the training seeds of two starts
 # Of a search over the unit cube of a rule's parameters; judgement.
-CUBE: dict[str, Any] = {"population": 8, "sigma": 0.25, "sigma_cap": 0.3, "validate_every": 2}
+CUBE: dict[str, Any] = {"population": 8, "sigma": 0.25, "sigma_cap": 0.3}
+
+
+class Effort(NamedTuple):
+    """What goes into the choice of a point."""
+
+    validate_every: int
+    """Generations."""
+    finalists: int
+    """Points that meet in the end."""
+    final_episodes: int
+    """On how many seeds they do."""
+
+
+OF_WEIGHTS = Effort(search.SETTINGS["validate_every"], 4, 32)
+OF_PARAMETERS = Effort(2, 2, 16)  # few numbers, and many rules that play through the doors
 
 
 @dataclass
@@ -43,7 +58,7 @@ class Start:
     """The point that it begins with."""
     plays: bool
     """Whether that is a rule in its own right, which what is found must not be worse than."""
-    validate_every: int
+    effort: Effort
     first_seed: int
     """Of its training episodes, beside the seed of the command."""
     best: np.ndarray | None = None
@@ -92,8 +107,7 @@ def _of_weights(scenario: Scenario, out: Path, seed: int) -> list[Start]:
     for index, (name, rows) in enumerate((("greedy", ALL_ROWS), *_reference_rows(scenario, out))):
         evolution = Evolution(settings["population"], settings["sigma_cap"], seed + APART * index)
         made, state = (partial(policy, rows), partial(values, rows)), SearchState.at(zero, settings["sigma"])
-        every = settings["validate_every"]
-        found.append(Start(name, *made, evolution, state, zero, True, every, APART * index))
+        found.append(Start(name, *made, evolution, state, zero, True, OF_WEIGHTS, APART * index))
     return found
 
 
@@ -119,16 +133,16 @@ def _of_parameters(rule: str, scenario: Scenario, seed: int) -> list[Start]:
     def policy(point: np.ndarray) -> Policy:
         return made(layout, values=values(point))
 
-    first, every = np.array([one.place(one.start) for one in parameters]), CUBE["validate_every"]
+    first = np.array([one.place(one.start) for one in parameters])
     if len(parameters) == 1:
         whole = SearchState.at([0.5], 0.5)
-        return [Start("whole range", policy, values, Narrowing(), whole, first, True, every, 0)]
+        return [Start("whole range", policy, values, Narrowing(), whole, first, True, OF_PARAMETERS, 0)]
     drawn = np.random.default_rng([seed, len(parameters)]).random((RESTARTS - 1, len(parameters)))
     found = []
     for index, point in enumerate((first, *drawn)):
         evolution = Evolution(CUBE["population"], CUBE["sigma_cap"], seed + APART * index, unit_cube=True)
         state, name = SearchState.at(point, CUBE["sigma"]), f"drawn {index}" if index else "starts of its parameters"
-        found.append(Start(name, policy, values, evolution, state, point, not index, every, APART * index))
+        found.append(Start(name, policy, values, evolution, state, point, not index, OF_PARAMETERS, APART * index))
     return found
 
 

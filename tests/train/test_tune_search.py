@@ -19,8 +19,8 @@ from edge6g_env.spaces import Layout
 from train.evolution import Evolution, SearchState
 from train.search import EPISODES
 from train.seeds import VALIDATION_SEED
-from train.tune_search import FINAL_EPISODES, VALIDATION_EPISODES, Searches
-from train.tune_starts import APART, Start, starts
+from train.tune_search import FINAL_SEED, VALIDATION_EPISODES, Searches
+from train.tune_starts import APART, Effort, Start, starts
 
 TOP = np.array([0.3, -0.2, 0.5])
 
@@ -53,7 +53,11 @@ def begins(*firsts: list[float], plays: bool = True) -> list[Start]:
     for index, first in enumerate(firsts):
         point, evolution = np.array(first), Evolution(8, 0.3, seed=index)
         state, values = SearchState.at(point, 0.2), lambda point: {"point": point.tolist()}
-        made.append(Start(f"start {index}", lambda p: p, values, evolution, state, point, plays, 5, APART * index))
+        made.append(
+            Start(
+                f"start {index}", lambda p: p, values, evolution, state, point, plays, Effort(5, 4, 32), APART * index
+            )
+        )
     return made
 
 
@@ -81,9 +85,10 @@ def test_training_validation_and_the_choice_are_of_different_seeds(tmp_path: Pat
     assert len(every) == len({*every})  # fresh in each generation and start
     assert max(every) < 1_000_000
     validation = VALIDATION_SEED + VALIDATION_EPISODES
+    assert validation <= FINAL_SEED
     assert {seeds for seeds in play.asked if seeds not in training} == {
         tuple(range(VALIDATION_SEED, validation)),
-        tuple(range(validation, validation + FINAL_EPISODES)),
+        tuple(range(FINAL_SEED, FINAL_SEED + 32)),
     }
 
 
