@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from agents.policy import Observation
-from agents.rules._rows import service_entries, waiting
+from agents.rules._rows import nearest_legal, service_entries, waiting
 from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.spaces import Layout
 
@@ -63,13 +63,12 @@ class Jobs:
 
         distance: int64 (S, C) by service, None: all are as near. reject: False leaves it only where nothing serves.
         """
-        serves = self.legal.copy()
-        serves[:, REJECT] = False
-        if distance is not None:
-            away = np.where(serves, distance[self.service], np.iinfo(np.int64).max)
-            serves &= away == away.min(axis=1, keepdims=True)
-        serves[:, REJECT] = reject | ~serves.any(axis=1)
-        return serves
+        away = np.zeros(self.legal.shape, np.int64) if distance is None else distance[self.service]
+        allowed = nearest_legal(self.legal, away)
+        if not reject:
+            allowed[:, REJECT] = False
+            allowed[:, REJECT] = ~allowed.any(axis=1)
+        return allowed
 
     def latency_s(self) -> np.ndarray:
         """Expected time from the arrival to the last token of each candidate, of fine-tuning to the last step, float32 (n, C)."""

@@ -28,7 +28,7 @@ class DriftPlusPenalty:
 
     privileged = False
     needs_candidates = True
-    parameters: ClassVar = (Parameter("v_s2", "s^2", 1e-2, 1e4, 10.0, "log", "weight of a unit of utility"),)
+    parameters: ClassVar = (Parameter("v_s2", "s^2", 1.0, 1e4, 100.0, "log", "weight of a unit of utility"),)
 
     def __init__(self, layout: Layout, values: Mapping[str, float] | None = None) -> None:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
@@ -39,7 +39,6 @@ class DriftPlusPenalty:
         """Deterministic; see Policy.act."""
         jobs = self._entries.of(obs)
         at_node_s = jobs.candidate("accelerator_s")
-        in_cloud_s = jobs.candidate("is_cloud") * (jobs.latency_s() - jobs.candidate("ttft_s"))
         backlog_s = jobs.candidate("wait_s") + jobs.candidate("sequences") * at_node_s
-        drift = backlog_s * (at_node_s + in_cloud_s)
+        drift = backlog_s * (at_node_s + jobs.candidate("cloud_place_s"))
         return jobs.actions(jobs.nearest(self._rows), self._v_s2 * jobs.candidate("utility") - drift)

@@ -12,10 +12,11 @@ from agents.policy import Observation, register
 from agents.rules._jobs import Entries, Jobs
 from agents.rules._plans import reference_rows
 from agents.values import numbers
-from edge6g_env.features import Feature
+from edge6g_env.features import scales
+from edge6g_env.kernel.codes import REJECT
 from edge6g_env.spaces import Layout
 
-# What the correction may depend on, each over its `Feature` range or its logarithm; judgement: what the others pay for, and what a forecast
+# What the correction may depend on, scaled as for networks; judgement: what the others pay for, and what a forecast
 # can be wrong about.
 ENTRIES = (
     "is_neighbour",
@@ -51,7 +52,8 @@ class LinUCB:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         self._alpha = numbers("linucb", layout.scenario, values)["alpha"]
         self._entries, self._rows = Entries(layout), reference_rows(layout)
-        self._features = [layout.candidates[layout.candidate_index(name)] for name in ENTRIES]
+        log, self._unit, self._top = scales([layout.candidates[layout.candidate_index(name)] for name in ENTRIES])
+        self._log = log == 1.0
         self._num_agents = layout.scenario.nodes.count
         self.reset(1)
 
@@ -69,15 +71,16 @@ class LinUCB:
         jobs = self._entries.of(obs)
         if len(obs["action_mask"]) != len(self._b):
             raise ValueError(f"linucb was reset for {len(self._b)} worlds, the batch has {len(obs['action_mask'])}")
-        x, utility = self._x(jobs), jobs.candidate("utility").astype(np.float64)
+        allowed = jobs.nearest(self._rows)
+        columns = np.union1d(np.flatnonzero(allowed.any(axis=0)), [REJECT])  # where no job waits, too
+        x, utility = self._x(jobs, columns), jobs.candidate("utility")[:, columns].astype(np.float64)
         inverse = self._inverse[jobs.where]
-        theta = (inverse @ self._b[jobs.where][..., None])[..., 0]
+        theta = inverse @ self._b[jobs.where][..., None]
         variance = ((x @ inverse) * x).sum(axis=-1)
-        score = utility + (x @ theta[..., None])[..., 0] + self._alpha * np.sqrt(np.maximum(variance, 0.0))
-        chosen = np.where(jobs.nearest(self._rows), score, -np.inf).argmax(axis=1)
-        each = np.arange(len(chosen))
-        self._chosen[jobs.where] = np.column_stack([x[each, chosen], utility[each, chosen]])
-        return jobs.take(chosen)
+        score = utility + (x @ theta)[..., 0] + self._alpha * np.sqrt(np.maximum(variance, 0.0))
+        best, each = np.where(allowed[:, columns], score, -np.inf).argmax(axis=1), np.arange(len(jobs))
+        self._chosen[jobs.where] = np.column_stack([x[each, best], utility[each, best]])
+        return jobs.take(columns[best])
 
     def learn(self, decided: np.ndarray, outcomes: np.ndarray) -> None:
         """See agents.policy.learn."""
@@ -95,15 +98,7 @@ class LinUCB:
         self._inverse[b, i] -= np.outer(toward, toward) / (1.0 + x @ toward)
         self._b[b, i] += more * x
 
-    def _x(self, jobs: Jobs) -> np.ndarray:
-        """Features of the candidates, float64 (n, C, len(ENTRIES))."""
-        return np.stack([_scaled(feature, jobs.candidate(feature.name)) for feature in self._features], axis=-1)
-
-
-def _scaled(feature: Feature, value: np.ndarray) -> np.ndarray:
-    """An entry over its range, by its logarithm if it spans decades: as `agents.learned.scaling.Scaler`."""
-    size = max(abs(feature.low), abs(feature.high))
-    if feature.scale != "log":
-        return value / size
-    unit = 1e-2 * np.sqrt(size)
-    return np.log1p(np.maximum(value / unit, 0.0)) / np.log1p(size / unit)
+    def _x(self, jobs: Jobs, columns: np.ndarray) -> np.ndarray:
+        """Features of some candidates, float64 (n, len(columns), len(ENTRIES))."""
+        ratio = np.stack([jobs.candidate(name)[:, columns] for name in ENTRIES], axis=-1) / self._unit
+        return np.where(self._log, np.log1p(np.maximum(ratio, 0.0)), ratio) / self._top

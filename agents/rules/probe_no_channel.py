@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from agents.parameters import Parameter
-from agents.policy import Observation, register
-from agents.rules._jobs import Entries
+from agents.policy import Compiled, register
 from agents.rules._plans import static_plan
 from agents.values import choices, numbers, steps_from
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.device_split import DRAFT
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_services import Service
@@ -20,16 +18,13 @@ DEVICE_SHARE = "device_share_"
 
 
 @register("probe-no-channel")
-class ProbeNoChannel:
+class ProbeNoChannel(Compiled):
     """A probe: `static` with the share of layers on the device fixed by service, the whole model there being a share like any other.
 
     The upload of a job takes as long whatever server it goes to, so the channel matters where the device's part is chosen, and that is
     not left to it: what stays free, server and `reject`, is chosen by utility. Where a scenario is won by it nobody need know the channel.
     Other cuts, precision and model are those of `static`; the shares, the nearest of the grid, are found by `edge6g tune`.
     """
-
-    privileged = False
-    needs_candidates = True
 
     @staticmethod
     def parameters_in(scenario: Scenario) -> tuple[Parameter, ...]:
@@ -47,12 +42,7 @@ class ProbeNoChannel:
             | {"device_split": [_nearest(layout.scenario, one, found[f"{DEVICE_SHARE}{one.name}"])]}
             for one in layout.scenario.service
         ]
-        self._entries, self._rows = Entries(layout), steps_from(layout, wanted)
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Deterministic; see Policy.act."""
-        jobs = self._entries.of(obs)
-        return jobs.actions(jobs.nearest(self._rows), jobs.candidate("utility"))
+        super().__init__(CompiledPolicy(layout, distance=steps_from(layout, wanted)))
 
 
 def _nearest(scenario: Scenario, service: Service, share: float) -> float:
