@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -21,6 +22,7 @@ import numpy as np
 
 from agents import parameters
 from agents.policy import parameters_of, rule_class, rule_names
+from edge6g_env import CompiledPolicy
 from edge6g_env._files import TextError, read_text
 from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
@@ -28,14 +30,16 @@ from edge6g_env.scenario import Scenario, scenarios
 from edge6g_env.scenario_services import InferenceService, Service
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 
-STATIC, RESTRICTED = "static", "restricted"
+STATIC, RESTRICTED, TUNED = "static", "restricted", "tuned"
 RULES = (STATIC, RESTRICTED)
+ALL_ROWS = "all"
 
 Value = float | str
 """Of a column: a share of the layers, "draft", or the name of a precision or model."""
 
 Values = dict[str, Any]
-"""Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route. Of others name -> number."""
+"""Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route. Of `tuned` `weights`, candidate
+entry -> number, and `rows`, "all" or {rule: values} of one of these two. Of others name -> number."""
 
 
 class ValuesError(UserError):
@@ -112,6 +116,14 @@ def steps_from(layout: Layout, wanted: Sequence[Mapping[str, Sequence[Value]]]) 
     return out
 
 
+def compiled_rows(layout: Layout, rows: str | Mapping[str, Values], weights: Mapping[str, float]) -> CompiledPolicy:
+    """The best by utility and weighted entries of all rows, or of those of the values of `static` or `restricted`: `rows` of `tuned`."""
+    far = None
+    for rule, values in rows.items() if isinstance(rows, Mapping) else ():
+        far = distances(layout, rule, values)
+    return CompiledPolicy(layout, distance=far, linear=weights)
+
+
 def _steps(layout: Layout, column: str, wanted: Sequence[int]) -> np.ndarray:
     """Steps of each action to the nearest wanted number of a column, int64 (C,); 0 where all are one or the column means nothing."""
     table = layout.action_table
@@ -132,7 +144,7 @@ def shipped_file(scenario: Scenario) -> Traversable:
 def rules_with_values() -> list[str]:
     """Names of the rules that are set by values."""
     named = (name for name in rule_names() if {"parameters", "parameters_in"} & {*dir(rule_class(name))})
-    return [*RULES, *(name for name in named if name not in RULES)]
+    return [*RULES, TUNED, *(name for name in named if name not in RULES)]
 
 
 def tuned(rule: str, scenario: Scenario, path: Path | None = None) -> Tuned:
@@ -195,6 +207,9 @@ def how_to_find(rule: str, scenario: Scenario) -> str:
 
 def _check(rule: str, values: Values, scenario: Scenario) -> None:
     """ValuesError for a service or column without a value, and for a value that the scenario does not have."""
+    if rule == TUNED:
+        _check_weights(values, scenario)
+        return
     if rule not in RULES:
         parameters.check(parameters_of(rule, scenario), values)
         return
@@ -218,3 +233,19 @@ def _check_value(column: str, values: Values, grid: Sequence[Value], several: bo
     for value in given:
         if value not in grid:
             raise ValuesError(f"{of}{column} = {value} is not among {', '.join(map(str, grid))}")
+
+
+def _check_weights(values: Values, scenario: Scenario) -> None:
+    rows, weights = values["rows"], values["weights"]
+    known = {feature.name for feature in Layout(scenario).candidates}
+    if unknown := sorted(weights.keys() - known):
+        raise ValuesError(f"weights has {unknown[0]!r}, which no candidate has")
+    for name, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise ValuesError(f"weights.{name} = {weight!r} is no number")
+    if rows == ALL_ROWS:
+        return
+    if not isinstance(rows, dict) or len(rows) != 1 or not rows.keys() <= {*RULES}:
+        raise ValuesError(f"rows must be {ALL_ROWS!r}, or the values of {' or '.join(RULES)} below its name")
+    for rule, of in rows.items():
+        _check(rule, of, scenario)
