@@ -6,19 +6,23 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.spaces import Layout
 
+if TYPE_CHECKING:
+    from edge6g_env.batch import BatchEnv
+
 Observation = dict[str, np.ndarray]
 """What `BatchEnv` returns: `observation` (B, N, D), `action_mask` (B, N, C), if asked for `candidates` (B, N, C, F)."""
 
 
 class Policy(Protocol):
-    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`."""
+    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`; one that plays on in
+    copies of the worlds `attach(env)`, see the function of this name."""
 
     privileged: bool
     """Whether it sees more than an agent sees."""
@@ -61,10 +65,10 @@ def rule_names() -> list[str]:
 
 def rules() -> list[tuple[str, ...]]:
     """(name, first sentence of its docstring) of all rules, sorted."""
-    return [(name, _first_sentence(_rules[name].__doc__ or "")) for name in rule_names()]
+    return [(name, first_sentence(_rules[name].__doc__ or "")) for name in rule_names()]
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
     """As far as a full stop before a space or the end; one line."""
     line = " ".join(text.split("\n\n")[0].split())
     end = line.find(". ")
@@ -92,6 +96,13 @@ def start(policy: Policy, num_worlds: int) -> None:
         reset(num_worlds)
 
 
+def attach(policy: Policy, env: BatchEnv) -> None:
+    """Hand the worlds that it will act in to a policy that plays on in copies of them, before it acts; the others have no `attach`."""
+    hand = getattr(policy, "attach", None)
+    if hand is not None:
+        hand(env)
+
+
 class Around:
     """A policy around another one, whose state begins anew with it; it acts alike but for what a subclass changes."""
 
@@ -102,6 +113,10 @@ class Around:
     def reset(self, num_worlds: int) -> None:
         """See `start`."""
         start(self._policy, num_worlds)
+
+    def attach(self, env: BatchEnv) -> None:
+        """See the function of this name."""
+        attach(self._policy, env)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""

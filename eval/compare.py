@@ -96,7 +96,7 @@ def _comparison(
     """Statistics of what was played, by row; rows of several checkpoints have the jobs of all."""
     episodes = episodes_frame(row for one in played.values() for row in one.rows)
     rules, single, groups = _kinds(rows)
-    summary = summarise(episodes, rules, single, groups)
+    summary = summarise(episodes, rules, single, groups, [row.name for row in rows if row.privileged])
     jobs = {row.name: np.concatenate([played[member.name].jobs for member in row.members]) for row in rows}
     for row in rows:
         policy = summary["policies"][row.name]
@@ -106,8 +106,8 @@ def _comparison(
 
 
 def _kinds(rows: Sequence[Row]) -> tuple[list[str], list[str], dict[str, list[str]]]:
-    """Names of the rules and of the single checkpoints, and the members of the groups."""
-    rules = [row.name for row in rows if not row.learned]
+    """Names of the rules and of the single checkpoints, and the members of the groups; planners are neither."""
+    rules = [row.name for row in rows if not row.learned and not row.privileged]
     single = [row.name for row in rows if row.learned and len(row.members) == 1]
     groups = {row.name: [member.name for member in row.members] for row in rows if len(row.members) > 1}
     return rules, single, groups

@@ -55,12 +55,12 @@ class Estimate(TypedDict):
 class PolicySummary(TypedDict):
     """One policy: the estimate of each metric, and of its paired difference to the best rule (None for that rule).
 
-    checkpoints: how many it is made of, 0 for a rule; trained_on: label of the scenario that they were trained in, or a
+    checkpoints: how many it is made of, 0 for a rule or planner; trained_on: label of the scenario that they were trained in, or a
     rule's values found in, if it is known;
     services: by name of the service, each metric over all measured jobs of it (`eval.comparison`).
     """
 
-    kind: Literal["rule", "learned"]
+    kind: Literal["rule", "learned", "planner"]
     checkpoints: int
     trained_on: str | None
     metrics: dict[str, Estimate]
@@ -187,16 +187,18 @@ def summarise(
     rules: Sequence[str],
     learned: Sequence[str],
     groups: Mapping[str, Sequence[str]] | None = None,
+    planners: Sequence[str] = (),
 ) -> Summary:
     """Estimates per policy and metric, and of the paired differences to the best rule.
 
     episodes: one row a policy and seed (`metrics.episodes_frame`); groups: name -> the policies of `episodes`, checkpoints, that are taken
-    as one learned policy. The best rule has the highest IQM of reward_per_job among `rules`. Raises ValueError if `rules`, `learned` and
-    the members of `groups` are not the policies of `episodes`, each once.
+    as one learned policy; planners: policies that see more than an agent sees. The best rule has the highest IQM of reward_per_job among
+    `rules`. Raises ValueError if `rules`, `learned`, `planners` and the members of `groups` are not the policies of `episodes`, each once.
     """
     grouped = {name: list(of) for name, of in (groups or {}).items()}
-    _check_policies(episodes, [*rules, *learned, *(name for of in grouped.values() for name in of)])
-    members = {**{name: [name] for name in (*rules, *learned)}, **grouped}
+    alone = (*rules, *planners, *learned)
+    _check_policies(episodes, [*alone, *(name for of in grouped.values() for name in of)])
+    members = {**{name: [name] for name in alone}, **grouped}
     tables = {name: _tables(episodes, of) for name, of in members.items()}
     best = _best_rule(tables, rules)
     return Summary(
@@ -207,8 +209,8 @@ def summarise(
         seeds=sorted(int(seed) for seed in episodes["seed"].unique()),
         policies={
             name: PolicySummary(
-                kind="rule" if name in rules else "learned",
-                checkpoints=0 if name in rules else len(members[name]),
+                kind="rule" if name in rules else "planner" if name in planners else "learned",
+                checkpoints=0 if name in (*rules, *planners) else len(members[name]),
                 trained_on=None,
                 metrics={metric: _estimate(metric, table) for metric, table in tables[name].items()},
                 difference_to_best_rule=None if best in (None, name) else _differences(tables[name], tables[str(best)]),
