@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `compare`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train", "bench")
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+DISAGREES = 1  # what is played again with what was kept
 UNWRITTEN, LEFT = 1, 141  # the output: could not be written, was closed by its reader (as a shell says of SIGPIPE)
 MOST_SEEDS, LARGEST_SEED, MOST_THREADS = 1_000, 1_000_000, 1_024
 
@@ -132,6 +133,9 @@ def compare(
     seeds: SeedsOption = 20,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Folder of results: put the rows into its SCENARIO.json, see verify.")
+    ] = None,
     settings: SetOption = None,
 ) -> None:
     """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
@@ -141,7 +145,7 @@ def compare(
         from eval.compare import compare as run
         from eval.compare import show
 
-        _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite)
+        _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite, keep=keep)
 
 
 @app.command(context_settings=TAKES_MORE)
@@ -164,6 +168,35 @@ def usage(
         from eval.usage import usage as run
 
         _play(run, show, loaded, policy, seeds, out=out, seed=seed, overwrite=overwrite)
+
+
+@app.command()
+def verify(
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="Scenarios, with commas between; all: those with results.")
+    ] = "all",
+    row: Annotated[str, typer.Option("--row", help="Policies, with commas between; all if left out.")] = "",
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="The first ones of each row; all if left out.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Folder of `compare --keep`; the results that ship if left out.")
+    ] = None,
+    settings: SetOption = None,
+) -> None:
+    """Play rows of results again, and say whether they agree to the last digit; exit status 1 if one does not."""
+    with _user_errors():
+        from rich.console import Console
+
+        from eval.verify import show, with_results
+        from eval.verify import verify as run
+
+        names = with_results(results) if scenario == "all" else _words(scenario)
+        loaded = [_load(name, settings) for name in names]
+        verdicts = run(loaded, _words(row), seeds, results, load_checkpoint=_load_checkpoint)
+        show(verdicts, Console())
+        if any(one.problem for one in verdicts):
+            raise typer.Exit(DISAGREES)
 
 
 @app.command()

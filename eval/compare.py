@@ -14,7 +14,7 @@ from rich.console import Console
 
 from agents.policy import MakePolicy
 from edge6g_env.scenario import Scenario
-from eval import EVALUATION_SEED
+from eval import EVALUATION_SEED, VALIDATION_SEED
 from eval.comparison import Comparison, by_service
 from eval.contenders import LoadCheckpoint, Row, find_rows, how_to_add_references
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
@@ -25,6 +25,9 @@ from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
 from eval.metrics import episodes_frame
 from eval.provenance import SCENARIO_FILE, Provenance, provenance
+from eval.result_files import check_keep, for_scenario, is_outdated, new_row, shipped
+from eval.result_files import keep as keep_rows
+from eval.room import Played, add_room
 from eval.statistics import Summary, summarise
 
 MAKES = (
@@ -41,30 +44,59 @@ def compare(
     *,
     seed: int = 0,
     overwrite: bool = False,
+    keep: Path | None = None,
     load_checkpoint: LoadCheckpoint,
     command: str = "",
     console: Console | None = None,
 ) -> Summary:
     """Play `policies` on the evaluation seeds EVALUATION_SEED + seed + 0..seeds-1 and write what came out to `out`.
 
-    policies: see contenders.find_rows; command: the line that makes the comparison again; console: for the progress bars. One that
-    was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, RunFolderError and what `load_checkpoint`
-    raises, all before anything is played, and NothingMeasuredError after the first policy, with nothing left behind.
+    policies: see contenders.find_rows; keep: folder in whose file of results each row stands from then on (`eval.result_files`), rules with
+    their reward on validation seeds; command: the line that makes the comparison again; console: for the progress bars. One that
+    was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, RunFolderError, ResultsError and what
+    `load_checkpoint` raises, all before anything is played, and NothingMeasuredError after the first policy, with nothing left behind.
     """
     rows = find_rows(policies, scenario, load_checkpoint)
-    contenders = [member for row in rows for member in row.members]
     numbers = evaluation_seeds(seeds, seed)
     made_by = provenance(command, scenario)
-    record = {**made_by, "policies": [c.name for c in contenders], "seeds": numbers}
+    record = {**made_by, "policies": [member.name for row in rows for member in row.members], "seeds": numbers}
+    if keep is not None:
+        check_keep(keep, scenario, numbers, [row.name for row in rows])
     with only_owner(out):
         begin_or_go_on(out, "compare", MAKES, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
-        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
-        kept = Kept(out, scenario, numbers, {c.name: c.identity for c in contenders})
-        played = play({c.name: c.make for c in contenders}, scenario, numbers, out, MAKES, kept, console)
-        comparison = _comparison(scenario, rows, played, made_by)
-        write_jobs(out, (jobs_frame(name, numbers, one.jobs, scenario) for name, one in played.items()))
-        _write(out, comparison, rows)
+        summary = compare_rows(scenario, rows, numbers, out, out, MAKES, made_by, keep, console)
         end_run(out, [PLAYED])
+    return summary
+
+
+def compare_rows(
+    scenario: Scenario,
+    rows: Sequence[Row],
+    seeds: Sequence[int],
+    out: Path,
+    run: Path,
+    makes: Sequence[str],
+    made_by: Provenance,
+    keep: Path | None,
+    console: Console | None,
+) -> Summary:
+    """Play rows in one scenario and write all of MAKES to `out`; run: folder of the run, which makes `makes` and has what was played."""
+    contenders = [member for row in rows for member in row.members]
+    identities = {one.name: one.identity for one in contenders}
+    makers = {one.name: one.make for one in contenders}
+    write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+    played = play(makers, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
+    comparison = _comparison(scenario, rows, played, made_by)
+    if keep is not None:
+        rules = [row.name for row in rows if not row.learned and not row.privileged]
+        others = [VALIDATION_SEED + n for n in range(len(seeds))]
+        kept, console = Kept(run, scenario, others, identities), console or Console(stderr=True)
+        console.print("on validation seeds, by which the best rule is chosen", highlight=False)
+        validated = play({name: makers[name] for name in rules}, scenario, others, run, makes, kept, console)
+        _keep(keep, comparison, rows, played, validated)
+    _add_room(comparison, rows, keep)
+    write_jobs(out, (jobs_frame(name, seeds, one.jobs, scenario) for name, one in played.items()))
+    _write(out, comparison, rows)
     return comparison.summary
 
 
@@ -113,6 +145,51 @@ def _kinds(rows: Sequence[Row]) -> tuple[list[str], list[str], dict[str, list[st
     return rules, single, groups
 
 
+def _keep(
+    folder: Path,
+    comparison: Comparison,
+    rows: Sequence[Row],
+    played: Mapping[str, Episodes],
+    validated: Mapping[str, Episodes],
+) -> None:
+    """Put the rows of single policies into the file of results; a group of checkpoints is none that could be played again by a name."""
+    kept = {}
+    for row in rows:
+        if len(row.members) > 1:
+            continue
+        (member,) = row.members
+        kept[row.name] = new_row(
+            f"{row.name}={member.folder}" if row.learned else row.word,
+            member.identity,
+            comparison.summary["policies"][row.name],
+            _rewards(played[row.name]),
+            _rewards(validated[row.name]) if row.name in validated else None,
+            comparison.made_by,
+        )
+    keep_rows(folder, comparison.scenario, kept)
+
+
+def _rewards(episodes: Episodes) -> list[float]:
+    """Reward per job of each episode."""
+    return [float(str(row["reward_per_job"])) for row in episodes.rows]
+
+
+def _add_room(comparison: Comparison, rows: Sequence[Row], keep: Path | None) -> None:
+    """Room, against the file that rows were kept in, or the one that ships."""
+    scenario, summary = comparison.scenario, comparison.summary
+    known = shipped(scenario) if keep is None else for_scenario(keep / f"{scenario.name}.json", scenario)
+    table = comparison.episodes.pivot(index="policy", columns="seed", values="reward_per_job")
+    played = {}
+    for row in rows:
+        mean = table.loc[[member.name for member in row.members]].mean(skipna=False)
+        rewards = dict(zip(map(int, table.columns), mean.to_list(), strict=True))
+        first = row.members[0]
+        played[row.name] = Played(summary["policies"][row.name]["kind"], first.algo, first.identity, rewards)
+    add_room(summary, played, known)
+    if summary["room"] is None and keep is None and is_outdated(scenario):
+        summary["room_note"] = f"No room from results/{scenario.name}.json: it is of an earlier {scenario.name}"
+
+
 def evaluation_seeds(seeds: int, seed: int = 0) -> list[int]:
     """The seeds of an evaluation; no training sees them."""
     return [EVALUATION_SEED + seed + index for index in range(seeds)]
@@ -133,13 +210,14 @@ def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
 
 def show(summary: Summary, out: Path, console: Console) -> None:
     """Print the table of a comparison, what its checkpoints were trained on, and where the rest of it is."""
-    from eval.report.console import console_table, origins, without_interval
+    from eval.report.console import console_table, origins, room_in_words, without_interval
 
     console.print(console_table(summary, console.width))
     console.print()
     record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     hint = [record["hint"]] if record["hint"] else []
-    for sentence in (*origins(summary, record["played_on"]), *without_interval(summary), *hint):
+    origin = origins(summary, record["played_on"])
+    for sentence in (*room_in_words(summary), *origin, *without_interval(summary), *hint):
         console.print(sentence, highlight=False, markup=False, emoji=False)
     for what, place in _places(out):
         console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)

@@ -66,6 +66,8 @@ class Row:
 
     name: str
     members: tuple[Contender, ...]
+    word: str = ""
+    """Of the list of policies, that asked for it."""
 
     @property
     def learned(self) -> bool:
@@ -96,7 +98,7 @@ def find_rows(words: Sequence[str], scenario: Scenario, load_checkpoint: LoadChe
     """
     if not words:
         raise PolicyListError(f"no policies to compare: the rules are {', '.join(rule_names())}")
-    rows = [row for word in words for row in _rows(word, scenario, load_checkpoint)]
+    rows = [replace(row, word=word) for word in words for row in _rows(word, scenario, load_checkpoint)]
     rows = _named_by_folder(rows)
     names = [row.name for row in rows]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -268,12 +270,13 @@ def _named_by_folder(rows: list[Row]) -> list[Row]:
     """Rows whose checkpoints have no name yet, with one: `ppo:campus-3`, or `scorer-3` where the folder says the algorithm."""
     unnamed = [row.members[0] for row in rows if not row.name]
     parts = iter(_shortest_parts([str(one.folder) for one in unnamed]))
-    return [row if row.name else _called(row.members[0], next(parts)) for row in rows]
+    return [row if row.name else _called(row, next(parts)) for row in rows]
 
 
-def _called(contender: Contender, part: str) -> Row:
+def _called(row: Row, part: str) -> Row:
+    (contender,) = row.members
     name = part if part.startswith(contender.algo) else f"{contender.algo}:{part}"
-    return Row(name, (replace(contender, name=name),))
+    return replace(row, name=name, members=(replace(contender, name=name),))
 
 
 def _shortest_parts(folders: Sequence[str]) -> list[str]:

@@ -143,6 +143,19 @@ def _bar(bars: Progress, task: TaskID) -> Share:
 
 
 @contextmanager
+def progress_bars(console: Console, names: Iterable[str]) -> Iterator[Callable[[str], Share]]:
+    """A bar for each name; what is given starts the bar of a name and returns how to move it."""
+    with _bars(console, list(names)) as bars:
+        tasks = {name: bars.add_task(name, total=1.0, start=False) for name in names}
+
+        def started(name: str) -> Share:
+            bars.start_task(tasks[name])
+            return _bar(bars, tasks[name])
+
+        yield started
+
+
+@contextmanager
 def _bars(console: Console, names: Iterable[str]) -> Iterator[Progress]:
     """Bars that fit a narrow terminal: names take half of it at most, what is left is the bar's."""
     name_width = min(max(map(len, names), default=1), max(8, console.width // 2))

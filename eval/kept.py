@@ -1,7 +1,7 @@
 """Episodes that were played are kept until their run is finished, so that one that was interrupted goes on from there.
 
-A file is found by the hash of all that decides its content: sources and data of the four packages, versions of the libraries, scenario,
-seeds, policy and its name, which seeds its random stream. So nothing old can be taken for new, whatever was edited meanwhile.
+A file is found by the hash of all that decides its content: sources and data (but results) of the four packages, versions of the libraries,
+scenario, seeds, policy and its name, which seeds its random stream. So nothing old can be taken for new, whatever was edited meanwhile.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def code_digest(values: bool = True) -> str:
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*")):
-            if path.suffix == UNFINISHED or (not values and path.match("scenarios/*.json")):
+            if path.suffix == UNFINISHED or path.match("results/*") or (not values and path.match("scenarios/*.json")):
                 continue
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(path.relative_to(root).as_posix().encode())
