@@ -10,6 +10,7 @@ import numpy as np
 from bench.timing import Player, Recording, Row, least_s, over_kernel_s, player, record
 from edge6g_env._entry import run_of
 from edge6g_env.batch import BatchEnv
+from edge6g_env.kernel import codes
 from edge6g_env.kernel.handle import handle_of
 from edge6g_env.scenario import Scenario
 
@@ -24,7 +25,7 @@ def kernel(recording: Recording, **options: Any) -> Player:
 
     def step(actions: np.ndarray) -> None:
         present[...] = actions
-        run(0, env.num_worlds, False, env.skip_idle)
+        run(0, env.num_worlds, codes.STEP_ON if env.skip_idle else codes.STEP)
 
     return player(env, env, step, recording.timed, recording.warmed)
 

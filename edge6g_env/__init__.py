@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from edge6g_env import costs, radio
     from edge6g_env.aec import env
     from edge6g_env.batch import BatchEnv, batch_env
+    from edge6g_env.compiled import CompiledPolicy
+    from edge6g_env.flight import Flight
     from edge6g_env.lone import LoneJob, lone_job
     from edge6g_env.parallel import parallel_env
     from edge6g_env.sb3 import sb3_vec_env
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchEnv",
+    "CompiledPolicy",
+    "Flight",
     "LoneJob",
     "Scenario",
     "ScenarioError",
@@ -50,6 +54,8 @@ __all__ = [
 _MODULE_OF = {
     "BatchEnv": "batch",
     "batch_env": "batch",
+    "CompiledPolicy": "compiled",
+    "Flight": "flight",
     "LoneJob": "lone",
     "lone_job": "lone",
     "parallel_env": "parallel",

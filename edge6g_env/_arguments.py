@@ -103,3 +103,29 @@ def fits_memory(bytes_each: int, num_worlds: int) -> None:
             f"{num_worlds} worlds of {bytes_each / 1e6:.1f} MB each do not fit into this machine's {total / 1e9:.0f} GB of memory: "
             f"{total // bytes_each} would fill it"
         )
+
+
+def worlds_in(name: str, worlds: Any, num_worlds: int) -> np.ndarray:
+    """int64 (n,): a list of worlds of a batch; UserError for anything else."""
+    given = np.asarray(worlds)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu") or np.any((given < 0) | (given >= num_worlds)):
+        raise UserError(f"{name} must be a list of integers in 0..{num_worlds - 1}, it is {worlds!r}")
+    return given.astype(np.int64)
+
+
+def some_worlds(name: str, worlds: Any, num_worlds: int) -> np.ndarray:
+    """bool (B,): a list of worlds, None: all; UserError for anything else."""
+    chosen = np.zeros(num_worlds, bool)
+    chosen[slice(None) if worlds is None else worlds_in(name, worlds, num_worlds)] = True
+    return chosen
+
+
+def one_a_world(name: str, value: Any, num_worlds: int, dtype: Any = np.float64) -> np.ndarray:
+    """(B,): a number for all worlds, or one each; UserError for anything else, NaN too."""
+    try:
+        given = np.asarray(value, dtype)
+    except (TypeError, ValueError, OverflowError):
+        given = np.zeros((0, 0), dtype)
+    if given.shape not in ((), (num_worlds,)) or np.any(given != given):
+        raise UserError(f"{name} must be a number, or {num_worlds} of them, it is {value!r}")
+    return np.broadcast_to(given, (num_worlds,))

@@ -11,21 +11,22 @@ from numba import typeof
 from numba.core import config
 
 from edge6g_env import _jit
+from edge6g_env.kernel import codes
 from edge6g_env.kernel import step as kernel
 
-Run = Callable[[int, int, bool, bool], object]
+Run = Callable[[int, int, int], object]
 
 
 def run_of(handle: Any) -> Run:
-    """`kernel.run` on the worlds of a handle, as a function of first, end, resets and skip_idle; compiled already."""
+    """`kernel.run` on the worlds of a handle, as a function of first, end and task; compiled already."""
     if config.DISABLE_JIT:
         return partial(_interpreted, handle)
     with _jit.compiling("step.run"):
-        kernel.run(handle, 0, 0, False, False)
-    return partial(_entry_point(kernel.run, handle, 0, 0, False, False), handle)
+        kernel.run(handle, 0, 0, codes.STEP)
+    return partial(entry_point(kernel.run, handle, 0, 0, codes.STEP), handle)
 
 
-def _entry_point(dispatcher: Any, *arguments: Any) -> Callable[..., object]:
+def entry_point(dispatcher: Any, *arguments: Any) -> Callable[..., object]:
     """The compiled code for arguments like these, which must exist.
 
     Numba's dispatcher works out the types of all arguments in each call, which takes several times as long as the call itself. The
@@ -38,7 +39,7 @@ def _entry_point(dispatcher: Any, *arguments: Any) -> Callable[..., object]:
     return entry if callable(entry) else dispatcher
 
 
-def _interpreted(handle: Any, first: int, end: int, resets: bool, skip_idle: bool) -> None:
+def _interpreted(handle: Any, first: int, end: int, task: int) -> None:
     """Without the compiler, numpy would warn of the integers that the random numbers let overflow."""
     with np.errstate(over="ignore"):
-        kernel.run(handle, first, end, resets, skip_idle)
+        kernel.run(handle, first, end, task)

@@ -16,6 +16,7 @@ from edge6g_env._state import state_of
 from edge6g_env._threads import Threads
 from edge6g_env.build import make_world
 from edge6g_env.errors import UserError
+from edge6g_env.flight import Airfield, Flight, compiled_of, flight_keys
 from edge6g_env.kernel import codes, mobility
 from edge6g_env.kernel.checks import VIOLATIONS
 from edge6g_env.kernel.handle import handle_of
@@ -34,6 +35,8 @@ _CONNECTIONS = (
     "_handle",
     "_threads",
     "_run",
+    "_airfield",
+    "_rows",
 )  # made by _connect; they point into the arrays of one BatchEnv
 
 
@@ -92,6 +95,7 @@ class BatchEnv:
         self.scenario = load_scenario(scenario, **overrides)
         self.layout, self.num_agents = Layout(self.scenario), self.scenario.nodes.count
         self.world, self._started, self._closed = self._make_world(), False, False
+        self._landed = False  # a flight may have left worlds at the end of their episodes
         space = self.layout.state_space
         self._state_low, self._state_high = space.low, space.high
         self._num_actions = self.layout.num_actions
@@ -115,6 +119,7 @@ class BatchEnv:
     def _connect(self) -> None:
         """Make what the kernel takes, the threads (started when first needed), and the views."""
         self._handle = handle_of(self.world)
+        self._rows = [getattr(self.world, name).view(np.ndarray) for name in STATE_ARRAYS]
         self._threads = Threads(1 if self._closed else self.threads, self.num_worlds)
         self.last_step = LastStep(self.world, self.observe == "candidates")
 
@@ -122,6 +127,10 @@ class BatchEnv:
     def _run(self) -> Run:
         """The kernel on these worlds; compiled when first needed."""
         return run_of(self._handle)
+
+    @cached_property
+    def _airfield(self) -> Airfield:
+        return Airfield(self)
 
     @property
     def action_table(self) -> np.ndarray:
@@ -176,7 +185,7 @@ class BatchEnv:
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """Start the episode (seed, number) that stands in world.step in the worlds with chosen[b] == 1."""
         self.last_step.step["chosen"] = chosen
-        self._run(0, self.num_worlds, True, False)
+        self._run(0, self.num_worlds, codes.RESET)
         self._started = True
 
     def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -197,10 +206,9 @@ class BatchEnv:
 
     def advance(self, actions: Any) -> LastStep:
         """As `step`, for doors that hand out something else: they have checked the actions, and copy what they need from these views."""
-        if not self._started:
-            raise RuntimeError("call reset before step")
+        self._check_steps("step")
         self.world.actions[...] = actions
-        self._threads.run(self._run, False, self.skip_idle)
+        self._threads.run(self._run, self._step_task)
         self._check_invariants()
         return self.last_step
 
@@ -213,9 +221,133 @@ class BatchEnv:
         self.world.actions[...] = self.checked(array)
         self.reset_worlds(skipped)
         for b in np.flatnonzero(~skipped).tolist():
-            self._run(b, b + 1, False, self.skip_idle)
+            self._run(b, b + 1, self._step_task)
         self._check_invariants()
         return self.last_step
+
+    @property
+    def _step_task(self) -> int:
+        return codes.STEP_ON if self.skip_idle else codes.STEP
+
+    def _check_steps(self, what: str) -> None:
+        """RuntimeError before the first reset, and for a step in a world that a flight has left at the end of its episode."""
+        if not self._started:
+            raise RuntimeError(f"call reset before {what}")
+        if self._landed:
+            ended = np.flatnonzero(self.world.episode["slot"] >= self.world.time[0].episode_slots)
+            if what == "step" and len(ended):
+                raise RuntimeError(f"a flight has ended the episode of world {ended[0]}: call reset before step")
+            self._landed = bool(len(ended))
+
+    def fly(
+        self,
+        policy: Any,
+        until_s: float | Sequence[float] | np.ndarray,
+        *,
+        worlds: Sequence[int] | np.ndarray | None = None,
+        forced: np.ndarray | None = None,
+        at_decision: bool = False,
+        count_until_s: float | Sequence[float] | np.ndarray | None = None,
+        sample_seed: int | Sequence[int] | np.ndarray | None = None,
+        record: bool = False,
+    ) -> Flight:
+        """Play a compiled policy inside the kernel until an instant of the episode, a number or one a world (B,); the decisions are
+        those of `step`, to the bit. Never resets: at the end of an episode what is under way ends as in the metrics.
+
+        policy: a CompiledPolicy, a policy that has one in `compiled`, or a list of either, one a world. worlds: those that fly, None: all.
+        forced: int64 (B, N) actions of the first slot, -1 the policy's. at_decision: stop at the next slot in which somebody has to decide.
+        count_until_s: count the jobs that arrive before then, and stop when all of them have ended. sample_seed: draw decisions by
+        softmax(beta x score), a seed or one a world; the number belongs to (seed, seed and episode of the world, node, slot). record: keep
+        all decisions that the policy takes by scores.
+        Afterwards observations() is of the new present. Raises UserError for a policy without a compiled form and for arguments of
+        another form, RuntimeError before the first reset.
+        """
+        self._check_steps("fly")
+        compiled, b = compiled_of(policy, self.num_worlds), self.num_worlds
+        flies = _arguments.some_worlds("worlds", worlds, b)
+        until = _arguments.one_a_world("until_s", until_s, b)
+        counted = None if count_until_s is None else _arguments.one_a_world("count_until_s", count_until_s, b)
+        self.world.forced[...] = -1 if forced is None else self.checked(np.maximum(forced, 0))
+        if forced is not None:
+            self.world.forced[np.asarray(forced) < 0] = -1
+        flight, step = self.world.flight.view(np.ndarray), self.last_step.step
+        flight[:] = np.zeros(1, flight.dtype)
+        flight["flies"], flight["until_s"], flight["stops_at_decision"] = flies, until, at_decision
+        flight["counts"], flight["count_until_s"] = counted is not None, 0.0 if counted is None else counted
+        flight["limit"], flight["records"], flight["samples"] = -1, record, sample_seed is not None
+        if sample_seed is not None:
+            seeds = _arguments.one_a_world("sample_seed", sample_seed, b, np.int64)
+            flight["sample_key"] = flight_keys(seeds, b, step["seed"], step["episode"])
+        outcomes, recorded = self._airfield.fly(compiled, record)
+        self._check_invariants()
+        self._landed = True
+        limit = np.where(flight["limit"] >= 0, flight["limit"], np.iinfo(np.int64).max)
+        ended = outcomes[outcomes["job"] < limit[outcomes["world"]]]
+        worth = np.bincount(ended["world"], ended["worth"], b) + flight["worth_left"]
+        return Flight(
+            worth=worth,
+            jobs=np.bincount(ended["world"], minlength=b) + (flight["unfinished"] if counted is not None else 0),
+            unfinished=flight["unfinished"].copy(),
+            decisions=flight["decisions"].copy(),
+            now_s=self.world.episode["now_s"].copy(),
+            ended=self.world.episode["slot"] >= self.world.time[0].episode_slots,
+            outcomes=outcomes,
+            limit=limit,
+            recorded=recorded,
+        )
+
+    def run_all(self, run: Run, task: int) -> None:
+        """Have the threads do a task of the kernel (codes.STEP to LOOK) with all worlds."""
+        self._threads.run(run, task)
+
+    def clone(self, source: BatchEnv, worlds: Sequence[int] | np.ndarray, targets: Sequence[int] | np.ndarray) -> None:
+        """Put exact copies of worlds of `source`, which may be this batch, in the place of worlds of this one: worlds[n] to targets[n].
+
+        Both are of one scenario, of any size; a world may go to many targets. All rows are read before any is written. Raises
+        UserError, and leaves all as it was, for another scenario, for lists of different lengths, for a target that stands twice or
+        worlds that are not there, RuntimeError before the first reset of either.
+        """
+        if not (self._started and source.started):
+            raise RuntimeError("call reset before clone, of both batches")
+        if source.scenario.fingerprint != self.scenario.fingerprint:
+            raise UserError(
+                f"clone: the worlds are of {source.scenario.label}, they must be of this scenario with these settings: "
+                f"{self.scenario.label}"
+            )
+        of = _arguments.worlds_in("worlds", worlds, source.num_worlds)
+        to = _arguments.worlds_in("targets", targets, self.num_worlds)
+        if len(of) != len(to) or len(np.unique(to)) != len(to):
+            raise UserError(f"clone: {len(of)} worlds for {len(to)} targets, it must be as many, and no target twice")
+        for name, mine, theirs in zip(STATE_ARRAYS, self._rows, source._rows, strict=True):
+            if mine.shape[1:] == theirs.shape[1:] and (name not in _BY_KIND or len(mine) == len(theirs)):
+                _copy_rows(name, mine, theirs, to, of)
+        self.world.outcome["world"][to] = to[:, None]
+        self._landed = self._landed or source._landed
+        if self.observe != source.observe:
+            self.last_step.step["chosen"] = 0
+            self.last_step.step["chosen"][to] = 1
+            self._run(0, self.num_worlds, codes.LOOK)
+
+    def redraw(self, worlds: Sequence[int] | np.ndarray, seeds: int | Sequence[int] | np.ndarray) -> None:
+        """Give worlds another future, that of a seed, one for all or one each; what they are now stays. Equal presents with equal
+        seeds have equal futures.
+
+        Drawn anew: arrivals (a replay goes on at another time of its trace, a burst keeps its state, loops get another phase), lengths of
+        answers given what is generated, and all later steps of walks, fading, shadowing, blockage, delays and unplanned faults. Raises
+        UserError for worlds that are not there or another number of seeds, RuntimeError before the first reset.
+        """
+        if not self._started:
+            raise RuntimeError("call reset before redraw")
+        of = _arguments.worlds_in("worlds", worlds, self.num_worlds)
+        if np.ndim(seeds) and np.shape(seeds) != of.shape:
+            raise UserError(
+                f"seeds: {len(np.ravel(seeds))} of them, it must be one, or one for each of the {len(of)} worlds"
+            )
+        step = self.last_step.step
+        step["chosen"] = 0
+        step["chosen"][of] = 1
+        self.world.flight["sample_key"][of] = flight_keys(np.asarray(seeds), len(of), self.world.episode["slot"][of])
+        self._run(0, self.num_worlds, codes.REDRAW)
 
     def _check_invariants(self) -> None:
         """With debug, AssertionError of the first world in which the kernel found one violated."""
@@ -294,6 +426,7 @@ class BatchEnv:
         for name, mine in arrays[:-1]:
             mine[...] = state[name]
         self._started = bool(state["started"])
+        self._landed = True
 
     def _state_arrays(self, world: int | None) -> list[tuple[str, np.ndarray]]:
         """(name, array) of what makes the state; of one world views with B = 1."""
@@ -317,3 +450,14 @@ class BatchEnv:
 def batch_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 64, **options: Any) -> BatchEnv:
     """B worlds as arrays; see BatchEnv for the options and overrides."""
     return BatchEnv(scenario, num_worlds, **options)
+
+
+def _copy_rows(name: str, mine: np.ndarray, theirs: np.ndarray, to: np.ndarray, of: np.ndarray) -> None:
+    """Rows `of` of an array of another batch become rows `to` of one of this batch; all are read first."""
+    if name in _BY_KIND:
+        mine[:, to] = theirs[:, of]
+    elif mine.dtype.names:  # numpy copies records field by field
+        whole = np.dtype((np.void, mine.itemsize))
+        mine.view(whole)[to] = theirs.view(whole)[of]
+    else:
+        mine[to] = theirs[of]

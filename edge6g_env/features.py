@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,14 @@ def count(name: str, high: float, unit: str = "job") -> Feature:
 def seconds(name: str, high: float) -> Feature:
     """A time."""
     return Feature(name, "s", 0.0, high, "log")
+
+
+def scales(features: Sequence[Feature]) -> np.ndarray:
+    """float32 (3, entries): whether each is scaled by its logarithm, unit, top. An entry x becomes x / unit, of those
+    log(1 + x / unit) / top: it lies around [-1, 1] then."""
+    size = np.array([max(abs(feature.low), abs(feature.high)) for feature in features], np.float32)
+    log = np.array([feature.scale == "log" for feature in features], bool)
+    # Counts and times of everyday size, not the space's far ends, set the scale of the logarithm.
+    unit = np.where(log, np.float32(1e-2) * np.sqrt(size), size)
+    top = np.where(log, np.log1p(size / (np.float32(1e-2) * np.sqrt(size))), np.float32(1.0))
+    return np.stack([log, unit, top]).astype(np.float32)

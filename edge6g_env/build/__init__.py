@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge6g_env.build import arrays, places, services, tables, tuning
+from edge6g_env.build import arrays, flight, places, services, tables, tuning
 from edge6g_env.build.faults import fault_parts, planned_outages
 from edge6g_env.build.radio import bands, mcs, radio_table
 from edge6g_env.kernel.fields import blank
@@ -53,5 +53,6 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         cost=services.cost_array(cost),
         blank=blank(),
         part_faults=parts,
+        **flight.fixed(layout, num_worlds),
         **arrays.state(layout, num_worlds, len(parts), candidates),
     )

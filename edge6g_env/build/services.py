@@ -164,6 +164,7 @@ def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int
         **service.objectives,
         "kind": KINDS.index(service.kind),
         "share": service.share if service.loop_s is None else 0.0,
+        "rate_share": dict(zip((one.name for one in scenario.service), scenario.shares, strict=True))[service.name],
         "period_s": service.loop_s or 0.0,
         "first_ue": ues.start,
         "n_ues": len(ues),

@@ -51,7 +51,7 @@ def _indoor_loss_db(w, b, u, cell, band):
     ue = w.ue[b, u]
     if band.wall_std_db > 0.0:
         return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * ue.indoor_m + band.wall_std_db * ue.z_wall
-    share = rng.uniform(w.episode[b].key, rng.FOR_INDOOR, link_address(u, cell.node), 0)
+    share = rng.uniform(w.episode[b].place_key, rng.FOR_INDOOR, link_address(u, cell.node), 0)
     return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * radio.MAX_INDOOR_M * share
 
 
@@ -87,7 +87,7 @@ def link_loss_db(w, b, u, m, now_s):
     cell = w.cell[b, u, m]
     if w.radio[0].blockers_per_m2 <= 0.0:
         return cell.coupling_loss_db
-    _bring_blockage(w, b, u, cell, now_s)
+    bring_blockage(w, b, u, cell, now_s)
     band = w.band[w.site[cell.node].band]
     depth_db = band.blocked_los_db if cell.los == 1 and w.ue[b, u].indoor == 0 else band.blocked_nlos_db
     return cell.coupling_loss_db + depth_db * _blockage_level(cell, now_s)
@@ -130,7 +130,7 @@ def _blockage_rates(w, d_m):
 
 
 @njit_inner
-def _next_change_s(w, b, u, cell, from_s):
+def next_change_s(w, b, u, cell, from_s):
     """The instant after from_s at which the chain changes, for the rate of its present state."""
     rate = _blockage_rates(w, 1.0)[1] if cell.blocked == 1 else cell.to_blocked_per_s
     return (
@@ -145,12 +145,13 @@ def _blockage_level(cell, now_s):
 
 
 @njit_inner
-def _bring_blockage(w, b, u, cell, now_s):
+def bring_blockage(w, b, u, cell, now_s):
+    """Let the changes happen whose instant has come."""
     while cell.change_s <= now_s:
         cell.changed_level = _blockage_level(cell, cell.change_s)
         cell.changed_s, cell.blocked = cell.change_s, 1 - cell.blocked
         cell.blockages += 1
-        cell.change_s = _next_change_s(w, b, u, cell, cell.changed_s)
+        cell.change_s = next_change_s(w, b, u, cell, cell.changed_s)
 
 
 @njit_inner
@@ -159,7 +160,7 @@ def _pace_blockage(w, b, u, cell, d_m, now_s):
     before = cell.to_blocked_per_s
     rate, to_clear = _blockage_rates(w, d_m)
     if before > 0.0:
-        _bring_blockage(w, b, u, cell, now_s)
+        bring_blockage(w, b, u, cell, now_s)
         cell.to_blocked_per_s = rate
         if cell.blocked == 0:
             cell.change_s = now_s + (cell.change_s - now_s) * before / rate
@@ -170,7 +171,7 @@ def _pace_blockage(w, b, u, cell, d_m, now_s):
     cell.blocked, cell.changed_s = 1 if draw < share else 0, now_s
     cell.changed_level = float(cell.blocked)
     cell.blockages += 1
-    cell.change_s = _next_change_s(w, b, u, cell, now_s)
+    cell.change_s = next_change_s(w, b, u, cell, now_s)
 
 
 # --- candidate cells -------------------------------------------------------------------------------------------------------------

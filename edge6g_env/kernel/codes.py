@@ -58,6 +58,8 @@ OWN_REWARD = 0
 ANSWER, PRICE, ENERGY, EXPOSURE, REJECTED_COST, EXPIRED_COST, FAILED_COST = range(1, 1 + len(REWARD_TERMS))
 SLO_MISS, EXPOSED, JOULES = range(1 + len(REWARD_TERMS), 1 + len(REWARD_TERMS) + len(COST_NAMES))
 
+# What `step.run` does: a slot, on to the next decision, an episode's start, a flight, another future, a look without a step.
+STEP, STEP_ON, RESET, FLY, REDRAW, LOOK = range(6)
 NOW, FINAL = range(2)  # what agents see: of now, and the last of an episode that ended in this step
 ACTIVE, SPARE, AT_CLOUD = range(3)  # lists of World.roster
 DISPATCH, INBOX, TRAINING = range(3)  # lists of World.queue

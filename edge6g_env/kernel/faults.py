@@ -34,6 +34,16 @@ def start_faults(w, b):
 
 
 @njit_seldom
+def redraw_faults(w, b, now_s):
+    """Draw anew when each part that can fail by chance changes next; the time in a state has no memory."""
+    for p in range(w.fault.shape[1]):
+        if w.fault[b, p].mtbf_s > 0.0:
+            w.fault[b, p].next_s = now_s
+            _draw_next(w, b, w.fault[b, p])
+    _set_next(w, b)
+
+
+@njit_seldom
 def _draw_next(w, b, fault):
     """Add the time in the present state to the instant of the last change."""
     fault.changes += 1

@@ -32,8 +32,9 @@ def _waypoint(w, b, u, leg):
         spot = int(rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 1) * mobility.hotspots)
         radius = mobility.hotspot_radius_m * math.sqrt(rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 2))
         angle = 2.0 * math.pi * rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 3)
-        x = rng.uniform(key, rng.FOR_HOTSPOT, spot, 0) * mobility.width_m + radius * math.cos(angle)
-        y = rng.uniform(key, rng.FOR_HOTSPOT, spot, 1) * mobility.height_m + radius * math.sin(angle)
+        place_key = w.episode[b].place_key
+        x = rng.uniform(place_key, rng.FOR_HOTSPOT, spot, 0) * mobility.width_m + radius * math.cos(angle)
+        y = rng.uniform(place_key, rng.FOR_HOTSPOT, spot, 1) * mobility.height_m + radius * math.sin(angle)
         return min(max(x, 0.0), mobility.width_m), min(max(y, 0.0), mobility.height_m)
     x = rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 2) * mobility.width_m
     return x, rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 3) * mobility.height_m

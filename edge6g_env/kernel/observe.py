@@ -201,25 +201,40 @@ def _candidates(w, b, i):
 
 
 @njit_inner
+def put_observation(w, b, i):
+    """Write the observation of node i."""
+    row = w.observation[codes.NOW, b, i]
+    at = _put_job(w, b, i, row, 0)
+    at = _put_node(w, b, i, row, at)
+    for k in range(w.link.shape[2]):
+        at = _put_neighbour(w, b, i, k, row, at)
+    clip(row, w.observation_limits)
+
+
+@njit_inner
+def look_at_job(w, b, i):
+    """Work out what observation, mask and predictions about the job at the head of node i's queue need, and the mask."""
+    set_backlog(w, b, i)
+    w.server[b, i].free_bytes = free_bytes(w, b, i)
+    w.node[b, i].shown = 1
+    _mask(w, b, i)
+
+
+@njit_inner
 def observe(w, b):
     """Write observation, mask and candidates of every agent of world b. A node without a job shows `hold` only."""
     if w.episode[b].n_heads > 0 and w.candidates.shape[3] > 0:
         cloud.count_jobs(w, b)  # only candidates look at it; reports count for themselves
     for i in range(w.node.shape[1]):
-        node, server, row = w.node[b, i], w.server[b, i], w.observation[codes.NOW, b, i]
-        at = _put_job(w, b, i, row, 0)
-        set_backlog(w, b, i)
+        node = w.node[b, i]
         if node.head >= 0:
-            server.free_bytes = free_bytes(w, b, i)
-            node.shown = 1
-            _mask(w, b, i)
+            look_at_job(w, b, i)
             if w.candidates.shape[3] > 0:
                 _candidates(w, b, i)
-        elif node.shown == 1:
-            node.shown = 0
-            _mask(w, b, i)
-            w.candidates[codes.NOW, b, i] = 0.0
-        at = _put_node(w, b, i, row, at)
-        for k in range(w.link.shape[2]):
-            at = _put_neighbour(w, b, i, k, row, at)
-        clip(row, w.observation_limits)
+        else:
+            set_backlog(w, b, i)
+            if node.shown == 1:
+                node.shown = 0
+                _mask(w, b, i)
+                w.candidates[codes.NOW, b, i] = 0.0
+        put_observation(w, b, i)

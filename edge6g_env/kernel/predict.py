@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, draft, finetune, inference, legs, worth
+from edge6g_env.kernel import codes, draft, externality, finetune, inference, legs, worth
 from edge6g_env.kernel.places import air, cloud
 from edge6g_env.kernel.rows import put, put_nothing
 
@@ -34,17 +34,17 @@ def _clear(forecast):
     forecast.setup_air_bytes, forecast.setup_link_bytes, forecast.progress = 0.0, 0.0, 1.0
     forecast.sequences, forecast.cycle_s, forecast.age_s = 0.0, 0.0, 0.0
     forecast.lone, forecast.lone_s = 0.0, 0.0
+    externality.clear(forecast)
     forecast.pass_tokens, forecast.pass_yield = 1.0, 1.0
 
 
 @njit_inner
 def _put_bare(w, row, hold):
     """The candidate hold or reject. To wait has no prediction: it is worth no more than any other end."""
-    reward = w.reward[0]
     at = put(row, 0, hold)
     at = put(row, at, not hold)
     at = put_nothing(row, at, row.shape[0] - 3)
-    put(row, at, -reward.rejected_cost - (reward.expired_cost if hold else 0.0))
+    put(row, at, -w.reward[0].rejected_cost - (w.reward[0].expired_cost if hold else 0.0))
 
 
 @njit_inner
@@ -139,6 +139,14 @@ def choose_draft(w, b, i, job, c):
 
 
 @njit_inner
+def utility_of(w, b, i, job, c):
+    """Predicted utility of an action; of one that serves the job w.forecast[b] has the rest of what is expected of it."""
+    if w.action[c].route == codes.REJECT:
+        return -w.reward[0].rejected_cost
+    return _expect(w, b, i, job, c, _best_draft(w, b, i, job, c))
+
+
+@njit_inner
 def candidate(w, b, i, job, c, row):
     """Fill row (F,) of candidate c for a job at node i; the order is that of spaces.CANDIDATE_FEATURES."""
     route = w.action[c].route
@@ -147,7 +155,7 @@ def candidate(w, b, i, job, c, row):
         return
     service, model, v = w.service[job.service], w.action[c].model, inference.variant_of(w, job, c)
     choice, target = w.choice[job.service, model], inference.target_of(w, b, i, route)
-    utility = _expect(w, b, i, job, c, _best_draft(w, b, i, job, c))
+    utility = utility_of(w, b, i, job, c)
     forecast, total, in_cloud = w.forecast[b], w.model[v].layers, target == w.node.shape[1]
     layer_1, layer_2 = w.action_layers[c, v, 0], w.action_layers[c, v, 1]
     at = put_nothing(row, 0, 2)
@@ -178,4 +186,5 @@ def candidate(w, b, i, job, c, row):
     at = put(row, at, forecast.sequences)
     at = put(row, at, forecast.cycle_s)
     at = put(row, at, forecast.age_s)
+    at = externality.put_all(w, b, i, job, v, layer_1, target, row, at)
     put(row, at, utility)

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from edge6g_env._jit import njit, njit_inner, njit_seldom
-from edge6g_env.kernel import checks, codes, dispatch, faults, handover, mobility, rates, rng, rounds, stages, traffic
+from edge6g_env.kernel import (
+    checks,
+    codes,
+    dispatch,
+    faults,
+    flight,
+    handover,
+    mobility,
+    rates,
+    redraw,
+    rng,
+    rounds,
+    stages,
+    traffic,
+)
 from edge6g_env.kernel.ledger import end_job, is_measured
 from edge6g_env.kernel.observe import exchange_reports, observe
 from edge6g_env.kernel.places import air, memory
@@ -109,6 +123,7 @@ def _start_episode(w, b):
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
     w.episode[b], w.tally[b] = w.blank[0].episode, w.blank[0].tally
     episode.key, episode.n_free = rng.world_key(w.step[b].seed, w.step[b].episode), n_rows
+    episode.place_key = episode.key
     for j in range(n_rows):
         w.roster[b, codes.SPARE, j] = n_rows - 1 - j
     for j in range(n_rows + 1):
@@ -162,11 +177,8 @@ def _mix_reward(w, b):
 
 @njit_inner
 def _keep_tally(w, b):
-    tally = w.tally[b]
-    tally.in_flight = w.episode[b].n_active
-    for i in range(w.node.shape[1]):
-        tally.in_flight += w.node[b, i].n_queue
-    w.last_tally[b] = tally
+    w.tally[b].in_flight = flight.in_flight(w, b)
+    w.last_tally[b] = w.tally[b]
 
 
 @njit_seldom
@@ -193,26 +205,45 @@ def _end_episode(w, b):
     _start_episode(w, b)
 
 
+@njit_seldom
+def _stop_at_end(w, b):
+    """In flight the episode ends, and no other begins: what is under way ends as in the metrics."""
+    _sweep(w, b, w.episode[b].now_s, True)
+    dispatch.set_heads(w, b)
+
+
 @njit_inner
-def _step_world(w, b, skip_idle):
-    """One step of world b: a slot, and with skip_idle the idle slots up to the next decision."""
-    episode, step, debug = w.episode[b], w.step[b], w.interface[0].debug == 1
+def _step_world(w, b, task):
+    """One step of world b: a slot, with STEP_ON the idle slots up to the next decision, with FLY as far as its flight goes."""
+    episode, step, debug, flies = w.episode[b], w.step[b], w.interface[0].debug == 1, task == codes.FLY
     _begin_step(w, b)
-    while True:
-        _slot(w, b, step.slots > 0)
+    while not (flies and flight.rests(w, b)):
+        if flies:
+            flight.decide(w, b)
+        _slot(w, b, episode.n_heads == 0 if flies else step.slots > 0)
         step.slots += 1
         if debug:
             checks.check_world(w, b)
         _keep_tally(w, b)
         step.end_s = episode.now_s
-        if episode.slot >= w.time[0].episode_slots:
+        ends = episode.slot >= w.time[0].episode_slots
+        if flies:
+            if ends:
+                _stop_at_end(w, b)
+            flight.count(w, b)
+            continue
+        if ends:
             _end_episode(w, b)
             break
         room = w.outcome.shape[1] - step.n_outcomes > 2 * w.job.shape[1]
-        if not skip_idle or episode.n_heads > 0 or not room:
+        if task == codes.STEP or episode.n_heads > 0 or not room:
             break
     _mix_reward(w, b)
+    if flies and w.flight[b].over == 0:
+        return
     observe(w, b)
+    if flies:
+        flight.finish(w, b)
     if debug:
         checks.check_kept(w, b)
 
@@ -226,11 +257,16 @@ def _reset_world(w, b):
 
 
 @njit
-def run(w, first, end, resets, skip_idle):
-    """Step the worlds [first, end) by the actions in w.actions; with `resets`, start an episode in those whose step.chosen is 1
-    instead (seed and number of the episode stand there). One entry for both, since they share most of what has to be compiled."""
+def run(w, first, end, task):
+    """Do a task (codes.STEP to LOOK) with the worlds [first, end): those that step do so by w.actions, those that fly by w.flight; a reset
+    starts the episode (seed and number stand in w.step) where step.chosen is 1, REDRAW and LOOK are of such worlds, too. One entry for
+    all, since they share most of what has to be compiled."""
     for b in range(first, end):
-        if not resets:
-            _step_world(w, b, skip_idle)
-        elif w.step[b].chosen == 1:
+        if task <= codes.STEP_ON or (task == codes.FLY and w.flight[b].flies == 1):
+            _step_world(w, b, task)
+        elif task == codes.RESET and w.step[b].chosen == 1:
             _reset_world(w, b)
+        elif task == codes.REDRAW and w.step[b].chosen == 1:
+            redraw.redraw(w, b)
+        elif task == codes.LOOK and w.step[b].chosen == 1:
+            observe(w, b)

@@ -37,6 +37,43 @@ def start_arrivals(w, b):
     _set_next(w, b)
 
 
+@njit_seldom
+def redraw_arrivals(w, b, now_s):
+    """Draw all arrivals after now_s anew, of the key that the world has now: Poisson ones have no memory, loops get another phase, a replay
+    goes on at another time of its trace, a burst in the state that `look_at_bursts` has found."""
+    arrivals = w.arrivals[0]
+    for u in range(w.ue.shape[1]):
+        ue = w.ue[b, u]
+        if arrivals.kind == codes.POISSON and u >= arrivals.first_ue:
+            ue.next_arrival_s = now_s + _poisson_gap_s(w, b, u, ue.arrivals)
+        if ue.next_loop_s < math.inf:
+            period_s = w.service[ue.loop].period_s
+            ue.next_loop_s = now_s + rng.uniform(w.episode[b].key, rng.FOR_LOOP, u, 0) * period_s
+            ue.loop_phase_s = ue.next_loop_s - ue.loops * period_s
+    heap.order(w, b)
+    for s in range(w.source.shape[1] if arrivals.kind != codes.POISSON else 0):
+        source = w.source[b, s]
+        if arrivals.kind == codes.TRACE:
+            _enter_trace(w, b, s)
+            source.first_row -= source.jobs
+            source.start_s -= now_s / _stretch(w, s)
+        else:
+            source.next_s, source.switch_s = now_s, now_s + _dwell_s(w, b, s)
+        source.next_s = max(now_s, _next_s(w, b, s))
+    _set_next(w, b)
+
+
+@njit_seldom
+def look_at_bursts(w, b, now_s):
+    """Go back over the switches that lie between now_s and the next job: its service is busy or calm as it is now."""
+    for s in range(w.source.shape[1] if w.arrivals[0].kind == codes.BURST else 0):
+        source = w.source[b, s]
+        while source.switches > 0 and source.switch_s - _dwell_s(w, b, s) > now_s:
+            source.switch_s -= _dwell_s(w, b, s)
+            source.switches -= 1
+            source.busy = 1 - source.busy
+
+
 @njit_inner
 def _poisson_gap_s(w, b, u, count):
     arrivals = w.arrivals[0]
@@ -84,10 +121,16 @@ def _round_s(w, s, row):
 @njit_inner
 def _replay_s(w, b, s):
     """Arrival of the next row to be replayed: its distance from the start in the trace, scaled to the service's rate."""
-    service, source = w.service[s], w.source[b, s]
+    source = w.source[b, s]
+    return (_round_s(w, s, source.first_row + source.jobs) - source.start_s) * _stretch(w, s)
+
+
+@njit_inner
+def _stretch(w, s):
+    """Seconds of the world a second of the trace of service s."""
+    service = w.service[s]
     trace_rate = service.trace_rows / service.trace_span_s
-    since_start_s = _round_s(w, s, source.first_row + source.jobs) - source.start_s
-    return since_start_s * trace_rate / (service.share * w.arrivals[0].rate_jobs_s)
+    return trace_rate / (service.share * w.arrivals[0].rate_jobs_s)
 
 
 @njit_seldom

@@ -55,6 +55,28 @@ class World(NamedTuple):
     cost: np.ndarray  # (D, V, COST_HEADER + G) cost tables, see edge6g_env.costs.CostTables
     blank: np.recarray  # (1,) a new row of each entity that is born as a copy of one
     part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins
+    flight: np.recarray  # (B,) FLIGHT what a flight is asked for and leaves
+    forced: np.ndarray  # (B, N) int64 actions of a flight's first slot, -1: the policy's
+    policy: (
+        np.recarray
+    )  # (1,) POLICY compiled policies of a flight; the arrays from here to recorded_inputs are empty without one
+    policy_distance: np.ndarray  # (P, S, C) int64 steps of each action from what a policy wants, by service
+    policy_route: np.ndarray  # (C,) int64 routes of the action table
+    policy_context: np.ndarray  # (D',) int64 entries of the observation that its network reads
+    policy_entries: np.ndarray  # (E,) int64 entries of a candidate that it reads
+    policy_scales: np.ndarray  # float32 (3, D' + E) how they are scaled: whether by the logarithm, unit, top
+    policy_linear: np.ndarray  # float32 (P, E + 1) weights of scaled entries and regret
+    policy_network: np.ndarray  # float32 (P, W) its network, see choose.py
+    utility: np.ndarray  # float32 (B, C) scratch: predicted utilities of a decision, -inf: not allowed
+    shortlist: np.ndarray  # (B, R) int64 scratch: actions that are scored
+    candidate_row: np.ndarray  # float32 (B, F) scratch: one candidate
+    context: np.ndarray  # float32 (B, D') scratch: scaled
+    inputs: np.ndarray  # float32 (B, R, E + 1) scratch: scaled, with the regret
+    hidden: np.ndarray  # float32 (B, 3, H) scratch of the network
+    scores: np.ndarray  # (B, R) scratch
+    recorded: np.recarray  # (B, decisions) RECORDED
+    recorded_context: np.ndarray  # float32 (B, decisions, D')
+    recorded_inputs: np.ndarray  # float32 (B, decisions, R, E + 1)
     episode: np.recarray  # (B,) EPISODE
     step: np.recarray  # (B,) STEP what a call asks for and leaves; it outlives an episode
     tally: np.recarray  # (B,) TALLY since the episode began

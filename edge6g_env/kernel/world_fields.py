@@ -11,7 +11,14 @@ NO_STEP = -2  # of a UE without fading taps: a first use at the very start needs
 
 FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str], ...]] = {
     "episode": (
-        ("key", "u8", "1", "drawn", "random key of this world and episode"),
+        (
+            "key",
+            "u8",
+            "1",
+            "drawn",
+            "random key of this world and episode, or of the future that was drawn for it since",
+        ),
+        ("place_key", "u8", "1", "drawn", "key of what keeps its place in any future: hotspots, walls"),
         ("slot", "i8", "slot", 0, "slots since the start"),
         ("now_s", "f8", "s", 0, "time"),
         ("n_active", "i8", "job", 0, "dispatched jobs"),
@@ -485,6 +492,17 @@ FIELDS: dict[str, tuple[tuple[str, ...] | tuple[str, str, str, float | str, str]
         ("backhaul_bytes", "f8", "B", "bytes over the backhaul"),
         ("setup_air_bytes", "f8", "B", "training: bytes over the air before the first step"),
         ("setup_link_bytes", "f8", "B", "training: bytes over the link before the first step"),
+        ("slowdown", "f8", "1", "what all sequences beside it lose together, in cycles: see externality.py"),
+        ("slowdown_over_30ms", "f8", "1", "of it: where the cycle is longer than that"),
+        ("slowdown_over_80ms", "f8", "1", "of it: where the cycle is longer than that"),
+        ("prefill_decoding_s", "f8", "s", "prefill time times the sequences that decode meanwhile"),
+        ("prefill_waiting_s", "f8", "s", "the same times the prompts that wait behind it"),
+        ("load_prefill_s", "f8", "s", "prefill time where weights have to be loaded"),
+        ("kept_prefill_s", "f8", "s", "prefill time where none have to"),
+        ("loads", "f8", "0/1", "weights have to be loaded at a node"),
+        ("load_token_s", "f8", "s", "there: an iteration with the job, at most"),
+        ("load_evicts", "f8", "0/1", "there: others have to go"),
+        ("need_share", "f8", "1", "weights and KV that are needed over the free memory, the most of its nodes"),
         ("sequences", "f8", "job", "sequences at the place of the last part"),
         ("cycle_s", "f8", "s", "decode cycle there"),
         ("age_s", "f8", "s", "age of what is known of it"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner, njit_seldom
-from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel import codes, costing, externality
 from edge6g_env.kernel.places import loading, memory, training
 from edge6g_env.kernel.places.engine import advance as advance
 from edge6g_env.kernel.places.engine import clear_counts as clear_counts
@@ -255,7 +255,7 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
         context = (prompt + 0.5 * output) * (known.decoders + 1.0) + (pass_tokens - 1.0)
         layer_s = costing.decode_layer_s(w, device, v, running + pass_tokens, context)
     with_it_s = costing.iteration_s(w, device, v, layer_s, running + pass_tokens, share, with_head)
-    others_s = known.cycle_s
+    others_s, running_s = known.cycle_s, 0.0
     if running > 0.0:
         running_s = costing.iteration_s(w, device, v, known.running_layer_s, running, share, with_head)
         others_s -= slowdown * min(1.0, known.decoders) * running_s
@@ -271,6 +271,11 @@ def forecast(w, b, i, p, v, low, high, job, output, whole):
     expected.price_usd += (compute_s + decode_s) * w.device[device].usd_s
     expected.energy_j += compute_s * w.device[device].prefill_w + decode_s * w.device[device].decode_w
     expected.sequences, expected.cycle_s, expected.age_s = known.sequences, known.cycle_s, known.age_s
+    added_s = slowdown * (with_it_s - running_s)
+    externality.add_slowdown(expected, known, added_s)
+    externality.add_prompt(expected, known, compute_s, missing_bytes > 0.0)
+    need_bytes = missing_bytes + costing.kv_bytes(w, v, high - low, prompt + output)
+    externality.add_memory(w, b, i, p, expected, known, missing_bytes, need_bytes, with_it_s)
 
 
 @njit_seldom
@@ -297,6 +302,10 @@ def forecast_training(w, b, i, p, v, low, job, compute_s):
     expected.price_usd += compute_s * w.device[known.accelerator].usd_s
     expected.energy_j += compute_s * w.device[known.accelerator].prefill_w
     expected.sequences, expected.cycle_s, expected.age_s = known.sequences, known.cycle_s, known.age_s
+    if known.trainees == 0:  # else the share of those that train is taken already
+        externality.add_slowdown(expected, known, known.cycle_s * beside / (1.0 - beside))
+    externality.add_prompt(expected, known, compute_s, missing_bytes > 0.0)
+    externality.add_memory(w, b, i, p, expected, known, missing_bytes, missing_bytes + own_bytes, compute_s)
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,151 @@
+"""Compiled policies: an argmax over candidates as arrays, which the kernel plays in flight and the doors play to the bit alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from edge6g_env.build.flight import Sizes, of_policies
+from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.features import Feature, scales
+from edge6g_env.kernel.choose import choose_all
+from edge6g_env.spaces import Layout
+
+Observation = dict[str, np.ndarray]
+
+
+class CompiledPolicy:
+    """Of the legal actions that are nearest to what is wanted for the job's service, and reject, the one of highest score.
+
+    A score is `utility_weight` times the regret (predicted utility less that of the best), plus a linear part, plus a network; without the
+    last two the predicted utility alone decides. Ties go to the lowest row of the action table. Immutable.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        distance: np.ndarray | None = None,
+        utility_weight: float = 1.0,
+        linear: Mapping[str, float] | None = None,
+        raw: bool = False,
+        top: int | None = None,
+        network: Sequence[np.ndarray] | None = None,
+        context: Sequence[str] = (),
+        candidates: Sequence[str] = (),
+        beta: float = 40.0,
+        scaled_as: tuple[Sequence[Feature], Sequence[Feature]] | None = None,
+    ) -> None:
+        """distance: int64 (S, C) steps of each action from what is wanted, by service; None: all actions are as near.
+        linear: weight of each named entry of a candidate, or of the "regret", scaled as for networks (features.scales), or raw.
+        top: only so many of highest predicted utility are scored; None: all.
+        network: weights of two hidden layers over `context` (entries of an observation), `candidates` (of a candidate) and the regret, as
+        PyTorch has them: (H, D + E + 1), (H,), (H, H), (H,), (1, H), (1,). beta: inverse temperature where decisions are drawn.
+        scaled_as: (context, candidates) as they were where the network was trained, if there they had other ranges.
+        Raises UserError for an entry that the layout does not have and for arrays of another shape.
+        """
+        services, actions = len(layout.scenario.service), layout.num_actions
+        self.layout, self.utility_weight, self.beta = layout, float(utility_weight), float(beta)
+        self.distance = np.zeros((services, actions), np.int64) if distance is None else np.array(distance, np.int64)
+        _check_shape("distance", self.distance, (services, actions))
+        weights = dict(linear or {})
+        regret_weight = weights.pop("regret", 0.0)
+        self.context = _features("observation", layout.observation, context)
+        named = list(candidates) or list(weights)
+        self.candidates = _features("candidate", layout.candidates, named)
+        if unread := [name for name in weights if name not in named]:
+            raise UserError(f"linear: {unread[0]!r} is not among candidates, the entries that are read")
+        self.linear = np.array([*(weights.get(name, 0.0) for name in named), regret_weight], np.float32)
+        of = scaled_as or (self.context, self.candidates)
+        self.scales = (
+            np.concatenate([scales(part) for part in of], axis=1)
+            if self.context or self.candidates
+            else np.zeros((3, 0), np.float32)
+        )
+        if raw:
+            self.scales = np.stack([np.zeros_like(self.scales[0]), *np.ones_like(self.scales[1:])])
+        self.hidden, self.network = _packed(network, len(self.context), len(self.candidates))
+        self.is_scored = linear is not None or network is not None
+        self.top = min(top or actions, actions) if self.is_scored else 0
+
+    @property
+    def sizes(self) -> Sizes:
+        """Policies of equal sizes fly together."""
+        return Sizes(1, len(self.context), len(self.candidates), self.hidden, self.top)
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What policies that fly together have in common."""
+        entries = tuple(feature.name for feature in (*self.context, *self.candidates))
+        return (self.sizes, entries, self.scales.tobytes(), self.is_scored, self.utility_weight, self.beta)
+
+    def write(self, arrays: Mapping[str, np.ndarray], place: int) -> None:
+        """Write the policy to row `place` of the arrays of World whose names begin with policy."""
+        arrays["policy"]["scored"], arrays["policy"]["utility_weight"] = self.is_scored, self.utility_weight
+        arrays["policy"]["beta"] = self.beta
+        arrays["policy_context"][:] = [self.layout.observation_index(one.name) for one in self.context]
+        arrays["policy_entries"][:] = [self.layout.candidate_index(one.name) for one in self.candidates]
+        arrays["policy_scales"][:] = self.scales
+        arrays["policy_distance"][place], arrays["policy_linear"][place] = self.distance, self.linear
+        arrays["policy_network"][place] = self.network
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        arrays = of_policies(self.layout, 1, self.sizes)
+        self.write(arrays, 0)
+        return arrays
+
+    @cached_property
+    def _service_entries(self) -> np.ndarray:
+        names = [f"job/service_{one.name}" for one in self.layout.scenario.service]
+        return np.array([self.layout.observation_index(name) for name in names], np.int64)
+
+    def act(self, obs: Observation) -> np.ndarray:
+        """Action of each agent, int64 (B, N), of observations with candidates; `hold` where no job waits."""
+        of, mask = self._arrays, obs["action_mask"]
+        actions = np.zeros(mask.shape[:2], np.int64)
+        arguments = (
+            of["policy"],
+            (self._service_entries, of["policy_route"], of["policy_context"], of["policy_entries"]),
+            of["policy_distance"][0],
+            of["policy_scales"],
+            of["policy_linear"][0],
+            of["policy_network"][0],
+            actions,
+            *(np.ascontiguousarray(array) for array in (obs["observation"], mask, obs["candidates"])),
+            tuple(of[name][0] for name in ("utility", "shortlist", "context", "inputs", "hidden", "scores")),
+        )
+        choose_all(*arguments)
+        return actions
+
+
+def _check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise UserError(f"{name} has the shape {array.shape}: it must be {shape}")
+
+
+def _features(kind: str, features: Sequence[Feature], names: Sequence[str]) -> tuple[Feature, ...]:
+    by_name = {feature.name: feature for feature in features}
+    for name in names:
+        if name not in by_name:
+            raise UserError(
+                f"a compiled policy reads the {kind} entry {name!r}, which is not there{did_you_mean(name, list(by_name))}"
+            )
+    return tuple(by_name[name] for name in names)
+
+
+def _packed(network: Sequence[np.ndarray] | None, context: int, entries: int) -> tuple[int, np.ndarray]:
+    """Hidden units and all weights in the order of kernel/choose.py."""
+    if network is None:
+        return 0, np.zeros(0, np.float32)
+    arrays = [np.asarray(array, np.float32) for array in network]
+    h = len(arrays[1])
+    shapes = [(h, context + entries + 1), (h,), (h, h), (h,), (1, h), (1,)]
+    for array, shape in zip(arrays, shapes, strict=True):
+        _check_shape("network", array, shape)
+    first, first_bias, second, second_bias, last, last_bias = arrays
+    order = (first_bias, first.T, second_bias, second.T, last, last_bias)
+    return h, np.concatenate([array.ravel() for array in order])
