@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -138,10 +138,10 @@ class Planner:
         count = self.futures * len(rows)
         forced = np.tile(actions, (self._copies.num_worlds, 1))
         forced[:count, i] = np.tile(rows, self.futures)
-        self._copies.clone(env, [b] * count, range(count))  # type: ignore[attr-defined]
+        self._copies.clone(env, [b] * count, range(count))
         self._begin_futures(len(rows), rng)
         horizon_s = now_s + self.options.horizon_s
-        flight: Any = self._copies.fly(  # type: ignore[attr-defined]
+        flight = self._copies.fly(
             self._compiled,
             horizon_s + self.options.drain_s,
             worlds=range(count),
@@ -180,7 +180,7 @@ class Rollout(Planner):
 
     def _begin_futures(self, choices: int, rng: np.random.Generator) -> None:
         seeds = np.repeat(rng.integers(MOST_SEED, size=self.futures), choices)
-        self._copies.redraw(range(len(seeds)), seeds)  # type: ignore[attr-defined]
+        self._copies.redraw(range(len(seeds)), seeds)
 
 
 MAKERS: dict[str, type[Planner]] = {planner.kind: planner for planner in (Clairvoyant, Rollout)}
