@@ -9,7 +9,7 @@ only later would drop out whole if only those were counted that end before it.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +37,10 @@ class Effort:
     """Copies that were played on."""
     flown_s: float = 0.0
     """Simulated seconds in them."""
+
+    def to_dict(self) -> dict[str, float]:
+        """Its numbers by name."""
+        return asdict(self)
 
 
 class Planner:

@@ -13,10 +13,11 @@ from agents.planners import planner as planner_module
 from agents.planners.choices import Choices
 from agents.planners.options import Asked, Options, PlannerError, asked, best_base
 from agents.planners.planner import Clairvoyant, Planner, Rollout
-from agents.policy import Observation, Policy, make_rule
+from agents.policy import Observation, Policy, attach, make_rule
+from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import Caution
 from edge6g_env.kernel.codes import HOLD, REJECT
-from edge6g_env.scenario import load_scenario
+from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from tests.slow_flight import Greedy, SlowWorlds
 
@@ -252,28 +253,47 @@ def test_the_base_is_a_rule_with_values_where_there_is_one():
     assert best_base(load_scenario("tiny"), among=()) == "greedy"
 
 
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Flights through the doors; gives overrides for a short episode of `tiny` in which all jobs that arrive in 8 s count."""
-    monkeypatch.setattr(planner_module, "BatchEnv", SlowWorlds)
-    return {"time.episode_s": 68.0, "time.warmup_s": 0.0}
+def play(policy: Policy, make_env: type[BatchEnv], scenario: Scenario) -> tuple[list[list[int]], float]:
+    """All actions and the worth of all jobs of an episode."""
+    env = make_env(scenario, 1, skip_idle=True, observe="candidates")
+    attach(policy, env)
+    obs, actions, worth, truncated = env.reset(seed=5), [], 0.0, np.zeros(1, bool)
+    while not truncated.any():
+        actions.append(policy.act(obs, np.random.default_rng(0))[0])
+        obs, _, _, truncated, info = env.step(actions[-1][None])
+        worth += info["outcomes"]["worth"][info["outcomes"]["measured"] == 1].sum()
+    return [row.tolist() for row in actions], worth
 
 
-def test_with_the_whole_future_in_sight_no_decision_costs_anything(slow: dict[str, float]):
+def test_with_the_whole_future_in_sight_no_decision_costs_anything(monkeypatch: pytest.MonkeyPatch):
     """What a planned choice comes to is at least what the base policy's comes to, and this comes true: by induction over the decisions the
-    sum is that of the base policy or more."""
-    scenario = load_scenario("tiny", **slow)
-    layout = Layout(scenario)
-    worth = []
-    for policy in (Greedy(layout), Clairvoyant(layout, Greedy(layout), Options(horizon_s=68.0, k=3, contested=False))):
-        env = SlowWorlds(scenario, 1, skip_idle=True)
-        if isinstance(policy, Clairvoyant):
-            policy.attach(env)
-        obs, total, truncated = env.reset(seed=5), 0.0, np.zeros(1, bool)
-        while not truncated.any():
-            *_, truncated, info = env.step(policy.act(obs, np.random.default_rng(0)))
-            obs = env.observations()
-            total += info["outcomes"]["worth"][info["outcomes"]["measured"] == 1].sum()
-        worth.append(total)
-    assert worth[1] >= worth[0]
-    assert policy.effort.changed > 0
+    sum is that of the base policy or more. Copies that are played through the doors come to the same."""
+    scenario = load_scenario(
+        "tiny", **{"time.episode_s": 66.0, "time.warmup_s": 0.0}
+    )  # jobs of 6 s, and then until all have ended
+    layout, options = Layout(scenario), Options(horizon_s=66.0, k=3, contested=False)
+    _, alone = play(Greedy(layout), BatchEnv, scenario)
+    planner = Clairvoyant(layout, Greedy(layout), options)
+    actions, worth = play(planner, BatchEnv, scenario)
+    assert worth >= alone
+    assert planner.effort.changed > 0
+    monkeypatch.setattr(planner_module, "BatchEnv", SlowWorlds)
+    assert play(Clairvoyant(layout, Greedy(layout), options), SlowWorlds, scenario) == (actions, worth)
+
+
+def test_rollout_plays_alike_with_the_same_random_numbers_and_knows_no_future(monkeypatch: pytest.MonkeyPatch):
+    """Its choice in a slot depends on the present and its own numbers alone: in another future of the same present it is the same."""
+    scenario = load_scenario("tiny", **{"time.warmup_s": 0.0})
+    layout, options = Layout(scenario), Options(k=3, futures=2, contested=False)
+    policy, choices = Rollout(layout, Greedy(layout), options), []
+    for future in (None, 7):
+        env = BatchEnv(scenario, 1, skip_idle=True, observe="candidates")
+        policy.attach(env)
+        obs = env.reset(seed=5)
+        for _ in range(8):
+            obs, *_ = env.step(Greedy(layout).act(obs))
+        if future is not None:
+            env.redraw([0], [future])
+        choices.append(policy.act(env.observations(), np.random.default_rng(0)).tolist())
+    assert choices[0] == choices[1]
+    assert policy.effort.planned == 2
