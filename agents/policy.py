@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.spaces import Layout
 
@@ -101,6 +102,20 @@ def attach(policy: Policy, env: BatchEnv) -> None:
     hand = getattr(policy, "attach", None)
     if hand is not None:
         hand(env)
+
+
+class Compiled:
+    """A policy that is a CompiledPolicy: `BatchEnv.fly` plays it inside the kernel, to the bit alike."""
+
+    privileged = False
+    needs_candidates = True
+
+    def __init__(self, compiled: CompiledPolicy) -> None:
+        self.compiled = compiled
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """Deterministic; see Policy.act."""
+        return self.compiled.act(obs)
 
 
 class Around:

@@ -30,6 +30,7 @@ _BY_KIND = (
     "action_mask",
     "candidates",
 )  # arrays (2, B, ...); in all others of a world's state B comes first
+_SCRATCH = ("known", "chunk_layer_s", "forecast", "undrafted")
 _CONNECTIONS = (
     "last_step",
     "_handle",
@@ -119,7 +120,7 @@ class BatchEnv:
     def _connect(self) -> None:
         """Make what the kernel takes, the threads (started when first needed), and the views."""
         self._handle = handle_of(self.world)
-        self._rows = [getattr(self.world, name).view(np.ndarray) for name in STATE_ARRAYS]
+        self._rows = _rows_of(self.world)
         self._threads = Threads(1 if self._closed else self.threads, self.num_worlds)
         self.last_step = LastStep(self.world, self.observe == "candidates")
 
@@ -127,6 +128,10 @@ class BatchEnv:
     def _run(self) -> Run:
         """The kernel on these worlds; compiled when first needed."""
         return run_of(self._handle)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.scenario.fingerprint
 
     @cached_property
     def _airfield(self) -> Airfield:
@@ -309,7 +314,7 @@ class BatchEnv:
         """
         if not (self._started and source.started):
             raise RuntimeError("call reset before clone, of both batches")
-        if source.scenario.fingerprint != self.scenario.fingerprint:
+        if source._fingerprint != self._fingerprint:
             raise UserError(
                 f"clone: the worlds are of {source.scenario.label}, they must be of this scenario with these settings: "
                 f"{self.scenario.label}"
@@ -318,10 +323,20 @@ class BatchEnv:
         to = _arguments.worlds_in("targets", targets, self.num_worlds)
         if len(of) != len(to) or len(np.unique(to)) != len(to):
             raise UserError(f"clone: {len(of)} worlds for {len(to)} targets, it must be as many, and no target twice")
-        for name, mine, theirs in zip(STATE_ARRAYS, self._rows, source._rows, strict=True):
-            if mine.shape[1:] == theirs.shape[1:] and (name not in _BY_KIND or len(mine) == len(theirs)):
-                _copy_rows(name, mine, theirs, to, of)
-        self.world.outcome["world"][to] = to[:, None]
+        pairs = list(zip(to.tolist(), of.tolist(), strict=True))
+        most = int(source.last_step.step["n_outcomes"][of].max(initial=0))
+        for name, mine in self._rows.items():
+            theirs = source._rows[name]
+            if name == "outcome":
+                mine, theirs = mine[:, :most], theirs[:, :most]
+            elif mine.shape[1:] != theirs.shape[1:]:  # candidates, where only one of the two shows them
+                continue
+            if source is self:
+                mine[to] = theirs[of]
+            else:
+                for target, world in pairs:
+                    mine[target] = theirs[world]
+        self.world.outcome["world"][to, :most] = to[:, None]
         self._landed = self._landed or source._landed
         if self.observe != source.observe:
             self.last_step.step["chosen"] = 0
@@ -452,12 +467,15 @@ def batch_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 64, 
     return BatchEnv(scenario, num_worlds, **options)
 
 
-def _copy_rows(name: str, mine: np.ndarray, theirs: np.ndarray, to: np.ndarray, of: np.ndarray) -> None:
-    """Rows `of` of an array of another batch become rows `to` of one of this batch; all are read first."""
-    if name in _BY_KIND:
-        mine[:, to] = theirs[:, of]
-    elif mine.dtype.names:  # numpy copies records field by field
-        whole = np.dtype((np.void, mine.itemsize))
-        mine.view(whole)[to] = theirs.view(whole)[of]
-    else:
-        mine[to] = theirs[of]
+def _rows_of(world: World) -> dict[str, np.ndarray]:
+    """(B, ...) views of all that makes the state of a world, without what is worked out anew before it is read, by name."""
+    rows: dict[str, np.ndarray] = {}
+    for name in STATE_ARRAYS:
+        array = getattr(world, name).view(np.ndarray)
+        if array.dtype.names:  # numpy copies records field by field
+            array = array.view(np.dtype((np.void, array.itemsize)))
+        if name in _BY_KIND:
+            rows |= {f"{name}, {kind}": part for kind, part in enumerate(array)}
+        elif name not in _SCRATCH:
+            rows[name] = array
+    return rows

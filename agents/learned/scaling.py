@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
-from edge6g_env.spaces import Feature
+from edge6g_env.features import Feature, scales
 
 
 class Scaler(nn.Module):
@@ -20,13 +19,9 @@ class Scaler(nn.Module):
 
     def __init__(self, features: Sequence[Feature]) -> None:
         super().__init__()
-        low, high = (np.array([getattr(f, name) for f in features], np.float32) for name in ("low", "high"))
-        log = np.array([f.scale == "log" for f in features])
-        size = np.maximum(np.abs(low), np.abs(high))
-        self.register_buffer("log", torch.from_numpy(log), persistent=False)
-        # Counts and times of everyday size, not the space's far ends, set the scale of the logarithm.
-        self.register_buffer("unit", torch.from_numpy(np.where(log, 1e-2 * np.sqrt(size), size)), persistent=False)
-        top = np.where(log, np.log1p(size / (1e-2 * np.sqrt(size))), 1.0).astype(np.float32)
+        log, unit, top = scales(features)
+        self.register_buffer("log", torch.from_numpy(log > 0.0), persistent=False)
+        self.register_buffer("unit", torch.from_numpy(unit), persistent=False)
         self.register_buffer("top", torch.from_numpy(top), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
-from agents.policy import Observation
+from agents.policy import Compiled, Observation
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.spaces import Layout
 
@@ -166,6 +167,20 @@ class Scorer(nn.Module):
         weights = torch.softmax(logits.detach(), dim=1)
         return logits, best + ((regret + value) * weights).sum(dim=1)
 
+    def compiled(self, layout: Layout) -> CompiledPolicy:
+        """Its argmax as the kernel plays it, with the weights that it has now."""
+        layers = (self.first, self.second, self.correction)
+        weights = [part.detach().numpy() for layer in layers for part in (layer.weight, layer.bias)]
+        return CompiledPolicy(
+            layout,
+            network=weights,
+            context=[feature.name for feature in self.reads.observation],
+            candidates=[feature.name for feature in self.reads.candidates],
+            scaled_as=(self.reads.observation, self.reads.candidates),
+            top=self.config.top,
+            beta=self.config.beta,
+        )
+
 
 class Shortlisted(NamedTuple):
     """What is scored for the n agents that decide."""
@@ -209,23 +224,13 @@ class Shortlist:
         return Shortlisted(places, rows, context, taken, mask[each, rows])
 
 
-class ScorerPolicy:
+class ScorerPolicy(Compiled):
     """Acts by a Scorer: the highest logit."""
 
-    privileged = False
-    needs_candidates = True
     algo = "scorer"
     trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
 
     def __init__(self, layout: Layout, net: Scorer) -> None:
-        self.net, self._shortlist = net, Shortlist(layout, net.config.top)
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Deterministic; see Policy.act."""
-        short, shape = self._shortlist(obs), obs["action_mask"].shape[:2]
-        if not len(short.places):
-            return np.full(shape, HOLD, np.int64)
-        with torch.inference_mode():
-            logits, _ = self.net(*short.tensors())
-        return short.actions(shape, logits.argmax(dim=1).numpy())
+        self.net = net
+        super().__init__(net.compiled(layout))

@@ -56,7 +56,9 @@ def redraw_arrivals(w, b, now_s):
         if arrivals.kind == codes.TRACE:
             _enter_trace(w, b, s)
             source.first_row -= source.jobs
-            source.start_s -= now_s / _stretch(w, s)
+            service = w.service[s]
+            trace_rate = service.trace_rows / service.trace_span_s
+            source.start_s -= now_s * service.share * arrivals.rate_jobs_s / trace_rate
         else:
             source.next_s, source.switch_s = now_s, now_s + _dwell_s(w, b, s)
         source.next_s = max(now_s, _next_s(w, b, s))
@@ -121,16 +123,10 @@ def _round_s(w, s, row):
 @njit_inner
 def _replay_s(w, b, s):
     """Arrival of the next row to be replayed: its distance from the start in the trace, scaled to the service's rate."""
-    source = w.source[b, s]
-    return (_round_s(w, s, source.first_row + source.jobs) - source.start_s) * _stretch(w, s)
-
-
-@njit_inner
-def _stretch(w, s):
-    """Seconds of the world a second of the trace of service s."""
-    service = w.service[s]
+    service, source = w.service[s], w.source[b, s]
     trace_rate = service.trace_rows / service.trace_span_s
-    return trace_rate / (service.share * w.arrivals[0].rate_jobs_s)
+    since_start_s = _round_s(w, s, source.first_row + source.jobs) - source.start_s
+    return since_start_s * trace_rate / (service.share * w.arrivals[0].rate_jobs_s)
 
 
 @njit_seldom

@@ -3,7 +3,8 @@
 `job.left_bytes` below is `world.job[b, j].left_bytes` in the kernel and `world.job["left_bytes"]` outside it. Times are seconds
 since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE or models a service, J job
 rows, S services, V variants (a model at a precision), A adapters, R rounds of a draft, D devices, Z bands, C actions, Q places in a
-queue, P parts that can fail, E changes by planned outages, G points of the token grid.
+queue, P parts that can fail, E changes by planned outages, G points of the token grid; of what flies P policies, R candidates that are
+scored, D' and E entries that are read, H hidden units, W weights.
 
 Letters of the kernel: `w` the World, `b` a world, `i` a node, `k` a neighbour of it, `u` a UE, `m` a candidate cell of it, `v` a variant,
 `a` an adapter, `s` a service, `c` an action, `z` a band, `p` a part (of a job, or one that can fail). `job` is the record, `job.row` its
@@ -57,9 +58,7 @@ class World(NamedTuple):
     part_faults: np.recarray  # (P,) FAULT of parts that can fail as an episode begins
     flight: np.recarray  # (B,) FLIGHT what a flight is asked for and leaves
     forced: np.ndarray  # (B, N) int64 actions of a flight's first slot, -1: the policy's
-    policy: (
-        np.recarray
-    )  # (1,) POLICY compiled policies of a flight; the arrays from here to recorded_inputs are empty without one
+    policy: np.recarray  # (1,) POLICY of a flight; from here to recorded_inputs there is nothing without one
     policy_distance: np.ndarray  # (P, S, C) int64 steps of each action from what a policy wants, by service
     policy_route: np.ndarray  # (C,) int64 routes of the action table
     policy_context: np.ndarray  # (D',) int64 entries of the observation that its network reads
