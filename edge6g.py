@@ -389,13 +389,14 @@ def _cautions() -> Iterator[None]:
     from edge6g_env.errors import Caution
 
     with warnings.catch_warnings():
-        others = warnings.showwarning
+        others, said = warnings.showwarning, set[str]()
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if issubclass(category, Caution):
-                typer.echo(f"edge6g: warning: {message}", err=True)
-            else:
+            if not issubclass(category, Caution):
                 others(message, category, *where)
+            elif str(message) not in said:
+                said.add(str(message))
+                typer.echo(f"edge6g: warning: {message}", err=True)
 
         warnings.showwarning = cast("Callable[..., None]", show)
         yield
