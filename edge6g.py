@@ -13,11 +13,12 @@ import re
 import shlex
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -334,7 +335,9 @@ def bench(
 def list_choices(
     what: Annotated[
         str,
-        typer.Argument(metavar="rules|devices|models|traces|bands|scenarios", help="What to list.", show_default=False),
+        typer.Argument(
+            metavar="rules|planners|devices|models|traces|bands|scenarios", help="What to list.", show_default=False
+        ),
     ],
 ) -> None:
     """What there is to choose from, with what tells one from another."""
@@ -367,11 +370,16 @@ def show_scenario(
 def _show_list(what: str) -> None:
     from rich.console import Console
 
+    from agents.planners.planner import planners
     from agents.policy import rules
     from edge6g_env.describe import LISTS, Facts
     from edge6g_env.show import show_facts
 
-    lists = {"rules": lambda: Facts(("rule", "what it does"), rules()), **LISTS}
+    lists = {
+        "rules": lambda: Facts(("rule", "what it does"), rules()),
+        "planners": lambda: Facts(("planner", "what it does"), planners()),
+        **LISTS,
+    }
     if what not in lists:
         raise CommandError(f"no list {what!r}: there are {', '.join(lists)}")
     show_facts(lists[what](), Console())
@@ -396,8 +404,28 @@ def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, o
     """Play policies by a command of `eval`, and show what came out."""
     from rich.console import Console
 
-    result = run(*arguments, out, **options, load_checkpoint=_load_checkpoint, command=_command())
+    with _cautions():
+        result = run(*arguments, out, **options, load_checkpoint=_load_checkpoint, command=_command())
     show(result, out, Console())
+
+
+@contextmanager
+def _cautions() -> Iterator[None]:
+    """What is probably not meant: one sentence, as an error has it, and the command goes on."""
+    from edge6g_env.errors import Caution
+
+    with warnings.catch_warnings():
+        others, said = warnings.showwarning, set[str]()
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, Caution):
+                others(message, category, *where)
+            elif str(message) not in said:
+                said.add(str(message))
+                typer.echo(f"edge6g: warning: {message}", err=True)
+
+        warnings.showwarning = cast("Callable[..., None]", show)
+        yield
 
 
 def _check_commas(option: str, given: str, more: list[str]) -> None:

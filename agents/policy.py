@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,13 +16,16 @@ from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 
+if TYPE_CHECKING:
+    from edge6g_env.batch import BatchEnv
+
 Observation = dict[str, np.ndarray]
 """What `BatchEnv` returns: `observation` (B, N, D), `action_mask` (B, N, C), if asked for `candidates` (B, N, C, F)."""
 
 
 class Policy(Protocol):
     """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`; one that learns while
-    it plays `learn(decided, outcomes)`, see `learn`."""
+    it plays `learn(decided, outcomes)`, see `learn`; one that plays on in copies of the worlds `attach(env)`, see `attach`."""
 
     privileged: bool
     """Whether it sees more than an agent sees."""
@@ -65,10 +68,10 @@ def rule_names() -> list[str]:
 
 def rules() -> list[tuple[str, ...]]:
     """(name, first sentence of its docstring) of all rules, sorted."""
-    return [(name, _first_sentence(_rules[name].__doc__ or "")) for name in rule_names()]
+    return [(name, first_sentence(_rules[name].__doc__ or "")) for name in rule_names()]
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
     """As far as a full stop before a space or the end; one line."""
     line = " ".join(text.split("\n\n")[0].split())
     end = line.find(". ")
@@ -120,6 +123,13 @@ def learn(policy: Policy, decided: np.ndarray, outcomes: np.ndarray) -> None:
         told(decided, outcomes)
 
 
+def attach(policy: Policy, env: BatchEnv) -> None:
+    """Hand the worlds that it will act in to a policy that plays on in copies of them, before it acts; the others have no `attach`."""
+    hand = getattr(policy, "attach", None)
+    if hand is not None:
+        hand(env)
+
+
 class Compiled:
     """A policy that is a CompiledPolicy: `BatchEnv.fly` plays it inside the kernel, to the bit alike."""
 
@@ -148,6 +158,10 @@ class Around:
     def learn(self, decided: np.ndarray, outcomes: np.ndarray) -> None:
         """See `learn`."""
         learn(self._policy, decided, outcomes)
+
+    def attach(self, env: BatchEnv) -> None:
+        """See the function of this name."""
+        attach(self._policy, env)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""

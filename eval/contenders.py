@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from agents.planners.options import Asked, asked, best_base
+from agents.planners.planner import MAKERS
 from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_class, rule_names
 from agents.values import RULES, STATIC, Tuned, has_values, how_to_find, read_file, rules_with_values, tuned
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
 
 HParam = bool | str | float | int
 
@@ -85,7 +88,8 @@ def find_rows(words: Sequence[str], scenario: Scenario, load_checkpoint: LoadChe
     """The rows that a list of policies asks for, every checkpoint loaded.
 
     A word is a rule's name, a file of values (`agents.values`), the folder of a checkpoint, a pattern of folders (`runs/scorer-*`: a row a
-    folder), or one of these after `name=`; a pattern with a name is one row of all its folders. A checkpoint without a name is called by
+    folder), a planner (`agents.planners`; its options after colons: `clairvoyant:base=runs/scorer:k=4`), or one of these after `name=`;
+    a pattern with a name is one row of all its folders. A checkpoint without a name is called by
     its algorithm and the last parts of its folder; `static=FILE` takes the values of that rule from a file with both. Raises
     UnknownPolicyError for what is none of these, PolicyListError for an empty list, a bad name, or two rows of one name, ValuesError for
     a rule without values that fit, and what `load_checkpoint` raises.
@@ -111,9 +115,11 @@ def how_to_add_references(rows: Sequence[Row], scenario: Scenario) -> str | None
 
 def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Iterator[Row]:
     """The rows of one word; a checkpoint without a name has none yet."""
+    if (planner := _planner(word, scenario, load_checkpoint)) is not None:
+        yield planner
+        return
     name, places = _name_and_places(word)
-    if name is not None and not _NAME.fullmatch(name):
-        raise PolicyListError(f"{name!r} cannot name a policy: letters, digits, blanks and . + - _ : / can")
+    _check_name(name)
     if isinstance(places, Path):
         found = _values_of(places, name, scenario)
         yield Row(name or found.rule, (_with_values(name or found.rule, found),))
@@ -133,6 +139,41 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Ite
     else:
         parts = _shortest_parts([str(one.folder) for one in loaded])
         yield Row(name, tuple(replace(one, name=f"{name}/{part}") for one, part in zip(loaded, parts, strict=True)))
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not _NAME.fullmatch(name):
+        raise PolicyListError(f"{name!r} cannot name a policy: letters, digits, blanks and . + - _ : / can")
+
+
+def _planner(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Row | None:
+    """The row of a word that names a planner, None if it does not."""
+    name, wanted, (before, equals, after) = None, asked(word), word.partition("=")
+    if wanted is None and equals and ":" not in before:
+        name, wanted = before.strip(), asked(after)
+    if wanted is None:
+        return None
+    _check_name(name)
+    shown = name or word.replace("=", " ")
+    base = _base(wanted, scenario, load_checkpoint)
+    make = partial(_make_planner, wanted, base.make)
+    make(Layout(scenario))  # says at once what does not fit
+    identity = f"planner {wanted.options.identity(wanted.kind)} over {base.identity}"
+    one = Contender(shown, make, identity, algo=wanted.kind, trained_on=base.trained_on, privileged=True)
+    return Row(shown, (one,))
+
+
+def _base(wanted: Asked, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
+    """The base policy of a planner."""
+    word = wanted.base or best_base(scenario)
+    rows = find_rows([word], scenario, load_checkpoint)
+    if len(rows) > 1 or len(rows[0].members) > 1:
+        raise PolicyListError(f"base={word} of {wanted.kind} names several policies: a planner has one")
+    return rows[0].members[0]
+
+
+def _make_planner(wanted: Asked, make_base: MakePolicy, layout: Layout) -> Policy:
+    return MAKERS[wanted.kind](layout, make_base(layout), wanted.options)
 
 
 def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:

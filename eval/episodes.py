@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from agents.policy import MakePolicy, Policy, learn, start
+from agents.policy import MakePolicy, Policy, attach, learn, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import UserError
 from edge6g_env.kernel.codes import DONE
@@ -50,12 +50,12 @@ class NothingMeasuredError(UserError):
 class Store(Protocol):
     """Where episodes are kept, see eval.kept."""
 
-    def get(self, name: str) -> Episodes | None:
-        """The episodes of a policy, None if it has to be played."""
+    def get(self, name: str, seeds: Sequence[int] | None = None) -> Episodes | None:
+        """The episodes of a policy, None if it has to be played; seeds: some of the run's."""
         ...
 
-    def put(self, name: str, episodes: Episodes) -> None:
-        """Keep the episodes of a policy."""
+    def put(self, name: str, episodes: Episodes, seeds: Sequence[int] | None = None) -> None:
+        """Keep the episodes of a policy; seeds: some of the run's."""
         ...
 
 
@@ -65,8 +65,10 @@ def run_episodes(
     scenario: Scenario,
     seeds: Sequence[int],
     progress: Share | None = None,
+    store: Store | None = None,
 ) -> Episodes:
-    """Run one episode a seed. progress: called with the share that is done, 0 to 1.
+    """Run one episode a seed. progress: called with the share that is done, 0 to 1; store: where the episodes of a policy that plays few
+    worlds at a time are kept, as each takes long.
 
     The worlds are the same for every policy. The policy's own random stream comes from its name and the first seed, so
     a random policy's figures depend on the list of seeds, a deterministic one's on each seed alone; `decision_us_mean`
@@ -74,22 +76,32 @@ def run_episodes(
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different numbers, they are {list(seeds)}")
+    at_a_time = getattr(make_policy(Layout(scenario)), "worlds_at_a_time", WORLDS_AT_A_TIME)
+    keep = store if at_a_time < WORLDS_AT_A_TIME else None
+    parts: list[Episodes] = []
+    for first in range(0, len(seeds), at_a_time):
+        chunk = seeds[first : first + at_a_time]
+        part = keep.get(policy_name, chunk) if keep else None
+        if part is None:
+            part = _play_chunk(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds))
+            if keep:
+                keep.put(policy_name, part, chunk)
+        part.jobs["world"] += first
+        parts.append(part)
+    rows, jobs, promised = zip(*parts, strict=True)
+    return Episodes([row for some in rows for row in some], np.concatenate(jobs), np.concatenate(promised))
+
+
+def _play_chunk(
+    name: str, make_policy: MakePolicy, scenario: Scenario, seeds: Sequence[int], progress: Share | None
+) -> Episodes:
+    """Episodes of seeds that are played together."""
+    played, promises, decision_us = play_worlds(name, make_policy, scenario, seeds, progress)
     rows: list[dict[str, object]] = []
-    jobs: list[np.ndarray] = []
-    promised: list[np.ndarray] = []
-    for first in range(0, len(seeds), WORLDS_AT_A_TIME):
-        chunk = seeds[first : first + WORLDS_AT_A_TIME]
-        part = _part(progress, first, chunk, seeds)
-        played, promises, decision_us = play_worlds(policy_name, make_policy, scenario, chunk, part)
-        for index, seed in enumerate(chunk):
-            mine = played[played["world"] == index]
-            rows.append(
-                {"policy": policy_name, "seed": seed, **episode_metrics(mine, measured_s(scenario), decision_us)}
-            )
-        played["world"] += first
-        jobs.append(played)
-        promised.append(promises)
-    return Episodes(rows, np.concatenate(jobs), np.concatenate(promised))
+    for index, seed in enumerate(seeds):
+        mine = played[played["world"] == index]
+        rows.append({"policy": name, "seed": seed, **episode_metrics(mine, measured_s(scenario), decision_us)})
+    return Episodes(rows, played, promises)
 
 
 def run_policies(
@@ -109,7 +121,7 @@ def run_policies(
         for name, make_policy in policies.items():
             bars.start_task(tasks[name])
             kept = store.get(name) if store else None
-            episodes[name] = kept or run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]))
+            episodes[name] = kept or run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]), store)
             if not len(episodes[name].jobs):
                 raise NothingMeasuredError(nothing_measured(scenario, seeds))
             bars.update(tasks[name], completed=1.0)
@@ -185,6 +197,7 @@ def play_worlds(
     env = BatchEnv(scenario, len(seeds), skip_idle=True, observe=observe, threads=threads)
     rng = np.random.default_rng([seeds[0], zlib.crc32(name.encode())])
     start(policy, len(seeds))
+    attach(policy, env)
     watch, promises = _Watch(policy, env.layout), Promises(env.layout)
     running = np.ones(len(seeds), bool)
     jobs: list[np.ndarray] = []

@@ -246,12 +246,12 @@ def draw_first_tokens(ax: Axes, comparison: Comparison, service: int) -> None:
 
 def line_styles(summary: Summary) -> dict[str, dict]:
     """Colour, dashes and width of each policy's line; checkpoints are warm and thick."""
-    counts, styles = dict.fromkeys(COLOURS, 0), {}
+    counts, styles = {True: 0, False: 0}, {}
     for name in by_reward(summary):
-        kind = summary["policies"][name]["kind"]
-        colours, number = (LEARNED_COLOURS if kind == "learned" else RULE_COLOURS), counts[kind]
+        learned = summary["policies"][name]["kind"] == "learned"
+        colours, number = (LEARNED_COLOURS if learned else RULE_COLOURS), counts[learned]
         dashes = DASHES[(number // len(colours)) % len(DASHES)]
-        width = 2.4 if kind == "learned" else 1.4
+        width = 2.4 if learned else 1.4
         styles[name] = {"color": colours[number % len(colours)], "linestyle": dashes, "linewidth": width}
-        counts[kind] += 1
+        counts[learned] += 1
     return styles

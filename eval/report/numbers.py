@@ -110,7 +110,7 @@ def headline(summary: Summary) -> str:
 def origins(summary: Summary, played_on: str) -> list[str]:
     """Where each checkpoint comes from: "scorer-0: trained on campus_v0; played on campus_v0, arrivals.rate_jobs_s = 12".
 
-    Of a rule with values the same, where they were found in another scenario than it is played on.
+    Of a rule with values the same, where they were found in another scenario than it is played on; of a planner that it is privileged.
     """
     lines = []
     for name in by_reward(summary):
@@ -120,6 +120,8 @@ def origins(summary: Summary, played_on: str) -> list[str]:
             lines.append(
                 f"{name}{of}: trained on {policy['trained_on'] or 'an unknown scenario'}; played on {played_on}"
             )
+        elif policy["kind"] == "planner":
+            lines.append(f"{name}: privileged, it tries its choices in copies of the worlds, which no agent has")
         elif policy["trained_on"] not in (None, played_on):
             lines.append(f"{name}: values found in {policy['trained_on']}; played on {played_on}")
     return lines

@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 
 import edge6g_env
+from agents.planners.planner import MAKERS
 from agents.policy import rule_class, rule_names
 from edge6g_env import costs, radio, scenarios
 from edge6g_env.trace_files import traces
 
 NAMES = {
     "rules": rule_names,
+    "planners": lambda: sorted(MAKERS),
     "devices": costs.devices,
     "models": costs.models,
     "traces": traces,
@@ -116,7 +118,9 @@ def test_scenarios_without_a_command_is_the_same_list(run):
 def test_another_list_is_refused_by_name(run):
     ended = run("list", "policies")
     assert (ended.status, ended.out) == (2, "")
-    assert ended.err == ("edge6g: no list 'policies': there are rules, devices, models, traces, bands, scenarios\n")
+    assert ended.err == (
+        "edge6g: no list 'policies': there are rules, planners, devices, models, traces, bands, scenarios\n"
+    )
 
 
 def test_the_version_is_said_without_loading_anything():
@@ -130,4 +134,4 @@ def test_the_version_is_said_without_loading_anything():
 def test_list_without_a_word_names_the_words(run):
     ended = run("list")
     assert ended.status == 2
-    assert "rules|devices|models|traces|bands|scenarios" in ended.err
+    assert "rules|planners|devices|models|traces|bands|scenarios" in ended.err
