@@ -114,7 +114,7 @@ def test_the_page_loads_nothing_and_has_every_figure(matrix: Matrix):
 
 def test_a_file_of_results_is_a_column():
     def row(kind: str, rewards: list[float], validated: float | None = None) -> ResultRow:
-        validation = None if validated is None else {"reward_per_job": validated}
+        validation = None if validated is None else {"seeds": 4, "reward_per_job": validated}
         figures = {"seeds": len(rewards), "rewards": rewards, "metrics": {}, "validation": validation, "made_by": {}}
         return ResultRow(policy="", kind=kind, identity="", **figures)
 
