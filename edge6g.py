@@ -77,7 +77,7 @@ def _before_any_command(
 def train(
     out: OutOption,
     scenario: ScenarioOption = "campus",
-    algo: Annotated[str, typer.Option(help="scorer or ppo.")] = "scorer",
+    algo: Annotated[str, typer.Option(help="scorer, ppo or search.")] = "scorer",
     minutes: Annotated[
         float, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all.")
     ] = 5.0,
@@ -201,10 +201,18 @@ def verify(
 
 @app.command()
 def tune(
-    out: Annotated[Path, typer.Option("--out", help="File for the values; what it says of the other rule stays.")],
-    rule: Annotated[str, typer.Option(help="static or restricted.")] = "static",
+    out: Annotated[Path, typer.Option("--out", help="File for the values; what it says of other rules stays.")],
+    rule: Annotated[str, typer.Option(help="tuned, static, restricted, or a rule with parameters.")] = "static",
     scenario: ScenarioOption = "campus",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Training episodes that decide.")] = 32,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds", min=1, max=MOST_SEEDS, help="Training episodes that decide, of static and restricted; 32."
+        ),
+    ] = None,
+    cpu_minutes: Annotated[
+        float | None, typer.Option("--cpu-minutes", min=0.01, max=100_000.0, help="To search, of any other rule; 10.")
+    ] = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the rule's values in that file.")] = False,
@@ -219,7 +227,8 @@ def tune(
         from train.tune import show
         from train.tune import tune as run
 
-        options: dict[str, Any] = {"seeds": seeds, "seed": seed, "threads": threads, "overwrite": overwrite}
+        length = {"seeds": seeds, "cpu_minutes": cpu_minutes}
+        options: dict[str, Any] = {**length, "seed": seed, "threads": threads, "overwrite": overwrite}
         try:
             found = run(loaded, rule, out, **options, command=_command(), console=Console(stderr=True))
         except Terminated:

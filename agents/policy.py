@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from agents.parameters import Parameter
 from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ Observation = dict[str, np.ndarray]
 
 
 class Policy(Protocol):
-    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`; one that plays on in
-    copies of the worlds `attach(env)`, see the function of this name."""
+    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`; one that learns while
+    it plays `learn(decided, outcomes)`, see `learn`; one that plays on in copies of the worlds `attach(env)`, see `attach`."""
 
     privileged: bool
     """Whether it sees more than an agent sees."""
@@ -78,8 +80,20 @@ def first_sentence(text: str) -> str:
 
 def make_rule(name: str, layout: Layout) -> Policy:
     """A new instance of the rule `name` for worlds of this layout; UnknownPolicyError if there is none."""
+    return rule_class(name)(layout)
+
+
+def rule_class(name: str) -> Callable[..., Policy]:
+    """The class of the rule `name`: takes a layout and, if the rule has values, `values`; UnknownPolicyError if there is none."""
     check_rule(name)
-    return _rules[name](layout)
+    return _rules[name]
+
+
+def parameters_of(name: str, scenario: Scenario) -> tuple[Parameter, ...]:
+    """Numbers that the rule `name` is set by in a scenario (agents/parameters.py), () if there are none; UnknownPolicyError."""
+    made = rule_class(name)
+    depends = getattr(made, "parameters_in", None)
+    return depends(scenario) if depends else getattr(made, "parameters", ())
 
 
 def check_rule(name: str) -> None:
@@ -102,6 +116,18 @@ def attach(policy: Policy, env: BatchEnv) -> None:
     hand = getattr(policy, "attach", None)
     if hand is not None:
         hand(env)
+
+
+def learn(policy: Policy, decided: np.ndarray, outcomes: np.ndarray) -> None:
+    """Tell a policy that learns while it plays what came of its decisions, after each step; the others have no `learn`.
+
+    decided: int64 (B, N), number of the job that each agent decided in the step, -1 for none; outcomes: rows of OUTCOME (docs/state.md)
+    of the jobs that ended in it, `world` being their place in the batch. An agent would know this of its own jobs, and of no other's:
+    a policy that makes use of more is privileged.
+    """
+    told = getattr(policy, "learn", None)
+    if told is not None:
+        told(decided, outcomes)
 
 
 class Compiled:
@@ -132,6 +158,10 @@ class Around:
     def attach(self, env: BatchEnv) -> None:
         """See the function of this name."""
         attach(self._policy, env)
+
+    def learn(self, decided: np.ndarray, outcomes: np.ndarray) -> None:
+        """See `learn`."""
+        learn(self._policy, decided, outcomes)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""

@@ -13,10 +13,8 @@ from pathlib import Path
 
 from agents.planners.options import Asked, asked, best_base
 from agents.planners.planner import MAKERS
-from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_names
-from agents.rules.restricted import Restricted
-from agents.rules.static import Static
-from agents.values import RESTRICTED, RULES, STATIC, Tuned, has_values, how_to_find, read_file, tuned
+from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_class, rule_names
+from agents.values import RULES, STATIC, Tuned, has_values, how_to_find, read_file, rules_with_values, tuned
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -129,7 +127,7 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Ite
     if isinstance(places, str):
         check_rule(places)
         shown = name or places
-        if places in RULES:
+        if places in rules_with_values():
             yield Row(shown, (_with_values(shown, tuned(places, scenario)),))
         else:
             yield Row(shown, (Contender(shown, partial(make_rule, places), f"rule {places}"),))
@@ -181,16 +179,16 @@ def _make_planner(wanted: Asked, make_base: MakePolicy, layout: Layout) -> Polic
 def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
     """What a file says of the rule of this name, or of the only one in it."""
     there = list(read_file(file))
-    if name in RULES or len(there) == 1:
-        return tuned(name if name in RULES else there[0], scenario, file)
+    if name is not None and name in rules_with_values():
+        return tuned(name, scenario, file)
+    if len(there) == 1:
+        return tuned(there[0], scenario, file)
     raise PolicyListError(f"{file} holds values of {' and '.join(there)}: say which, as {there[0]}={file}")
 
 
 def _with_values(name: str, found: Tuned) -> Contender:
-    rules: dict[str, Callable[..., Policy]] = {STATIC: Static, RESTRICTED: Restricted}
-    return Contender(
-        name, partial(rules[found.rule], values=found.values), found.identity, None, found.rule, found.scenario
-    )
+    make = partial(rule_class(found.rule), values=found.values)
+    return Contender(name, make, found.identity, None, found.rule, found.scenario or None)
 
 
 def _name_and_places(word: str) -> tuple[str | None, str | Path | list[Path]]:

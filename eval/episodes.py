@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from agents.policy import MakePolicy, Policy, attach, start
+from agents.policy import MakePolicy, Policy, attach, learn, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import UserError
+from edge6g_env.kernel.codes import DONE
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.forecasts import Promises
@@ -207,7 +208,9 @@ def play_worlds(
         obs, _, _, truncated, info = env.step(actions)
         promises.keep(promised, info["job"], info["action_effect"], running)
         ended = np.asarray(info["outcomes"])
-        jobs.append(ended[(ended["measured"] == 1) & running[ended["world"]]])
+        ended = ended[running[ended["world"]]]
+        learn(policy, np.where((info["action_effect"] == DONE) & running[:, None], info["job"], -1), ended)
+        jobs.append(ended[ended["measured"] == 1])
         running &= ~truncated
         steps += 1
         if progress and (steps % STEPS_PER_REPORT == 0 or not running.any()):

@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.policy import Observation
 from edge6g_env.kernel.codes import HOLD, LOCAL, REJECT
-from edge6g_env.spaces import Layout
+from edge6g_env.spaces import Layout, device_shares
 
 
 def waiting(obs: Observation) -> np.ndarray:
@@ -59,14 +59,16 @@ class DefaultRows:
 
     Of the legal rows with the wanted route: the smallest device split, then the smallest edge split, then the
     service's default model or the next one in its list, then the scenario's `default_precision` or the next one.
-    Without such a row: `local`, else the first other place, else `reject`.
+    Without such a row: `local`, else the first other place, else `reject`. device_first: before all of them the whole model on the device.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, device_first: bool = False) -> None:
         routes, services = range(layout.cloud_route + 1), range(len(layout.scenario.service))
         self._services = service_entries(layout)
         self._rank = np.array([[_ranks(layout, s, wanted) for wanted in routes] for s in services])
         """(services, routes, C), lowest is taken."""
+        if device_first:
+            self._rank -= np.where(device_shares(layout.scenario, layout.action_table) == 1.0, layout.num_actions, 0)
 
     def choose(self, obs: Observation, routes: np.ndarray | int) -> np.ndarray:
         """Actions int64 (B, N) for the wanted routes (B, N), `hold` where no job waits."""
