@@ -27,9 +27,9 @@ class Options:
 
     horizon_s: float = 20.0
     """Jobs that arrive so long after the decision count."""
-    drain_s: float = 5.0
+    drain_s: float = 10.0
     """Seconds beyond the horizon in which these jobs may end; those that have not count by their pace."""
-    k: int = 6
+    k: int = 5
     """Choices that are tried at most, that of the base policy among them."""
     gap: float = 0.6
     """Of these, none whose utility is so far below the best's."""
