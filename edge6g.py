@@ -129,7 +129,9 @@ def compare(
         ),
     ],
     out: OutOption,
-    scenario: ScenarioOption = "campus",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="Name or TOML file; several with commas between, or all, for a matrix.")
+    ] = "campus",
     seeds: SeedsOption = 20,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
@@ -141,11 +143,17 @@ def compare(
     """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
     with _user_errors():
         _check_commas("--policies", policies, context.args)
-        loaded = _load(scenario, settings)
-        from eval.compare import compare as run
-        from eval.compare import show
+        loaded = [_load(name, settings) for name in _scenarios(scenario)]
+        options: dict[str, Any] = {"out": out, "seed": seed, "overwrite": overwrite, "keep": keep}
+        if len(loaded) == 1:
+            from eval.compare import compare as run
+            from eval.compare import show
 
-        _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite, keep=keep)
+            _play(run, show, loaded[0], _words(policies), seeds, **options)
+        else:
+            from eval.compare_all import compare_all, show_matrix
+
+            _play(compare_all, show_matrix, loaded, _words(policies), seeds, **options)
 
 
 @app.command(context_settings=TAKES_MORE)
@@ -375,6 +383,15 @@ def _show_list(what: str) -> None:
     if what not in lists:
         raise CommandError(f"no list {what!r}: there are {', '.join(lists)}")
     show_facts(lists[what](), Console())
+
+
+def _scenarios(words: str) -> list[str]:
+    """The scenarios that an option asks for: a file may have a comma in its name."""
+    from edge6g_env.scenario import scenarios
+
+    if words == "all":
+        return scenarios()
+    return [words] if Path(words).is_file() else _words(words) or [words]
 
 
 def _load(scenario: str, settings: list[str] | None) -> Scenario:

@@ -111,13 +111,6 @@ def start(policy: Policy, num_worlds: int) -> None:
         reset(num_worlds)
 
 
-def attach(policy: Policy, env: BatchEnv) -> None:
-    """Hand the worlds that it will act in to a policy that plays on in copies of them, before it acts; the others have no `attach`."""
-    hand = getattr(policy, "attach", None)
-    if hand is not None:
-        hand(env)
-
-
 def learn(policy: Policy, decided: np.ndarray, outcomes: np.ndarray) -> None:
     """Tell a policy that learns while it plays what came of its decisions, after each step; the others have no `learn`.
 
@@ -128,6 +121,13 @@ def learn(policy: Policy, decided: np.ndarray, outcomes: np.ndarray) -> None:
     told = getattr(policy, "learn", None)
     if told is not None:
         told(decided, outcomes)
+
+
+def attach(policy: Policy, env: BatchEnv) -> None:
+    """Hand the worlds that it will act in to a policy that plays on in copies of them, before it acts; the others have no `attach`."""
+    hand = getattr(policy, "attach", None)
+    if hand is not None:
+        hand(env)
 
 
 class Compiled:
@@ -155,13 +155,13 @@ class Around:
         """See `start`."""
         start(self._policy, num_worlds)
 
-    def attach(self, env: BatchEnv) -> None:
-        """See the function of this name."""
-        attach(self._policy, env)
-
     def learn(self, decided: np.ndarray, outcomes: np.ndarray) -> None:
         """See `learn`."""
         learn(self._policy, decided, outcomes)
+
+    def attach(self, env: BatchEnv) -> None:
+        """See the function of this name."""
+        attach(self._policy, env)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""

@@ -132,7 +132,7 @@ def _features(kind: str, features: Sequence[Feature], names: Sequence[str]) -> t
     for name in names:
         if name not in by_name:
             raise UserError(
-                f"a compiled policy reads the {kind} entry {name!r}, which is not there{did_you_mean(name, list(by_name))}"
+                f"a compiled policy reads the {kind} entry {name!r}, which is not there{did_you_mean(name, list(by_name), before='; ')}"
             )
     return tuple(by_name[name] for name in names)
 

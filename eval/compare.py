@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from eval.result_files import keep as keep_rows
 from eval.room import Played, add_room
 from eval.statistics import Summary, summarise
 
+FIRST_SEEDS, CLEAR = 6, 4.0  # when a rule is no candidate for the best on validation seeds; judgement
 MAKES = (
     SCENARIO_FILE, PLAYED, "episodes.csv", JOBS_FILE, "summary.json", "table.csv", "table.tex", "comparison.png", "comparison.svg",
     "report.html", "tensorboard",
@@ -88,12 +89,9 @@ def compare_rows(
     played = play(makers, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
     comparison = _comparison(scenario, rows, played, made_by)
     if keep is not None:
-        rules = [row.name for row in rows if not row.learned and not row.privileged]
-        others = [VALIDATION_SEED + n for n in range(len(seeds))]
-        kept, console = Kept(run, scenario, others, identities), console or Console(stderr=True)
-        console.print("on validation seeds, by which the best rule is chosen", highlight=False)
-        validated = play({name: makers[name] for name in rules}, scenario, others, run, makes, kept, console)
-        _keep(keep, comparison, rows, played, validated)
+        rules = {row.name: makers[row.name] for row in rows if not row.learned and not row.privileged}
+        validated = _validated(rules, identities, scenario, len(seeds), run, makes, console or Console(stderr=True))
+        _keep(keep, comparison, rows, {name: _rewards(one) for name, one in played.items()}, validated)
     _add_room(comparison, rows, keep)
     write_jobs(out, (jobs_frame(name, seeds, one.jobs, scenario) for name, one in played.items()))
     _write(out, comparison, rows)
@@ -149,8 +147,8 @@ def _keep(
     folder: Path,
     comparison: Comparison,
     rows: Sequence[Row],
-    played: Mapping[str, Episodes],
-    validated: Mapping[str, Episodes],
+    played: Mapping[str, Sequence[float]],
+    validated: Mapping[str, Sequence[float]],
 ) -> None:
     """Put the rows of single policies into the file of results; a group of checkpoints is none that could be played again by a name."""
     kept = {}
@@ -162,11 +160,40 @@ def _keep(
             f"{row.name}={member.folder}" if row.learned else row.word,
             member.identity,
             comparison.summary["policies"][row.name],
-            _rewards(played[row.name]),
-            _rewards(validated[row.name]) if row.name in validated else None,
+            played[row.name],
+            validated.get(row.name),
             comparison.made_by,
         )
     keep_rows(folder, comparison.scenario, kept)
+
+
+def _validated(
+    rules: Mapping[str, MakePolicy],
+    identities: Mapping[str, str],
+    scenario: Scenario,
+    count: int,
+    run: Path,
+    makes: Sequence[str],
+    console: Console,
+) -> dict[str, list[float]]:
+    """Rewards of rules on `count` validation seeds; of those that are clearly not the best on the first ones, on these only."""
+    console.print("on validation seeds, by which the best rule is chosen", highlight=False)
+    rewards: dict[str, list[float]] = {}
+    for some in dict.fromkeys((min(FIRST_SEEDS, count), count)):
+        seeds = [VALIDATION_SEED + n for n in range(some)]
+        left = {name: rules[name] for name in _candidates(rules, rewards)}
+        found = play(left, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
+        rewards |= {name: _rewards(one) for name, one in found.items()}
+    return rewards
+
+
+def _candidates(rules: Iterable[str], rewards: Mapping[str, Sequence[float]]) -> list[str]:
+    """Rules that may be the best by their rewards on the same seeds: less than CLEAR standard errors below the best; at first all."""
+    if not rewards:
+        return list(rules)
+    best = rewards[max(rewards, key=lambda name: float(np.mean(rewards[name])))]
+    less = {name: np.subtract(best, rewards[name]) for name in rules}
+    return [name for name, x in less.items() if not np.mean(x) > CLEAR * np.std(x, ddof=1) / np.sqrt(len(x))]
 
 
 def _rewards(episodes: Episodes) -> list[float]:

@@ -42,7 +42,8 @@ class ResultsError(UserError):
 class ResultRow(TypedDict):
     """One policy: how it is named to `--policies`, what decides its actions, its rewards on EVALUATION_SEED + 0, 1, ... and what made it.
 
-    metrics: IQM, low and high by name, None where there is none. validation: IQM of its reward on VALIDATION_SEED + 0, 1, ..., of rules.
+    metrics: IQM, low and high by name, None where there is none. validation: IQM of its reward on VALIDATION_SEED + 0, 1, ..., of rules;
+    of one that is clearly not the best there, on the first ones only.
     """
 
     policy: str
@@ -76,9 +77,9 @@ class Results:
 
     @property
     def best_rule(self) -> str | None:
-        """The rule with the highest IQM on validation seeds; None where no rule was played there."""
+        """The rule with the highest IQM on the most validation seeds that any was played on; None where none was."""
         known = {name: row["validation"] for name, row in self.rows.items() if row["kind"] == "rule"}
-        validated = {name: one["reward_per_job"] for name, one in known.items() if one}
+        validated = {name: (one["seeds"], one["reward_per_job"]) for name, one in known.items() if one}
         return max(validated, key=validated.__getitem__) if validated else None
 
     def row(self, name: str) -> ResultRow:

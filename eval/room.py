@@ -7,7 +7,7 @@ end is missing, where the file disagrees with what was played, or where the plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,33 +52,37 @@ def add_room(summary: Summary, played: Mapping[str, Played], known: Results | No
 
     known: what is known of the scenario from a file of results.
     """
-    agreed, summary["room_note"] = _agreed(played, known)
-    best, chosen_on = _best_rule(played, agreed, summary["seeds"])
+    summary["room"], summary["room_note"], found = rooms(played, known, summary["seeds"])
+    for name, policy in summary["policies"].items():
+        policy["room"] = found.get(name)
+
+
+def rooms(
+    played: Mapping[str, Played], known: Results | None, seeds: Sequence[int]
+) -> tuple[Room | None, str | None, dict[str, Estimate | None]]:
+    """What room is measured by, why there is none where one might expect it, and the room of each policy that was played."""
+    agreed, problem = _agreed(played, known)
+    best, chosen_on = _best_rule(played, agreed, seeds)
     planner = _planner(played, agreed)
     if best is None or planner is None:
-        return
-    seeds = [seed for seed in summary["seeds"] if _has(best.rewards, seed) and _has(planner.rewards, seed)]
-    if not seeds:
-        return
-    low, high = ([one.rewards[seed] for seed in seeds] for one in (best, planner))
-    span = estimate(np.subtract(high, low))
-    summary["room"] = Room(
+        return None, problem, {}
+    both = [seed for seed in seeds if _has(best.rewards, seed) and _has(planner.rewards, seed)]
+    if not both:
+        return None, problem, {}
+    low, high = ({seed: one.rewards[seed] for seed in both} for one in (best, planner))
+    span = estimate([high[seed] - low[seed] for seed in both])
+    ends = Room(
         best_rule=best.name,
         best_rule_from=best.source,
         chosen_on=chosen_on,
         clairvoyant=planner.name,
         clairvoyant_from=planner.source,
-        seeds=len(seeds),
+        seeds=len(both),
         span=span,
     )
     if not is_clear(span):
-        summary["room_note"] = (
-            f"No room: {planner.name} is not clear of {best.name}, the best rule, on {len(seeds)} seeds"
-        )
-        return
-    zero, one = dict(zip(seeds, low, strict=True)), dict(zip(seeds, high, strict=True))
-    for name, policy in summary["policies"].items():
-        policy["room"] = of(played[name].rewards, zero, one)
+        return ends, f"No room: {planner.name} is not clear of {best.name}, the best rule, on {len(both)} seeds", {}
+    return ends, problem, {name: of(one.rewards, low, high) for name, one in played.items()}
 
 
 def of(mine: Rewards, low: Rewards, high: Rewards) -> Estimate | None:
@@ -107,7 +111,9 @@ def _agreed(played: Mapping[str, Played], known: Results | None) -> tuple[Result
     return known, None
 
 
-def _best_rule(played: Mapping[str, Played], known: Results | None, seeds: list[int]) -> tuple[Reference | None, str]:
+def _best_rule(
+    played: Mapping[str, Played], known: Results | None, seeds: Sequence[int]
+) -> tuple[Reference | None, str]:
     """The best rule, and on which seeds it was chosen."""
     if known and (name := known.best_rule):
         return _reference(name, played, known), ON_VALIDATION

@@ -31,29 +31,6 @@ def service_entries(layout: Layout) -> list[int]:
     return [layout.observation_index(f"job/service_{one.name}") for one in layout.scenario.service]
 
 
-class BestOfNearest:
-    """Of the legal rows that are nearest to what is wanted for the job's service, and `reject`, the one of highest utility.
-
-    distance: int64 (W, S, C) of each action from what is wanted, W worlds (or 1 for all alike), S services. Ties go to the lowest row.
-    """
-
-    def __init__(self, layout: Layout, distance: np.ndarray) -> None:
-        self._distance = distance
-        self._utility = layout.candidate_index("utility")
-        self._service = service_entries(layout)
-
-    def choose(self, obs: Observation) -> np.ndarray:
-        """Actions int64 (B, N), `hold` where no job waits."""
-        decides = waiting(obs)
-        actions = np.zeros(decides.shape, np.int64)
-        worlds = np.nonzero(decides)[0] if len(self._distance) > 1 else 0
-        services = obs["observation"][decides][:, self._service].argmax(axis=-1)
-        allowed = nearest_legal(obs["action_mask"][decides], self._distance[worlds, services])
-        allowed[:, HOLD] = False
-        actions[decides] = np.where(allowed, obs["candidates"][decides, :, self._utility], -np.inf).argmax(axis=-1)
-        return actions
-
-
 class DefaultRows:
     """The action of a rule that chooses only the route.
 

@@ -6,12 +6,14 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from eval import EVALUATION_SEED
+from eval.compare import _candidates
 from eval.result_files import read
 
 POLICIES = ("local", "random", "static")
@@ -105,3 +107,11 @@ def test_a_folder_without_results_is_said(run, tmp_path: Path):
     assert (ended.status, ended.err) == (
         2, f"edge6g: no results are in {tmp_path}: `edge6g compare --keep` writes them\n",
     )  # fmt: skip
+
+
+def test_only_what_is_clearly_worse_on_the_first_seeds_is_no_candidate():
+    """A difference of 1 with a standard error of 0.1 is clear, of 0.2 with 0.1 is not; the best stays."""
+    noise = 0.1 * np.sqrt(6) * np.array([1, -1, 1, -1, 1, -1]) / np.sqrt(6 / 5)  # standard error 0.1
+    rewards = {"best": np.zeros(6), "near": -0.2 + noise, "far": -1.0 + noise}
+    assert _candidates(["far", "near", "best"], {name: list(one) for name, one in rewards.items()}) == ["near", "best"]
+    assert _candidates(["far", "best"], {}) == ["far", "best"]

@@ -150,3 +150,15 @@ def test_what_plays_one_world_at_a_time_is_kept_by_seed(
     local = episodes.run_episodes("local", partial(make_rule, "local"), scenario, SEEDS)
     np.testing.assert_array_equal(figures(resumed.rows), figures(local.rows))
     np.testing.assert_array_equal(resumed.jobs, local.jobs)
+
+
+@pytest.mark.parametrize("rule", ["greedy", "static"])
+def test_inside_the_kernel_the_jobs_are_those_of_the_doors(rule: str):
+    """Also across the parts in which an episode is flown; only what was promised is not known."""
+    tiny = load_scenario("tiny")
+    policy = make_rule(rule, Layout(tiny))
+    flown, promised, decision_us = episodes.fly_worlds(policy, tiny, SEEDS)
+    played, *_ = episodes.play_worlds(rule, partial(make_rule, rule), tiny, SEEDS)
+    np.testing.assert_array_equal(flown, played)
+    assert np.isnan(promised).all()
+    assert decision_us > 0.0

@@ -59,10 +59,12 @@ def test_rows_are_put_in_place_of_those_of_their_names_only(tmp_path: Path, play
 
 
 def test_the_best_rule_is_that_of_the_validation_seeds(tmp_path: Path, played_on: Scenario, row: ResultRow):
-    def validated(reward: float | None, **others: object) -> ResultRow:
-        return {**row, **others, "validation": None if reward is None else {"reward_per_job": reward}}
+    def validated(reward: float | None, seeds: int = 20, **others: object) -> ResultRow:
+        found = None if reward is None else {"seeds": seeds, "reward_per_job": reward}
+        return {**row, **others, "validation": found}
 
     rows = {"a": validated(0.3), "b": validated(0.5), "c": validated(None), "d": validated(0.9, kind="planner")}
+    rows["e"] = validated(0.7, seeds=6)  # given up on easier seeds
     assert read(keep(tmp_path / "x", played_on, rows)).best_rule == "b"
     assert read(keep(tmp_path / "y", played_on, {"c": rows["c"]})).best_rule is None
 

@@ -1,0 +1,250 @@
+"""`BatchEnv.fly`: a compiled policy inside the kernel decides as through the doors, to the bit, and stops where it is told to."""
+
+import numpy as np
+import pytest
+
+import edge6g_env
+from agents.policy import make_rule
+from edge6g_env import BatchEnv, CompiledPolicy, batch_env
+from edge6g_env.errors import UserError
+from edge6g_env.kernel import codes
+from eval.episodes import run_episodes
+
+NOT_OF_THE_WORLD = {
+    "step",
+    "decision",
+    "result",
+    "outcome",
+    "actions",
+    "known",
+    "chunk_layer_s",
+    "forecast",
+    "undrafted",
+}
+CONTEXT = ("job/age_s", "node/backlog_s", "job/prompt_tokens")
+
+
+def policies(layout):
+    """A compiled policy of each kind."""
+    rng = np.random.default_rng(3)
+    names = [one.name for one in layout.candidates if one.name not in ("is_hold", "is_reject", "utility")]
+    weights = dict(zip(names, rng.normal(0.0, 0.1, len(names)).tolist(), strict=True))
+    h, width = 8, len(CONTEXT) + len(names) + 1
+    shapes = [(h, width), (h,), (h, h), (h,), (1, h), (1,)]
+    network = [rng.normal(0.0, 0.2, shape) for shape in shapes]
+    one_precision = np.where(layout.action_table[:, 3] == 1, 0, 1)[None].repeat(len(layout.scenario.service), 0)
+    return {
+        "utility": CompiledPolicy(layout),
+        "rows": CompiledPolicy(layout, distance=one_precision),
+        "linear": CompiledPolicy(layout, linear=weights, top=16),
+        "raw": CompiledPolicy(layout, linear={"ttft_s": -1.0}, raw=True, utility_weight=0.0),
+        "network": CompiledPolicy(layout, linear=weights, network=network, context=CONTEXT, candidates=names, top=16),
+    }
+
+
+def played(env, policy, until_s, seed):
+    """Outcomes of a batch that a policy steps until an instant, world by world."""
+    obs, outcomes = env.reset(seed=seed), []
+    while env.world.episode["now_s"][0] < until_s - 1e-9:
+        obs, *_, info = env.step(policy.act(obs))
+        outcomes.append(np.array(info["outcomes"]))
+    ended = np.concatenate(outcomes)
+    return ended[np.argsort(ended["world"], kind="stable")]
+
+
+@pytest.mark.parametrize("scenario", edge6g_env.scenarios())
+def test_decisions_are_those_of_the_doors(scenario):
+    doors = BatchEnv(scenario, 2, observe="candidates")
+    kernel = BatchEnv(scenario, 2, debug=True)
+    until_s = 8.0
+    for name, policy in policies(doors.layout).items():
+        outcomes = played(doors, policy, until_s, seed=5)
+        kernel.reset(seed=5)
+        flight = kernel.fly(policy, until_s)
+        assert np.array_equal(flight.outcomes, outcomes), name
+        assert flight.now_s == pytest.approx([until_s, until_s])
+        assert np.array_equal(doors.state(), kernel.state())  # which brings the places of UEs to now
+        one, other = doors.save_state(), kernel.save_state()
+        for array in set(one) - NOT_OF_THE_WORLD - {"candidates", "started", "fingerprint"}:
+            assert np.array_equal(one[array], other[array]), (name, array)
+        assert np.array_equal(doors.action_masks(), kernel.action_masks()), name
+
+
+def test_a_flight_has_the_episodes_of_the_metrics():
+    layout = batch_env("tiny", 1).layout
+    seeds = [11, 12, 13]
+    rows = run_episodes("greedy", lambda of: make_rule("greedy", of), layout.scenario, seeds).rows
+    env = batch_env("tiny", len(seeds))
+    env.reset(seed=seeds)
+    flight = env.fly(make_rule("greedy", layout), np.inf)
+    assert flight.ended.all()
+    assert flight.unfinished.sum() == 0
+    assert flight.reward_per_job() == pytest.approx([row["reward_per_job"] for row in rows], abs=1e-12)
+    before = env.save_state()
+    again = env.fly(make_rule("greedy", layout), np.inf)
+    assert again.decisions.sum() == 0
+    assert again.ended.all()
+    assert np.array_equal(env.save_state()["job"], before["job"])
+    with pytest.raises(RuntimeError, match="ended the episode of world 0: call reset"):
+        env.step(np.zeros((3, env.num_agents), np.int64))
+    env.reset(seed=1)
+    env.step(np.zeros((3, env.num_agents), np.int64))
+
+
+def test_threads_and_batch_sizes_make_no_difference():
+    layout = batch_env("tiny", 1).layout
+    policy = policies(layout)["linear"]
+    found = []
+    for worlds, threads in ((4, 1), (4, 2), (1, 1)):
+        env = batch_env("tiny", worlds, threads=threads)
+        env.reset(seed=20)
+        flight = env.fly(policy, 15.0, sample_seed=9)
+        found.append(flight.outcomes[flight.outcomes["world"] == 0])
+        env.close()
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+    env = batch_env("tiny", 1)
+    env.reset(seed=20)
+    assert not np.array_equal(env.fly(policy, 15.0, sample_seed=10).outcomes, found[0])
+
+
+def test_it_stops_where_somebody_decides_and_plays_the_forced_actions_first():
+    env = batch_env("tiny", 3, observe="candidates")
+    env.reset(seed=4)
+    flight = env.fly(CompiledPolicy(env.layout), np.inf, at_decision=True)
+    waiting = env.observations()["action_mask"][..., codes.REJECT] == 1
+    assert waiting.any(axis=1).all()
+    assert flight.decisions.sum() == 0
+    forced = np.where(waiting, codes.REJECT, -1)
+    numbers = env.deciding()
+    after = env.fly(CompiledPolicy(env.layout), env.world.episode["now_s"] + env.scenario.time.slot_s, forced=forced)
+    rejected = after.outcomes[after.outcomes["phase"] == codes.REJECTED]
+    assert sorted(rejected["job"]) == sorted(numbers[waiting])
+    assert after.decisions.tolist() == waiting.sum(axis=1).tolist()
+
+
+def test_only_the_chosen_worlds_fly():
+    env = batch_env("tiny", 3)
+    env.reset(seed=4)
+    before = env.save_state(world=1)
+    flight = env.fly(CompiledPolicy(env.layout), [3.0, 4.0, 5.0], worlds=[0, 2])
+    assert flight.now_s == pytest.approx([3.0, 0.0, 5.0])
+    after = env.save_state(world=1)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_what_is_counted():
+    """Jobs that arrive before an instant, until all have ended: their worth is that of the same jobs in a flight to the end."""
+    env = batch_env("tiny", 4)
+    policy = CompiledPolicy(env.layout)
+    env.reset(seed=30)
+    whole = env.fly(policy, np.inf)
+    env.reset(seed=30)
+    counted = env.fly(policy, np.inf, count_until_s=10.0)
+    assert (counted.now_s >= 10.0).all()
+    assert counted.now_s.max() < env.scenario.time.episode_s
+    assert counted.unfinished.sum() == 0
+    for b in range(4):
+        mine = whole.outcomes[(whole.outcomes["world"] == b) & (whole.outcomes["arrival_s"] < 10.0)]
+        assert counted.jobs[b] == len(mine)
+        assert counted.limit[b] == len(mine)
+        assert counted.worth[b] == pytest.approx(mine["worth"].sum(), abs=1e-12)
+        ended = counted.worth_by_job[b, : len(mine)]
+        assert ended == pytest.approx(whole.worth_by_job[b, : len(mine)])
+    assert (counted.phase_by_job >= -1).all()
+
+
+def test_what_is_cut_off_counts_by_its_pace():
+    """Of those under way at the end an estimate: near what they come to be worth on average, and no job is left out."""
+    env = batch_env("tiny", 16)
+    policy = CompiledPolicy(env.layout)
+    env.reset(seed=100)
+    whole = env.fly(policy, np.inf, count_until_s=20.0)
+    env.reset(seed=100)
+    cut = env.fly(policy, 24.0, count_until_s=20.0)
+    assert cut.unfinished.sum() > 10
+    assert cut.jobs.tolist() == whole.jobs.tolist()
+    error = (cut.worth - whole.worth) / np.maximum(1, cut.unfinished)
+    assert abs(error.mean()) < 0.15
+
+
+def test_drawn_decisions_have_the_probabilities_of_their_scores():
+    env = batch_env("tiny", 8)
+    policy = policies(env.layout)["linear"]
+    env.reset(seed=40)
+    flight = env.fly(policy, 60.0, sample_seed=1, record=True)
+    rows, inputs = flight.recorded.rows, flight.recorded.inputs
+    assert len(rows) == flight.decisions.sum() > 256
+    assert (np.diff(rows["world"]) >= 0).all()
+    scores = inputs.astype(float) @ policy.linear.astype(float) + inputs[..., -1]
+    legal = np.arange(inputs.shape[1]) < rows["n_shortlist"][:, None]
+    logits = np.where(legal, policy.beta * scores, -np.inf)
+    logits -= logits.max(axis=1, keepdims=True)
+    log_probability = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    chosen = log_probability[np.arange(len(rows)), rows["choice"]]
+    assert rows["log_probability"] == pytest.approx(chosen, abs=1e-5)
+    surprise = -(np.exp(log_probability) * np.where(legal, log_probability, 0.0)).sum(axis=1)
+    assert -chosen.mean() == pytest.approx(surprise.mean(), abs=5 * surprise.std() / np.sqrt(len(rows)) + 0.02)
+
+
+def test_recorded_decisions_are_those_that_were_taken():
+    env = batch_env("tiny", 2)
+    policy = policies(env.layout)["network"]
+    env.reset(seed=41)
+    flight = env.fly(policy, 30.0, record=True)
+    rows = flight.recorded.rows
+    assert (rows["log_probability"] == 0.0).all()
+    assert flight.recorded.context.shape == (len(rows), len(CONTEXT))
+    last = {(row["world"], row["job"]): row["action"] for row in rows}
+    decided = flight.outcomes[flight.outcomes["action"] >= 0]
+    assert len(decided) > 0
+    for row in decided:
+        assert last[row["world"], row["job"]] == row["action"]
+
+
+def test_worlds_fly_under_policies_of_their_own():
+    env = batch_env("tiny", 2)
+    both = [CompiledPolicy(env.layout, linear={"is_int8": w, "is_fp16": -w}) for w in (10.0, -10.0)]
+    env.reset(seed=[3, 3])
+    outcomes = env.fly(both, 20.0).outcomes
+    bits = env.action_table[:, 3]
+    used = [set(bits[outcomes["action"][(outcomes["world"] == b) & (outcomes["action"] > 1)]]) for b in (0, 1)]
+    assert used == [{1}, {0}]
+
+
+def test_errors_leave_the_worlds_as_they_are():
+    env = batch_env("tiny", 2)
+    policy = CompiledPolicy(env.layout)
+    with pytest.raises(RuntimeError, match="call reset before fly"):
+        env.fly(policy, 1.0)
+    env.reset(seed=0)
+    before = env.save_state()
+    for arguments, words in (
+        ((make_rule("jsq", env.layout), 1.0), "JoinShortestQueue has no compiled form"),
+        (([policy], 1.0), "one for each of the 2 worlds"),
+        (([policy, CompiledPolicy(env.layout, linear={"ttft_s": 1.0})], 1.0), "must read the same entries"),
+        ((policy, [1.0, 2.0, 3.0]), "until_s must be a number, or 2 of them"),
+        ((policy, float("nan")), "until_s must be a number"),
+    ):
+        with pytest.raises(UserError, match=words):
+            env.fly(*arguments)
+    for options, words in (
+        ({"worlds": [2]}, r"worlds must be a list of integers in 0..1"),
+        ({"forced": np.zeros((1, 1), np.int64)}, "actions must be integers of shape"),
+        ({"forced": np.full((2, env.num_agents), 10**6)}, "must be in 0.."),
+        ({"sample_seed": [1, 2, 3]}, "sample_seed must be a number, or 2 of them"),
+    ):
+        with pytest.raises(UserError, match=words):
+            env.fly(policy, 1.0, **options)
+    after = env.save_state()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_errors_of_a_compiled_policy():
+    layout = batch_env("tiny", 1).layout
+    with pytest.raises(UserError, match=r"candidate entry 'ttft', which is not there; did you mean ttft_s\?"):
+        CompiledPolicy(layout, linear={"ttft": 1.0})
+    with pytest.raises(UserError, match="distance has the shape"):
+        CompiledPolicy(layout, distance=np.zeros((1, 3), np.int64))
+    with pytest.raises(UserError, match="network has the shape"):
+        CompiledPolicy(layout, network=[np.zeros((4, 4))] * 6, candidates=["ttft_s"])
