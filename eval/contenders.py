@@ -154,7 +154,7 @@ def _planner(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> 
     if wanted is None:
         return None
     _check_name(name)
-    shown = name or word.replace("=", " ")
+    shown = name or wanted.name
     base = _base(wanted, scenario, load_checkpoint)
     make = partial(_make_planner, wanted, base.make)
     make(Layout(scenario))  # says at once what does not fit

@@ -14,7 +14,7 @@ from edge6g_env.scenario import Scenario
 
 ROLLOUT, CLAIRVOYANT = "rollout", "clairvoyant"
 PLANNERS = (ROLLOUT, CLAIRVOYANT)
-BASE = "base"
+BASE, THREADS = "base", "threads"
 
 
 class PlannerError(UserError):
@@ -27,9 +27,9 @@ class Options:
 
     horizon_s: float = 20.0
     """Jobs that arrive so long after the decision count."""
-    drain_s: float = 5.0
+    drain_s: float = 10.0
     """Seconds beyond the horizon in which these jobs may end; those that have not count by their pace."""
-    k: int = 6
+    k: int = 5
     """Choices that are tried at most, that of the base policy among them."""
     gap: float = 0.6
     """Of these, none whose utility is so far below the best's."""
@@ -37,9 +37,18 @@ class Options:
     """Plan only decisions whose best choice loads weights or would be late; the others are the base policy's."""
     futures: int = 4
     """Of `rollout`: fresh futures in which each choice is tried."""
+    threads: int = 0
+    """Over which the copies are spread, 0: as many as step the worlds. They change no decision."""
 
     def __post_init__(self) -> None:
-        for name, least in (("horizon_s", 0.0), ("drain_s", 0.0), ("k", 2), ("gap", 0.0), ("futures", 1)):
+        for name, least in (
+            ("horizon_s", 0.0),
+            ("drain_s", 0.0),
+            ("k", 2),
+            ("gap", 0.0),
+            ("futures", 1),
+            ("threads", 0),
+        ):
             value = getattr(self, name)
             if not value >= least or value == float("inf"):
                 raise PlannerError(f"{name} of a planner must be a number of at least {least:g}, it is {value:g}")
@@ -48,7 +57,8 @@ class Options:
 
     def identity(self, kind: str) -> str:
         """All that decides what a planner does, in words."""
-        return " ".join([kind, *(f"{name}={value!r}" for name, value in asdict(self).items() if takes(kind, name))])
+        deciding = {name: value for name, value in asdict(self).items() if takes(kind, name) and name != THREADS}
+        return " ".join([kind, *(f"{name}={value!r}" for name, value in deciding.items())])
 
 
 def takes(kind: str, option: str) -> bool:
@@ -64,6 +74,8 @@ class Asked:
     base: str | None
     """The word for its base policy; None for the best that there is."""
     options: Options
+    name: str
+    """As it is called if the list does not say otherwise: the word, without what decides nothing."""
 
 
 def asked(word: str) -> Asked | None:
@@ -84,7 +96,8 @@ def asked(word: str) -> Asked | None:
             raise PlannerError(f"{kind} has its option {name} twice")
         given[name] = text if name == BASE else _number(kind, name, text, known[name])
     base = given.pop(BASE, None)
-    return Asked(kind, base, Options(**given))
+    shown = [setting.replace("=", " ") for setting in settings if not setting.startswith(THREADS)]
+    return Asked(kind, base, Options(**given), ":".join([kind, *shown]))
 
 
 def _number(kind: str, name: str, text: str, default: object) -> object:

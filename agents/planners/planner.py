@@ -77,7 +77,7 @@ class Planner:
         return 1
 
     def attach(self, env: BatchEnv) -> None:
-        """Plan for the worlds of `env`, which `act` is shown from now on; the copies are spread over as many threads as they are.
+        """Plan for the worlds of `env`, which `act` is shown from now on.
 
         PlannerError if they cannot be copied, or are of another scenario.
         """
@@ -91,7 +91,8 @@ class Planner:
                 f"{self.kind} was made for {scenario.label}, and these are worlds of {env.scenario.label}"
             )
         self._env = env
-        self._copies = BatchEnv(env.scenario, self.options.k * self.futures, threads=env.threads)
+        threads = self.options.threads or env.threads
+        self._copies = BatchEnv(env.scenario, self.options.k * self.futures, threads=threads)
         self._copies.reset(seed=0)
 
     def reset(self, num_worlds: int) -> None:

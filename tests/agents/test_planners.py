@@ -242,10 +242,17 @@ def test_options_that_are_not_there_are_refused(word: str, message: str):
 def test_options_are_read_as_they_are_written():
     assert asked("greedy") is None
     assert asked("runs/clairvoyant") is None
-    assert asked("clairvoyant") == Asked("clairvoyant", None, Options())
-    assert asked("rollout:base=runs/a=b:k=4:horizon_s=8:contested=0:futures=2") == Asked(
-        "rollout", "runs/a=b", Options(k=4, horizon_s=8.0, contested=False, futures=2)
+    assert asked("clairvoyant") == Asked("clairvoyant", None, Options(), "clairvoyant")
+    assert asked("rollout:base=runs/a=b:k=4:threads=2:horizon_s=8:contested=0:futures=2") == Asked(
+        "rollout",
+        "runs/a=b",
+        Options(k=4, threads=2, horizon_s=8.0, contested=False, futures=2),
+        "rollout:base runs/a b:k 4:horizon_s 8:contested 0:futures 2",
     )
+
+
+def test_threads_are_no_other_planner():
+    assert Options(threads=2).identity("rollout") == Options().identity("rollout") != Options(k=3).identity("rollout")
 
 
 def test_the_base_is_a_rule_with_values_where_there_is_one():
