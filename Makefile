@@ -54,6 +54,7 @@ published: $(STAMP)
 
 docs: $(STAMP)
 	@$(PY) docs/make_scenarios.py
+	@$(PY) docs/make_matrix.py
 	@$(PY) docs/make_radio.py
 
 clean:

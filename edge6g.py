@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `compare`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -13,11 +13,12 @@ import re
 import shlex
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train", "bench")
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+DISAGREES = 1  # what is played again with what was kept
 UNWRITTEN, LEFT = 1, 141  # the output: could not be written, was closed by its reader (as a shell says of SIGPIPE)
 MOST_SEEDS, LARGEST_SEED, MOST_THREADS = 1_000, 1_000_000, 1_024
 
@@ -75,7 +77,7 @@ def _before_any_command(
 def train(
     out: OutOption,
     scenario: ScenarioOption = "campus",
-    algo: Annotated[str, typer.Option(help="scorer or ppo.")] = "scorer",
+    algo: Annotated[str, typer.Option(help="scorer, ppo or search.")] = "scorer",
     minutes: Annotated[
         float, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all.")
     ] = 5.0,
@@ -127,20 +129,31 @@ def compare(
         ),
     ],
     out: OutOption,
-    scenario: ScenarioOption = "campus",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="Name or TOML file; several with commas between, or all, for a matrix.")
+    ] = "campus",
     seeds: SeedsOption = 20,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Folder of results: put the rows into its SCENARIO.json, see verify.")
+    ] = None,
     settings: SetOption = None,
 ) -> None:
     """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
     with _user_errors():
         _check_commas("--policies", policies, context.args)
-        loaded = _load(scenario, settings)
-        from eval.compare import compare as run
-        from eval.compare import show
+        loaded = [_load(name, settings) for name in _scenarios(scenario)]
+        options: dict[str, Any] = {"out": out, "seed": seed, "overwrite": overwrite, "keep": keep}
+        if len(loaded) == 1:
+            from eval.compare import compare as run
+            from eval.compare import show
 
-        _play(run, show, loaded, _words(policies), seeds, out=out, seed=seed, overwrite=overwrite)
+            _play(run, show, loaded[0], _words(policies), seeds, **options)
+        else:
+            from eval.compare_all import compare_all, show_matrix
+
+            _play(compare_all, show_matrix, loaded, _words(policies), seeds, **options)
 
 
 @app.command(context_settings=TAKES_MORE)
@@ -166,11 +179,48 @@ def usage(
 
 
 @app.command()
+def verify(
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="Scenarios, with commas between; all: those with results.")
+    ] = "all",
+    row: Annotated[str, typer.Option("--row", help="Policies, with commas between; all if left out.")] = "",
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="The first ones of each row; all if left out.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Folder of `compare --keep`; the results that ship if left out.")
+    ] = None,
+    settings: SetOption = None,
+) -> None:
+    """Play rows of results again, and say whether they agree to the last digit; exit status 1 if one does not."""
+    with _user_errors():
+        from rich.console import Console
+
+        from eval.verify import show, with_results
+        from eval.verify import verify as run
+
+        names = with_results(results) if scenario == "all" else _words(scenario)
+        loaded = [_load(name, settings) for name in names]
+        verdicts = run(loaded, _words(row), seeds, results, load_checkpoint=_load_checkpoint)
+        show(verdicts, Console())
+        if any(one.problem for one in verdicts):
+            raise typer.Exit(DISAGREES)
+
+
+@app.command()
 def tune(
-    out: Annotated[Path, typer.Option("--out", help="File for the values; what it says of the other rule stays.")],
-    rule: Annotated[str, typer.Option(help="static or restricted.")] = "static",
+    out: Annotated[Path, typer.Option("--out", help="File for the values; what it says of other rules stays.")],
+    rule: Annotated[str, typer.Option(help="tuned, static, restricted, or a rule with parameters.")] = "static",
     scenario: ScenarioOption = "campus",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Training episodes that decide.")] = 32,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds", min=1, max=MOST_SEEDS, help="Training episodes that decide, of static and restricted; 32."
+        ),
+    ] = None,
+    cpu_minutes: Annotated[
+        float | None, typer.Option("--cpu-minutes", min=0.01, max=100_000.0, help="To search, of any other rule; 10.")
+    ] = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the rule's values in that file.")] = False,
@@ -185,7 +235,8 @@ def tune(
         from train.tune import show
         from train.tune import tune as run
 
-        options: dict[str, Any] = {"seeds": seeds, "seed": seed, "threads": threads, "overwrite": overwrite}
+        length = {"seeds": seeds, "cpu_minutes": cpu_minutes}
+        options: dict[str, Any] = {**length, "seed": seed, "threads": threads, "overwrite": overwrite}
         try:
             found = run(loaded, rule, out, **options, command=_command(), console=Console(stderr=True))
         except Terminated:
@@ -284,7 +335,9 @@ def bench(
 def list_choices(
     what: Annotated[
         str,
-        typer.Argument(metavar="rules|devices|models|traces|bands|scenarios", help="What to list.", show_default=False),
+        typer.Argument(
+            metavar="rules|planners|devices|models|traces|bands|scenarios", help="What to list.", show_default=False
+        ),
     ],
 ) -> None:
     """What there is to choose from, with what tells one from another."""
@@ -317,14 +370,28 @@ def show_scenario(
 def _show_list(what: str) -> None:
     from rich.console import Console
 
+    from agents.planners.planner import planners
     from agents.policy import rules
     from edge6g_env.describe import LISTS, Facts
     from edge6g_env.show import show_facts
 
-    lists = {"rules": lambda: Facts(("rule", "what it does"), rules()), **LISTS}
+    lists = {
+        "rules": lambda: Facts(("rule", "what it does"), rules()),
+        "planners": lambda: Facts(("planner", "what it does"), planners()),
+        **LISTS,
+    }
     if what not in lists:
         raise CommandError(f"no list {what!r}: there are {', '.join(lists)}")
     show_facts(lists[what](), Console())
+
+
+def _scenarios(words: str) -> list[str]:
+    """The scenarios that an option asks for: a file may have a comma in its name."""
+    from edge6g_env.scenario import scenarios
+
+    if words == "all":
+        return scenarios()
+    return [words] if Path(words).is_file() else _words(words) or [words]
 
 
 def _load(scenario: str, settings: list[str] | None) -> Scenario:
@@ -337,8 +404,28 @@ def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, o
     """Play policies by a command of `eval`, and show what came out."""
     from rich.console import Console
 
-    result = run(*arguments, out, **options, load_checkpoint=_load_checkpoint, command=_command())
+    with _cautions():
+        result = run(*arguments, out, **options, load_checkpoint=_load_checkpoint, command=_command())
     show(result, out, Console())
+
+
+@contextmanager
+def _cautions() -> Iterator[None]:
+    """What is probably not meant: one sentence, as an error has it, and the command goes on."""
+    from edge6g_env.errors import Caution
+
+    with warnings.catch_warnings():
+        others, said = warnings.showwarning, set[str]()
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, Caution):
+                others(message, category, *where)
+            elif str(message) not in said:
+                said.add(str(message))
+                typer.echo(f"edge6g: warning: {message}", err=True)
+
+        warnings.showwarning = cast("Callable[..., None]", show)
+        yield
 
 
 def _check_commas(option: str, given: str, more: list[str]) -> None:

@@ -6,20 +6,26 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from agents.parameters import Parameter
 from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
+
+if TYPE_CHECKING:
+    from edge6g_env.batch import BatchEnv
 
 Observation = dict[str, np.ndarray]
 """What `BatchEnv` returns: `observation` (B, N, D), `action_mask` (B, N, C), if asked for `candidates` (B, N, C, F)."""
 
 
 class Policy(Protocol):
-    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`."""
+    """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`; one that learns while
+    it plays `learn(decided, outcomes)`, see `learn`; one that plays on in copies of the worlds `attach(env)`, see `attach`."""
 
     privileged: bool
     """Whether it sees more than an agent sees."""
@@ -62,10 +68,10 @@ def rule_names() -> list[str]:
 
 def rules() -> list[tuple[str, ...]]:
     """(name, first sentence of its docstring) of all rules, sorted."""
-    return [(name, _first_sentence(_rules[name].__doc__ or "")) for name in rule_names()]
+    return [(name, first_sentence(_rules[name].__doc__ or "")) for name in rule_names()]
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
     """As far as a full stop before a space or the end; one line."""
     line = " ".join(text.split("\n\n")[0].split())
     end = line.find(". ")
@@ -74,8 +80,20 @@ def _first_sentence(text: str) -> str:
 
 def make_rule(name: str, layout: Layout) -> Policy:
     """A new instance of the rule `name` for worlds of this layout; UnknownPolicyError if there is none."""
+    return rule_class(name)(layout)
+
+
+def rule_class(name: str) -> Callable[..., Policy]:
+    """The class of the rule `name`: takes a layout and, if the rule has values, `values`; UnknownPolicyError if there is none."""
     check_rule(name)
-    return _rules[name](layout)
+    return _rules[name]
+
+
+def parameters_of(name: str, scenario: Scenario) -> tuple[Parameter, ...]:
+    """Numbers that the rule `name` is set by in a scenario (agents/parameters.py), () if there are none; UnknownPolicyError."""
+    made = rule_class(name)
+    depends = getattr(made, "parameters_in", None)
+    return depends(scenario) if depends else getattr(made, "parameters", ())
 
 
 def check_rule(name: str) -> None:
@@ -91,6 +109,25 @@ def start(policy: Policy, num_worlds: int) -> None:
     reset = getattr(policy, "reset", None)
     if reset is not None:
         reset(num_worlds)
+
+
+def learn(policy: Policy, decided: np.ndarray, outcomes: np.ndarray) -> None:
+    """Tell a policy that learns while it plays what came of its decisions, after each step; the others have no `learn`.
+
+    decided: int64 (B, N), number of the job that each agent decided in the step, -1 for none; outcomes: rows of OUTCOME (docs/state.md)
+    of the jobs that ended in it, `world` being their place in the batch. An agent would know this of its own jobs, and of no other's:
+    a policy that makes use of more is privileged.
+    """
+    told = getattr(policy, "learn", None)
+    if told is not None:
+        told(decided, outcomes)
+
+
+def attach(policy: Policy, env: BatchEnv) -> None:
+    """Hand the worlds that it will act in to a policy that plays on in copies of them, before it acts; the others have no `attach`."""
+    hand = getattr(policy, "attach", None)
+    if hand is not None:
+        hand(env)
 
 
 class Compiled:
@@ -117,6 +154,14 @@ class Around:
     def reset(self, num_worlds: int) -> None:
         """See `start`."""
         start(self._policy, num_worlds)
+
+    def learn(self, decided: np.ndarray, outcomes: np.ndarray) -> None:
+        """See `learn`."""
+        learn(self._policy, decided, outcomes)
+
+    def attach(self, env: BatchEnv) -> None:
+        """See the function of this name."""
+        attach(self._policy, env)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""

@@ -1,13 +1,15 @@
-"""Values of the rules `static` and `restricted`: what `edge6g tune` finds, read from a file, checked against a scenario, and as distances.
+"""Values of rules: what `edge6g tune` finds, read from a file and checked; those of `static` and `restricted` as distances of actions.
 
-A file is JSON with the name of a rule, or both, and below it `values`, `scenario` (label of the one in which they were found) and how they
-were found (train/tune.py). Those that ship lie beside the TOML files of the scenarios.
+A file is JSON with the names of rules, and below each `values`, `scenario` (label of the one in which they were found) and how they were
+found (train/tune.py). Those that ship lie beside the TOML files of the scenarios. `static` and `restricted` have values of columns, any
+other rule with values has numbers by name (agents/parameters.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -18,6 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from agents import parameters
+from agents.policy import parameters_of, rule_class, rule_names
+from edge6g_env import CompiledPolicy
 from edge6g_env._files import TextError, read_text
 from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
@@ -25,14 +30,17 @@ from edge6g_env.scenario import Scenario, scenarios
 from edge6g_env.scenario_services import InferenceService, Service
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 
-STATIC, RESTRICTED = "static", "restricted"
+STATIC, RESTRICTED, TUNED = "static", "restricted", "tuned"
 RULES = (STATIC, RESTRICTED)
+ALL_ROWS = "all"
+SCORED_ROWS = 32  # of highest utility, whose entries weigh in: no more are worth the time that they take; judgement
 
 Value = float | str
 """Of a column: a share of the layers, "draft", or the name of a precision or model."""
 
 Values = dict[str, Any]
-"""Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route."""
+"""Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route. Of `tuned` `weights`, candidate
+entry -> number, and `rows`, "all" or {rule: values} of one of these two. Of others name -> number."""
 
 
 class ValuesError(UserError):
@@ -46,6 +54,7 @@ class Tuned:
     rule: str
     values: Values
     scenario: str
+    """Empty of a rule that plays the values of its paper."""
 
     @property
     def identity(self) -> str:
@@ -84,16 +93,36 @@ def distances(layout: Layout, rule: str, values: Values) -> np.ndarray:
     draft lies a step from no layer on the device, on the other side than the cuts. A service of which no model is among those of
     `restricted` has the choice of all of its own.
     """
-    scenario, table = layout.scenario, layout.action_table
-    out = np.zeros((len(scenario.service), len(table)), np.int64)
-    for index, service in enumerate(scenario.service):
-        for column, grid in choices(scenario, service).items():
-            wanted = [values[service.name][column]] if rule == STATIC else values[column]
-            if rule == STATIC and column == "device_split":
-                wanted = [*wanted, 1.0]
-            numbers = {value: -1 if value == DRAFT else number for number, value in enumerate(grid)}
-            out[index] += _steps(layout, column, [number for value, number in numbers.items() if value in wanted])
+
+    def of(service: Service) -> Mapping[str, Sequence[Value]]:
+        if rule != STATIC:
+            return values
+        also = {"device_split": [1.0]}
+        return {column: [value, *also.get(column, [])] for column, value in values[service.name].items()}
+
+    return steps_from(layout, [of(service) for service in layout.scenario.service])
+
+
+def steps_from(layout: Layout, wanted: Sequence[Mapping[str, Sequence[Value]]]) -> np.ndarray:
+    """How far each action is from wanted values, int64 (S, C): steps along the grids, added up over the columns that are named.
+
+    wanted: for each service column -> values that are as good as each other; a column that is not named is free.
+    """
+    out = np.zeros((len(wanted), layout.num_actions), np.int64)
+    for index, service in enumerate(layout.scenario.service):
+        grids = choices(layout.scenario, service)
+        for column, values in wanted[index].items():
+            numbers = {value: -1 if value == DRAFT else number for number, value in enumerate(grids[column])}
+            out[index] += _steps(layout, column, [number for value, number in numbers.items() if value in values])
     return out
+
+
+def compiled_rows(layout: Layout, rows: str | Mapping[str, Values], weights: Mapping[str, float]) -> CompiledPolicy:
+    """The best by utility and weighted entries of all rows, or of those of the values of `static` or `restricted`: `rows` of `tuned`."""
+    far = None
+    for rule, values in rows.items() if isinstance(rows, Mapping) else ():
+        far = distances(layout, rule, values)
+    return CompiledPolicy(layout, distance=far, linear=weights, top=SCORED_ROWS)
 
 
 def _steps(layout: Layout, column: str, wanted: Sequence[int]) -> np.ndarray:
@@ -113,21 +142,35 @@ def shipped_file(scenario: Scenario) -> Traversable:
     return resources.files("edge6g_env") / "scenarios" / f"{scenario.name}.json"
 
 
+def rules_with_values() -> list[str]:
+    """Names of the rules that are set by values."""
+    named = (name for name in rule_names() if {"parameters", "parameters_in"} & {*dir(rule_class(name))})
+    return [*RULES, TUNED, *(name for name in named if name not in RULES)]
+
+
 def tuned(rule: str, scenario: Scenario, path: Path | None = None) -> Tuned:
-    """Values of a rule for a scenario, from a file, or those that ship with it; ValuesError if there are none that fit."""
+    """Values of a rule for a scenario, from a file, or those that ship with it, or its paper's; ValuesError if there are none that fit."""
     file = shipped_file(scenario) if path is None else path
-    if path is None and not file.is_file():
-        raise ValuesError(f"{rule} has no values for {scenario.name}: {how_to_find(rule, scenario)}")
-    found = read_file(file).get(rule)
+    found = read_file(file).get(rule) if path is not None or file.is_file() else None
+    if found is None and path is None and getattr(rule_class(rule), "published", False):
+        return Tuned(rule, parameters.starts(parameters_of(rule, scenario)), "")
     if found is None:
-        raise ValuesError(f"{file.name} has no values of {rule}: {how_to_find(rule, scenario)}")
+        where = file.name if path is not None or file.is_file() else scenario.name
+        raise ValuesError(f"{where} has no values of {rule}: {how_to_find(rule, scenario)}")
     try:
         _check(rule, found["values"], scenario)
         return Tuned(rule, found["values"], str(found["scenario"]))
     except (KeyError, TypeError, AttributeError):
         raise ValuesError(f"{file.name}: {rule} is not as `edge6g tune` writes it") from None
-    except ValuesError as error:
+    except (ValuesError, parameters.ParameterError) as error:
         raise ValuesError(f"{file.name}: {error}: {how_to_find(rule, scenario)}") from None
+
+
+def numbers(rule: str, scenario: Scenario, values: Mapping[str, float] | None) -> dict[str, float]:
+    """Parameters of a rule by name: `values` checked (ParameterError), or where they are None those of `tuned` (ValuesError)."""
+    if values is None:
+        values = tuned(rule, scenario).values
+    return parameters.check(parameters_of(rule, scenario), values)
 
 
 def has_values(rule: str, scenario: Scenario) -> bool:
@@ -147,10 +190,10 @@ def read_file(file: Path | Traversable) -> Mapping[str, Any]:
         raise ValuesError(f"cannot read {error}") from None
     except json.JSONDecodeError as error:
         raise ValuesError(f"{file.name} is no file of values: no valid JSON in line {error.lineno}") from None
-    if not isinstance(content, dict) or not content or not content.keys() <= {*RULES}:
-        raise ValuesError(
-            f"{file.name} is no file of values: `edge6g tune` writes one, with {' or '.join(RULES)} in it"
-        )
+    if not isinstance(content, dict) or not content:
+        raise ValuesError(f"{file.name} is no file of values: `edge6g tune` writes one, with rules in it")
+    if unknown := sorted(content.keys() - {*rules_with_values()}):
+        raise ValuesError(f"{file.name} is no file of values: {unknown[0]!r} is no rule that has any")
     return content
 
 
@@ -165,6 +208,12 @@ def how_to_find(rule: str, scenario: Scenario) -> str:
 
 def _check(rule: str, values: Values, scenario: Scenario) -> None:
     """ValuesError for a service or column without a value, and for a value that the scenario does not have."""
+    if rule == TUNED:
+        _check_weights(values, scenario)
+        return
+    if rule not in RULES:
+        parameters.check(parameters_of(rule, scenario), values)
+        return
     if rule == RESTRICTED:
         for column, grid in all_choices(scenario).items():
             _check_value(column, values, grid, several=True)
@@ -185,3 +234,19 @@ def _check_value(column: str, values: Values, grid: Sequence[Value], several: bo
     for value in given:
         if value not in grid:
             raise ValuesError(f"{of}{column} = {value} is not among {', '.join(map(str, grid))}")
+
+
+def _check_weights(values: Values, scenario: Scenario) -> None:
+    rows, weights = values["rows"], values["weights"]
+    known = {feature.name for feature in Layout(scenario).candidates}
+    if unknown := sorted(weights.keys() - known):
+        raise ValuesError(f"weights has {unknown[0]!r}, which no candidate has")
+    for name, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise ValuesError(f"weights.{name} = {weight!r} is no number")
+    if rows == ALL_ROWS:
+        return
+    if not isinstance(rows, dict) or len(rows) != 1 or not rows.keys() <= {*RULES}:
+        raise ValuesError(f"rows must be {ALL_ROWS!r}, or the values of {' or '.join(RULES)} below its name")
+    for rule, of in rows.items():
+        _check(rule, of, scenario)

@@ -140,7 +140,7 @@ def _page(picture: Picture, figures: str, measured: dict[str, str]) -> Iterator[
     yield "\n</details>\n\n## Reward\n"
     yield from _reward(scenario)
     yield f"\n## Rules and bounds\n\n{figures}\n"
-    yield "Bounds (a planner that knows the future, one that rolls the world out) are not there yet.\n"
+    yield "Every rule, and what planners reach above them: [matrix](../matrix.md).\n"
     if name in MATTERS:
         yield f"## What decides here\n\n{MATTERS[name].strip()}\n"
         yield from (f"{table}\n" for table in measured.values() if table)

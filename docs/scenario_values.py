@@ -1,11 +1,11 @@
-"""The part of a scenario's page on the values of `static` and `restricted`: what was found, from which starts, what others would bring."""
+"""The part of a scenario's page on the values of rules: what was found, from which starts, what others would bring."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.values import RESTRICTED, STATIC, read_file, shipped_file
+from agents.values import RESTRICTED, STATIC, TUNED, read_file, shipped_file
 from edge6g_env.scenario import Scenario
 
 
@@ -15,11 +15,50 @@ def values_found(scenario: Scenario) -> Iterator[str]:
     found = read_file(file) if file.is_file() else {}
     if not found:
         return
-    yield f"## Values found\n\n`edge6g_env/scenarios/{file.name}`, what the rules `static` and `restricted` take here.\n"
+    yield f"## Values found\n\n`edge6g_env/scenarios/{file.name}`, what the rules {_listed(found)} take here.\n"
     for rule, table in ((STATIC, _static), (RESTRICTED, _restricted)):
         if rule in found:
             yield from table(found[rule]["values"])
-            yield from _search(rule, found[rule])
+            yield from _descent(rule, found[rule])
+    if TUNED in found:
+        yield from _tuned(found[TUNED]["values"])
+        yield from _search(TUNED, found[TUNED])
+    numbers = {rule: of for rule, of in found.items() if rule not in (STATIC, RESTRICTED, TUNED)}
+    if numbers:
+        yield "| rule | parameters | reward per job | on validation seeds |\n|---|---|---|---|"
+        for rule, of in numbers.items():
+            values = ", ".join(f"`{name}` {_words(value)}" for name, value in of["values"].items())
+            yield f"| `{rule}` | {values} | {of['reward_per_job']:.4f} | {_seeds(of)} |"
+        yield ""
+
+
+def _listed(found: Mapping[str, Any]) -> str:
+    names = [f"`{name}`" for name in found]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _tuned(values: Mapping[str, Any]) -> Iterator[str]:
+    rows = values["rows"]
+    yield f"`tuned` takes {'all rows' if isinstance(rows, str) else f'the rows of `{next(iter(rows))}`'}, with the weights:\n"
+    yield "| entry | weight |\n|---|---|"
+    for entry, weight in sorted(values["weights"].items(), key=lambda one: -abs(one[1])):
+        yield f"| `{entry}` | {_signed(weight)} |"
+
+
+def _search(rule: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """The table of a search from several starts, folded away."""
+    yield f"\n{found['reward_per_job']:.4f} reward per job on the validation seeds {_seeds(found)}, from {found['from']},"
+    yield f"`{found['command']}`.\n"
+    yield f"<details><summary>Search of {rule}</summary>\n"
+    yield "| start | reward there | best | generations | decisions | CPU s |\n|---|---|---|---|---|---|"
+    for start in found["starts"]:
+        rewards = f"{start['reward_start']:.4f} | {start['reward_best']:.4f}"
+        yield f"| {start['start']} | {rewards} | {start['generations']} | {start['decisions']:,} | {start['cpu_s']:.0f} |"
+    yield "\n</details>\n"
+
+
+def _seeds(found: Mapping[str, Any]) -> str:
+    return f"{found['first_seed']} to {found['first_seed'] + found['seeds'] - 1}"
 
 
 def _static(values: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -35,8 +74,8 @@ def _restricted(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {column} | {_words(of)} |"
 
 
-def _search(rule: str, found: Mapping[str, Any]) -> Iterator[str]:
-    """The table of the search, folded away."""
+def _descent(rule: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """The table of a descent, folded away."""
     last = found["first_seed"] + found["seeds"] - 1
     yield f"\n{found['reward_per_job']:.4f} reward per job on the {found['seeds']} training seeds {found['first_seed']} to {last},"
     yield f"`{found['command']}`.\n"

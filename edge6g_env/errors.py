@@ -20,6 +20,10 @@ class ArgumentError(UserError, TypeError):
     """A keyword argument that a call does not take: a `TypeError` too, since makers of other libraries try again without it."""
 
 
+class Caution(UserWarning):
+    """What works, but is probably not what was meant; its message is a whole sentence that the command line prints."""
+
+
 def nearest(word: object, names: Iterable[str], most: int = 1) -> list[str]:
     """Those of the names that are most like a word, the nearest first; none if none is like it."""
     from difflib import get_close_matches  # only an error needs it

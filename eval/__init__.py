@@ -5,7 +5,10 @@ contenders  what stands in a list of policies: rules, files of values, checkpoin
 compare     `edge6g compare`: several policies on the same seeds
 usage       `edge6g usage`: which decisions a policy takes, and what each column of them is worth
 by_service  a column frozen to a constant, or to one a service
+matrix      `edge6g compare` over several scenarios
 kept        episodes that an interrupted run has played; `interrupted`: how it goes on
+result_files  what policies earned on the evaluation seeds, as it ships with a scenario; `verify`: played again
+room        where a policy stands between the best rule and the planner that knows the future
 metrics     the one definition of every metric, and the figures of one episode
 jobs        the record of every measured job
 decisions   columns of the action table, and how often each value is taken
@@ -19,3 +22,4 @@ output      standard output and error that never stop a command
 """
 
 EVALUATION_SEED = 10_000_000  # seeds of evaluations are this and up; what no training meets, see train.seeds
+VALIDATION_SEED = 5_000_000  # and up: learning curves, choice of the checkpoint, of values, of the best rule

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from agents.policy import MakePolicy
 from edge6g_env.scenario import Scenario
-from eval import EVALUATION_SEED
+from eval import EVALUATION_SEED, VALIDATION_SEED
 from eval.comparison import Comparison, by_service
 from eval.contenders import LoadCheckpoint, Row, find_rows, how_to_add_references
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
@@ -25,8 +25,12 @@ from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
 from eval.metrics import episodes_frame
 from eval.provenance import SCENARIO_FILE, Provenance, provenance
+from eval.result_files import check_keep, for_scenario, is_outdated, new_row, shipped
+from eval.result_files import keep as keep_rows
+from eval.room import Played, add_room
 from eval.statistics import Summary, summarise
 
+FIRST_SEEDS, CLEAR = 6, 4.0  # when a rule is no candidate for the best on validation seeds; judgement
 MAKES = (
     SCENARIO_FILE, PLAYED, "episodes.csv", JOBS_FILE, "summary.json", "table.csv", "table.tex", "comparison.png", "comparison.svg",
     "report.html", "tensorboard",
@@ -41,30 +45,56 @@ def compare(
     *,
     seed: int = 0,
     overwrite: bool = False,
+    keep: Path | None = None,
     load_checkpoint: LoadCheckpoint,
     command: str = "",
     console: Console | None = None,
 ) -> Summary:
     """Play `policies` on the evaluation seeds EVALUATION_SEED + seed + 0..seeds-1 and write what came out to `out`.
 
-    policies: see contenders.find_rows; command: the line that makes the comparison again; console: for the progress bars. One that
-    was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, RunFolderError and what `load_checkpoint`
-    raises, all before anything is played, and NothingMeasuredError after the first policy, with nothing left behind.
+    policies: see contenders.find_rows; keep: folder in whose file of results each row stands from then on (`eval.result_files`), rules with
+    their reward on validation seeds; command: the line that makes the comparison again; console: for the progress bars. One that
+    was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, RunFolderError, ResultsError and what
+    `load_checkpoint` raises, all before anything is played, and NothingMeasuredError after the first policy, with nothing left behind.
     """
     rows = find_rows(policies, scenario, load_checkpoint)
-    contenders = [member for row in rows for member in row.members]
     numbers = evaluation_seeds(seeds, seed)
     made_by = provenance(command, scenario)
-    record = {**made_by, "policies": [c.name for c in contenders], "seeds": numbers}
+    record = {**made_by, "policies": [member.name for row in rows for member in row.members], "seeds": numbers}
+    if keep is not None:
+        check_keep(keep, scenario, numbers, [row.name for row in rows])
     with only_owner(out):
         begin_or_go_on(out, "compare", MAKES, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
-        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
-        kept = Kept(out, scenario, numbers, {c.name: c.identity for c in contenders})
-        played = play({c.name: c.make for c in contenders}, scenario, numbers, out, MAKES, kept, console)
-        comparison = _comparison(scenario, rows, played, made_by)
-        write_jobs(out, (jobs_frame(name, numbers, one.jobs, scenario) for name, one in played.items()))
-        _write(out, comparison, rows)
+        summary = compare_rows(scenario, rows, numbers, out, out, MAKES, made_by, keep, console)
         end_run(out, [PLAYED])
+    return summary
+
+
+def compare_rows(
+    scenario: Scenario,
+    rows: Sequence[Row],
+    seeds: Sequence[int],
+    out: Path,
+    run: Path,
+    makes: Sequence[str],
+    made_by: Provenance,
+    keep: Path | None,
+    console: Console | None,
+) -> Summary:
+    """Play rows in one scenario and write all of MAKES to `out`; run: folder of the run, which makes `makes` and has what was played."""
+    contenders = [member for row in rows for member in row.members]
+    identities = {one.name: one.identity for one in contenders}
+    makers = {one.name: one.make for one in contenders}
+    write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+    played = play(makers, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
+    comparison = _comparison(scenario, rows, played, made_by)
+    if keep is not None:
+        rules = {row.name: makers[row.name] for row in rows if not row.learned and not row.privileged}
+        validated = _validated(rules, identities, scenario, len(seeds), run, makes, console or Console(stderr=True))
+        _keep(keep, comparison, rows, {name: _rewards(one) for name, one in played.items()}, validated)
+    _add_room(comparison, rows, keep)
+    write_jobs(out, (jobs_frame(name, seeds, one.jobs, scenario) for name, one in played.items()))
+    _write(out, comparison, rows)
     return comparison.summary
 
 
@@ -96,7 +126,7 @@ def _comparison(
     """Statistics of what was played, by row; rows of several checkpoints have the jobs of all."""
     episodes = episodes_frame(row for one in played.values() for row in one.rows)
     rules, single, groups = _kinds(rows)
-    summary = summarise(episodes, rules, single, groups)
+    summary = summarise(episodes, rules, single, groups, [row.name for row in rows if row.privileged])
     jobs = {row.name: np.concatenate([played[member.name].jobs for member in row.members]) for row in rows}
     for row in rows:
         policy = summary["policies"][row.name]
@@ -106,11 +136,85 @@ def _comparison(
 
 
 def _kinds(rows: Sequence[Row]) -> tuple[list[str], list[str], dict[str, list[str]]]:
-    """Names of the rules and of the single checkpoints, and the members of the groups."""
-    rules = [row.name for row in rows if not row.learned]
+    """Names of the rules and of the single checkpoints, and the members of the groups; planners are neither."""
+    rules = [row.name for row in rows if not row.learned and not row.privileged]
     single = [row.name for row in rows if row.learned and len(row.members) == 1]
     groups = {row.name: [member.name for member in row.members] for row in rows if len(row.members) > 1}
     return rules, single, groups
+
+
+def _keep(
+    folder: Path,
+    comparison: Comparison,
+    rows: Sequence[Row],
+    played: Mapping[str, Sequence[float]],
+    validated: Mapping[str, Sequence[float]],
+) -> None:
+    """Put the rows of single policies into the file of results; a group of checkpoints is none that could be played again by a name."""
+    kept = {}
+    for row in rows:
+        if len(row.members) > 1:
+            continue
+        (member,) = row.members
+        kept[row.name] = new_row(
+            f"{row.name}={member.folder}" if row.learned else row.word,
+            member.identity,
+            comparison.summary["policies"][row.name],
+            played[row.name],
+            validated.get(row.name),
+            comparison.made_by,
+        )
+    keep_rows(folder, comparison.scenario, kept)
+
+
+def _validated(
+    rules: Mapping[str, MakePolicy],
+    identities: Mapping[str, str],
+    scenario: Scenario,
+    count: int,
+    run: Path,
+    makes: Sequence[str],
+    console: Console,
+) -> dict[str, list[float]]:
+    """Rewards of rules on `count` validation seeds; of those that are clearly not the best on the first ones, on these only."""
+    console.print("on validation seeds, by which the best rule is chosen", highlight=False)
+    rewards: dict[str, list[float]] = {}
+    for some in dict.fromkeys((min(FIRST_SEEDS, count), count)):
+        seeds = [VALIDATION_SEED + n for n in range(some)]
+        left = {name: rules[name] for name in _candidates(rules, rewards)}
+        found = play(left, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
+        rewards |= {name: _rewards(one) for name, one in found.items()}
+    return rewards
+
+
+def _candidates(rules: Iterable[str], rewards: Mapping[str, Sequence[float]]) -> list[str]:
+    """Rules that may be the best by their rewards on the same seeds: less than CLEAR standard errors below the best; at first all."""
+    if not rewards:
+        return list(rules)
+    best = rewards[max(rewards, key=lambda name: float(np.mean(rewards[name])))]
+    less = {name: np.subtract(best, rewards[name]) for name in rules}
+    return [name for name, x in less.items() if not np.mean(x) > CLEAR * np.std(x, ddof=1) / np.sqrt(len(x))]
+
+
+def _rewards(episodes: Episodes) -> list[float]:
+    """Reward per job of each episode."""
+    return [float(str(row["reward_per_job"])) for row in episodes.rows]
+
+
+def _add_room(comparison: Comparison, rows: Sequence[Row], keep: Path | None) -> None:
+    """Room, against the file that rows were kept in, or the one that ships."""
+    scenario, summary = comparison.scenario, comparison.summary
+    known = shipped(scenario) if keep is None else for_scenario(keep / f"{scenario.name}.json", scenario)
+    table = comparison.episodes.pivot(index="policy", columns="seed", values="reward_per_job")
+    played = {}
+    for row in rows:
+        mean = table.loc[[member.name for member in row.members]].mean(skipna=False)
+        rewards = dict(zip(map(int, table.columns), mean.to_list(), strict=True))
+        first = row.members[0]
+        played[row.name] = Played(summary["policies"][row.name]["kind"], first.algo, first.identity, rewards)
+    add_room(summary, played, known)
+    if summary["room"] is None and keep is None and is_outdated(scenario):
+        summary["room_note"] = f"No room from results/{scenario.name}.json: it is of an earlier {scenario.name}"
 
 
 def evaluation_seeds(seeds: int, seed: int = 0) -> list[int]:
@@ -133,13 +237,14 @@ def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
 
 def show(summary: Summary, out: Path, console: Console) -> None:
     """Print the table of a comparison, what its checkpoints were trained on, and where the rest of it is."""
-    from eval.report.console import console_table, origins, without_interval
+    from eval.report.console import console_table, origins, room_in_words, without_interval
 
     console.print(console_table(summary, console.width))
     console.print()
     record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     hint = [record["hint"]] if record["hint"] else []
-    for sentence in (*origins(summary, record["played_on"]), *without_interval(summary), *hint):
+    origin = origins(summary, record["played_on"])
+    for sentence in (*room_in_words(summary), *origin, *without_interval(summary), *hint):
         console.print(sentence, highlight=False, markup=False, emoji=False)
     for what, place in _places(out):
         console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)

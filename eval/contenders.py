@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_names
-from agents.rules.restricted import Restricted
-from agents.rules.static import Static
-from agents.values import RESTRICTED, RULES, STATIC, Tuned, has_values, how_to_find, read_file, tuned
+from agents.planners.options import Asked, asked, best_base
+from agents.planners.planner import MAKERS
+from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_class, rule_names
+from agents.values import RULES, STATIC, Tuned, has_values, how_to_find, read_file, rules_with_values, tuned
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
 
 HParam = bool | str | float | int
 
@@ -48,6 +49,8 @@ class Contender:
     trained_on: str | None = None
     """Label of the scenario in which it was trained, or its values were found."""
     hparams: Mapping[str, HParam] | None = None
+    privileged: bool = False
+    """Whether it sees more than an agent sees: a planner."""
 
     @property
     def learned(self) -> bool:
@@ -61,11 +64,18 @@ class Row:
 
     name: str
     members: tuple[Contender, ...]
+    word: str = ""
+    """Of the list of policies, that asked for it."""
 
     @property
     def learned(self) -> bool:
         """Whether it is made of checkpoints."""
         return self.members[0].learned
+
+    @property
+    def privileged(self) -> bool:
+        """Whether it sees more than an agent sees."""
+        return self.members[0].privileged
 
     @property
     def trained_on(self) -> str | None:
@@ -78,14 +88,15 @@ def find_rows(words: Sequence[str], scenario: Scenario, load_checkpoint: LoadChe
     """The rows that a list of policies asks for, every checkpoint loaded.
 
     A word is a rule's name, a file of values (`agents.values`), the folder of a checkpoint, a pattern of folders (`runs/scorer-*`: a row a
-    folder), or one of these after `name=`; a pattern with a name is one row of all its folders. A checkpoint without a name is called by
+    folder), a planner (`agents.planners`; its options after colons: `clairvoyant:base=runs/scorer:k=4`), or one of these after `name=`;
+    a pattern with a name is one row of all its folders. A checkpoint without a name is called by
     its algorithm and the last parts of its folder; `static=FILE` takes the values of that rule from a file with both. Raises
     UnknownPolicyError for what is none of these, PolicyListError for an empty list, a bad name, or two rows of one name, ValuesError for
     a rule without values that fit, and what `load_checkpoint` raises.
     """
     if not words:
         raise PolicyListError(f"no policies to compare: the rules are {', '.join(rule_names())}")
-    rows = [row for word in words for row in _rows(word, scenario, load_checkpoint)]
+    rows = [replace(row, word=word) for word in words for row in _rows(word, scenario, load_checkpoint)]
     rows = _named_by_folder(rows)
     names = [row.name for row in rows]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -104,9 +115,11 @@ def how_to_add_references(rows: Sequence[Row], scenario: Scenario) -> str | None
 
 def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Iterator[Row]:
     """The rows of one word; a checkpoint without a name has none yet."""
+    if (planner := _planner(word, scenario, load_checkpoint)) is not None:
+        yield planner
+        return
     name, places = _name_and_places(word)
-    if name is not None and not _NAME.fullmatch(name):
-        raise PolicyListError(f"{name!r} cannot name a policy: letters, digits, blanks and . + - _ : / can")
+    _check_name(name)
     if isinstance(places, Path):
         found = _values_of(places, name, scenario)
         yield Row(name or found.rule, (_with_values(name or found.rule, found),))
@@ -114,7 +127,7 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Ite
     if isinstance(places, str):
         check_rule(places)
         shown = name or places
-        if places in RULES:
+        if places in rules_with_values():
             yield Row(shown, (_with_values(shown, tuned(places, scenario)),))
         else:
             yield Row(shown, (Contender(shown, partial(make_rule, places), f"rule {places}"),))
@@ -128,19 +141,54 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Ite
         yield Row(name, tuple(replace(one, name=f"{name}/{part}") for one, part in zip(loaded, parts, strict=True)))
 
 
+def _check_name(name: str | None) -> None:
+    if name is not None and not _NAME.fullmatch(name):
+        raise PolicyListError(f"{name!r} cannot name a policy: letters, digits, blanks and . + - _ : / can")
+
+
+def _planner(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Row | None:
+    """The row of a word that names a planner, None if it does not."""
+    name, wanted, (before, equals, after) = None, asked(word), word.partition("=")
+    if wanted is None and equals and ":" not in before:
+        name, wanted = before.strip(), asked(after)
+    if wanted is None:
+        return None
+    _check_name(name)
+    shown = name or wanted.name
+    base = _base(wanted, scenario, load_checkpoint)
+    make = partial(_make_planner, wanted, base.make)
+    make(Layout(scenario))  # says at once what does not fit
+    identity = f"planner {wanted.options.identity(wanted.kind)} over {base.identity}"
+    one = Contender(shown, make, identity, algo=wanted.kind, trained_on=base.trained_on, privileged=True)
+    return Row(shown, (one,))
+
+
+def _base(wanted: Asked, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
+    """The base policy of a planner."""
+    word = wanted.base or best_base(scenario)
+    rows = find_rows([word], scenario, load_checkpoint)
+    if len(rows) > 1 or len(rows[0].members) > 1:
+        raise PolicyListError(f"base={word} of {wanted.kind} names several policies: a planner has one")
+    return rows[0].members[0]
+
+
+def _make_planner(wanted: Asked, make_base: MakePolicy, layout: Layout) -> Policy:
+    return MAKERS[wanted.kind](layout, make_base(layout), wanted.options)
+
+
 def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
     """What a file says of the rule of this name, or of the only one in it."""
     there = list(read_file(file))
-    if name in RULES or len(there) == 1:
-        return tuned(name if name in RULES else there[0], scenario, file)
+    if name is not None and name in rules_with_values():
+        return tuned(name, scenario, file)
+    if len(there) == 1:
+        return tuned(there[0], scenario, file)
     raise PolicyListError(f"{file} holds values of {' and '.join(there)}: say which, as {there[0]}={file}")
 
 
 def _with_values(name: str, found: Tuned) -> Contender:
-    rules: dict[str, Callable[..., Policy]] = {STATIC: Static, RESTRICTED: Restricted}
-    return Contender(
-        name, partial(rules[found.rule], values=found.values), found.identity, None, found.rule, found.scenario
-    )
+    make = partial(rule_class(found.rule), values=found.values)
+    return Contender(name, make, found.identity, None, found.rule, found.scenario or None)
 
 
 def _name_and_places(word: str) -> tuple[str | None, str | Path | list[Path]]:
@@ -220,12 +268,13 @@ def _named_by_folder(rows: list[Row]) -> list[Row]:
     """Rows whose checkpoints have no name yet, with one: `ppo:campus-3`, or `scorer-3` where the folder says the algorithm."""
     unnamed = [row.members[0] for row in rows if not row.name]
     parts = iter(_shortest_parts([str(one.folder) for one in unnamed]))
-    return [row if row.name else _called(row.members[0], next(parts)) for row in rows]
+    return [row if row.name else _called(row, next(parts)) for row in rows]
 
 
-def _called(contender: Contender, part: str) -> Row:
+def _called(row: Row, part: str) -> Row:
+    (contender,) = row.members
     name = part if part.startswith(contender.algo) else f"{contender.algo}:{part}"
-    return Row(name, (replace(contender, name=name),))
+    return replace(row, name=name, members=(replace(contender, name=name),))
 
 
 def _shortest_parts(folders: Sequence[str]) -> list[str]:

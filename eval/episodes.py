@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from agents.policy import MakePolicy, Policy, start
+from agents.policy import Compiled, MakePolicy, Policy, attach, learn, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import UserError
+from edge6g_env.kernel.codes import CUT, DONE
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.forecasts import Promises
@@ -23,6 +24,8 @@ from eval.metrics import episode_metrics
 
 WORLDS_AT_A_TIME = 32
 STEPS_PER_REPORT = 20
+FLIGHTS = 20  # of an episode inside the kernel: between two of them the bar moves, and Ctrl-C is heard
+TIMED_STEPS = 50  # in which the time of a decision is measured where the episodes themselves are flown
 WIDEST_BAR = 40
 BESIDE_BAR = 14  # columns that percentage, time and the blanks between take
 
@@ -49,12 +52,12 @@ class NothingMeasuredError(UserError):
 class Store(Protocol):
     """Where episodes are kept, see eval.kept."""
 
-    def get(self, name: str) -> Episodes | None:
-        """The episodes of a policy, None if it has to be played."""
+    def get(self, name: str, seeds: Sequence[int] | None = None) -> Episodes | None:
+        """The episodes of a policy, None if it has to be played; seeds: some of the run's."""
         ...
 
-    def put(self, name: str, episodes: Episodes) -> None:
-        """Keep the episodes of a policy."""
+    def put(self, name: str, episodes: Episodes, seeds: Sequence[int] | None = None) -> None:
+        """Keep the episodes of a policy; seeds: some of the run's."""
         ...
 
 
@@ -64,8 +67,10 @@ def run_episodes(
     scenario: Scenario,
     seeds: Sequence[int],
     progress: Share | None = None,
+    store: Store | None = None,
 ) -> Episodes:
-    """Run one episode a seed. progress: called with the share that is done, 0 to 1.
+    """Run one episode a seed. progress: called with the share that is done, 0 to 1; store: where the episodes of a policy that plays few
+    worlds at a time are kept, as each takes long.
 
     The worlds are the same for every policy. The policy's own random stream comes from its name and the first seed, so
     a random policy's figures depend on the list of seeds, a deterministic one's on each seed alone; `decision_us_mean`
@@ -73,22 +78,36 @@ def run_episodes(
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different numbers, they are {list(seeds)}")
+    at_a_time = getattr(make_policy(Layout(scenario)), "worlds_at_a_time", WORLDS_AT_A_TIME)
+    keep = store if at_a_time < WORLDS_AT_A_TIME else None
+    parts: list[Episodes] = []
+    for first in range(0, len(seeds), at_a_time):
+        chunk = seeds[first : first + at_a_time]
+        part = keep.get(policy_name, chunk) if keep else None
+        if part is None:
+            part = _play_chunk(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds))
+            if keep:
+                keep.put(policy_name, part, chunk)
+        part.jobs["world"] += first
+        parts.append(part)
+    rows, jobs, promised = zip(*parts, strict=True)
+    return Episodes([row for some in rows for row in some], np.concatenate(jobs), np.concatenate(promised))
+
+
+def _play_chunk(
+    name: str, make_policy: MakePolicy, scenario: Scenario, seeds: Sequence[int], progress: Share | None
+) -> Episodes:
+    """Episodes of seeds that are played together; inside the kernel where the policy is a compiled one, which decides alike to the bit."""
+    policy = make_policy(Layout(scenario))
+    if isinstance(policy, Compiled):
+        played, promises, decision_us = fly_worlds(policy, scenario, seeds, progress)
+    else:
+        played, promises, decision_us = play_worlds(name, make_policy, scenario, seeds, progress)
     rows: list[dict[str, object]] = []
-    jobs: list[np.ndarray] = []
-    promised: list[np.ndarray] = []
-    for first in range(0, len(seeds), WORLDS_AT_A_TIME):
-        chunk = seeds[first : first + WORLDS_AT_A_TIME]
-        part = _part(progress, first, chunk, seeds)
-        played, promises, decision_us = play_worlds(policy_name, make_policy, scenario, chunk, part)
-        for index, seed in enumerate(chunk):
-            mine = played[played["world"] == index]
-            rows.append(
-                {"policy": policy_name, "seed": seed, **episode_metrics(mine, measured_s(scenario), decision_us)}
-            )
-        played["world"] += first
-        jobs.append(played)
-        promised.append(promises)
-    return Episodes(rows, np.concatenate(jobs), np.concatenate(promised))
+    for index, seed in enumerate(seeds):
+        mine = played[played["world"] == index]
+        rows.append({"policy": name, "seed": seed, **episode_metrics(mine, measured_s(scenario), decision_us)})
+    return Episodes(rows, played, promises)
 
 
 def run_policies(
@@ -108,7 +127,7 @@ def run_policies(
         for name, make_policy in policies.items():
             bars.start_task(tasks[name])
             kept = store.get(name) if store else None
-            episodes[name] = kept or run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]))
+            episodes[name] = kept or run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]), store)
             if not len(episodes[name].jobs):
                 raise NothingMeasuredError(nothing_measured(scenario, seeds))
             bars.update(tasks[name], completed=1.0)
@@ -128,6 +147,19 @@ def nothing_measured(scenario: Scenario, seeds: Sequence[int]) -> str:
 
 def _bar(bars: Progress, task: TaskID) -> Share:
     return lambda share: bars.update(task, completed=share)
+
+
+@contextmanager
+def progress_bars(console: Console, names: Iterable[str]) -> Iterator[Callable[[str], Share]]:
+    """A bar for each name; what is given starts the bar of a name and returns how to move it."""
+    with _bars(console, list(names)) as bars:
+        tasks = {name: bars.add_task(name, total=1.0, start=False) for name in names}
+
+        def started(name: str) -> Share:
+            bars.start_task(tasks[name])
+            return _bar(bars, tasks[name])
+
+        yield started
 
 
 @contextmanager
@@ -171,6 +203,7 @@ def play_worlds(
     env = BatchEnv(scenario, len(seeds), skip_idle=True, observe=observe, threads=threads)
     rng = np.random.default_rng([seeds[0], zlib.crc32(name.encode())])
     start(policy, len(seeds))
+    attach(policy, env)
     watch, promises = _Watch(policy, env.layout), Promises(env.layout)
     running = np.ones(len(seeds), bool)
     jobs: list[np.ndarray] = []
@@ -181,7 +214,9 @@ def play_worlds(
         obs, _, _, truncated, info = env.step(actions)
         promises.keep(promised, info["job"], info["action_effect"], running)
         ended = np.asarray(info["outcomes"])
-        jobs.append(ended[(ended["measured"] == 1) & running[ended["world"]]])
+        ended = ended[running[ended["world"]]]
+        learn(policy, np.where((info["action_effect"] == DONE) & running[:, None], info["job"], -1), ended)
+        jobs.append(ended[ended["measured"] == 1])
         running &= ~truncated
         steps += 1
         if progress and (steps % STEPS_PER_REPORT == 0 or not running.any()):
@@ -189,6 +224,37 @@ def play_worlds(
     played = np.concatenate(jobs)
     played = played[np.argsort(played["world"], kind="stable")]
     return played, promises.of(played), watch.us_mean
+
+
+def fly_worlds(
+    policy: Compiled, scenario: Scenario, seeds: Sequence[int], progress: Share | None = None, threads: int = 1
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """As `play_worlds`, inside the kernel: the same jobs, several times as fast; what was promised of them is not known, all NaN.
+
+    The time of a decision is that of the door's, over the first TIMED_STEPS steps.
+    """
+    env = BatchEnv(scenario, len(seeds), threads=threads)
+    env.reset(seed=list(seeds))
+    jobs: list[np.ndarray] = []
+    for part in range(1, FLIGHTS + 1):
+        until_s = np.inf if part == FLIGHTS else part / FLIGHTS * scenario.time.episode_s
+        ended = env.fly(policy, until_s).outcomes
+        jobs.append(ended[(ended["measured"] == 1) & (ended["phase"] != CUT)])
+        if progress:
+            progress(part / FLIGHTS)
+    played = np.concatenate(jobs)
+    played = played[np.argsort(played["world"], kind="stable")]
+    return played, np.full(len(played), np.nan), _decision_us(policy, scenario, seeds)
+
+
+def _decision_us(policy: Policy, scenario: Scenario, seeds: Sequence[int]) -> float:
+    """Time of a decision through the doors, us, over the first steps in which somebody decides."""
+    env = BatchEnv(scenario, len(seeds), skip_idle=True, observe="candidates")
+    watch, rng = _Watch(policy, env.layout), np.random.default_rng(0)
+    obs = env.reset(seed=list(seeds))
+    for _ in range(TIMED_STEPS):
+        obs, *_ = env.step(watch.act(obs, rng))
+    return watch.us_mean
 
 
 class _Watch:

@@ -1,7 +1,7 @@
 """Episodes that were played are kept until their run is finished, so that one that was interrupted goes on from there.
 
-A file is found by the hash of all that decides its content: sources and data of the four packages, versions of the libraries, scenario,
-seeds, policy and its name, which seeds its random stream. So nothing old can be taken for new, whatever was edited meanwhile.
+A file is found by the hash of all that decides its content: sources and data (but results) of the four packages, versions of the libraries,
+scenario, seeds, policy and its name, which seeds its random stream. So nothing old can be taken for new, whatever was edited meanwhile.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ class Kept:
 
     def __init__(self, out: Path, scenario: Scenario, seeds: Sequence[int], identities: Mapping[str, str]) -> None:
         """out: folder of the run; identities: name of a policy in the results -> what decides its actions."""
-        self._folder, self._identities = out / FOLDER, dict(identities)
-        self._common = [FORMAT, code_digest(), scenario.fingerprint, list(seeds)]
+        self._folder, self._identities, self._seeds = out / FOLDER, dict(identities), list(seeds)
+        self._common = [FORMAT, code_digest(), scenario.fingerprint]
 
-    def _path(self, name: str) -> Path:
-        parts = json.dumps([*self._common, name, self._identities[name]])
+    def _path(self, name: str, seeds: Sequence[int] | None = None) -> Path:
+        played = self._seeds if seeds is None else list(seeds)
+        parts = json.dumps([*self._common, played, name, self._identities[name]])
         return self._folder / f"{hashlib.sha256(parts.encode()).hexdigest()[:32]}.npz"
 
-    def get(self, name: str) -> Episodes | None:
-        """The episodes of a policy, if they were played; None as well if the file cannot be read."""
+    def get(self, name: str, seeds: Sequence[int] | None = None) -> Episodes | None:
+        """The episodes of a policy, if they were played; None as well if the file cannot be read. seeds: some of the run's."""
         try:
-            with np.load(self._path(name), allow_pickle=False) as stored:
+            with np.load(self._path(name, seeds), allow_pickle=False) as stored:
                 rows = json.loads(str(stored["rows"]))
                 return Episodes(
                     [{key: _number(value) for key, value in row.items()} for row in rows],
@@ -55,12 +56,12 @@ class Kept:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
 
-    def put(self, name: str, episodes: Episodes) -> None:
-        """Keep the episodes of a policy, at once and whole."""
+    def put(self, name: str, episodes: Episodes, seeds: Sequence[int] | None = None) -> None:
+        """Keep the episodes of a policy, at once and whole; seeds: some of the run's."""
         rows = [{key: _or_none(value) for key, value in row.items()} for row in episodes.rows]
         buffer = io.BytesIO()
         np.savez(buffer, rows=np.array(json.dumps(rows)), jobs=episodes.jobs, promised=episodes.promised)
-        write_bytes_atomic(self._path(name), buffer.getvalue())
+        write_bytes_atomic(self._path(name, seeds), buffer.getvalue())
 
 
 def _or_none(value: object) -> object:
@@ -78,7 +79,7 @@ def code_digest(values: bool = True) -> str:
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*")):
-            if path.suffix == UNFINISHED or (not values and path.match("scenarios/*.json")):
+            if path.suffix == UNFINISHED or path.match("results/*") or (not values and path.match("scenarios/*.json")):
                 continue
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(path.relative_to(root).as_posix().encode())

@@ -55,17 +55,31 @@ class Estimate(TypedDict):
 class PolicySummary(TypedDict):
     """One policy: the estimate of each metric, and of its paired difference to the best rule (None for that rule).
 
-    checkpoints: how many it is made of, 0 for a rule; trained_on: label of the scenario that they were trained in, or a
+    room: where it stands between the best rule and the planner that knows the future (`eval.room`), None where that is not known;
+    checkpoints: how many it is made of, 0 for a rule or planner; trained_on: label of the scenario that they were trained in, or a
     rule's values found in, if it is known;
     services: by name of the service, each metric over all measured jobs of it (`eval.comparison`).
     """
 
-    kind: Literal["rule", "learned"]
+    kind: Literal["rule", "learned", "planner"]
     checkpoints: int
     trained_on: str | None
+    room: Estimate | None
     metrics: dict[str, Estimate]
     difference_to_best_rule: dict[str, Estimate] | None
     services: dict[str, dict[str, float | None]]
+
+
+class Room(TypedDict):
+    """What room is measured by: the rule that is 0, the planner that is 1, where their rewards are from, and how far apart they are."""
+
+    best_rule: str
+    best_rule_from: str
+    chosen_on: str
+    clairvoyant: str
+    clairvoyant_from: str
+    seeds: int
+    span: Estimate
 
 
 class Summary(TypedDict):
@@ -75,6 +89,8 @@ class Summary(TypedDict):
     confidence: float
     resamples: int
     best_rule: str | None
+    room: Room | None
+    room_note: str | None
     seeds: list[int]
     policies: dict[str, PolicySummary]
 
@@ -176,6 +192,22 @@ def paired_difference(a_by_seed: Mapping[int, float], b_by_seed: Mapping[int, fl
     return estimate([a_by_seed[seed] - b_by_seed[seed] for seed in seeds])
 
 
+def share_of_span(mine: ArrayLike, low: ArrayLike, high: ArrayLike) -> Estimate:
+    """Where `mine` stands between `low` (0) and `high` (1), each (seeds,), paired: IQM(mine - low) / IQM(high - low), with its interval.
+
+    The interval draws seeds again, the same for both differences. Only where high - low is clear of 0 does it mean anything.
+    """
+    gain, span = (np.asarray(x, np.float64) - np.asarray(low, np.float64) for x in (mine, high))
+    ends: tuple[float | None, float | None] = (None, None)
+    if len(gain) >= FEWEST_FOR_INTERVAL:
+        drawn = _draws(len(gain), RESAMPLES, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low_end, high_end = _percentiles(_trimmed_mean(gain[drawn]) / _trimmed_mean(span[drawn]), CONFIDENCE)
+        ends = (low_end, high_end) if np.isfinite([low_end, high_end]).all() else ends
+    whole, mean = float(_trimmed_mean(gain) / _trimmed_mean(span)), float(gain.mean() / span.mean())
+    return Estimate(iqm=whole, low=ends[0], high=ends[1], mean=mean, n=len(gain))
+
+
 def clear_of_zero(difference: Estimate) -> bool:
     """Whether the interval lies on one side of 0."""
     low, high = difference["low"], difference["high"]
@@ -187,16 +219,18 @@ def summarise(
     rules: Sequence[str],
     learned: Sequence[str],
     groups: Mapping[str, Sequence[str]] | None = None,
+    planners: Sequence[str] = (),
 ) -> Summary:
     """Estimates per policy and metric, and of the paired differences to the best rule.
 
     episodes: one row a policy and seed (`metrics.episodes_frame`); groups: name -> the policies of `episodes`, checkpoints, that are taken
-    as one learned policy. The best rule has the highest IQM of reward_per_job among `rules`. Raises ValueError if `rules`, `learned` and
-    the members of `groups` are not the policies of `episodes`, each once.
+    as one learned policy; planners: policies that see more than an agent sees. The best rule has the highest IQM of reward_per_job among
+    `rules`. Raises ValueError if `rules`, `learned`, `planners` and the members of `groups` are not the policies of `episodes`, each once.
     """
     grouped = {name: list(of) for name, of in (groups or {}).items()}
-    _check_policies(episodes, [*rules, *learned, *(name for of in grouped.values() for name in of)])
-    members = {**{name: [name] for name in (*rules, *learned)}, **grouped}
+    alone = (*rules, *planners, *learned)
+    _check_policies(episodes, [*alone, *(name for of in grouped.values() for name in of)])
+    members = {**{name: [name] for name in alone}, **grouped}
     tables = {name: _tables(episodes, of) for name, of in members.items()}
     best = _best_rule(tables, rules)
     return Summary(
@@ -204,12 +238,15 @@ def summarise(
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
         best_rule=best,
+        room=None,
+        room_note=None,
         seeds=sorted(int(seed) for seed in episodes["seed"].unique()),
         policies={
             name: PolicySummary(
-                kind="rule" if name in rules else "learned",
-                checkpoints=0 if name in rules else len(members[name]),
+                kind="rule" if name in rules else "planner" if name in planners else "learned",
+                checkpoints=0 if name in (*rules, *planners) else len(members[name]),
                 trained_on=None,
+                room=None,
                 metrics={metric: _estimate(metric, table) for metric, table in tables[name].items()},
                 difference_to_best_rule=None if best in (None, name) else _differences(tables[name], tables[str(best)]),
                 services={},

@@ -16,7 +16,7 @@ from eval.comparison import Comparison
 from eval.contenders import HParam
 from eval.metrics import BY_NAME
 from eval.report.charts import draw_difference, figure_bytes, plain_style
-from eval.report.numbers import REWARD, headline, origins, value_and_interval, without_interval
+from eval.report.numbers import REWARD, headline, origins, room, room_in_words, value_and_interval, without_interval
 from eval.statistics import by_reward
 
 FOLDER = "tensorboard"
@@ -48,13 +48,14 @@ def write_comparison(out_dir: Path | str, comparison: Comparison, hparams: Mappi
 def markdown_table(comparison: Comparison) -> str:
     """The table of a comparison, headline metrics only, as Markdown."""
     summary, heads = comparison.summary, [f"{BY_NAME[name].label}, {BY_NAME[name].display_unit}" for name in SHOWN]
+    said = (*room_in_words(summary), *origins(summary, comparison.scenario.label), *without_interval(summary))
     lines = [
         f"**{headline(summary)}**",
         "",
-        *(f"{line}  " for line in (*origins(summary, comparison.scenario.label), *without_interval(summary))),
+        *(f"{line}  " for line in said),
         "",
-        f"| policy | reward per job | less {summary['best_rule'] or 'best rule'} | {' | '.join(heads)} |",
-        f"|---{'|---:' * (len(SHOWN) + 2)}|",
+        f"| policy | reward per job | less {summary['best_rule'] or 'best rule'} | room | {' | '.join(heads)} |",
+        f"|---{'|---:' * (len(SHOWN) + 3)}|",
     ]
     for name in by_reward(summary):
         policy = summary["policies"][name]
@@ -64,7 +65,7 @@ def markdown_table(comparison: Comparison) -> str:
             " ".join(value_and_interval(REWARD, differences["reward_per_job"], signed=True)) if differences else ""
         )
         cells = [value_and_interval(BY_NAME[metric], policy["metrics"][metric])[0] for metric in SHOWN]
-        lines.append("| " + " | ".join([name, reward, against, *cells]) + " |")
+        lines.append("| " + " | ".join([name, reward, against, " ".join(room(policy["room"])), *cells]) + " |")
     return "\n".join(lines)
 
 
@@ -106,6 +107,7 @@ def _write_hparams(writer: SummaryWriter, comparison: Comparison, policy: str, v
     gain = (mine["difference_to_best_rule"] or {}).get("reward_per_job")
     figures = {f"values/{name}": mine["metrics"][name]["iqm"] for name in HPARAM_METRICS}
     figures["values/gain_over_best_rule"] = gain["iqm"] if gain else None
+    figures["values/room"] = mine["room"]["iqm"] if mine["room"] else None
     known = {tag: x for tag, x in figures.items() if x is not None}
     for record in hparams_summaries({**values, **changes, **origin, "policy": policy}, dict(known)):
         writer._get_file_writer().add_summary(record)

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 from stable_baselines3.common.callbacks import BaseCallback
 
+from eval.statistics import Estimate
 from train.checkpoint import hparams
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learner import Learner
@@ -75,14 +76,16 @@ class Watch(BaseCallback):
 
     def validate(self) -> None:
         """Play the policy once: first its checkpoint, then what shows it."""
-        figures, rule = self._validation.play("learned", lambda _: self._learner.policy()), self._validation.best_rule
-        gain = self._validation.gain(figures, rule)
-        value, low, high = (math.nan if x is None else x for x in (gain["iqm"], gain["low"], gain["high"]))
+        rule = self._validation.best_rule
+        played = [self._validation.play("learned", policy) for policy in self._learner.policies()]
+        gains = [_known(self._validation.gain(figures, rule)) for figures in played]
+        index = max(range(len(gains)), key=lambda i: gains[i][0])
+        figures, (value, low, high) = played[index], gains[index]
         spent_s, steps = self._budget.spent_s, self._learner.model.num_timesteps
         better = value > (-math.inf if self._learner.best is None else self._learner.best)
         if better:
             self._learner.best = value
-        self._learner.save(self._folder, spent_s, policy=better)
+        self._learner.save(self._folder, spent_s, policy=better, index=index)
         reward = middle(figures["reward_per_job"])
         self._curve.add(Point(steps, spent_s / 60.0, reward, value, low, high, rule))
         self._show(figures, {GAIN: value, GAIN_LOW: low, GAIN_HIGH: high}, steps)
@@ -100,7 +103,7 @@ class Watch(BaseCallback):
         self._board.flush()
 
     def _on_rollout_end(self) -> None:
-        # Between collecting and updating, so that a point belongs to one set of weights.
+        # Between collecting and updating, or two generations of a search, so that a point belongs to one set of weights.
         spent_s = self._budget.spent_s
         if spent_s - self._last_s > (EARLY_PERIOD_S if spent_s < EARLY_S else PERIOD_S):
             self.validate()
@@ -111,3 +114,16 @@ class Watch(BaseCallback):
     def _on_training_end(self) -> None:
         if self._curve.last_decisions != self._learner.model.num_timesteps:
             self.validate()
+
+
+class WatchGenerations(Watch):
+    """The same of a search: it says itself after which generations it is validated, whatever the time."""
+
+    def _on_rollout_end(self) -> None:
+        self.validate()
+
+
+def _known(gain: Estimate) -> tuple[float, float, float]:
+    """A gain and its interval, NaN where there is none."""
+    value, low, high = (math.nan if x is None else x for x in (gain["iqm"], gain["low"], gain["high"]))
+    return value, low, high

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 
+from agents.learned.linear import LinearPolicy
 from agents.learned.reading import LayoutError, Reads
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy
 from edge6g_env._files import read_text
@@ -34,7 +35,7 @@ from train.ppo import PpoPolicy, make_ppo_policy
 FORMAT = 2
 RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safetensors"
 
-Policy = ScorerPolicy | PpoPolicy
+Policy = ScorerPolicy | PpoPolicy | LinearPolicy
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -167,8 +168,8 @@ def check_same_scenario(folder: Path, record: Mapping[str, Any], scenario: Scena
 def load_policy(folder: str | os.PathLike[str], scenario: str | Path | Scenario | None = None) -> Policy:
     """The policy of a checkpoint folder, for worlds of a scenario; None: of the one that it was trained on.
 
-    A `scorer` acts in every scenario, a `ppo` where observation and action table have the same entries; CheckpointError, which names the
-    first entry that differs, otherwise. The policy says what it is: `algo`, `trained_on` (a scenario's label) and `hparams`.
+    A `scorer` or `search` acts in every scenario, a `ppo` where observation and action table have the same entries; CheckpointError,
+    with the first entry that differs, otherwise. The policy says what it is: `algo`, `trained_on` (a scenario's label) and `hparams`.
     """
     folder = Path(folder)
     record = read_record(folder)
@@ -196,11 +197,13 @@ def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Poli
             policy = make_ppo_policy(layout, reads)
             policy.load_state_dict(tensors)
             return PpoPolicy(policy)
+        if record["algo"] == "search":
+            return LinearPolicy(layout, reads, tensors["weights"].numpy())
     except LayoutError as error:
         raise CheckpointError(
             f"{folder} was trained on {record['trained_on']} and cannot act on {scenario.label}: {error}"
         ) from None
-    except (RuntimeError, TypeError, KeyError) as error:
+    except (RuntimeError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(f"the tensors in {folder} do not fit its {RECORD}: {error}") from None
     raise CheckpointError(f"{folder} holds a checkpoint of {record['algo']!r}, which this version does not know")
 

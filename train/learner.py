@@ -6,22 +6,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from sb3_contrib import MaskablePPO
-from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
-
-from agents.learned.reading import Reads
-from agents.learned.scorer import ScorerPolicy
-from edge6g_env.sb3 import sb3_vec_env
+from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.scenario import Scenario
-from edge6g_env.spaces import Layout
 from train import checkpoint
 from train.checkpoint import CheckpointError, Policy, Progress
-from train.ppo import SETTINGS as PPO_SETTINGS
-from train.ppo import PpoPolicy, make_ppo
-from train.scorer import SETTINGS as SCORER_SETTINGS
-from train.scorer import ScorerAlgorithm
 from train.seeds import world_seed
+from train.trainers import TRAINERS
 
 
 class Learner:
@@ -32,50 +22,35 @@ class Learner:
         self.scenario, self.algo, self.seed = scenario, algo, seed
         self._num_worlds = num_worlds
         world_seed(seed, 0, num_worlds - 1)
-        self.model: ScorerAlgorithm | MaskablePPO
-        if algo == "scorer":  # one half of the worlds is stepped while it works on the other
-            sizes = [n for n in (num_worlds - num_worlds // 2, num_worlds // 2) if n]
-            self.envs = [sb3_vec_env(scenario, n, threads=threads, observe="candidates", skip_idle=True) for n in sizes]
-            self.model = ScorerAlgorithm(self.envs, seed)
-        else:
-            self.envs = [sb3_vec_env(scenario, num_worlds, threads=threads, skip_idle=True)]
-            self.model = make_ppo(self.envs[0], seed)
+        self._trainer = TRAINERS[algo](scenario, seed, num_worlds, threads)
         self._earlier = Progress()
         self.best: float | None = None
         self.begin(Progress())
+
+    @property
+    def model(self) -> Any:
+        """What the callbacks of Stable-Baselines3 take."""
+        return self._trainer.model
+
+    @property
+    def envs(self) -> list[AgentVecEnv]:
+        """Environments that live as long as the model does."""
+        return self._trainer.envs
 
     def begin(self, earlier: Progress) -> None:
         """Go on from there, in worlds of the run that it names."""
         self._earlier, self.best = earlier, earlier.validation_gain
         self.model.num_timesteps = earlier.decisions
-        first = world_seed(self.seed, earlier.runs - 1, 0)  # the model has seeded them by its own seed
-        if isinstance(self.model, ScorerAlgorithm):
-            self.model.seed_worlds(first)
-        else:
-            self.envs[0].seed(first)
+        self._trainer.seed_worlds(world_seed(self.seed, earlier.runs - 1, 0))  # the model has seeded them by its own
 
     @property
     def progress_at_begin(self) -> Progress:
         """Where this run went on from."""
         return self._earlier
 
-    @property
-    def _network(self) -> torch.nn.Module:
-        return self.model.policy.net if isinstance(self.model, ScorerAlgorithm) else self.model.policy
-
-    @property
-    def reads(self) -> Reads:
-        """What the network reads of an observation."""
-        if isinstance(self.model, ScorerAlgorithm):
-            return self.model.policy.net.reads
-        return Reads.whole(Layout(self.scenario))
-
-    def policy(self) -> Policy:
-        """The policy as it is now, for evaluation."""
-        if isinstance(self.model, ScorerAlgorithm):
-            return ScorerPolicy(Layout(self.scenario), self.model.policy.net)
-        assert isinstance(self.model.policy, MaskableMultiInputActorCriticPolicy)
-        return PpoPolicy(self.model.policy)
+    def policies(self) -> list[Policy]:
+        """What a validation plays: the policy as it is now, or several of which the best counts."""
+        return self._trainer.policies()
 
     def progress(self, spent_s: float) -> Progress:
         """How far the run is when so many seconds are spent in all."""
@@ -84,39 +59,33 @@ class Learner:
     @property
     def facts(self) -> dict[str, Any]:
         """What checkpoint.json says all through a run."""
-        scorer = isinstance(self.model, ScorerAlgorithm)
         return {
             "algo": self.algo,
             **checkpoint.scenario_record(self.scenario),
             "seed": self.seed,
-            "settings": SCORER_SETTINGS if scorer else PPO_SETTINGS,
-            "config": self.model.config.to_dict() if isinstance(self.model, ScorerAlgorithm) else {},
-            "layout": self.reads.to_dict(),
+            "settings": dict(self._trainer.settings),
+            "config": dict(self._trainer.config),
+            "layout": self._trainer.reads.to_dict(),
         }
 
     def load(self, folder: Path) -> None:
         """Take weights, optimiser and progress from a folder; the worlds are those of the next run."""
         tensors, progress = checkpoint.read_tensors(folder / checkpoint.TRAINER), checkpoint.read_progress(folder)
-        network = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("network.")}
         try:
-            self._network.load_state_dict(network)
-            checkpoint.load_optimizer(self.model.policy.optimizer, tensors)
+            self._trainer.load_state(tensors)
         except (RuntimeError, ValueError, KeyError) as error:
             raise CheckpointError(f"{folder / checkpoint.TRAINER} does not fit: {error}") from None
         self.begin(replace(progress, runs=progress.runs + 1))
 
-    def save(self, folder: Path, spent_s: float, *, policy: bool) -> None:
-        """Write the trainer's state and the record; policy: the network too, as the one that does best."""
+    def save(self, folder: Path, spent_s: float, *, policy: bool, index: int = 0) -> None:
+        """Write the trainer's state and the record; policy: that of `policies` at `index` too, as the one that does best."""
         progress = self.progress(spent_s)
         if policy:
             about = {"validation_gain": self.best}
-            checkpoint.write_tensors(folder / checkpoint.POLICY, self._network.state_dict(), about)
-        network = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
-        state = {**network, **checkpoint.optimizer_tensors(self.model.policy.optimizer)}
-        checkpoint.write_tensors(folder / checkpoint.TRAINER, state, asdict(progress))
+            checkpoint.write_tensors(folder / checkpoint.POLICY, self._trainer.policy_tensors(index), about)
+        checkpoint.write_tensors(folder / checkpoint.TRAINER, self._trainer.state_tensors(), asdict(progress))
         checkpoint.write_record(folder, self.facts, progress)
 
     def close(self) -> None:
         """Let the threads of the simulator go."""
-        for env in self.envs:
-            env.close()
+        self._trainer.close()

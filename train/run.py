@@ -10,7 +10,7 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
-from agents.values import RULES, has_values
+from agents.values import has_values, rules_with_values
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
@@ -24,19 +24,21 @@ from eval.files import (
     write_text_atomic,
 )
 from eval.provenance import SCENARIO_FILE, provenance
-from train import checkpoint, learning_curve
-from train.callbacks import TimeBudget, Watch
+from train import checkpoint, learning_curve, search
+from train.callbacks import TimeBudget, Watch, WatchGenerations
 from train.curves import BEST_RULE, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
 from train.stopping import Interrupts, interrupts_end_in_order
+from train.trainers import TRAINERS
 from train.validation import RULES_FILE, Validation, told
 
-ALGORITHMS = ("scorer", "ppo")
-DEFAULT_WORLDS = {"scorer": 32, "ppo": 16}
-SHOWN_RULES = ("static", "restricted", "greedy", "jsq", "local", "cloud", "random")
+ALGORITHMS = tuple(TRAINERS)
+DEFAULT_WORLDS = {"scorer": 32, "ppo": 16, "search": search.EPISODES * search.SETTINGS["population"]}
+SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")
 VALIDATION_EPISODES = 8
+SEARCH_VALIDATION_EPISODES = 16  # in the kernel they cost little
 KIND = "train"
 MAKES = (
     checkpoint.RECORD,  # first: without it the rest is no checkpoint
@@ -75,7 +77,7 @@ def train(
     leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint kept.
     """
     out, console = Path(out), console or Console(stderr=True)
-    _check(algo, minutes, out, resume)
+    _check(algo, minutes, out, resume, num_worlds)
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
     worlds = num_worlds if num_worlds is not None else DEFAULT_WORLDS[algo]
@@ -97,14 +99,19 @@ def train(
 
 def shown_rules(scenario: Scenario) -> list[str]:
     """The rules that a learning curve is compared with; those with values where there are some for the scenario."""
-    return [rule for rule in SHOWN_RULES if rule not in RULES or has_values(rule, scenario)]
+    return [rule for rule in SHOWN_RULES if rule not in rules_with_values() or has_values(rule, scenario)]
 
 
-def _check(algo: str, minutes: float, out: Path, resume: bool) -> None:
+def _check(algo: str, minutes: float, out: Path, resume: bool, num_worlds: int | None) -> None:
     if algo not in ALGORITHMS:
         raise TrainingError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}")
     if not minutes > 0.0:
         raise TrainingError(f"minutes must be above 0, they are {minutes:g}")
+    population = search.SETTINGS["population"]
+    if algo == "search" and num_worlds is not None and (num_worlds < population or num_worlds % population):
+        raise TrainingError(
+            f"--num-worlds {num_worlds}: a search plays {population} candidates on the same seeds, it takes a multiple of {population}"
+        )
     if resume and not out.is_dir():
         raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 
@@ -149,7 +156,8 @@ def _learn(learner: Learner, out: Path, seconds: float, interrupts: Interrupts, 
     """Learn until `seconds` are spent in all, and say what came out."""
     board = TensorBoardCurves(out, learner.algo, learner.seed)
     learner.model.set_logger(Logger(None, [board]))
-    seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES)]
+    episodes = SEARCH_VALIDATION_EPISODES if learner.algo == "search" else VALIDATION_EPISODES
+    seeds = [VALIDATION_SEED + n for n in range(episodes)]
     validation = Validation(learner.scenario, seeds, shown_rules(learner.scenario))
     try:
         _keep_learning(learner, validation, board, out, seconds, interrupts, console)
@@ -176,7 +184,8 @@ def _keep_learning(
     with Bars(console) as bars:
         task = bars.add_task(f"train {learner.algo}", total=seconds, rate="", note="the rules first")
         budget = TimeBudget(seconds, 60.0 * earlier.minutes, interrupts, bars, task)
-        watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
+        make = WatchGenerations if learner.algo == "search" else Watch
+        watch = make(learner, validation, out, budget, curve, board, Notes(console, bars, task))
         learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:
             learner.model.learn(10**12, callback=CallbackList([budget, watch]), reset_num_timesteps=False)

@@ -8,9 +8,13 @@ lower half.
 from __future__ import annotations
 
 from edge6g_env.errors import UserError
+from eval import VALIDATION_SEED
 
-TUNING_SEED = 0  # and up to below 2,000,000: `edge6g tune`
-VALIDATION_SEED = 5_000_000  # and up: learning curves, choice of the checkpoint; evaluation from eval.EVALUATION_SEED
+__all__ = ["TUNING_SEED", "VALIDATION_SEED", "SeedError", "world_seed"]
+
+TUNING_SEED = (
+    0  # and up to below 2,000,000: `edge6g tune`; validation from VALIDATION_SEED, evaluation from eval.EVALUATION_SEED
+)
 
 _TRAINING = 1 << 61
 _SEED_BITS, _RUN_BITS, _WORLD_BITS = 24, 21, 16  # 61 in all

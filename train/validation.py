@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import edge6g_env
-from agents.policy import MakePolicy, make_rule
+from agents.policy import Policy, make_rule
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from eval.episodes import run_episodes
+from eval.episodes import measured_s, run_episodes
 from eval.files import read_object, write_json_atomic
-from eval.metrics import METRIC_NAMES
+from eval.metrics import METRIC_NAMES, episode_metrics
 from eval.report.numbers import difference_in_words
 from eval.statistics import Estimate, iqm, paired_difference
+from train.flights import Flights
 
 CURVES = ("reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job")
 assert set(CURVES) <= set(METRIC_NAMES)
@@ -36,10 +36,18 @@ class Validation:
     def __init__(self, scenario: Scenario, seeds: Sequence[int], rules: Sequence[str]) -> None:
         self._scenario, self.seeds, self._names = scenario, list(seeds), list(rules)
         self.rules: dict[str, Figures] = {}
+        self._flights = Flights(scenario)
 
-    def play(self, name: str, make: MakePolicy) -> Figures:
-        """A policy's figures."""
-        rows = run_episodes(name, make, self._scenario, self.seeds).rows
+    def play(self, name: str, policy: Policy) -> Figures:
+        """A policy's figures; it plays in the kernel where it has a compiled form."""
+        compiled = getattr(policy, "compiled", None)
+        rows: Sequence[Mapping[str, object]]
+        if compiled is None:
+            rows = run_episodes(name, lambda _: policy, self._scenario, self.seeds).rows
+        else:
+            jobs, _ = self._flights.pairs([compiled] * len(self.seeds), self.seeds)
+            of_world = (jobs[jobs["world"] == world] for world in range(len(self.seeds)))
+            rows = [episode_metrics(of, measured_s(self._scenario), np.nan) for of in of_world]
         values = {metric: np.array([row[metric] for row in rows], float) for metric in CURVES}
         return {metric: [None if np.isnan(x) else float(x) for x in column] for metric, column in values.items()}
 
@@ -50,7 +58,7 @@ class Validation:
         if kept.get("of") == of and list(kept.get("rules", ())) == self._names:
             self.rules = kept["rules"]
         else:
-            self.rules = {name: self.play(name, partial(make_rule, name)) for name in self._names}
+            self.rules = {name: self.play(name, make_rule(name, self._flights.layout)) for name in self._names}
             write_json_atomic({"of": of, "rules": self.rules}, folder / RULES_FILE)
         if any(np.isnan(middle(figures["reward_per_job"])) for figures in self.rules.values()):
             raise NothingMeasuredError(

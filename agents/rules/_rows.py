@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.policy import Observation
 from edge6g_env.kernel.codes import HOLD, LOCAL, REJECT
-from edge6g_env.spaces import Layout
+from edge6g_env.spaces import Layout, device_shares
 
 
 def waiting(obs: Observation) -> np.ndarray:
@@ -31,42 +31,21 @@ def service_entries(layout: Layout) -> list[int]:
     return [layout.observation_index(f"job/service_{one.name}") for one in layout.scenario.service]
 
 
-class BestOfNearest:
-    """Of the legal rows that are nearest to what is wanted for the job's service, and `reject`, the one of highest utility.
-
-    distance: int64 (W, S, C) of each action from what is wanted, W worlds (or 1 for all alike), S services. Ties go to the lowest row.
-    """
-
-    def __init__(self, layout: Layout, distance: np.ndarray) -> None:
-        self._distance = distance
-        self._utility = layout.candidate_index("utility")
-        self._service = service_entries(layout)
-
-    def choose(self, obs: Observation) -> np.ndarray:
-        """Actions int64 (B, N), `hold` where no job waits."""
-        decides = waiting(obs)
-        actions = np.zeros(decides.shape, np.int64)
-        worlds = np.nonzero(decides)[0] if len(self._distance) > 1 else 0
-        services = obs["observation"][decides][:, self._service].argmax(axis=-1)
-        allowed = nearest_legal(obs["action_mask"][decides], self._distance[worlds, services])
-        allowed[:, HOLD] = False
-        actions[decides] = np.where(allowed, obs["candidates"][decides, :, self._utility], -np.inf).argmax(axis=-1)
-        return actions
-
-
 class DefaultRows:
     """The action of a rule that chooses only the route.
 
     Of the legal rows with the wanted route: the smallest device split, then the smallest edge split, then the
     service's default model or the next one in its list, then the scenario's `default_precision` or the next one.
-    Without such a row: `local`, else the first other place, else `reject`.
+    Without such a row: `local`, else the first other place, else `reject`. device_first: before all of them the whole model on the device.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, device_first: bool = False) -> None:
         routes, services = range(layout.cloud_route + 1), range(len(layout.scenario.service))
         self._services = service_entries(layout)
         self._rank = np.array([[_ranks(layout, s, wanted) for wanted in routes] for s in services])
         """(services, routes, C), lowest is taken."""
+        if device_first:
+            self._rank -= np.where(device_shares(layout.scenario, layout.action_table) == 1.0, layout.num_actions, 0)
 
     def choose(self, obs: Observation, routes: np.ndarray | int) -> np.ndarray:
         """Actions int64 (B, N) for the wanted routes (B, N), `hold` where no job waits."""

@@ -28,7 +28,8 @@ LOG_FROM_RATIO = 30.0  # a chart whose largest value is this many times its smal
 NEAR = 4.0  # a policy within so many times the reach of the nearest one is drawn to scale, the others are arrows
 POINTS_OF_CURVE = 250
 
-RULE_COLOUR, LEARNED_COLOUR, MUTED_COLOUR = "#5b6b7f", "#d9480f", "#9aa5b1"
+COLOURS = {"learned": "#d9480f", "rule": "#5b6b7f", "planner": "#862e9c"}
+MUTED_COLOUR = "#9aa5b1"
 RULE_COLOURS = ("#1c7ed6", "#2b8a3e", "#862e9c", "#0b7285", "#a61e4d", "#5c940d", "#495057", "#b08900")
 LEARNED_COLOURS = ("#d9480f", "#f08c00", "#c92a2a")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
@@ -189,15 +190,14 @@ def _is_wide(summary: Summary, metric: Metric) -> bool:
 
 
 def _colour(summary: Summary, name: str) -> str:
-    return LEARNED_COLOUR if summary["policies"][name]["kind"] == "learned" else RULE_COLOUR
+    return COLOURS[summary["policies"][name]["kind"]]
 
 
 def _legend(summary: Summary) -> list[Line2D]:
     kinds = {policy["kind"] for policy in summary["policies"].values()}
-    colours = {"learned": LEARNED_COLOUR, "rule": RULE_COLOUR}
     handles = [
         Line2D([], [], color=colour, label=kind, marker="o", markersize=6, linewidth=2.4)
-        for kind, colour in colours.items()
+        for kind, colour in COLOURS.items()
         if kind in kinds
     ]
     if summary["best_rule"]:
@@ -246,12 +246,12 @@ def draw_first_tokens(ax: Axes, comparison: Comparison, service: int) -> None:
 
 def line_styles(summary: Summary) -> dict[str, dict]:
     """Colour, dashes and width of each policy's line; checkpoints are warm and thick."""
-    counts, styles = {"rule": 0, "learned": 0}, {}
+    counts, styles = {True: 0, False: 0}, {}
     for name in by_reward(summary):
-        kind = summary["policies"][name]["kind"]
-        colours, number = (LEARNED_COLOURS if kind == "learned" else RULE_COLOURS), counts[kind]
+        learned = summary["policies"][name]["kind"] == "learned"
+        colours, number = (LEARNED_COLOURS if learned else RULE_COLOURS), counts[learned]
         dashes = DASHES[(number // len(colours)) % len(DASHES)]
-        width = 2.4 if kind == "learned" else 1.4
+        width = 2.4 if learned else 1.4
         styles[name] = {"color": colours[number % len(colours)], "linestyle": dashes, "linewidth": width}
-        counts[kind] += 1
+        counts[learned] += 1
     return styles

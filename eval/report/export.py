@@ -8,7 +8,7 @@ import pandas as pd
 
 from eval.comparison import Comparison
 from eval.metrics import BY_NAME, METRIC_NAMES
-from eval.report.numbers import DASH, REWARD, bounds, origins, value, value_and_interval
+from eval.report.numbers import DASH, REWARD, bounds, has_room, origins, room, room_in_words, value, value_and_interval
 from eval.statistics import Estimate, by_reward
 
 IN_LATEX = ("slo_attainment", "ttft_p50_s", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
@@ -30,8 +30,8 @@ _ESCAPES = {
 def table_frame(comparison: Comparison) -> pd.DataFrame:
     """table.csv: a row a policy, best first; each metric in the units of episodes.csv, and its difference to the best rule.
 
-    Columns: policy, kind, checkpoints, trained_on, played_on, best_rule; then for each metric NAME, NAME_low, NAME_high,
-    NAME_difference, NAME_difference_low, NAME_difference_high. What has no value is empty.
+    Columns: policy, kind, checkpoints, trained_on, played_on, best_rule, room, room_low, room_high; then for each metric NAME, NAME_low,
+    NAME_high, NAME_difference, NAME_difference_low, NAME_difference_high. What has no value is empty.
     """
     summary, rows = comparison.summary, []
     for name in by_reward(summary):
@@ -42,6 +42,7 @@ def table_frame(comparison: Comparison) -> pd.DataFrame:
             "played_on": comparison.scenario.label,
             "best_rule": summary["best_rule"],
         }
+        row |= _columns("room", policy["room"])
         differences = policy["difference_to_best_rule"] or {}
         for metric in METRIC_NAMES:
             row |= _columns(metric, policy["metrics"][metric])
@@ -59,12 +60,12 @@ def latex_table(comparison: Comparison) -> str:
     r"""table.tex: a tabular of the headline figures for \input, with the packages booktabs and, by LaTeX of 2020 on, nothing else."""
     summary = comparison.summary
     best = summary["best_rule"]
-    against = f"Less {latex(best)}" if best else "Less best rule"
+    against = [f"Less {latex(best)}" if best else "Less best rule", *(["Room"] if has_room(summary) else [])]
     lines = [
         *(f"% {line}" for line in _about(comparison)),
-        f"\\begin{{tabular}}{{l{'r' * (len(IN_LATEX) + 2)}}}",
+        f"\\begin{{tabular}}{{l{'r' * (len(IN_LATEX) + 1 + len(against))}}}",
         "\\toprule",
-        " & ".join(["Policy", "Reward/job", *(HEADS[name] for name in IN_LATEX), against]) + r" \\",
+        " & ".join(["Policy", "Reward/job", *(HEADS[name] for name in IN_LATEX), *against]) + r" \\",
         "\\midrule",
         *_rows(comparison),
         "\\bottomrule",
@@ -79,6 +80,7 @@ def _about(comparison: Comparison) -> Iterator[str]:
     texts = [
         f"edge6g {made_by['version']}, {made_by['date']}, commit {made_by['commit'] or 'unknown'}; needs \\usepackage{{booktabs}}",
         f"{comparison.scenario.label}: interquartile mean over {len(summary['seeds'])} seeds [95 % interval]",
+        *room_in_words(summary),
         *origins(summary, comparison.scenario.label),
         made_by["command"],
     ]
@@ -95,6 +97,7 @@ def _rows(comparison: Comparison) -> Iterator[str]:
         cells.append(
             " ".join(value_and_interval(REWARD, differences["reward_per_job"], signed=True)) if differences else DASH
         )
+        cells += [room(policy["room"])[0]] if has_room(summary) else []
         yield " & ".join(latex(cell) for cell in (name, *cells)) + r" \\"
 
 

@@ -68,6 +68,30 @@ def _side(number: float) -> str:
     return "above" if number > 0.0 else "below"
 
 
+def room(estimate: Estimate | None) -> tuple[str, ...]:
+    """Room and, if there is one, its interval, with two decimals; a dash where it is not known."""
+    if estimate is None:
+        return (DASH,)
+    shown = [fixed(x, 2) for x in bounds(estimate) if x is not None]
+    return (shown[0], f"[{shown[1]}, {shown[2]}]") if len(shown) == 3 else (shown[0],)
+
+
+def has_room(summary: Summary) -> bool:
+    """Whether room is known of any policy."""
+    return any(policy["room"] is not None for policy in summary["policies"].values())
+
+
+def room_in_words(summary: Summary) -> list[str]:
+    """What room is measured by, or why there is none; nothing where nobody would expect it."""
+    ends = summary["room"]
+    if ends is None or summary["room_note"]:
+        return [summary["room_note"]] if summary["room_note"] else []
+    low, high = f"{ends['best_rule']} ({ends['best_rule_from']})", f"{ends['clairvoyant']} ({ends['clairvoyant_from']})"
+    apart = " ".join(value_and_interval(REWARD, ends["span"]))
+    chosen = f"the best rule on {ends['chosen_on']}"
+    return [f"room: 0 is {low}, {chosen}, 1 is {high}, {apart} above it, on {ends['seeds']} seeds"]
+
+
 def headline(summary: Summary) -> str:
     """One sentence on the best learned policy against the best rule; without one of them, on the best policy."""
     names, best = by_reward(summary), summary["best_rule"]
@@ -86,7 +110,7 @@ def headline(summary: Summary) -> str:
 def origins(summary: Summary, played_on: str) -> list[str]:
     """Where each checkpoint comes from: "scorer-0: trained on campus_v0; played on campus_v0, arrivals.rate_jobs_s = 12".
 
-    Of a rule with values the same, where they were found in another scenario than it is played on.
+    Of a rule with values the same, where they were found in another scenario than it is played on; of a planner that it is privileged.
     """
     lines = []
     for name in by_reward(summary):
@@ -96,6 +120,8 @@ def origins(summary: Summary, played_on: str) -> list[str]:
             lines.append(
                 f"{name}{of}: trained on {policy['trained_on'] or 'an unknown scenario'}; played on {played_on}"
             )
+        elif policy["kind"] == "planner":
+            lines.append(f"{name}: privileged, it tries its choices in copies of the worlds, which no agent has")
         elif policy["trained_on"] not in (None, played_on):
             lines.append(f"{name}: values found in {policy['trained_on']}; played on {played_on}")
     return lines

@@ -15,7 +15,7 @@ from edge6g_env.scenario_services import FinetuneService
 from eval.comparison import Comparison
 from eval.metrics import BY_NAME
 from eval.report.charts import CHARTED, draw_difference, draw_first_tokens, draw_metric, panel
-from eval.report.numbers import headline, origins, without_interval
+from eval.report.numbers import headline, origins, room_in_words, without_interval
 from eval.report.tables import decision_tables, difference_tables, metric_tables, rivals, service_tables
 from eval.report.template import PAGE
 from eval.statistics import Summary
@@ -33,7 +33,11 @@ def page(comparison: Comparison) -> str:
         headline=escape(headline(summary)),
         origins="".join(
             f"<p>{escape(line)}</p>"
-            for line in (*origins(summary, comparison.scenario.label), *without_interval(summary))
+            for line in (
+                *room_in_words(summary),
+                *origins(summary, comparison.scenario.label),
+                *without_interval(summary),
+            )
         ),
         basis=escape(_basis(comparison)),
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _facts(comparison)),

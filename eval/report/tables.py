@@ -10,7 +10,7 @@ from edge6g_env.scenario_services import FinetuneService, Service
 from edge6g_env.spaces import Layout
 from eval.comparison import OF_FINETUNE, OF_INFERENCE, PER_SERVICE, Comparison, decision_shares
 from eval.metrics import BY_NAME, METRICS, Metric
-from eval.report.numbers import DASH, bounds, plain_value, value_and_interval
+from eval.report.numbers import DASH, bounds, has_room, plain_value, room, value_and_interval
 from eval.statistics import Estimate, Summary, by_reward, clear_of_zero
 
 T = TypeVar("T")
@@ -27,7 +27,14 @@ def metric_tables(summary: Summary) -> str:
     def same(metric: Metric) -> bool:
         return len({bounds(summary["policies"][name]["metrics"][metric.name]) for name in names}) == 1
 
-    return _tables(names, summary, cells, same if len(names) > 1 else lambda metric: False)
+    first = _room_row(summary, names) if has_room(summary) else ""
+    return _tables(names, summary, cells, same if len(names) > 1 else lambda metric: False, first)
+
+
+def _room_row(summary: Summary, names: Sequence[str]) -> str:
+    meaning = "where the policy stands between the best rule (0) and clairvoyant (1)"
+    cells = "".join(_cell(room(summary["policies"][name]["room"])) for name in names)
+    return f'<tr><th title="room: {meaning}">Room</th>{cells}</tr>\n'
 
 
 def difference_tables(summary: Summary) -> str:
@@ -132,19 +139,24 @@ def _about(comparison: Comparison, name: str) -> str:
 
 
 def _tables(
-    names: Sequence[str], summary: Summary, cells: Callable[[Metric], Iterator[str]], same: Callable[[Metric], bool]
+    names: Sequence[str],
+    summary: Summary,
+    cells: Callable[[Metric], Iterator[str]],
+    same: Callable[[Metric], bool],
+    first: str = "",
 ) -> str:
-    """A table of the metrics in which something differs, and a folded one of the others."""
+    """A table of the metrics in which something differs, below a row of another kind, and a folded one of the others."""
     shown = [metric for metric in METRICS if not same(metric)]
     folded = [metric for metric in METRICS if same(metric)]
     heads = ["", *(_policy_head(summary, name) for name in names)]
 
-    def table(metrics: Sequence[Metric]) -> str:
-        return _table(heads, [f"<tr>{_metric_head(metric)}{''.join(cells(metric))}</tr>\n" for metric in metrics])
+    def table(metrics: Sequence[Metric], *above: str) -> str:
+        rows = (f"<tr>{_metric_head(metric)}{''.join(cells(metric))}</tr>\n" for metric in metrics)
+        return _table(heads, [*above, *rows])
 
     rest = ", ".join(metric.label for metric in folded)
     details = f"<details><summary>Nothing differs in {rest}</summary>{table(folded)}</details>" if folded else ""
-    return (table(shown) if shown else "") + details
+    return (table(shown, first) if shown or first else "") + details
 
 
 def _table(heads: Sequence[str], rows: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ th, td { text-align: right; padding: .32rem .7rem; border-bottom: 1px solid var(
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--page); font-weight: 500 }
 thead th { border-bottom: 2px solid var(--line); font-weight: 600 }
 th.learned { color: var(--learned) }
+th.planner { font-style: italic }
 td small { display: block; font-size: .76rem; line-height: 1.15; font-weight: 400 }
 tbody tr:hover td { background: var(--card) }
 td.better { color: var(--better); font-weight: 600 }

@@ -9,6 +9,7 @@ import pytest
 import agents.rules
 from agents import policy
 from edge6g_env.spaces import Layout
+from tests.made import made
 
 FIXED_NAMES = {"random", "local", "cloud", "round-robin", "jsq", "greedy"}
 
@@ -20,7 +21,7 @@ def test_every_file_in_rules_is_a_rule_of_its_name():
 
 
 def test_rules_see_what_an_agent_sees(layout: Layout):
-    assert not [name for name in FIXED_NAMES if policy.make_rule(name, layout).privileged]
+    assert not [name for name in policy.rule_names() if made(name, layout).privileged]
 
 
 def test_an_unknown_name_is_refused_with_the_closest(layout: Layout):

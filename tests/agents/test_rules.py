@@ -8,12 +8,13 @@ import pytest
 from agents.policy import Observation, make_rule, rule_names, start
 from edge6g_env.kernel.codes import HOLD, LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.spaces import Layout
+from tests.made import made
 
 ROUTE, DEVICE_SPLIT, EDGE_SPLIT, PRECISION = range(4)
 
 
 def act(name: str, layout: Layout, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-    policy = make_rule(name, layout)
+    policy = made(name, layout)
     start(policy, len(obs["action_mask"]))
     return policy.act(obs, rng)
 

@@ -104,6 +104,24 @@ def test_another_seed_plays_other_worlds(run, tmp_path: Path):
     assert pd.read_csv(tmp_path / "a" / "episodes.csv")["seed"].tolist() == [seed + 3 for seed in SEEDS]
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_planner_is_marked_and_no_best_rule_and_a_short_horizon_is_warned_of(run, tmp_path: Path):
+    planner = "clairvoyant:base=greedy:k=3:horizon_s=8"
+    ended = compare(run, tmp_path / "out", f"local,mine={planner}", "--set", "time.episode_s=68")
+    assert ended.status == 0
+    assert ended.err.count("edge6g: warning: horizon_s = 8 of clairvoyant is shorter than the longest load") == 1
+    assert "mine: privileged" in ended.out
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["best_rule"], summary["policies"]["mine"]["kind"]) == ("local", "planner")
+    episodes = pd.read_csv(tmp_path / "out" / "episodes.csv")
+    assert episodes[episodes["policy"] == "mine"]["seed"].tolist() == SEEDS
+    refused = compare(run, tmp_path / "no", "clairvoyant:base=round-robin")
+    assert refused.status == 2
+    assert refused.err.startswith(
+        "edge6g: clairvoyant goes on by its base policy within the kernel, and RoundRobin has no"
+    )
+
+
 class Learned:
     """A checkpoint that copies a rule: `local`, or the one that its folder's name ends with."""
 

@@ -13,13 +13,14 @@ import pandas as pd
 import pytest
 
 import edge6g_env
-from agents.policy import make_rule, rule_names
-from edge6g_env import costs, load_scenario, radio, scenarios
-from edge6g_env.spaces import Layout
+from agents.planners.planner import MAKERS
+from agents.policy import rule_class, rule_names
+from edge6g_env import costs, radio, scenarios
 from edge6g_env.trace_files import traces
 
 NAMES = {
     "rules": rule_names,
+    "planners": lambda: sorted(MAKERS),
     "devices": costs.devices,
     "models": costs.models,
     "traces": traces,
@@ -63,9 +64,8 @@ def test_nothing_is_wider_than_the_terminal_and_names_are_whole(run, monkeypatch
 
 
 def test_a_rule_has_the_first_sentence_of_its_docstring(listed):
-    layout = Layout(load_scenario("tiny"))
     for name, (sentence,) in list(listed("rules").items())[1:]:
-        text = " ".join(str(type(make_rule(name, layout)).__doc__).split())
+        text = " ".join(str(rule_class(name).__doc__).split())
         assert text.startswith(sentence)
         assert sentence.endswith(".")
 
@@ -118,7 +118,9 @@ def test_scenarios_without_a_command_is_the_same_list(run):
 def test_another_list_is_refused_by_name(run):
     ended = run("list", "policies")
     assert (ended.status, ended.out) == (2, "")
-    assert ended.err == ("edge6g: no list 'policies': there are rules, devices, models, traces, bands, scenarios\n")
+    assert ended.err == (
+        "edge6g: no list 'policies': there are rules, planners, devices, models, traces, bands, scenarios\n"
+    )
 
 
 def test_the_version_is_said_without_loading_anything():
@@ -132,4 +134,4 @@ def test_the_version_is_said_without_loading_anything():
 def test_list_without_a_word_names_the_words(run):
     ended = run("list")
     assert ended.status == 2
-    assert "rules|devices|models|traces|bands|scenarios" in ended.err
+    assert "rules|planners|devices|models|traces|bands|scenarios" in ended.err

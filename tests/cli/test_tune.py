@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import train.tune
 from agents.values import tuned
 from edge6g_env.scenario import load_scenario
-from eval.episodes import play_worlds
+from train.flights import Flights
 
 SHORT = {"time.episode_s": 10.0, "time.warmup_s": 1.0, "time.drain_s": 4.0, "arrivals.rate_jobs_s": 6.0}
 SETTINGS = [word for key, value in SHORT.items() for word in ("--set", f"{key}={value}")]
@@ -25,13 +24,13 @@ def episodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Seeds that were played; Ctrl-C comes once there are more than the number at their front."""
     played: list[int] = [1_000_000]
 
-    def play(name, make, scenario, seeds, **options):
+    def pairs(self, policies, seeds, play=Flights.pairs):
         if len(played) > played[0]:
             raise KeyboardInterrupt
         played.extend(seeds)
-        return play_worlds(name, make, scenario, seeds, **options)
+        return play(self, policies, seeds)
 
-    monkeypatch.setattr(train.tune, "play_worlds", play)
+    monkeypatch.setattr(Flights, "pairs", pairs)
     return played
 
 
@@ -95,10 +94,15 @@ def test_values_are_replaced_only_when_told_to(run, tmp_path: Path, episodes: li
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--rule", "greedy"), "--rule takes static or restricted"),
+        (("--rule", "greedy"), "greedy has no parameters that could be found: --rule takes static, restricted, tuned"),
+        (("--rule", "greedi"), "no policy 'greedi'"),
+        (("--rule", "static", "--cpu-minutes", 1), "--cpu-minutes: the search for static ends by itself"),
+        (("--rule", "tuned", "--seeds", 4), "--seeds: the search for tuned plays fresh seeds"),
+        (("--rule", "tuned", "--cpu-minutes", 0), "'--cpu-minutes'"),
         (("--rule", "static", "--seeds", 0), "'--seeds'"),
         (("--rule", "static", "--scenario", "kampus"), "no scenario 'kampus'"),
         (("--rule", "static", "--set", "arrivals.rate_jobs_s=0.0001", "--seeds", 1), "no job arrives in"),
+        (("--rule", "tuned", "--set", "arrivals.rate_jobs_s=0.0001"), "no job arrives in"),
     ],
 )
 def test_what_cannot_be_tuned_is_one_sentence(run, tmp_path: Path, arguments: tuple, message: str):

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from agents.planners.planner import Rollout
 from agents.policy import Observation, UnknownPolicyError
+from agents.rules.greedy import Greedy
 from agents.rules.static import Static
 from agents.values import all_choices, choices
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval.contenders import PolicyListError, Row, find_rows, how_to_add_references
@@ -151,3 +154,39 @@ def test_the_references_are_named_where_neither_is_there(tmp_path: Path):
     assert how_to_add_references(rows("greedy", "mine=one.json"), scenario) is None
     assert how_to_add_references(rows("greedy", "calm=restricted"), scenario) is None
     assert "--policies static,restricted adds them" in str(how_to_add_references(rows("greedy"), scenario))
+
+
+def test_a_planner_is_a_privileged_row_over_its_base():
+    plain, mine, other = rows("clairvoyant", "mine=rollout:base=greedy:k=4", "clairvoyant:base=greedy:k=4")
+    assert [row.name for row in (plain, mine, other)] == ["clairvoyant", "mine", "clairvoyant:base greedy:k 4"]
+    assert all(row.privileged and not row.learned for row in (plain, mine, other))
+    assert not rows("greedy")[0].privileged
+    assert len({row.members[0].identity for row in (plain, mine, other)}) == 3
+    planner = mine.members[0].make(Layout(load_scenario("tiny")))
+    assert isinstance(planner, Rollout)
+    assert planner.options.k == 4
+    assert isinstance(planner._base, Greedy)
+
+
+def test_options_that_say_the_same_are_the_same_planner_and_other_values_of_its_base_are_not(tmp_path: Path):
+    values_file(tmp_path / "one.json", "static")
+    default, same, found = rows(
+        "a=clairvoyant:base=static", "b=clairvoyant:base=static:k=5", "c=clairvoyant:base=one.json"
+    )
+    assert default.members[0].identity == same.members[0].identity != found.members[0].identity
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("clairvoyant:horizn_s=8", r"no option 'horizn_s'.*did you mean horizon_s\?"),
+        ("clairvoyant:base=round-robin", "RoundRobin has no compiled form"),
+        ("clairvoyant:base=clairvoyant", "Clairvoyant has no compiled form"),
+        ("clairvoyant:base=runs/scorer-*", "names several policies: a planner has one"),
+        ("clairvoyant:base=gredy", "no policy 'gredy'"),
+        ("mine=rollout:k=x", "k must be a whole number"),
+    ],
+)
+def test_a_planner_that_cannot_be_made_is_refused(word: str, message: str):
+    with pytest.raises(UserError, match=message):
+        rows(word)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from edge6g_env.kernel.codes import HOLD
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED, episodes
+from eval.kept import Kept
 from eval.metrics import METRIC_NAMES
 
 SEEDS = [EVALUATION_SEED + i for i in range(3)]
@@ -114,3 +116,49 @@ def test_progress_rises_to_one(scenario: Scenario):
 def test_seeds_must_differ(scenario: Scenario, seeds: list[int]):
     with pytest.raises(ValueError, match="seeds must be different numbers"):
         episodes.run_episodes("greedy", GREEDY, scenario, seeds)
+
+
+class OneAtATime:
+    """`local`, one world at a time; stopped in the episode of a seed that is not to be played."""
+
+    privileged, needs_candidates, worlds_at_a_time = True, False, 1
+    forbidden: int | None = None
+
+    def __init__(self, layout: Layout) -> None:
+        self._rule = make_rule("local", layout)
+
+    def attach(self, env: BatchEnv) -> None:
+        assert env.num_worlds == 1
+        self._env = env
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        if int(self._env.last_step.step["seed"][0]) == self.forbidden:
+            raise KeyboardInterrupt
+        return self._rule.act(obs, rng)
+
+
+def test_what_plays_one_world_at_a_time_is_kept_by_seed(
+    scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = Kept(tmp_path, scenario, SEEDS, {"one": "one at a time"})
+    monkeypatch.setattr(OneAtATime, "forbidden", SEEDS[2])
+    with pytest.raises(KeyboardInterrupt):
+        episodes.run_episodes("one", OneAtATime, scenario, SEEDS, store=store)
+    assert [store.get("one", [seed]) is not None for seed in SEEDS] == [True, True, False]
+    monkeypatch.setattr(OneAtATime, "forbidden", SEEDS[0])  # these are not played again
+    resumed = episodes.run_episodes("one", OneAtATime, scenario, SEEDS, store=store)
+    local = episodes.run_episodes("local", partial(make_rule, "local"), scenario, SEEDS)
+    np.testing.assert_array_equal(figures(resumed.rows), figures(local.rows))
+    np.testing.assert_array_equal(resumed.jobs, local.jobs)
+
+
+@pytest.mark.parametrize("rule", ["greedy", "static"])
+def test_inside_the_kernel_the_jobs_are_those_of_the_doors(rule: str):
+    """Also across the parts in which an episode is flown; only what was promised is not known."""
+    tiny = load_scenario("tiny")
+    policy = make_rule(rule, Layout(tiny))
+    flown, promised, decision_us = episodes.fly_worlds(policy, tiny, SEEDS)
+    played, *_ = episodes.play_worlds(rule, partial(make_rule, rule), tiny, SEEDS)
+    np.testing.assert_array_equal(flown, played)
+    assert np.isnan(promised).all()
+    assert decision_us > 0.0

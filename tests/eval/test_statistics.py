@@ -11,6 +11,8 @@ import pytest
 from scipy import stats
 
 from eval.metrics import METRIC_NAMES
+from eval.report.charts import line_styles
+from eval.report.numbers import origins
 from eval.statistics import (
     Summary,
     bootstrap_interval,
@@ -133,6 +135,18 @@ def test_a_learned_policy_is_never_the_best_rule(episodes: pd.DataFrame):
     alone = summarise(episodes[episodes["policy"] == "scorer:x"], rules=[], learned=["scorer:x"])
     assert alone["best_rule"] is None
     assert alone["policies"]["scorer:x"]["difference_to_best_rule"] is None
+
+
+def test_a_planner_is_never_the_best_rule(episodes: pd.DataFrame):
+    """Nor drawn as one: it has its own colour in the legend, and a sentence says what it is."""
+    summary = summarise(episodes, rules=["local", "greedy"], learned=[], planners=["scorer:x"])
+    planner = summary["policies"]["scorer:x"]
+    assert (summary["best_rule"], planner["kind"], planner["checkpoints"]) == ("greedy", "planner", 0)
+    assert planner["difference_to_best_rule"]["reward_per_job"]["iqm"] == pytest.approx(0.05)
+    assert "that checkpoint only" not in summary["note"]
+    assert [line for line in origins(summary, "tiny_v0") if line.startswith("scorer:x: privileged")]
+    styles = line_styles(summary)
+    assert len({(style["color"], style["linestyle"]) for style in styles.values()}) == len(styles)
 
 
 def test_summary_refuses_names_that_do_not_fit_the_episodes(episodes: pd.DataFrame):

@@ -41,7 +41,7 @@ def test_the_comparison_is_images_and_a_table_and_no_line(written: Path, compari
     text = events.Tensors("comparison/text_summary")[0].tensor_proto.string_val[0].decode()
     reward = comparison.summary["policies"]["scorer:x"]["metrics"]["reward_per_job"]
     interval = f"[{reward['low']:.3f}, {reward['high']:.3f}]"
-    assert f"| scorer:x | {reward['iqm']:.3f} {interval} | +0.050 [+0.050, +0.050] | 100 |" in text
+    assert f"| scorer:x | {reward['iqm']:.3f} {interval} | +0.050 [+0.050, +0.050] | \N{EN DASH} | 100 |" in text
     assert "trained on campus_v0; played on tiny_v0, arrivals.rate_jobs_s = 3.0" in text
 
 

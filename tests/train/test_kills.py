@@ -31,7 +31,7 @@ def command_line(words, said):
     """`edge6g` with those words, in a child; what it says goes to a file."""
     sys.argv, sys.stderr = ["edge6g", *words], Path(said).open("w")  # noqa: SIM115
     train.run.VALIDATION_EPISODES, train.run.SHOWN_RULES, train.callbacks.EARLY_PERIOD_S = 3, ("greedy",), 0.5
-    train.learner.SCORER_SETTINGS["batch_decisions"] = 256
+    train.scorer.SETTINGS["batch_decisions"] = 256
     edge6g.main()
 
 

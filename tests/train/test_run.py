@@ -43,7 +43,7 @@ def run(scenario, out, algo="scorer", seconds=SECONDS, seed=3, num_worlds=8, **o
 def trained(request, scenario, quick, tmp_path_factory):
     """A run of some seconds, by algorithm."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(train.learner.SCORER_SETTINGS, "batch_decisions", 256)
+        patch.setitem(train.scorer.SETTINGS, "batch_decisions", 256)
         out = tmp_path_factory.mktemp("runs") / request.param
         return request.param, run(scenario, out, request.param, command="edge6g train --algo x")
 

@@ -1,0 +1,176 @@
+"""`edge6g compare` in several scenarios: a comparison each, in a folder of its own, and one matrix scenario x policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from agents.policy import Observation, Policy, UnknownPolicyError
+from edge6g_env.errors import UserError
+from edge6g_env.scenario import Scenario
+from eval.compare import MAKES, compare_rows, evaluation_seeds
+from eval.contenders import LoadCheckpoint, PolicyListError, Row, find_rows
+from eval.files import RUN_FILE, only_owner, remove, write_csv_atomic, write_json_atomic, write_text_atomic
+from eval.interrupted import FINISHED, begin_or_go_on, end_run
+from eval.kept import FOLDER as PLAYED
+from eval.matrix import Column, Matrix, Missing
+from eval.provenance import provenance
+from eval.result_files import check_keep
+
+MATRIX_FILES = ("matrix.json", "matrix.csv", "matrix.md", "report.html")
+
+
+class ScenarioListError(UserError):
+    """Scenarios that cannot stand in one matrix."""
+
+
+def compare_all(
+    scenarios: Sequence[Scenario],
+    policies: Sequence[str],
+    seeds: int,
+    out: Path,
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    keep: Path | None = None,
+    load_checkpoint: LoadCheckpoint,
+    command: str = "",
+    console: Console | None = None,
+) -> Matrix:
+    """Compare `policies` in each scenario, see compare.compare, with its files in `out`/NAME, and write the matrix to `out`.
+
+    A policy that does not fit a scenario, a rule without values say, leaves its cell empty, and the matrix says why. Raises
+    ScenarioListError for two scenarios of one name, PolicyListError for a policy that fits none of them.
+    """
+    names = [scenario.name for scenario in scenarios]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ScenarioListError(f"two scenarios are called {twice[0]}: give one of them another name in its TOML file")
+    console, numbers = console or Console(stderr=True), evaluation_seeds(seeds, seed)
+    rows, missing = _fitting(scenarios, policies, load_checkpoint)
+    for scenario in scenarios:
+        if keep is not None:
+            check_keep(keep, scenario, numbers, [row.name for row in rows[scenario.name]])
+    makes = (*MATRIX_FILES, *names, PLAYED)
+    record = {
+        **provenance(command, scenarios[0]),
+        "scenario": ", ".join(scenario.id for scenario in scenarios),
+        "fingerprint": ", ".join(scenario.fingerprint for scenario in scenarios),
+        "policies": list(policies),
+        "seeds": numbers,
+    }
+    columns = []
+    with only_owner(out):
+        begin_or_go_on(out, "compare", makes, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
+        for scenario in scenarios:
+            console.print(scenario.label, highlight=False, markup=False)
+            columns.append(_column(scenario, rows[scenario.name], numbers, out, makes, keep, command, console))
+        matrix = Matrix(columns, missing)
+        _write(out, matrix, scenarios, command)
+        end_run(out, [PLAYED])
+    return matrix
+
+
+def _fitting(
+    scenarios: Sequence[Scenario], policies: Sequence[str], load_checkpoint: LoadCheckpoint
+) -> tuple[dict[str, list[Row]], list[Missing]]:
+    """The rows of each scenario, and which words have none there, and why."""
+    rows: dict[str, list[Row]] = {}
+    missing: list[Missing] = []
+    for scenario in scenarios:
+        refused = {word: why for word in policies if (why := _why_not(word, scenario, load_checkpoint))}
+        fit = [word for word in policies if word not in refused]
+        rows[scenario.name] = _rows(policies, fit, scenario, load_checkpoint) if fit else []
+        missing += [Missing(policy=word, scenario=scenario.name, why=why) for word, why in refused.items()]
+    for word in policies:
+        reasons = [one for one in missing if one["policy"] == word]
+        if len(reasons) == len(scenarios):
+            raise PolicyListError(f"{word} fits none of the scenarios; {reasons[0]['scenario']}: {reasons[0]['why']}")
+    return rows, missing
+
+
+def _why_not(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> str | None:
+    """Why a policy does not fit a scenario, None if it does. What is no policy at all, or names none, is raised."""
+    try:
+        find_rows([word], scenario, load_checkpoint)
+    except (UnknownPolicyError, PolicyListError):
+        raise
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _rows(
+    policies: Sequence[str], fit: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint
+) -> list[Row]:
+    """The rows of the words that fit, called as they are beside the others: a checkpoint has one name in all scenarios."""
+
+    def load(folder: Path, scenario: Scenario) -> Policy:
+        try:
+            return load_checkpoint(folder, scenario)
+        except UserError:
+            return Unfit()
+
+    named = [word for word in policies if word in fit or _why_not(word, scenario, load) is None]
+    return [row for row in find_rows(named, scenario, load) if row.word in fit]
+
+
+class Unfit:
+    """Stands for a checkpoint that does not fit while names are given; it never plays."""
+
+    privileged = needs_candidates = False
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """Raises NotImplementedError."""
+        raise NotImplementedError
+
+
+def _column(
+    scenario: Scenario,
+    rows: Sequence[Row],
+    seeds: Sequence[int],
+    out: Path,
+    makes: Sequence[str],
+    keep: Path | None,
+    command: str,
+    console: Console,
+) -> Column:
+    """Compare in one scenario, in its folder; nothing is played where no policy fits."""
+    if not rows:
+        return Column(scenario.name, {}, {}, {}, None, None)
+    folder, made_by = out / scenario.name, provenance(command, scenario)
+    for name in MAKES:
+        remove(folder / name)
+    summary = compare_rows(scenario, rows, seeds, folder, out, makes, made_by, keep, console)
+    members = [member.name for row in rows for member in row.members]
+    record = {"kind": "compare", **made_by, "policies": members, "seeds": list(seeds), FINISHED: True}
+    write_json_atomic(record, folder / RUN_FILE)
+    return Column.of_summary(scenario.name, summary)
+
+
+def _write(out: Path, matrix: Matrix, scenarios: Sequence[Scenario], command: str) -> None:
+    from eval.report.matrix import page
+
+    made_by = {scenario.name: provenance(command, scenario) for scenario in scenarios}
+    write_json_atomic({"made_by": made_by, **matrix.record()}, out / "matrix.json")
+    write_csv_atomic(matrix.frame(), out / "matrix.csv")
+    write_text_atomic(out / "matrix.md", matrix.markdown())
+    write_text_atomic(out / "report.html", page(matrix, command))
+
+
+def show_matrix(matrix: Matrix, out: Path, console: Console) -> None:
+    """Print the matrix, and where the rest of it is."""
+    from eval.report.matrix import console_tables
+
+    for table in console_tables(matrix, console.width):
+        console.print(table)
+        console.print()
+    for sentence in matrix.sentences():
+        console.print(sentence, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    for what, place in (
+        ("Report", f"{out / 'report.html'}, and one a scenario in its folder"),
+        ("Table", f"{out / 'matrix.csv'}, matrix.md, matrix.json"),
+    ):
+        console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)

@@ -1,0 +1,134 @@
+"""`edge6g verify`: rows of results are played again, and say whether they agree to the last digit kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from rich.console import Console
+
+from edge6g_env.errors import UserError
+from edge6g_env.scenario import Scenario
+from edge6g_env.scenario import scenarios as all_scenarios
+from eval.compare import evaluation_seeds
+from eval.contenders import Contender, LoadCheckpoint, find_rows
+from eval.episodes import Share, progress_bars, run_episodes
+from eval.result_files import ResultRow, Results, ResultsError, for_scenario, rounded, shipped_file
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one row. problem: a sentence that says how it differs, or why it could not be played; None if it agrees."""
+
+    scenario: str
+    row: str
+    seeds: int
+    problem: str | None
+
+
+def verify(
+    scenarios: Sequence[Scenario],
+    rows: Sequence[str] = (),
+    seeds: int | None = None,
+    folder: Path | None = None,
+    *,
+    load_checkpoint: LoadCheckpoint,
+    console: Console | None = None,
+) -> list[Verdict]:
+    """Play the rows of these names (all, if none is given) on their first `seeds` seeds (all), and compare their rewards.
+
+    folder: has the files of results; None: those that ship. Rewards agree if they are the same when rounded as in the file. Raises
+    ResultsError before anything is played: no results of a scenario, or none of this version of it, or no row of that name in any.
+    """
+    known = [results_of(scenario, folder) for scenario in scenarios]
+    wanted = [(scenario, one, list(_names(one, rows))) for scenario, one in zip(scenarios, known, strict=True)]
+    for name in rows:
+        if not any(name in one.rows for one in known):
+            known[0].row(name)  # says what there is
+    tasks = {f"{scenario.name}: {name}": (scenario, one, name) for scenario, one, names in wanted for name in names}
+    verdicts = []
+    with progress_bars(console or Console(stderr=True), tasks) as started:
+        for label, (scenario, one, name) in tasks.items():
+            problem, count = _problem(scenario, name, one.rows[name], seeds, load_checkpoint, started(label))
+            verdicts.append(Verdict(scenario.name, name, count, problem))
+    return verdicts
+
+
+def results_of(scenario: Scenario, folder: Path | None) -> Results:
+    """The results of a scenario; ResultsError if there are none of this version of it."""
+    file = _file(scenario.name, folder)
+    if not file.is_file():
+        where = "ship with it" if folder is None else f"are in {folder}"
+        raise ResultsError(f"no results of {scenario.name} {where}: `edge6g compare --keep FOLDER` writes them")
+    return for_scenario(file, scenario)
+
+
+def with_results(folder: Path | None) -> list[str]:
+    """Names of the scenarios that ship and have results; ResultsError if none has."""
+    found = [name for name in all_scenarios() if _file(name, folder).is_file()]
+    if not found:
+        raise ResultsError(
+            f"no results {'ship' if folder is None else f'are in {folder}'}: `edge6g compare --keep` writes them"
+        )
+    return found
+
+
+def _file(name: str, folder: Path | None) -> Path | Traversable:
+    return shipped_file(name) if folder is None else folder / f"{name}.json"
+
+
+def _names(results: Results, rows: Sequence[str]) -> Iterator[str]:
+    return (name for name in results.rows if not rows or name in rows)
+
+
+def _problem(
+    scenario: Scenario,
+    name: str,
+    row: ResultRow,
+    seeds: int | None,
+    load_checkpoint: LoadCheckpoint,
+    progress: Share,
+) -> tuple[str | None, int]:
+    """How the row differs from what is played now, None if it does not; and on how many seeds that was looked at.
+
+    A policy that draws, or learns as it plays, depends on the other worlds of its batch: one that differs on some of its seeds is played
+    on all of them before that is said.
+    """
+    try:
+        (found,) = find_rows([row["policy"]], scenario, load_checkpoint)
+        contender = found.members[0]
+    except UserError as error:
+        return f"cannot be played: {error}", 0
+    counts = [min(seeds or row["seeds"], row["seeds"]), row["seeds"]]
+    problem = None
+    for count in dict.fromkeys(counts):
+        problem = _difference(scenario, name, contender, row, count, progress)
+        if problem is None:
+            return None, count
+    changed = contender.identity != row["identity"]
+    return f"{problem}{'; it decides by other values or files than then' if changed else ''}", counts[-1]
+
+
+def _difference(
+    scenario: Scenario, name: str, contender: Contender, row: ResultRow, count: int, progress: Callable[[float], None]
+) -> str | None:
+    """The first seed that differs, in words."""
+    numbers = evaluation_seeds(count)
+    played = run_episodes(name, contender.make, scenario, numbers, progress)
+    rewards = rounded([float(str(one["reward_per_job"])) for one in played.rows])
+    differ = [n for n, (now, then) in enumerate(zip(rewards, row["rewards"], strict=False)) if now != then]
+    if not differ:
+        return None
+    first = differ[0]
+    return f"{len(differ)} of {count} seeds differ, first {numbers[first]}: {rewards[first]} now, {row['rewards'][first]} kept"
+
+
+def show(verdicts: Sequence[Verdict], console: Console) -> None:
+    """A line a row, and how many agree."""
+    for one in verdicts:
+        said = f"agrees on {one.seeds} seed{'' if one.seeds == 1 else 's'}" if one.problem is None else one.problem
+        console.print(f"{one.scenario}: {one.row}: {said}", highlight=False, markup=False, soft_wrap=True)
+    agree = sum(one.problem is None for one in verdicts)
+    console.print(f"{agree} of {len(verdicts)} rows agree", highlight=False)

@@ -1,0 +1,177 @@
+"""`edge6g train --algo search`: its folder, what it goes on from, where its policy acts."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from stable_baselines3.common.callbacks import BaseCallback
+
+import train.run
+from agents.policy import make_rule
+from edge6g_env import load_scenario
+from edge6g_env.spaces import Layout
+from eval.episodes import run_episodes
+from train import checkpoint
+from train.checkpoint import CheckpointError, load_policy, read_progress, read_record, read_tensors, write_tensors
+from train.flights import Flights
+from train.learner import Learner
+from train.run import TrainingError
+from train.search import SETTINGS
+
+WORLDS = SETTINGS["population"]  # one episode a candidate
+
+
+class Until(BaseCallback):
+    """Stops after so many generations; or raises Ctrl-C in the midst of the one after."""
+
+    def __init__(self, generations: int, *, interrupt: bool = False) -> None:
+        super().__init__()
+        self._generations, self._interrupt, self._pieces, self.validated = generations, interrupt, 0, []
+
+    def _on_step(self) -> bool:
+        if self.model.state.generation < self._generations:
+            return True
+        self._pieces += 1
+        if self._interrupt and self._pieces == 7:
+            raise KeyboardInterrupt
+        return self._interrupt
+
+    def _on_rollout_end(self) -> None:
+        self.validated.append(int(self.model.state.generation))
+
+
+def state_of(learner: Learner) -> dict[str, np.ndarray]:
+    return {name: np.array(array) for name, array in learner.model.state._asdict().items()}
+
+
+def test_a_search_that_was_interrupted_ends_as_one_that_was_not(scenario, tmp_path):
+    whole = Learner(scenario, "search", 3, WORLDS, 1)
+    whole.model.learn(10**9, Until(4))
+    first = Learner(scenario, "search", 3, WORLDS, 1)
+    with pytest.raises(KeyboardInterrupt):
+        first.model.learn(10**9, Until(2, interrupt=True))
+    first.save(tmp_path, 1.0, policy=True)
+    second = Learner(scenario, "search", 3, WORLDS, 1)
+    second.load(tmp_path)
+    assert second.model.num_timesteps == first.model.num_timesteps
+    second.model.learn(10**9, Until(4))
+    assert second.model.num_timesteps == whole.model.num_timesteps
+    mine, theirs = state_of(second), state_of(whole)
+    assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
+    other = Learner(scenario, "search", 4, WORLDS, 1)
+    other.model.learn(10**9, Until(4))
+    assert not np.array_equal(state_of(other)["mean"], theirs["mean"])
+
+
+def test_it_is_validated_after_the_generations_that_it_says(scenario):
+    learner, until = Learner(scenario, "search", 0, WORLDS, 1), Until(6)
+    learner.model.learn(10**9, until)
+    assert until.validated == [5]
+
+
+def test_episodes_in_the_kernel_are_those_of_the_doors(scenario):
+    flights, seeds = Flights(scenario), [5_000_000, 5_000_001, 5_000_002]
+    greedy, static = (make_rule(name, flights.layout) for name in ("greedy", "static"))
+    flown = flights([greedy], seeds)
+    for policy, rewards in ((greedy, flown.rewards[0]), (static, flights([static], seeds).rewards[0])):
+        rows = run_episodes("any", lambda _, policy=policy: policy, scenario, seeds).rows
+        np.testing.assert_allclose(rewards, [row["reward_per_job"] for row in rows], rtol=1e-12)
+    assert flown.decisions >= len(flown.jobs[0])
+
+
+def run(scenario, out, seconds=2.0, **options):
+    console = Console(file=io.StringIO(), width=200)
+    options = {"num_worlds": WORLDS, "console": console, **options}
+    train.run.train(scenario, options.pop("algo", "search"), seconds / 60.0, 3, out, **options)
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def trained(scenario, quick, tmp_path_factory):
+    """The folder of a run of some generations, and what it said."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.run, "SEARCH_VALIDATION_EPISODES", 3)
+        patch.setitem(SETTINGS, "validate_every", 2)
+        out = tmp_path_factory.mktemp("runs") / "search"
+        yield out, run(scenario, out)
+
+
+def test_a_run_leaves_what_the_others_leave(trained, scenario):
+    out, said = trained
+    record, curve = read_record(out), pd.read_csv(out / "learning_curve.csv")
+    assert (record["algo"], record["fingerprint"], record["runs"]) == ("search", scenario.fingerprint, 1)
+    assert record["settings"] == SETTINGS
+    assert "best on the validation seeds" in said
+    assert curve["decisions"].is_monotonic_increasing
+    assert curve["decisions"].iloc[-1] == record["decisions"] > 0
+    np.testing.assert_allclose(curve["gain_over_best_rule"].max(), record["validation_gain"])
+    tensors = read_tensors(out / checkpoint.TRAINER)
+    assert int(tensors["generation"]) > 0
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["best-rule", "search-s3"]
+    assert read_tensors(out / checkpoint.POLICY)["weights"].shape == tensors["mean"].shape
+
+
+def test_what_is_kept_is_the_point_that_did_best(trained, scenario):
+    """Played again, its gain is that of the record."""
+    out, _ = trained
+    flights, seeds = Flights(scenario), [5_000_000 + n for n in range(3)]
+    mine, greedy = (
+        flights([one], seeds).rewards[0] for one in (load_policy(out), make_rule("greedy", Layout(scenario)))
+    )
+    from eval.statistics import iqm
+
+    np.testing.assert_allclose(iqm(mine - greedy), read_record(out)["validation_gain"], atol=1e-12)
+
+
+def test_the_policy_acts_in_other_scenarios_by_the_names_of_entries(trained, observations):
+    out, _ = trained
+    for name in ("campus", "tiny"):
+        policy = load_policy(out, name)
+        for obs in observations(name, 5):
+            actions = policy.act(obs, np.random.default_rng(0))
+            assert np.take_along_axis(obs["action_mask"], actions[..., None], -1).all()
+
+
+def test_a_run_goes_on(trained, scenario, quick):
+    out, _ = trained
+    before, generation = read_progress(out), int(read_tensors(out / checkpoint.TRAINER)["generation"])
+    run(scenario, out, seconds=60.0 * before.minutes + 2.0, resume=True)
+    after = read_progress(out)
+    assert after.decisions > before.decisions
+    assert after.runs == before.runs + 1
+    assert after.best >= before.best
+    assert int(read_tensors(out / checkpoint.TRAINER)["generation"]) > generation
+
+
+def test_what_does_not_fit_is_refused(trained, scenario, tmp_path):
+    out, _ = trained
+    with pytest.raises(TrainingError, match="holds a run of search: --algo scorer cannot go on with it"):
+        run(scenario, out, seconds=600.0, algo="scorer", resume=True)
+    for worlds in (WORLDS - 1, WORLDS + 1, 1):
+        with pytest.raises(TrainingError, match=f"--num-worlds {worlds}: .* a multiple of {WORLDS}"):
+            run(scenario, tmp_path / "new", num_worlds=worlds)
+    assert not list(tmp_path.iterdir())
+    learner = Learner(scenario, "search", 0, WORLDS, 1)
+    learner.save(tmp_path, 1.0, policy=True)
+    tensors = read_tensors(tmp_path / checkpoint.TRAINER)
+    write_tensors(tmp_path / checkpoint.TRAINER, {name: t[:3] if t.ndim else t for name, t in tensors.items()}, {})
+    with pytest.raises(CheckpointError, match="it has 3 weights"):
+        learner.load(tmp_path)
+    write_tensors(tmp_path / checkpoint.POLICY, {"weights": tensors["mean"][:3]}, {})
+    with pytest.raises(CheckpointError, match="do not fit"):
+        load_policy(tmp_path, scenario)
+
+
+def test_a_scenario_without_an_entry_that_it_weighs_is_refused(trained, tmp_path):
+    """As from another version, with another list of features."""
+    out, _ = trained
+    record = checkpoint.read_record(out)
+    record["layout"]["candidates"][5]["name"] = "cloud_humidity"
+    checkpoint.write_json_atomic(record, tmp_path / checkpoint.RECORD)
+    (tmp_path / checkpoint.POLICY).write_bytes((out / checkpoint.POLICY).read_bytes())
+    with pytest.raises(CheckpointError, match=r"cannot act on .*'cloud_humidity', which is not there"):
+        load_policy(tmp_path, load_scenario("tiny"))

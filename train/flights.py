@@ -1,0 +1,95 @@
+"""Whole episodes of many policies on the same seeds: what a search asks for. In the kernel where a policy has a compiled form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agents.policy import MakePolicy, Policy
+from edge6g_env import BatchEnv, CompiledPolicy
+from edge6g_env.kernel.codes import CUT
+from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
+from eval.episodes import NothingMeasuredError, nothing_measured, play_worlds
+
+PIECES = 20  # of an episode: between them an interrupt is seen and a bar moves
+
+
+class Flown(NamedTuple):
+    """Episodes of P policies on S seeds."""
+
+    rewards: np.ndarray
+    """float64 (P, S) mean worth of the measured jobs, NaN where there are none."""
+    jobs: list[np.ndarray]
+    """Of each policy its measured jobs, rows of OUTCOME, `world` the index of the seed."""
+    decisions: int
+
+    @property
+    def means(self) -> np.ndarray:
+        """Mean reward of each policy, float64 (P,), over the seeds that have one."""
+        return np.nanmean(self.rewards, axis=1)
+
+
+class Flights:
+    """Plays policies in a scenario; the worlds are made once for each number of them."""
+
+    def __init__(self, scenario: Scenario, threads: int = 1) -> None:
+        """Raises what the environment raises for `threads`."""
+        self.tick: Callable[[], None] = lambda: None
+        """Called now and then while episodes are played; what it raises ends them."""
+        self.scenario, self.layout, self._threads = scenario, Layout(scenario), threads
+        self._envs: dict[int, BatchEnv] = {}
+
+    def pairs(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int]) -> tuple[np.ndarray, int]:
+        """Measured jobs of an episode a pair, `world` the pair's index, and the decisions taken."""
+        if len(seeds) not in self._envs:
+            self._envs[len(seeds)] = BatchEnv(self.scenario, len(seeds), threads=self._threads)
+        env = self._envs[len(seeds)]
+        env.reset(list(seeds))
+        jobs, decisions = [], 0
+        for piece in range(1, PIECES + 1):
+            flight = env.fly(
+                list(policies), np.inf if piece == PIECES else self.scenario.time.episode_s * piece / PIECES
+            )
+            ended = flight.outcomes
+            jobs.append(ended[(ended["measured"] == 1) & (ended["phase"] != CUT)])
+            decisions += int(flight.decisions.sum())
+            self.tick()
+        return np.concatenate(jobs), decisions
+
+    def __call__(self, policies: Sequence[Policy | CompiledPolicy], seeds: Sequence[int]) -> Flown:
+        """Every policy on every seed. Raises NothingMeasuredError if no job is measured: all policies meet the same jobs."""
+        compiled = [
+            policy if isinstance(policy, CompiledPolicy) else getattr(policy, "compiled", None) for policy in policies
+        ]
+        flying = [one for one in compiled if one is not None]
+        if len(flying) == len(policies):
+            each = [one for one in flying for _ in seeds]
+            jobs, decisions = self.pairs(each, [*seeds] * len(policies))
+            owner, jobs["world"] = np.divmod(jobs["world"], len(seeds))
+            parts = [jobs[owner == p] for p in range(len(policies))]
+        else:
+            parts = [self._through_the_doors(policy, seeds) for policy in policies]
+            decisions = sum(map(len, parts))
+        if not len(parts[0]):
+            raise NothingMeasuredError(nothing_measured(self.scenario, seeds))
+        return Flown(np.stack([rewards_of(part, len(seeds)) for part in parts]), parts, decisions)
+
+    def close(self) -> None:
+        """End the threads that step the worlds."""
+        for env in self._envs.values():
+            env.close()
+
+    def _through_the_doors(self, policy: Any, seeds: Sequence[int]) -> np.ndarray:
+        """Measured jobs of a policy without a compiled form."""
+        make: MakePolicy = lambda _: policy  # noqa: E731
+        return play_worlds("search", make, self.scenario, seeds, lambda _: self.tick(), self._threads)[0]
+
+
+def rewards_of(jobs: np.ndarray, worlds: int) -> np.ndarray:
+    """Mean worth of the jobs of each world, float64 (worlds,), NaN where there are none."""
+    count = np.bincount(jobs["world"], minlength=worlds)
+    with np.errstate(invalid="ignore"):
+        return np.bincount(jobs["world"], jobs["worth"], worlds) / count
