@@ -15,7 +15,7 @@ from rich.table import Table
 from agents.parameters import starts
 from agents.policy import Observation, Policy, make_rule, parameters_of, rule_class, rule_names, start
 from agents.rules._rows import waiting
-from agents.values import RULES, has_values
+from agents.values import ValuesError
 from edge6g_env.batch import BatchEnv
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
@@ -34,13 +34,16 @@ def main() -> None:
     env = BatchEnv(load_scenario(options.scenario), WORLDS, observe="candidates", skip_idle=True)
     obs = situations(env, options.jobs)
     count = int(waiting(obs).sum())
+    console = Console()
     table = Table("rule", "jobs/s", "us a job", box=None, pad_edge=False)
     for name in options.rules.split(","):
-        if name in RULES and not has_values(name, env.layout.scenario):
+        try:
+            policy = made(name, env.layout)
+        except ValuesError as error:
+            console.print(f"left out: {error}", highlight=False)
             continue
-        best_s = least_s(made(name, env.layout), obs, options.repetitions)
+        best_s = least_s(policy, obs, options.repetitions)
         table.add_row(name, f"{count / best_s:,.0f}", f"{1e6 * best_s / count:.1f}")
-    console = Console()
     console.print(f"{env.layout.scenario.label}, {count} jobs in a batch, {env.layout.num_actions} actions")
     console.print(table)
 
