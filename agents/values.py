@@ -33,6 +33,7 @@ from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 STATIC, RESTRICTED, TUNED = "static", "restricted", "tuned"
 RULES = (STATIC, RESTRICTED)
 ALL_ROWS = "all"
+SCORED_ROWS = 32  # of highest utility, whose entries weigh in: no more are worth the time that they take; judgement
 
 Value = float | str
 """Of a column: a share of the layers, "draft", or the name of a precision or model."""
@@ -121,7 +122,7 @@ def compiled_rows(layout: Layout, rows: str | Mapping[str, Values], weights: Map
     far = None
     for rule, values in rows.items() if isinstance(rows, Mapping) else ():
         far = distances(layout, rule, values)
-    return CompiledPolicy(layout, distance=far, linear=weights)
+    return CompiledPolicy(layout, distance=far, linear=weights, top=SCORED_ROWS)
 
 
 def _steps(layout: Layout, column: str, wanted: Sequence[int]) -> np.ndarray:

@@ -31,10 +31,11 @@ class SearchState(NamedTuple):
     generation: np.ndarray  # int64 () generations told
 
     @classmethod
-    def at(cls, mean: Sequence[float] | np.ndarray, sigma: float) -> SearchState:
-        """A search that begins at `mean`, float (n,), n above 1."""
+    def at(cls, mean: Sequence[float] | np.ndarray, sigma: float, variances: np.ndarray | None = None) -> SearchState:
+        """A search that begins at `mean`, float (n,), n above 1; variances: (n,) of the first steps, over sigma squared; 1 if None."""
         point, zero = np.array(mean, np.float64), np.zeros(len(mean))
-        return cls(point, point.copy(), np.ones(len(mean)), zero, zero.copy(), np.array(sigma), np.array(0))
+        spread = np.ones(len(mean)) if variances is None else np.array(variances, np.float64)
+        return cls(point, point.copy(), spread, zero, zero.copy(), np.array(sigma), np.array(0))
 
     @classmethod
     def of(cls, arrays: Mapping[str, object]) -> SearchState:

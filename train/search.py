@@ -18,6 +18,7 @@ from edge6g_env.scenario import Scenario
 from train.evolution import Evolution, SearchState
 from train.flights import Flights
 from train.seeds import world_seed
+from train.spreads import spreads, step_variances
 
 # Found by a study on campus and tiny: with a larger step the search wanders; with the cap it stays where the running mean means something.
 SETTINGS: dict[str, Any] = {"population": 16, "sigma": 0.06, "sigma_cap": 0.12, "validate_every": 5}
@@ -42,14 +43,20 @@ class SearchAlgorithm:
         self._flights, self._seed, self._episodes = Flights(scenario, threads), seed, episodes
         self.reads = Reads.of(self._flights.layout, (), weighted_entries(self._flights.layout))
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
-        # One attribute, so that an interrupt never comes between the two.
-        self._at = SearchState.at(np.zeros(len(self.reads.candidates)), self.settings["sigma"]), 0
+        self._at: tuple[SearchState | None, int] = None, 0  # one attribute: an interrupt never comes between the two
         self.logger: Logger | None = None
 
     @property
     def state(self) -> SearchState:
-        """Where the search is."""
-        return self._at[0]
+        """Where the search is; where it begins, if it has not."""
+        state, decisions = self._at
+        if state is None:
+            seeds = [world_seed(self._seed, 0, n) for n in range(self._episodes)]
+            entries = [feature.name for feature in self.reads.candidates]
+            variances = step_variances(spreads(self._flights.scenario, entries, seeds))
+            state = SearchState.at(np.zeros(len(entries)), self.settings["sigma"], variances)
+            self._at = state, decisions
+        return state
 
     @state.setter
     def state(self, state: SearchState) -> None:

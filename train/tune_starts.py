@@ -23,6 +23,8 @@ from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from train import search
 from train.evolution import Evolution, Narrowing, SearchState
+from train.seeds import TUNING_SEED
+from train.spreads import spreads, step_variances
 
 RESTARTS = 3
 APART = 200_000  # between the training seeds of two starts
@@ -106,7 +108,9 @@ def _of_weights(scenario: Scenario, out: Path, seed: int) -> list[Start]:
 
     for index, (name, rows) in enumerate((("greedy", ALL_ROWS), *_reference_rows(scenario, out))):
         evolution = Evolution(settings["population"], settings["sigma_cap"], seed + APART * index)
-        made, state = (partial(policy, rows), partial(values, rows)), SearchState.at(zero, settings["sigma"])
+        seeds = range(TUNING_SEED + seed, TUNING_SEED + seed + search.EPISODES)
+        variances = step_variances(spreads(scenario, entries, seeds, policy(rows, zero).distance))
+        made, state = (partial(policy, rows), partial(values, rows)), SearchState.at(zero, settings["sigma"], variances)
         found.append(Start(name, *made, evolution, state, zero, True, OF_WEIGHTS, APART * index))
     return found
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.learned.reading import Reads
 from agents.policy import Compiled
+from agents.values import SCORED_ROWS
 from edge6g_env import CompiledPolicy
 from edge6g_env.spaces import Layout
 
@@ -43,4 +44,5 @@ class LinearPolicy(Compiled):
         """reads: the weighted entries; weights: (entries,). LayoutError if the layout lacks an entry, ValueError for another length."""
         reads.columns(layout)
         named = zip((feature.name for feature in reads.candidates), map(float, weights), strict=True)
-        super().__init__(CompiledPolicy(layout, linear=dict(named), scaled_as=((), reads.candidates)))
+        scaled = ((), reads.candidates)
+        super().__init__(CompiledPolicy(layout, linear=dict(named), scaled_as=scaled, top=SCORED_ROWS))

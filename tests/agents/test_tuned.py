@@ -17,7 +17,7 @@ from agents.policy import Observation, make_rule
 from agents.rules.restricted import Restricted
 from agents.rules.static import Static
 from agents.rules.tuned import TunedWeights
-from agents.values import ALL_ROWS, TUNED, ValuesError, tuned
+from agents.values import ALL_ROWS, SCORED_ROWS, TUNED, ValuesError, tuned
 from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
@@ -81,6 +81,8 @@ def test_a_weight_counts_as_much_as_its_scaled_entry(layout: Layout, obs: Observ
         utility = obs["candidates"][..., layout.candidate_index("utility")]
         score = np.where(obs["action_mask"] == 1, utility + scaled @ np.array(list(weights.values())), -np.inf)
         score[..., HOLD] = -np.inf
+        legal = np.where(obs["action_mask"] == 1, utility, -np.inf)
+        score[legal < np.sort(legal, axis=-1)[..., [-SCORED_ROWS]]] = -np.inf
         actions = mine.act(obs, rng)
         np.testing.assert_allclose(
             np.take_along_axis(score, actions[..., None], -1)[..., 0], score.max(axis=-1), atol=1e-5
