@@ -154,8 +154,9 @@ def test_jobs_count_until_the_horizon_and_no_further_than_they_are_measured(
     planner, made = attached(Clairvoyant, layout, horizon_s=9.5, drain_s=2.0)
     planner.act(obs, rng)
     assert {call[1:3] for call in made.calls if call[0] == "fly"} == {(21.5, min(19.5, measured_s))}
-    for now_s, planned in ((measured_s - 1e-3, True), (measured_s, False)):
-        planner, made = attached(Clairvoyant, layout)
+    first_s = layout.scenario.time.warmup_s - 2.0
+    for now_s, planned in ((measured_s - 1e-3, True), (measured_s, False), (first_s + 1e-3, True), (first_s, False)):
+        planner, made = attached(Clairvoyant, layout, horizon_s=2.0)
         planner._env.world.episode["now_s"][:] = now_s  # type: ignore[union-attr]
         planner.act(obs, rng)
         assert (planner.effort.planned > 0) == planned
@@ -249,6 +250,13 @@ def test_options_are_read_as_they_are_written():
         Options(k=4, threads=2, horizon_s=8.0, contested=False, futures=2),
         "rollout:base runs/a b:k 4:horizon_s 8:contested 0:futures 2",
     )
+
+
+def test_a_horizon_is_half_of_the_longest_life_unless_it_is_given(layout: Layout):
+    longest_s = max(service.expire_s for service in layout.scenario.service)
+    assert Options().times_s(layout.scenario) == pytest.approx((longest_s / 2, longest_s / 6))
+    assert Options(horizon_s=9.0).times_s(layout.scenario) == pytest.approx((9.0, 3.0))
+    assert Options(drain_s=1.0).times_s(layout.scenario) == pytest.approx((longest_s / 2, 1.0))
 
 
 def test_threads_are_no_other_planner():
