@@ -50,10 +50,13 @@ def _search(rule: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield f"\n{found['reward_per_job']:.4f} reward per job on the validation seeds {_seeds(found)}, from {found['from']},"
     yield f"`{found['command']}`.\n"
     yield f"<details><summary>Search of {rule}</summary>\n"
-    yield "| start | reward there | best | generations | decisions | CPU s |\n|---|---|---|---|---|---|"
+    validation = found["starts"][0]["validation_seeds"]
+    yield f"| start | reward there, {validation} seeds | best | there, {found['seeds']} seeds | best | generations | decisions | CPU s |"
+    yield f"|{'---|' * 8}"
     for start in found["starts"]:
-        rewards = f"{start['reward_start']:.4f} | {start['reward_best']:.4f}"
-        yield f"| {start['start']} | {rewards} | {start['generations']} | {start['decisions']:,} | {start['cpu_s']:.0f} |"
+        rewards = [start[name] for name in ("reward_start", "reward_best", "final_start", "final_best")]
+        words = " | ".join("" if reward is None else f"{reward:.4f}" for reward in rewards)
+        yield f"| {start['start']} | {words} | {start['generations']} | {start['decisions']:,} | {start['cpu_s']:.0f} |"
     yield "\n</details>\n"
 
 

@@ -75,7 +75,8 @@ def tune(
                 kept = {**of, "seeds": numbers}
                 found = tune_descent.find(rule, flights, numbers, file, kept, lambda rate: shown(rate=rate), note)
             else:
-                cpu_s, begins = 60.0 * (cpu_minutes or CPU_MINUTES), starts(rule, scenario, out, seed)
+                cpu_s = 60.0 * (cpu_minutes or CPU_MINUTES)
+                begins = starts(rule, scenario, out, seed, cpu_s)
                 searches = Searches(flights, begins, seed, cpu_s, file, of)
                 shown(total=cpu_s)
 

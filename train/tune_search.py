@@ -23,6 +23,7 @@ from train.tune_starts import Start
 
 CPU_MINUTES = 10.0
 VALIDATION_EPISODES = 16  # on which the points that a search passes through meet
+LEAST_S = 60.0  # CPU time of a search for each start that it goes on from; judgement
 FINAL_SEED = VALIDATION_SEED + VALIDATION_EPISODES  # and up: the best of the starts and of what they led to meet there
 
 Note = Callable[[str], None]
@@ -57,7 +58,7 @@ class Searches:
         """`values`, their reward per job on seeds that no search has met, the starts and what they led to."""
         for start in self._starts:
             self._begin(start, note)
-        left, quota_s, sizes = list(self._starts), 0.0, _rounds(len(self._starts))
+        left, quota_s, sizes = list(self._starts), 0.0, _rounds(len(self._starts), self._cpu_s)
         for size in sizes:
             left = sorted(left, key=lambda start: -_best(start))[:size]
             quota_s += self._cpu_s / len(sizes) / size
@@ -122,9 +123,9 @@ class Searches:
         return self._flights(policies, seeds).means
 
 
-def _rounds(starts: int) -> list[int]:
-    """Starts that go on in each round, halved until there is one; every round has as much time."""
-    sizes = [starts]
+def _rounds(starts: int, cpu_s: float) -> list[int]:
+    """Starts that go on in each round, halved until there is one; every round has as much time. In a short one only the best begin."""
+    sizes = [max(1, min(starts, int(cpu_s // LEAST_S)))]
     while sizes[-1] > 1:
         sizes.append((sizes[-1] + 1) // 2)
     return sizes
@@ -146,14 +147,18 @@ def _finalists(starts: Sequence[Start]) -> list[tuple[Start, np.ndarray]]:
 
 
 def _told(start: Start, finalists: Sequence[tuple[Start, np.ndarray]], rewards: np.ndarray) -> dict[str, Any]:
-    """What the file says of a start."""
-    final = [float(reward) for (one, _), reward in zip(finalists, rewards, strict=True) if one is start]
+    """What the file says of a start: rewards of where it began and of its best point, and those on the last seeds if they came so far."""
+    final = {
+        point.tobytes(): float(reward) for (one, point), reward in zip(finalists, rewards, strict=True) if one is start
+    }
+    assert start.best is not None
     return {
         "start": start.name,
         "reward_start": start.reward_start,
         "reward_best": start.reward_best,
         "validation_seeds": VALIDATION_EPISODES,
-        "rewards_final": final,
+        "final_start": final.get(start.first.tobytes()),
+        "final_best": final.get(start.best.tobytes()),
         "generations": int(start.state.generation),
         "decisions": start.decisions,
         "cpu_s": round(start.cpu_s, 1),

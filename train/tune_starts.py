@@ -44,7 +44,10 @@ class Effort(NamedTuple):
 
 
 OF_WEIGHTS = Effort(search.SETTINGS["validate_every"], 4, 32)
-OF_PARAMETERS = Effort(2, 2, 16)  # few numbers, and many rules that play through the doors
+IN_SHORT = Effort(
+    2, 2, 16
+)  # of parameters, which are few, of many rules that play through the doors; and in less than LONG_S
+LONG_S = 120.0
 
 
 @dataclass
@@ -86,12 +89,16 @@ class Start:
             setattr(self, name, kept[name])
 
 
-def starts(rule: str, scenario: Scenario, out: Path, seed: int) -> list[Start]:
-    """Where the searches of a rule begin; `out`: a file whose values of `restricted` and `static` go before those that ship."""
-    return _of_weights(scenario, out, seed) if rule == TUNED else _of_parameters(rule, scenario, seed)
+def starts(rule: str, scenario: Scenario, out: Path, seed: int, cpu_s: float) -> list[Start]:
+    """Where the searches of a rule begin; out: a file whose values of `restricted` and `static` go before those that ship."""
+    return (
+        _of_weights(scenario, out, seed, OF_WEIGHTS if cpu_s >= LONG_S else IN_SHORT)
+        if rule == TUNED
+        else _of_parameters(rule, scenario, seed)
+    )
 
 
-def _of_weights(scenario: Scenario, out: Path, seed: int) -> list[Start]:
+def _of_weights(scenario: Scenario, out: Path, seed: int, effort: Effort) -> list[Start]:
     """Weights 0 over all rows, and over those of each reference that has values."""
     layout, settings = Layout(scenario), search.SETTINGS
     entries, found = weighted_entries(layout), []
@@ -111,7 +118,7 @@ def _of_weights(scenario: Scenario, out: Path, seed: int) -> list[Start]:
         seeds = range(TUNING_SEED + seed, TUNING_SEED + seed + search.EPISODES)
         variances = step_variances(spreads(scenario, entries, seeds, policy(rows, zero).distance))
         made, state = (partial(policy, rows), partial(values, rows)), SearchState.at(zero, settings["sigma"], variances)
-        found.append(Start(name, *made, evolution, state, zero, True, OF_WEIGHTS, APART * index))
+        found.append(Start(name, *made, evolution, state, zero, True, effort, APART * index))
     return found
 
 
@@ -140,13 +147,13 @@ def _of_parameters(rule: str, scenario: Scenario, seed: int) -> list[Start]:
     first = np.array([one.place(one.start) for one in parameters])
     if len(parameters) == 1:
         whole = SearchState.at([0.5], 0.5)
-        return [Start("whole range", policy, values, Narrowing(), whole, first, True, OF_PARAMETERS, 0)]
+        return [Start("whole range", policy, values, Narrowing(), whole, first, True, IN_SHORT, 0)]
     drawn = np.random.default_rng([seed, len(parameters)]).random((RESTARTS - 1, len(parameters)))
     found = []
     for index, point in enumerate((first, *drawn)):
         evolution = Evolution(CUBE["population"], CUBE["sigma_cap"], seed + APART * index, unit_cube=True)
         state, name = SearchState.at(point, CUBE["sigma"]), f"drawn {index}" if index else "starts of its parameters"
-        found.append(Start(name, policy, values, evolution, state, point, not index, OF_PARAMETERS, APART * index))
+        found.append(Start(name, policy, values, evolution, state, point, not index, IN_SHORT, APART * index))
     return found
 
 

@@ -113,9 +113,15 @@ def test_a_start_that_nothing_is_better_than_is_what_is_found(tmp_path: Path):
     assert (found["values"]["point"], found["from"]) == (TOP.tolist(), "start 1")
 
 
+def test_in_a_short_time_only_the_best_start_goes_on(tmp_path: Path):
+    found = searched(tmp_path / "kept", begins([5.0, 5.0, 5.0], [0.0, 0.0, 0.0]), Quadratic(), 90.0)
+    assert [one["generations"] > 0 for one in found["starts"]] == [False, True]
+    assert found["from"] == "start 1"
+
+
 def test_the_starts_of_weights_are_the_rules_whose_rows_they_have():
     scenario = load_scenario("tiny")
-    of = starts(TUNED, scenario, Path("none.json"), 0)
+    of = starts(TUNED, scenario, Path("none.json"), 0, 600.0)
     assert [start.name for start in of] == ["greedy", "restricted", "static"]
     for start in of:
         assert start.values(start.first)["weights"] == {}
@@ -131,7 +137,7 @@ def test_a_files_own_references_go_before_those_that_ship(tmp_path: Path):
         "model": ["llama-3.1-8b", "llama-3.2-3b"],
     }
     file.write_text(json.dumps({"restricted": {"values": values, "scenario": "tiny_v0"}}))
-    rows = {start.name: start.values(start.first)["rows"] for start in starts(TUNED, scenario, file, 0)}
+    rows = {start.name: start.values(start.first)["rows"] for start in starts(TUNED, scenario, file, 0, 600.0)}
     assert rows["restricted"] == {"restricted": values}
     assert set(rows["static"]) == {"static"}  # of those that ship
 
@@ -141,7 +147,7 @@ def test_points_of_parameters_are_values_that_the_rules_take():
     for rule in rule_names():
         if not (parameters := parameters_of(rule, scenario)):
             continue
-        of = starts(rule, scenario, Path("none.json"), 0)
+        of = starts(rule, scenario, Path("none.json"), 0, 600.0)
         assert len(of) == (1 if len(parameters) == 1 else 3)
         for start in of:
             for point in (start.first, *start.evolution.ask(start.state)):
