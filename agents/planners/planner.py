@@ -62,7 +62,7 @@ class Planner:
         if self._compiled is None:
             raise PlannerError(
                 f"{self.kind} goes on by its base policy within the kernel, and {type(self._base).__name__} has no compiled form: "
-                "greedy, static and restricted have one"
+                "greedy, static, restricted and tuned have one"
             )
         self._choices = Choices(layout, self.options.k, self.options.gap)
         time = layout.scenario.time
@@ -107,7 +107,7 @@ class Planner:
                 f"{self.kind} tries choices in copies of the worlds: hand it their BatchEnv by attach(env) first, no other door can copy "
                 "its worlds"
             )
-        actions = self._base.act(obs, rng)
+        actions = np.array(self._base.act(obs, rng))
         now_s = np.array(env.world.episode["now_s"])
         for b, i in np.argwhere(waiting(obs)).tolist():
             self.effort.decisions += 1
@@ -122,9 +122,8 @@ class Planner:
     def _to_try(self, mask: np.ndarray, candidates: np.ndarray, own: int, now_s: float) -> np.ndarray:
         """Actions to try, `own`, that of the base policy, first; no other where the decision is its."""
         first_s, end_s = self._measured_s
-        counts = (
-            first_s - self.options.horizon_s < now_s < end_s
-        )  # a job that is measured may arrive before the horizon
+        # Does some job that is measured arrive before the horizon?
+        counts = first_s - self.options.horizon_s < now_s < end_s
         if not counts or (self.options.contested and not self._choices.contested(mask, candidates)):
             return np.array([own])
         return self._choices.of(mask, candidates, own)

@@ -154,8 +154,9 @@ def test_jobs_count_until_the_horizon_and_no_further_than_they_are_measured(
     planner, made = attached(Clairvoyant, layout, horizon_s=9.5, drain_s=2.0)
     planner.act(obs, rng)
     assert {call[1:3] for call in made.calls if call[0] == "fly"} == {(21.5, min(19.5, measured_s))}
-    for now_s, planned in ((measured_s - 1e-3, True), (measured_s, False)):
-        planner, made = attached(Clairvoyant, layout)
+    first_s = layout.scenario.time.warmup_s - 2.0
+    for now_s, planned in ((measured_s - 1e-3, True), (measured_s, False), (first_s + 1e-3, True), (first_s, False)):
+        planner, made = attached(Clairvoyant, layout, horizon_s=2.0)
         planner._env.world.episode["now_s"][:] = now_s  # type: ignore[union-attr]
         planner.act(obs, rng)
         assert (planner.effort.planned > 0) == planned
