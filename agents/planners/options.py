@@ -15,6 +15,10 @@ from edge6g_env.scenario import Scenario
 ROLLOUT, CLAIRVOYANT = "rollout", "clairvoyant"
 PLANNERS = (ROLLOUT, CLAIRVOYANT)
 BASE, THREADS = "base", "threads"
+LIFE_SHARE, DRAIN_SHARE = (
+    1.0 / 2.0,
+    1.0 / 3.0,
+)  # of the longest life of a job, and of the horizon: the study in docs/planners.md
 
 
 class PlannerError(UserError):
@@ -25,10 +29,10 @@ class PlannerError(UserError):
 class Options:
     """How a planner plans. docs/planners.md has the study behind the numbers."""
 
-    horizon_s: float = 20.0
-    """Jobs that arrive so long after the decision count."""
-    drain_s: float = 10.0
-    """Seconds beyond the horizon in which these jobs may end; those that have not count by their pace."""
+    horizon_s: float | None = None
+    """Jobs that arrive so long after the decision count; None: half of the longest life of a job of the scenario."""
+    drain_s: float | None = None
+    """Seconds beyond the horizon in which these jobs may end; those that have not count by their pace. None: a third of the horizon."""
     k: int = 5
     """Choices that are tried at most, that of the base policy among them."""
     gap: float = 0.6
@@ -50,10 +54,16 @@ class Options:
             ("threads", 0),
         ):
             value = getattr(self, name)
-            if not value >= least or value == float("inf"):
+            if value is not None and (not value >= least or value == float("inf")):
                 raise PlannerError(f"{name} of a planner must be a number of at least {least:g}, it is {value:g}")
         if self.horizon_s == 0.0:
             raise PlannerError("horizon_s of a planner must be above 0: no job would count")
+
+    def times_s(self, scenario: Scenario) -> tuple[float, float]:
+        """Horizon and drain in a scenario."""
+        longest_s = max(service.expire_s for service in scenario.service)
+        horizon_s = LIFE_SHARE * longest_s if self.horizon_s is None else self.horizon_s
+        return horizon_s, DRAIN_SHARE * horizon_s if self.drain_s is None else self.drain_s
 
     def identity(self, kind: str) -> str:
         """All that decides what a planner does, in words."""
@@ -127,9 +137,10 @@ def best_base(scenario: Scenario, among: Sequence[str] = ("tuned", "restricted",
 def caution(kind: str, options: Options, scenario: Scenario) -> str | None:
     """What to say where a load would seem to be lost, as it pays back only beyond the horizon; None where it does not."""
     longest = capacity.longest_load(scenario)
-    if longest is None or longest[0] <= options.horizon_s:
+    horizon_s, _ = options.times_s(scenario)
+    if longest is None or longest[0] <= horizon_s:
         return None
     return (
-        f"horizon_s = {options.horizon_s:g} of {kind} is shorter than the longest load of {scenario.name}, {longest[0]:.1f} s "
+        f"horizon_s = {horizon_s:g} of {kind} is shorter than the longest load of {scenario.name}, {longest[0]:.1f} s "
         f"({longest[1]}): a load pays back later than it looks"
     )

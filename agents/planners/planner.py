@@ -65,6 +65,7 @@ class Planner:
                 "greedy, static, restricted and tuned have one"
             )
         self._choices = Choices(layout, self.options.k, self.options.gap)
+        self._horizon_s, self._drain_s = self.options.times_s(layout.scenario)
         time = layout.scenario.time
         self._measured_s = time.warmup_s, time.episode_s - time.drain_s
         self._env: BatchEnv | None = None
@@ -123,7 +124,7 @@ class Planner:
         """Actions to try, `own`, that of the base policy, first; no other where the decision is its."""
         first_s, end_s = self._measured_s
         # Does some job that is measured arrive before the horizon?
-        counts = first_s - self.options.horizon_s < now_s < end_s
+        counts = first_s - self._horizon_s < now_s < end_s
         if not counts or (self.options.contested and not self._choices.contested(mask, candidates)):
             return np.array([own])
         return self._choices.of(mask, candidates, own)
@@ -144,10 +145,10 @@ class Planner:
         forced[:count, i] = np.tile(rows, self.futures)
         self._copies.clone(env, [b] * count, range(count))
         self._begin_futures(len(rows), rng)
-        horizon_s = now_s + self.options.horizon_s
+        horizon_s = now_s + self._horizon_s
         flight = self._copies.fly(
             self._compiled,
-            horizon_s + self.options.drain_s,
+            horizon_s + self._drain_s,
             worlds=range(count),
             forced=forced,
             count_until_s=min(horizon_s, self._measured_s[1]),

@@ -252,6 +252,13 @@ def test_options_are_read_as_they_are_written():
     )
 
 
+def test_a_horizon_is_half_of_the_longest_life_unless_it_is_given(layout: Layout):
+    longest_s = max(service.expire_s for service in layout.scenario.service)
+    assert Options().times_s(layout.scenario) == pytest.approx((longest_s / 2, longest_s / 6))
+    assert Options(horizon_s=9.0).times_s(layout.scenario) == pytest.approx((9.0, 3.0))
+    assert Options(drain_s=1.0).times_s(layout.scenario) == pytest.approx((longest_s / 2, 1.0))
+
+
 def test_threads_are_no_other_planner():
     assert Options(threads=2).identity("rollout") == Options().identity("rollout") != Options(k=3).identity("rollout")
 
