@@ -68,9 +68,11 @@ def run_episodes(
     seeds: Sequence[int],
     progress: Share | None = None,
     store: Store | None = None,
+    may_fly: bool = False,
 ) -> Episodes:
     """Run one episode a seed. progress: called with the share that is done, 0 to 1; store: where the episodes of a policy that plays few
-    worlds at a time are kept, as each takes long.
+    worlds at a time are kept, as each takes long; may_fly: a compiled policy plays inside the kernel, sooner, and what was promised of its
+    jobs is not known.
 
     The worlds are the same for every policy. The policy's own random stream comes from its name and the first seed, so
     a random policy's figures depend on the list of seeds, a deterministic one's on each seed alone; `decision_us_mean`
@@ -85,7 +87,7 @@ def run_episodes(
         chunk = seeds[first : first + at_a_time]
         part = keep.get(policy_name, chunk) if keep else None
         if part is None:
-            part = _play_chunk(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds))
+            part = _play_chunk(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds), may_fly)
             if keep:
                 keep.put(policy_name, part, chunk)
         part.jobs["world"] += first
@@ -95,10 +97,15 @@ def run_episodes(
 
 
 def _play_chunk(
-    name: str, make_policy: MakePolicy, scenario: Scenario, seeds: Sequence[int], progress: Share | None
+    name: str,
+    make_policy: MakePolicy,
+    scenario: Scenario,
+    seeds: Sequence[int],
+    progress: Share | None,
+    may_fly: bool,
 ) -> Episodes:
-    """Episodes of seeds that are played together; inside the kernel where the policy is a compiled one, which decides alike to the bit."""
-    policy = make_policy(Layout(scenario))
+    """Episodes of seeds that are played together."""
+    policy = make_policy(Layout(scenario)) if may_fly else None
     if isinstance(policy, Compiled):
         played, promises, decision_us = fly_worlds(policy, scenario, seeds, progress)
     else:
@@ -117,7 +124,7 @@ def run_policies(
     console: Console,
     store: Store | None = None,
 ) -> dict[str, Episodes]:
-    """Episodes of several policies on the same seeds, with a bar for each on `console`; what `store` has is not played again.
+    """Episodes of several policies on the same seeds, with a bar for each on `console`; what `store` has is not played again. They may fly.
 
     Raises NothingMeasuredError after the first policy if no job was measured: all policies meet the same jobs.
     """
@@ -127,7 +134,9 @@ def run_policies(
         for name, make_policy in policies.items():
             bars.start_task(tasks[name])
             kept = store.get(name) if store else None
-            episodes[name] = kept or run_episodes(name, make_policy, scenario, seeds, _bar(bars, tasks[name]), store)
+            episodes[name] = kept or run_episodes(
+                name, make_policy, scenario, seeds, _bar(bars, tasks[name]), store, True
+            )
             if not len(episodes[name].jobs):
                 raise NothingMeasuredError(nothing_measured(scenario, seeds))
             bars.update(tasks[name], completed=1.0)

@@ -116,7 +116,7 @@ def _difference(
 ) -> str | None:
     """The first seed that differs, in words."""
     numbers = evaluation_seeds(count)
-    played = run_episodes(name, contender.make, scenario, numbers, progress)
+    played = run_episodes(name, contender.make, scenario, numbers, progress, may_fly=True)
     rewards = rounded([float(str(one["reward_per_job"])) for one in played.rows])
     differ = [n for n, (now, then) in enumerate(zip(rewards, row["rewards"], strict=False)) if now != then]
     if not differ:

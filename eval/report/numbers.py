@@ -69,10 +69,11 @@ def _side(number: float) -> str:
 
 
 def room(estimate: Estimate | None) -> tuple[str, ...]:
-    """Room and, if there is one, its interval, with two decimals; a dash where it is not known."""
-    if estimate is None:
+    """Room and, if there is one, its interval, with two decimals, far away with none; a dash where it is not known."""
+    known = [x for x in bounds(estimate) if x is not None] if estimate else []
+    if not known:
         return (DASH,)
-    shown = [fixed(x, 2) for x in bounds(estimate) if x is not None]
+    shown = [fixed(x, 2 if abs(known[0]) < 10.0 else 0) for x in known]
     return (shown[0], f"[{shown[1]}, {shown[2]}]") if len(shown) == 3 else (shown[0],)
 
 

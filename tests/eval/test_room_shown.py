@@ -96,6 +96,13 @@ def test_tensorboard_has_it_beside_the_hyperparameters(with_room: Comparison, re
     assert events.Scalars("values/room")[0].value == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [(-9.876, "\N{MINUS SIGN}9.88"), (-12.5, "\N{MINUS SIGN}12"), (0.001, "0")]
+)
+def test_what_is_far_has_no_decimals(value: float, shown: str):
+    assert room(known(value, value, value))[0] == shown
+
+
 def test_without_room_nothing_speaks_of_it(comparison: Comparison):
     assert "room" not in table_head(comparison)
     assert "Room" not in latex_table(comparison)
