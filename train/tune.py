@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from rich.console import Console
 
 from agents.policy import check_rule, parameters_of
@@ -60,7 +61,7 @@ def tune(
     or SIGTERM, with what was played kept.
     """
     console = console or Console(stderr=True)
-    others = _others(rule, scenario, out, overwrite)
+    _check_place(rule, scenario, out, overwrite)
     _check_options(rule, seeds, cpu_minutes)
     made_by, flights = provenance(command, scenario), Flights(scenario, threads)
     file = out.with_name(f"{out.name}.{rule}{UNFINISHED}")
@@ -92,14 +93,16 @@ def tune(
             raise
     found = {key: part if key == "values" else _rounded(part) for key, part in found.items()}
     entry = {**found, "scenario": scenario.label, **_origin(made_by)}
-    content = {**others, rule: entry}
-    write_text_atomic(out, _compact({name: content[name] for name in rules_with_values() if name in content}))
+    with FileLock(out.with_name(f".{out.name}.lock")) as lock:  # another search may have written its rule meanwhile
+        content = {**(read_file(out) if out.exists() else {}), rule: entry}
+        write_text_atomic(out, _compact({name: content[name] for name in rules_with_values() if name in content}))
+        Path(lock.lock_file).unlink(missing_ok=True)
     file.unlink(missing_ok=True)
     return entry
 
 
-def _others(rule: str, scenario: Scenario, out: Path, overwrite: bool) -> Mapping[str, Any]:
-    """What the file says of other rules."""
+def _check_place(rule: str, scenario: Scenario, out: Path, overwrite: bool) -> None:
+    """Raise if there is nothing to find of the rule, or `out` cannot hold it."""
     names = rules_with_values()
     if rule not in names:
         check_rule(rule)
@@ -111,7 +114,6 @@ def _others(rule: str, scenario: Scenario, out: Path, overwrite: bool) -> Mappin
     there = read_file(out) if out.exists() else {}
     if rule in there and not overwrite:
         raise TuneError(f"{out} holds values of {rule}: choose another --out, or replace them with --overwrite")
-    return {name: found for name, found in there.items() if name != rule}
 
 
 def _check_options(rule: str, seeds: int | None, cpu_minutes: float | None) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import train.tune_search
+from agents import values
 from agents.policy import parameters_of, rule_class, rule_names
 from agents.values import TUNED
 from edge6g_env.scenario import load_scenario
@@ -19,6 +20,7 @@ from edge6g_env.spaces import Layout
 from train.evolution import Evolution, SearchState
 from train.search import EPISODES
 from train.seeds import VALIDATION_SEED
+from train.tune import tune
 from train.tune_search import FINAL_SEED, VALIDATION_EPISODES, Searches
 from train.tune_starts import APART, Effort, Start, starts
 
@@ -158,3 +160,20 @@ def test_points_of_parameters_are_values_that_the_rules_take():
             [first[one.name] for one in parameters], [one.start for one in parameters], rtol=1e-5
         )
     assert tried
+
+
+def test_what_another_search_has_written_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "tiny.json"
+    scenario = load_scenario("tiny")
+    of_static = values.read_file(values.shipped_file(scenario))["static"]
+
+    def run(searches: Searches, note: Any) -> dict[str, Any]:
+        out.write_text(json.dumps({"static": of_static}), encoding="utf-8")
+        return {"values": {"price_per_s": 0.5, "cloud_price_per_s": 0.01}, "reward_per_job": 0.5}
+
+    monkeypatch.setattr(Searches, "run", run)
+    tune(scenario, "greedy-price", out)
+    found = values.read_file(out)
+    assert found["static"] == of_static
+    assert found["greedy-price"]["values"]["price_per_s"] == 0.5
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.json"]
