@@ -1,4 +1,4 @@
-"""What a rule with values earns over another, on validation seeds that no search has met: mean rewards, paired difference and its interval."""
+"""What a rule with values earns over another, on validation seeds that no search has met: rewards, paired difference, its interval."""
 
 from __future__ import annotations
 
