@@ -17,7 +17,7 @@ _PAUSE_SLOTS = 512
 _STILL_TO_WAIT = 1.0  # of a job without a first token: as long again as it has waited; judgement
 
 
-@njit_inner
+@njit_seldom
 def rests(w, b):
     """Whether world b goes no further: its flight is over, or pauses."""
     flight, episode, step = w.flight[b], w.episode[b], w.step[b]
@@ -30,7 +30,7 @@ def rests(w, b):
     return flight.over == 1 or full or step.slots == _PAUSE_SLOTS
 
 
-@njit_inner
+@njit_seldom
 def decide(w, b):
     """Write the actions of a slot: those that are forced in the first one, else what the policy chooses."""
     flight, some = w.flight[b], False
@@ -48,7 +48,7 @@ def decide(w, b):
     flight.slots += 1
 
 
-@njit_inner
+@njit_seldom
 def _choose(w, b, i):
     """Action of node i for the job at its head."""
     job, p, utility = w.job[b, w.node[b, i].head], w.flight[b].policy, w.utility[b]
@@ -65,7 +65,7 @@ def _choose(w, b, i):
     return _choose_scored(w, b, i, job, best)
 
 
-@njit_inner
+@njit_seldom
 def _choose_scored(w, b, i, job, best):
     """The same by the scores of the shortlist; drawn by their softmax where the flight samples."""
     policy, flight, p = w.policy[0], w.flight[b], w.flight[b].policy
@@ -93,7 +93,7 @@ def _choose_scored(w, b, i, job, best):
     return rows[chosen]
 
 
-@njit_inner
+@njit_seldom
 def _draw(w, b, i, n, scores, beta, highest):
     """Place drawn by softmax(beta x score), and the logarithm of its probability. The number belongs to (key of the flight, node, slot)."""
     total = 0.0
@@ -126,7 +126,7 @@ def _record(w, b, i, job, n, chosen, log_probability):
     flight.n_recorded += 1
 
 
-@njit_inner
+@njit_seldom
 def count(w, b):
     """After a slot: how many of the jobs that are counted are still under way."""
     flight, step = w.flight[b], w.step[b]
