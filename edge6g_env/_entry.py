@@ -23,10 +23,10 @@ def run_of(handle: Any) -> Run:
         return partial(_interpreted, handle)
     with _jit.compiling("step.run"):
         kernel.run(handle, 0, 0, codes.STEP)
-    return partial(entry_point(kernel.run, handle, 0, 0, codes.STEP), handle)
+    return partial(_entry_point(kernel.run, handle, 0, 0, codes.STEP), handle)
 
 
-def entry_point(dispatcher: Any, *arguments: Any) -> Callable[..., object]:
+def _entry_point(dispatcher: Any, *arguments: Any) -> Callable[..., object]:
     """The compiled code for arguments like these, which must exist.
 
     Numba's dispatcher works out the types of all arguments in each call, which takes several times as long as the call itself. The
