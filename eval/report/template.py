@@ -43,6 +43,7 @@ td.worse::before { content: "\\2717\\00a0" }
 table.heat { width: auto }
 .heat th, .heat td { padding: .25rem .55rem }
 .heat td, .heat tbody tr:hover td { background: rgb(var(--heat) / calc(var(--s) * .75)); min-width: 2.6rem }
+.heat td small { color: inherit; opacity: .8 }
 .heat td.none { color: var(--soft) }
 .heat .group { border-left: 6px solid var(--page) }
 .heat th.group[colspan] { text-align: left }
