@@ -167,7 +167,8 @@ def finish(w, b):
 @njit_seldom
 def _worth_by_pace(w, b, job):
     """What a job under way should be worth in the end, if it goes on as it went so far: tokens at the pace of those that came, steps at
-    that of those that were done; before the first it takes as long again as until now. Costs grow with what is done."""
+    that of those that were done; before the first it takes as long again as until now. Costs grow with the tokens that are computed, of
+    prompt and answer alike, or with the steps."""
     service, since_s = w.service[job.service], w.episode[b].now_s - job.arrival_s
     answer = service.value * worth.quality(w, job.service, job.model, job.variant)
     given_away = worth.priced_exposure(service, job.exposure_device, job.exposure_site)
@@ -178,11 +179,12 @@ def _worth_by_pace(w, b, job):
         steps = min(service.steps, done * service.expire_s / max(since_s, 1e-9))
         progress, growth = steps / service.steps, max(1.0, steps / max(done, 1.0))
         return answer * progress - lost * (1.0 - progress) - growth * (price + energy) - exposure
+    growth = (job.setup_tokens + job.output_tokens) / (job.setup_tokens + job.done_tokens)
     if job.first_token_s < 0.0 or job.done_tokens <= 1.0:
         ttft_s, growth = since_s * (1.0 + _STILL_TO_WAIT), 1.0
         tpot_s = service.deadline_s / service.mean_output_tokens if service.deadline_s > 0.0 else service.tpot_slo_s
     else:
-        ttft_s, growth = job.first_token_s - job.arrival_s, job.output_tokens / job.done_tokens
+        ttft_s = job.first_token_s - job.arrival_s
         tpot_s = max(since_s - ttft_s, 0.0) / (job.done_tokens - 1.0)
     latency_s = ttft_s + max(job.output_tokens - 1.0, 0.0) * tpot_s
     if latency_s > service.expire_s:
