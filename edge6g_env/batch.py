@@ -213,8 +213,7 @@ class BatchEnv:
         """As `step`, for doors that hand out something else: they have checked the actions, and copy what they need from these views."""
         self._check_steps("step")
         self.world.actions[...] = actions
-        self._threads.run(self._run, self._step_task)
-        self._check_invariants()
+        self.run_all(self._run, self._step_task)
         return self.last_step
 
     def advance_but(self, actions: np.ndarray, skipped: np.ndarray) -> LastStep:
@@ -283,9 +282,8 @@ class BatchEnv:
         if sample_seed is not None:
             seeds = _arguments.one_a_world("sample_seed", sample_seed, b, np.int64)
             flight["sample_key"] = flight_keys(seeds, b, step["seed"], step["episode"])
-        outcomes, recorded = self._airfield.fly(compiled, record)
-        self._check_invariants()
         self._landed = True
+        outcomes, recorded = self._airfield.fly(compiled, record)
         limit = np.where(flight["limit"] >= 0, flight["limit"], np.iinfo(np.int64).max)
         ended = outcomes[outcomes["job"] < limit[outcomes["world"]]]
         worth = np.bincount(ended["world"], ended["worth"], b) + flight["worth_left"]
@@ -302,8 +300,9 @@ class BatchEnv:
         )
 
     def run_all(self, run: Run, task: int) -> None:
-        """Have the threads do a task of the kernel (codes.STEP to LOOK) with all worlds."""
+        """Have the threads do a task of the kernel (codes.STEP to LOOK) with all worlds; with debug, AssertionError as of `step`."""
         self._threads.run(run, task)
+        self._check_invariants()
 
     def clone(self, source: BatchEnv, worlds: Sequence[int] | np.ndarray, targets: Sequence[int] | np.ndarray) -> None:
         """Put exact copies of worlds of `source`, which may be this batch, in the place of worlds of this one: worlds[n] to targets[n].

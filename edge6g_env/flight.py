@@ -76,7 +76,7 @@ class Flight:
 
     def reward_per_job(self) -> np.ndarray:
         """float64 (B,) mean worth of the measured jobs that ended, as the metric of this name; NaN without any."""
-        of = self.outcomes[(self.outcomes["measured"] == 1) & (self.outcomes["phase"] != codes.CUT)]
+        of = self.outcomes[self.outcomes["measured"] == 1]
         counts = np.bincount(of["world"], minlength=len(self.worth))
         with np.errstate(invalid="ignore"):
             return np.bincount(of["world"], of["worth"], len(self.worth)) / counts

@@ -16,7 +16,7 @@ from rich.table import Column
 from agents.policy import Compiled, MakePolicy, Policy, attach, learn, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import UserError
-from edge6g_env.kernel.codes import CUT, DONE
+from edge6g_env.kernel.codes import DONE
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.forecasts import Promises
@@ -248,7 +248,7 @@ def fly_worlds(
     for part in range(1, FLIGHTS + 1):
         until_s = np.inf if part == FLIGHTS else part / FLIGHTS * scenario.time.episode_s
         ended = env.fly(policy, until_s).outcomes
-        jobs.append(ended[(ended["measured"] == 1) & (ended["phase"] != CUT)])
+        jobs.append(ended[ended["measured"] == 1])
         if progress:
             progress(part / FLIGHTS)
     played = np.concatenate(jobs)

@@ -9,7 +9,6 @@ import numpy as np
 
 from agents.policy import MakePolicy, Policy
 from edge6g_env import BatchEnv, CompiledPolicy
-from edge6g_env.kernel.codes import CUT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import NothingMeasuredError, nothing_measured, play_worlds
@@ -54,7 +53,7 @@ class Flights:
                 list(policies), np.inf if piece == PIECES else self.scenario.time.episode_s * piece / PIECES
             )
             ended = flight.outcomes
-            jobs.append(ended[(ended["measured"] == 1) & (ended["phase"] != CUT)])
+            jobs.append(ended[ended["measured"] == 1])
             decisions += int(flight.decisions.sum())
             self.tick()
         return np.concatenate(jobs), decisions
