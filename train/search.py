@@ -12,8 +12,9 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
-from agents.learned.linear import LinearPolicy, weighted_entries
+from agents.learned.linear import LinearPolicy
 from agents.learned.reading import Reads
+from agents.weights import weighed, weighted_entries
 from edge6g_env.scenario import Scenario
 from train.evolution import Evolution, SearchState
 from train.flights import Flights
@@ -41,7 +42,8 @@ class SearchAlgorithm:
         """episodes: of each candidate in a generation. Raises what the environment raises for `threads`."""
         self.settings = {**SETTINGS, **settings}
         self._flights, self._seed, self._episodes = Flights(scenario, threads), seed, episodes
-        self.reads = Reads.of(self._flights.layout, (), weighted_entries(self._flights.layout))
+        layout = self._flights.layout
+        self.reads = Reads((), weighed(layout, weighted_entries(layout)))
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
         self._at: tuple[SearchState | None, int] = None, 0  # one attribute: an interrupt never comes between the two
         self.logger: Logger | None = None
@@ -52,7 +54,7 @@ class SearchAlgorithm:
         state, decisions = self._at
         if state is None:
             seeds = [world_seed(self._seed, 0, n) for n in range(self._episodes)]
-            entries = [feature.name for feature in self.reads.candidates]
+            entries = self.reads.candidates
             variances = step_variances(spreads(self._flights.scenario, entries, seeds))
             state = SearchState.at(np.zeros(len(entries)), self.settings["sigma"], variances)
             self._at = state, decisions

@@ -9,32 +9,13 @@ import numpy as np
 
 from agents.learned.reading import Reads
 from agents.policy import Compiled
-from agents.values import SCORED_ROWS
+from agents.weights import SCORED_ROWS
 from edge6g_env import CompiledPolicy
 from edge6g_env.spaces import Layout
 
-# Entries without a weight: of candidates that no weight is for, the utility itself, and what is the sum or the complement of others.
-_UNWEIGHTED = {
-    "is_hold",
-    "is_reject",
-    "utility",
-    "exposure",
-    "price_musd",
-    "energy_j",
-    "ingress_share",
-    "target_share",
-    "air_mb",
-    "backhaul_mb",
-}
-
-
-def weighted_entries(layout: Layout) -> list[str]:
-    """Candidate entries that a search weighs, in a candidate's order."""
-    return [feature.name for feature in layout.candidates if feature.name not in _UNWEIGHTED]
-
 
 class LinearPolicy(Compiled):
-    """The legal candidate with the highest sum of predicted utility and weighted entries, each over its range of the training."""
+    """The legal candidate with the highest sum of predicted utility and weighted entries, scaled as they were in the training."""
 
     algo = "search"
     trained_on: str | None = None
