@@ -13,7 +13,7 @@ import pytest
 
 import train.tune_search
 from agents import values
-from agents.policy import parameters_of, rule_class, rule_names
+from agents.policy import make_rule, parameters_of, rule_class, rule_names
 from agents.values import TUNED
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
