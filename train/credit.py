@@ -7,7 +7,7 @@ sampled decisions changed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def _ends(jobs: Jobs, end_s: np.ndarray) -> np.ndarray:
     return end_s
 
 
-def _sum_below(at: np.ndarray, values: np.ndarray, limits: np.ndarray, side: str) -> np.ndarray:
+def _sum_below(at: np.ndarray, values: np.ndarray, limits: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
     """Sum of the values whose place is below each limit, or not above it with side "right"; float64 as limits."""
     order = np.argsort(at, kind="stable")
     sums = np.concatenate([[0.0], np.cumsum(values[order])])

@@ -1,7 +1,7 @@
 """A clipped policy gradient (Schulman et al. 2017, arXiv 1707.06347) of the scorer's network on single decisions with their credits.
 
-Each batch is played by whole episodes inside the kernel (train/team.py). While the network learns from one half of the worlds, the other half
-is played with the weights of exactly one update before: what is learned depends on no clock.
+Batches are whole episodes, played inside the kernel (train/team.py). While the network learns from one half of the worlds, the other is
+played with the weights of exactly one update before: what is learned depends on no clock.
 """
 
 from __future__ import annotations
@@ -44,11 +44,10 @@ class Value(nn.Module):
         """own: a decision is credited with its job's worth, of which the prediction is known."""
         super().__init__()
         width, hidden = net.first.in_features, net.config.hidden
-        self.layers = nn.Sequential(
-            nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        last = nn.Linear(hidden, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), last)
         names = [feature.name for feature in net.reads.candidates]
         self._utility, self._unit = (
             names.index("utility"),
@@ -102,6 +101,13 @@ class TeamGradient:
         self.half = 0
         self._pending: Pending | None = None
 
+    @property
+    def mean_net(self) -> Scorer:
+        """The net with the running mean of its weights."""
+        net = self.mean.module
+        assert isinstance(net, Scorer)
+        return net
+
     def advance(self) -> tuple[int, dict[str, float]]:
         """Learn from the half under way while the next is played; its decisions and figures."""
         pending = self._pending or self._play(self.half, self._behind)
@@ -121,7 +127,7 @@ class TeamGradient:
         seeds, draws = self.settings["seeds"], self.settings["draws"]
         parts: list[TeamPart] = []
         for layout, of_scenario in self._worlds.batch(self._stage, half, seeds):
-            policy, drawn = net.compiled(layout), range(draws * half, draws * half + draws)
+            policy, drawn = net.compiled(layout, records=True), range(draws * half, draws * half + draws)
             parts += [
                 TeamPart(layout.scenario, policy, share, drawn, self.terms, self.limits)
                 for share in shares(of_scenario, self._pool.workers)

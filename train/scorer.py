@@ -34,6 +34,7 @@ SETTINGS: dict[str, Any] = {
     **search.SETTINGS,
     **gradient.SETTINGS,
 }
+PER_S = 10.0  # a network takes seconds in tens: most lie between 0 and 1 then
 CREDITS = ("team", "own")
 _STAGE_A, _STAGE_B = range(2)
 
@@ -68,9 +69,9 @@ class ScorerAlgorithm(Algorithm):
         self.config = config or ScorerConfig()
         self._stage_a_decisions = _checked_share(self.settings["stage_a"]) * budget_decisions
         torch.manual_seed(seed)
-        reads = worlds.reads(CONTEXT, CANDIDATE)
+        reads = worlds.reads(CONTEXT, CANDIDATE, PER_S)
         self.net = Scorer(reads, self.config)
-        weighted = search.weighted_reads(worlds)
+        weighted = search.weighted_reads(worlds, PER_S)
         self._columns = [[one.name for one in reads.candidates].index(one.name) for one in weighted.candidates]
         own = {name: self.settings[name] for name in search.SETTINGS}
         self.search = LinearSearch(
@@ -109,9 +110,9 @@ class ScorerAlgorithm(Algorithm):
         net.linear[self._columns] = torch.from_numpy(weights).to(net.linear.dtype)
 
     def nets(self) -> list[Scorer]:
-        """What a validation plays: in stage A the search point and its running mean, then the network and the running mean of its weights."""
+        """What a validation plays: the search point and its running mean, in stage B the network and the running mean of its weights."""
         if self._stage == _STAGE_B:
-            return [self.net, self.gradient.mean.module]
+            return [self.net, self.gradient.mean_net]
         found = []
         for point in self.search.points():
             net = Scorer(self.net.reads, self.config)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from agents.learned.linear import LinearPolicy, weighted_entries
+from agents.learned.linear import LinearPolicy
 from agents.learned.reading import Reads
-from agents.values import SCORED_ROWS
+from agents.weights import SCORED_ROWS, weighted_entries
 from edge6g_env import CompiledPolicy
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -32,9 +32,9 @@ EPISODES = 6  # of each candidate in a generation
 DEFAULTS: dict[str, Any] = {**SETTINGS, "episodes": EPISODES}  # of `edge6g train --algo search`
 
 
-def weighted_reads(worlds: Worlds) -> Reads:
+def weighted_reads(worlds: Worlds, per_s: float = 1.0) -> Reads:
     """What a search weighs: the same entries in all scenarios."""
-    return worlds.reads((), weighted_entries(worlds.layouts[0]))
+    return worlds.reads((), weighted_entries(worlds.layouts[0]), per_s)
 
 
 class Played(NamedTuple):
@@ -96,7 +96,7 @@ class LinearSearch:
         """Where the search is; where it begins, if it has not."""
         if self._state is None:
             layout, seeds = self._worlds.batch(self._stage, 0, self._episodes)[0]
-            entries = [feature.name for feature in self.reads.candidates]
+            entries = self.reads.candidates
             variances = step_variances(spreads(layout.scenario, entries, seeds))
             self._state = SearchState.at(np.zeros(len(entries)), self.settings["sigma"], variances)
         return self._state

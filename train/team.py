@@ -21,7 +21,7 @@ class Decided(NamedTuple):
 
     context: np.ndarray  # float32 (n, D) scaled entries of the observation
     inputs: np.ndarray  # float32 (n, R, E + 1) scaled entries of each candidate and its regret, 0 behind the last
-    count: np.ndarray  # int64 (n,) candidates
+    candidates: np.ndarray  # int64 (n,) how many there are
     choice: np.ndarray  # int64 (n,) place of the chosen one
     log_probability: np.ndarray  # float32 (n,) when it was drawn
     credit: np.ndarray  # float32 (n,)

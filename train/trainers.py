@@ -36,6 +36,8 @@ class Trainer(Protocol):
     decisions_s: ClassVar[float]
     """That two cores take on campus, about: what a budget of time is in decisions. It shapes stages and validations and ends nothing."""
 
+    def __init__(self, setup: Setup) -> None: ...
+
     @property
     def model(self) -> Any:
         """What the callbacks of Stable-Baselines3 take."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from agents.learned.reading import Reads
+from agents.weights import weighed
 from edge6g_env.features import Feature
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -36,14 +37,23 @@ class Worlds:
             for index, group in groupby(sorted(turns, key=lambda turn: turn[0]), key=lambda turn: turn[0])
         ]
 
-    def reads(self, observation: Sequence[str], candidates: Sequence[str]) -> Reads:
-        """Entries of all scenarios, each over the widest of its ranges; LayoutError if one lacks an entry."""
-        first, *others = [Reads.of(layout, observation, candidates) for layout in self.layouts]
-        for other in others:
-            pairs = ((first.observation, other.observation), (first.candidates, other.candidates))
-            first = Reads(*(tuple(map(_widest, *pair)) for pair in pairs))
-        return first
+    def reads(self, observation: Sequence[str], candidates: Sequence[str], per_s: float = 1.0) -> Reads:
+        """Entries of all scenarios, those of candidates as weights take them (agents.weights), each over the widest of its ranges.
+
+        Raises LayoutError if a scenario lacks an entry.
+        """
+        found: Reads | None = None
+        for layout in self.layouts:
+            of = Reads(Reads.of(layout, observation, ()).observation, weighed(layout, candidates, per_s))
+            found = (
+                of
+                if found is None
+                else Reads(_widest(found.observation, of.observation), _widest(found.candidates, of.candidates))
+            )
+        assert found is not None
+        return found
 
 
-def _widest(one: Feature, other: Feature) -> Feature:
-    return replace(one, low=min(one.low, other.low), high=max(one.high, other.high))
+def _widest(one: Sequence[Feature], other: Sequence[Feature]) -> tuple[Feature, ...]:
+    pairs = zip(one, other, strict=True)
+    return tuple(replace(a, low=min(a.low, b.low), high=max(a.high, b.high)) for a, b in pairs)

@@ -1,8 +1,8 @@
 """The candidate scorer: score = predicted utility + linear part + small network, the same for every candidate.
 
-Linear part and the network's last layer begin at zero, so the policy begins exactly at the greedy rule. It sees what a candidate is predicted
-to bring, what it costs the others (edge6g_env/kernel/externality.py) and the node's situation; candidates are scored one by one and entries
-are found by name, so it acts on any number of nodes, neighbours and actions. It plays in its compiled form, the network here learns.
+Linear part and the network's last layer begin at zero, so the policy begins exactly at the greedy rule. It sees what a candidate is
+predicted to bring, what it costs the others (edge6g_env/kernel/externality.py) and the node's situation; candidates are scored one by one
+and entries are found by name, so it acts on any number of nodes, neighbours and actions. It plays compiled, the network here learns.
 """
 
 from __future__ import annotations
@@ -92,12 +92,15 @@ class Scorer(nn.Module):
         correction = self.correction(x).squeeze(-1)
         return inputs[..., -1] + inputs[..., :-1] @ self.linear + correction
 
-    def compiled(self, layout: Layout) -> CompiledPolicy:
-        """Its argmax as the kernel plays it, with the weights that it has now; LayoutError if the layout lacks an entry."""
+    def compiled(self, layout: Layout, records: bool = False) -> CompiledPolicy:
+        """Its argmax as the kernel plays it, with the weights that it has now; LayoutError if the layout lacks an entry.
+
+        A network that corrects nothing is left out, which is faster; not if its inputs are to be recorded.
+        """
         self.reads.columns(layout)
         names = [feature.name for feature in self.reads.candidates]
         options: dict[str, Any] = {"linear": dict(zip(names, self.linear.tolist(), strict=True)), "candidates": names}
-        if bool(self.correction.weight.any() | self.correction.bias.any()):
+        if records or bool(self.correction.weight.any() | self.correction.bias.any()):
             layers = (self.first, self.second, self.correction)
             options["network"] = [part.detach().numpy() for layer in layers for part in (layer.weight, layer.bias)]
             options["context"] = [feature.name for feature in self.reads.observation]
