@@ -77,7 +77,7 @@ def _before_any_command(
 def train(
     out: OutOption,
     scenario: ScenarioOption = "campus",
-    algo: Annotated[str, typer.Option(help="scorer, ppo or search.")] = "scorer",
+    algo: Annotated[str, typer.Option(help="scorer, search, mappo or ppo.")] = "scorer",
     minutes: Annotated[
         float | None, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all. 5.")
     ] = None,
@@ -87,7 +87,9 @@ def train(
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,
-    num_worlds: Annotated[int | None, typer.Option(min=1, max=4096, help="Of ppo: worlds that run together.")] = None,
+    num_worlds: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Of ppo and mappo: worlds that run together.")
+    ] = None,
     threads: Annotated[
         int, typer.Option(min=1, max=MOST_THREADS, help="Threads that step the worlds; scorer learns in one more.")
     ] = 1,

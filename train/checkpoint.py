@@ -30,6 +30,7 @@ from edge6g_env.spaces import Layout
 from eval.contenders import HParam
 from eval.files import write_bytes_atomic, write_json_atomic
 from eval.provenance import SCENARIO_FILE
+from train.mappo import make_mlp_policy
 from train.ppo import PpoPolicy, make_ppo_policy
 
 FORMAT = 3
@@ -169,13 +170,14 @@ def check_same_scenario(folder: Path, record: Mapping[str, Any], scenario: Scena
 def load_policy(folder: str | os.PathLike[str], scenario: str | Path | Scenario | None = None) -> Policy:
     """The policy of a checkpoint folder, for worlds of a scenario; None: of the one that it was trained on.
 
-    A `scorer` or `search` acts in every scenario, a `ppo` where observation and action table have the same entries; CheckpointError,
-    with the first entry that differs, otherwise. The policy says what it is: `algo`, `trained_on` (a scenario's label) and `hparams`.
+    A `scorer`, a `search` or a `mappo` with candidates acts in every scenario, a `ppo` or a `mappo` without where observation and action
+    table have the same entries; CheckpointError, with the first entry that differs, otherwise. The policy says what it is: `algo`,
+    `trained_on` (a scenario's label) and `hparams`.
     """
     folder = Path(folder)
     record = read_record(folder)
     policy = _policy(folder, record, load_scenario(folder / SCENARIO_FILE if scenario is None else scenario))
-    policy.trained_on, policy.hparams = record["trained_on"], hparams(record)
+    policy.algo, policy.trained_on, policy.hparams = record["algo"], record["trained_on"], hparams(record)
     return policy
 
 
@@ -190,7 +192,7 @@ def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Poli
     layout, tensors = Layout(scenario), read_tensors(folder / POLICY)
     try:
         reads = Reads.from_dict(record["layout"])
-        if record["algo"] == "scorer":
+        if record["algo"] == "scorer" or (record["algo"] == "mappo" and record["settings"]["candidates"]):
             net = Scorer(reads, ScorerConfig(**record["config"]))
             net.load_state_dict(tensors)
             return ScorerPolicy(layout, net.eval())
@@ -198,6 +200,10 @@ def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Poli
             policy = make_ppo_policy(layout, reads)
             policy.load_state_dict(tensors)
             return PpoPolicy(policy)
+        if record["algo"] == "mappo":
+            central = make_mlp_policy(layout, reads)
+            central.actor_net.load_state_dict(tensors)
+            return PpoPolicy(central)
         if record["algo"] == "search":
             return LinearPolicy(layout, reads, tensors["weights"].numpy())
     except LayoutError as error:

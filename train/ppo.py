@@ -42,6 +42,14 @@ class ScaledObservation(BaseFeaturesExtractor):
         return self.scale(observations["observation"])
 
 
+class CountingPPO(MaskablePPO):
+    """MaskablePPO whose `num_timesteps` counts decisions, not agents that had none in a step."""
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        super()._update_info_buffer(infos, dones)  # called once a step, which has counted every agent
+        self.num_timesteps += sum(info["decision"] for info in infos) - len(infos)
+
+
 def _policy_settings(reads: Reads) -> dict[str, Any]:
     return {
         "features_extractor_class": ScaledObservation,
@@ -62,9 +70,9 @@ def make_ppo_policy(layout: Layout, reads: Reads | None = None) -> MaskableMulti
     )
 
 
-def make_ppo(env: AgentVecEnv, seed: int, settings: Mapping[str, Any] = SETTINGS) -> MaskablePPO:
+def make_ppo(env: AgentVecEnv, seed: int, settings: Mapping[str, Any] = SETTINGS) -> CountingPPO:
     """MaskablePPO on the agents of a batch of worlds."""
-    return MaskablePPO(
+    return CountingPPO(
         MaskableMultiInputActorCriticPolicy,
         env,
         policy_kwargs=_policy_settings(Reads.whole(env.batch.layout)),

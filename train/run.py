@@ -38,9 +38,8 @@ from train.trainers import TRAINERS, Trainer
 from train.validation import RULES_FILE, Validation, told
 
 ALGORITHMS = tuple(TRAINERS)
-STEPS = (
-    "ppo",
-)  # algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say
+# Algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say.
+STEPS = ("ppo", "mappo")
 SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")
 VALIDATION_EPISODES = {algo: 8 if algo in STEPS else 16 for algo in TRAINERS}  # in the kernel they cost little
 KIND = "train"

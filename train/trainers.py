@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -10,18 +11,30 @@ from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 
 from agents.learned.reading import Reads
-from agents.learned.scorer import ScorerConfig, ScorerPolicy
+from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig, ScorerPolicy
+from edge6g_env.batch import BatchEnv
 from edge6g_env.sb3 import AgentVecEnv, sb3_vec_env
+from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
-from train import ppo, scorer, search
+from train import mappo, ppo, scorer, search
 from train.algorithm import Algorithm
 from train.checkpoint import Policy, load_optimizer, optimizer_tensors
+from train.mappo import (
+    TEAM_REWARD,
+    CentralPolicy,
+    MlpActor,
+    ScorerActor,
+    load_returns,
+    make_mappo,
+    returns_tensors,
+)
 from train.pool import Pool, Thread
 from train.ppo import PpoPolicy, make_ppo
 from train.scorer import ScorerAlgorithm
 from train.search import SearchAlgorithm
 from train.seeds import world_seed
 from train.setup import Setup
+from train.shortlisted import ShortlistVecEnv
 from train.worlds import Worlds
 
 Tensors = dict[str, torch.Tensor]
@@ -83,15 +96,22 @@ class PpoTrainer:
     decisions_s: ClassVar[float] = 1_000.0
     num_worlds = 16
     config: Mapping[str, Any] = {}
+    _env: AgentVecEnv
+    model: MaskablePPO
+    reads: Reads
 
     def __init__(self, setup: Setup) -> None:
         worlds = setup.num_worlds or self.num_worlds
         world_seed(setup.seed, 0, worlds - 1)
-        scenario, self._seed = setup.scenarios[0], setup.seed
-        self._env: AgentVecEnv = sb3_vec_env(scenario, worlds, threads=setup.threads, skip_idle=True)
-        self.settings = {**ppo.SETTINGS, **setup.settings}
-        self.model: MaskablePPO = make_ppo(self._env, setup.seed, self.settings)
-        self._network, self.reads = self.model.policy, Reads.whole(Layout(scenario))
+        self._seed = setup.seed
+        self.settings = {**self.defaults, **setup.settings}
+        self._make(setup, worlds)
+        self._network = self.model.policy
+
+    def _make(self, setup: Setup, worlds: int) -> None:
+        """Environment, model, and what it reads."""
+        self._env = sb3_vec_env(setup.scenarios[0], worlds, threads=setup.threads, skip_idle=True)
+        self.model, self.reads = make_ppo(self._env, setup.seed, self.settings), Reads.whole(self._env.layout)
 
     def begin(self, run: int) -> None:
         """See Trainer."""
@@ -122,6 +142,51 @@ class PpoTrainer:
     def close(self) -> None:
         """See Trainer."""
         self._env.close()
+
+
+class MappoTrainer(PpoTrainer):
+    """See train.mappo."""
+
+    defaults: ClassVar[Mapping[str, Any]] = mappo.SETTINGS
+
+    def _make(self, setup: Setup, worlds: int) -> None:
+        scenario = load_scenario(setup.scenarios[0], **TEAM_REWARD)
+        options: dict[str, Any] = {"threads": setup.threads, "skip_idle": True}
+        actor: Callable[[], MlpActor | ScorerActor]
+        if self.settings["candidates"]:
+            config = ScorerConfig()
+            self.reads = Worlds(setup.scenarios, setup.seed).reads(CONTEXT, CANDIDATE, scorer.PER_S)
+            batch = BatchEnv(scenario, worlds, observe="candidates", **options)
+            self._env = ShortlistVecEnv(batch, self.reads, config.top, state=True)
+            actor, self.config = partial(ScorerActor, self.reads, config), config.to_dict()
+        else:
+            self.reads = Reads.whole(Layout(scenario))
+            self._env = sb3_vec_env(scenario, worlds, state=True, **options)
+            actor = partial(MlpActor, self.reads)
+        self.model = make_mappo(self._env, setup.seed, actor, self.settings)
+
+    def policies(self, layout: Layout) -> list[Policy]:
+        """See Trainer."""
+        net = self._actor
+        return [ScorerPolicy(layout, net)] if isinstance(net, Scorer) else super().policies(layout)
+
+    @property
+    def _actor(self) -> torch.nn.Module:
+        assert isinstance(self.model.policy, CentralPolicy)
+        return self.model.policy.actor_net
+
+    def policy_tensors(self, index: int) -> Tensors:
+        """The actor's."""
+        return self._actor.state_dict()
+
+    def state_tensors(self) -> Tensors:
+        """See Trainer."""
+        return {**super().state_tensors(), **returns_tensors(self.model)}
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """See Trainer."""
+        load_returns(self.model, tensors)
+        super().load_state(tensors)
 
 
 class _InPool:
@@ -205,5 +270,6 @@ def pool_of(setup: Setup) -> Pool:
 TRAINERS: Mapping[str, type[Trainer]] = {
     "scorer": ScorerTrainer,
     "ppo": PpoTrainer,
+    "mappo": MappoTrainer,
     "search": SearchTrainer,
 }
