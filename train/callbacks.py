@@ -17,7 +17,7 @@ from train.learner import Learner
 from train.learning_curve import LearningCurve, Point
 from train.setup import Setup
 from train.stopping import Interrupts
-from train.validation import CURVES, Figures, Validation, middle, told
+from train.validation import CURVES, Figures, Validations, middle, told
 
 
 class TimeBudget(BaseCallback):
@@ -30,8 +30,9 @@ class TimeBudget(BaseCallback):
         self._shown_s = 0.0
         self._begin_s = time.monotonic()
 
-    def _on_training_start(self) -> None:
-        self._begin_s = time.monotonic()  # the kernel is compiled
+    def begin(self) -> None:
+        """The clock runs from here on: the kernel is compiled, the rules have been played."""
+        self._begin_s = time.monotonic()
 
     @property
     def spent_s(self) -> float:
@@ -56,7 +57,7 @@ class Watch(BaseCallback):
     def __init__(
         self,
         learner: Learner,
-        validation: Validation,
+        validation: Validations,
         folder: Path,
         budget: TimeBudget,
         curve: LearningCurve,
@@ -69,6 +70,7 @@ class Watch(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._validation.play_rules(self._folder)
+        self._budget.begin()
         if not self._curve.points:
             self._board.describe(hparams(self._learner.facts), self._validation.table())
         if not self._curve.points:
@@ -77,8 +79,8 @@ class Watch(BaseCallback):
     def validate(self) -> None:
         """Play the policy once: first its checkpoint, then what shows it."""
         rule = self._validation.best_rule
-        policies = self._learner.policies(self._validation.layout)
-        played = [self._validation.play("learned", policy) for policy in policies]
+        of_layouts = [self._learner.policies(layout) for layout in self._validation.layouts]
+        played = [self._validation.play("learned", policies) for policies in zip(*of_layouts, strict=True)]
         gains = [_known(self._validation.gain(figures, rule)) for figures in played]
         index = max(range(len(gains)), key=lambda i: gains[i][0])
         figures, (value, low, high) = played[index], gains[index]

@@ -60,7 +60,7 @@ class Learner:
         """What checkpoint.json says all through a run."""
         return {
             "algo": self.setup.algo,
-            **checkpoint.scenario_record(self.setup.scenarios[0]),
+            **checkpoint.scenario_record(self.setup.scenarios, self.setup.varied),
             "seed": self.setup.seed,
             "settings": dict(self._trainer.settings),
             "limits": {limit.cost: limit.most for limit in self.setup.limits},
