@@ -36,10 +36,10 @@ class NothingMeasuredError(UserError):
 class Validation:
     """Plays policies on the same seeds of one scenario."""
 
-    def __init__(self, scenario: Scenario, seeds: Sequence[int], rules: Sequence[str]) -> None:
+    def __init__(self, scenario: Scenario, seeds: Sequence[int], rules: Sequence[str], threads: int = 1) -> None:
         self._scenario, self.seeds, self._names = scenario, list(seeds), list(rules)
         self.rules: dict[str, Figures] = {}
-        self._flights = Flights(scenario)
+        self._flights = Flights(scenario, threads)
         self.layout = self._flights.layout
 
     def play(self, name: str, policy: Policy) -> Figures:
@@ -78,8 +78,8 @@ class Validation:
 class Validations:
     """The same in several scenarios: each seed's figures are the means over the scenarios, the best rule is that of each."""
 
-    def __init__(self, scenarios: Sequence[Scenario], seeds: Sequence[int]) -> None:
-        self._each = [Validation(scenario, seeds, shown_rules(scenario)) for scenario in scenarios]
+    def __init__(self, scenarios: Sequence[Scenario], seeds: Sequence[int], threads: int = 1) -> None:
+        self._each = [Validation(scenario, seeds, shown_rules(scenario), threads) for scenario in scenarios]
         self.layouts = [one.layout for one in self._each]
         self.seeds = list(seeds)
         self.rules: dict[str, Figures] = {}
