@@ -33,7 +33,7 @@ from train.ppo import PpoPolicy, make_ppo
 from train.scorer import ScorerAlgorithm
 from train.search import SearchAlgorithm
 from train.seeds import world_seed
-from train.setup import Setup
+from train.setup import SettingError, Setup
 from train.shortlisted import ShortlistVecEnv
 from train.worlds import Worlds
 
@@ -105,6 +105,9 @@ class PpoTrainer:
         world_seed(setup.seed, 0, worlds - 1)
         self._seed = setup.seed
         self.settings = {**self.defaults, **setup.settings}
+        for name in ("gamma", "gae_lambda"):
+            if self.settings[name] > 1.0:
+                raise SettingError(f"{name} = {self.settings[name]:g}: it must be from 0 to 1")
         self._make(setup, worlds)
         self._network = self.model.policy
 
