@@ -332,7 +332,7 @@ def test_what_does_not_fit_is_refused(scenario, tmp_path):
         record = read_record(tmp_path)
         for settings in ({**record["settings"], "candidates": not candidates}, {}):
             checkpoint.write_json_atomic({**record, "settings": settings}, tmp_path / checkpoint.RECORD)
-            with pytest.raises(CheckpointError, match="do not fit|cannot act on"):
+            with pytest.raises(CheckpointError, match=r"do not fit|cannot act on"):
                 load_policy(tmp_path, scenario)
         with pytest.raises(CheckpointError, match="does not fit"):
             Learner(setup(scenario, not candidates)).load(tmp_path)
