@@ -26,9 +26,6 @@ class Algorithm(ABC):
     it again, alike.
     """
 
-    ends_stage = False
-    """Whether the last batch was the last of its stage: what the next one begins with is chosen by a validation."""
-
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.logger: Logger | None = None
@@ -45,6 +42,11 @@ class Algorithm(ABC):
     @abstractmethod
     def _load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from _tensors; RuntimeError, ValueError or KeyError if they do not fit."""
+
+    @property
+    def ends_stage(self) -> bool:
+        """Whether the last batch was the last of its stage: what the next one begins with is chosen by a validation."""
+        return False
 
     @property
     def num_timesteps(self) -> int:
@@ -94,6 +96,10 @@ class Algorithm(ABC):
             if not callback.on_step():
                 raise OutOfTimeError
 
+        self._at = (
+            self._at[0],
+            self.state_tensors(),
+        )  # an interrupt in the midst of the first batch leaves no trace either
         self.pool.tick = tick
         try:
             while self.num_timesteps < total_timesteps:

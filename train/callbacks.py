@@ -73,6 +73,8 @@ class Watch(BaseCallback):
             self._board.describe(hparams(self._learner.facts), self._validation.table())
         if not self._curve.points:
             self.validate()
+        else:
+            self._validate_if_due()  # an interrupt may have come before
 
     def validate(self) -> None:
         """Play the policy once: first its checkpoint, then what shows it."""
@@ -83,7 +85,8 @@ class Watch(BaseCallback):
         index = max(range(len(gains)), key=lambda i: gains[i][0])
         figures, (value, low, high) = played[index], gains[index]
         spent_s, steps = self._budget.spent_s, self._learner.model.num_timesteps
-        better = value > (-math.inf if self._learner.best is None else self._learner.best)
+        # The same again counts, too: after a kill between two writes a resume comes here once more.
+        better = value >= (-math.inf if self._learner.best is None else self._learner.best)
         if better:
             self._learner.best = value
         self._learner.save(self._folder, spent_s, policy=better, index=index)
@@ -104,6 +107,9 @@ class Watch(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         # Between collecting and updating, or two batches, so that a point belongs to one set of weights.
+        self._validate_if_due()
+
+    def _validate_if_due(self) -> None:
         model = self._learner.model
         since = model.num_timesteps - (self._curve.last_decisions or 0)
         if since >= self._learner.decisions_a_validation or (since and getattr(model, "ends_stage", False)):

@@ -122,6 +122,8 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
         raise TrainingError("a run has a budget of --minutes or of --decisions: give one of them")
     if setup.minutes is not None and not setup.minutes > 0.0:
         raise TrainingError(f"minutes must be above 0, they are {setup.minutes:g}")
+    if setup.decisions is not None and setup.decisions < 1:
+        raise TrainingError(f"decisions must be at least 1, they are {setup.decisions}")
     if setup.num_worlds is not None and setup.algo not in STEPS:
         raise TrainingError(
             f"--num-worlds is for {', '.join(STEPS)}: {setup.algo} plays whole episodes, --with says how many"
