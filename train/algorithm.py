@@ -88,7 +88,8 @@ class Algorithm(ABC):
         self.pool.close()
 
     def learn(self, total_timesteps: int, callback: BaseCallback, reset_num_timesteps: bool = False) -> Algorithm:
-        """Learn until the callback says no, or at least total_timesteps decisions were taken in all."""
+        """Learn until the callback says no, or at least total_timesteps more decisions were taken, as Stable-Baselines3 counts them."""
+        until = self.num_timesteps + total_timesteps
         callback.init_callback(self)  # type: ignore[arg-type]
         callback.on_training_start(locals(), globals())
 
@@ -102,7 +103,7 @@ class Algorithm(ABC):
         )  # an interrupt in the midst of the first batch leaves no trace either
         self.pool.tick = tick
         try:
-            while self.num_timesteps < total_timesteps:
+            while self.num_timesteps < until:
                 self.advance()
                 callback.on_rollout_end()
         except OutOfTimeError:

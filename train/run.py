@@ -225,7 +225,8 @@ def _keep_learning(
         watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
         learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:
-            learner.model.learn(setup.most_decisions, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
+            more = setup.most_decisions - earlier.decisions
+            learner.model.learn(more, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
         except KeyboardInterrupt:
             learner.save(out, budget.spent_s, policy=learner.best is None)
             board.flush()
