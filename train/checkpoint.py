@@ -30,7 +30,7 @@ from edge6g_env.spaces import Layout
 from eval.contenders import HParam
 from eval.files import write_bytes_atomic, write_json_atomic
 from eval.provenance import SCENARIO_FILE
-from train.mappo import make_mlp_policy
+from train.mappo import PromptPolicy, make_mlp_policy
 from train.ppo import PpoPolicy, make_ppo_policy
 from train.worlds import Varied
 
@@ -222,7 +222,7 @@ def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Poli
         if record["algo"] == "mappo":
             central = make_mlp_policy(layout, reads)
             central.actor_net.load_state_dict(tensors)
-            return PpoPolicy(central)
+            return PromptPolicy(central)
         if record["algo"] == "search":
             return LinearPolicy(layout, reads, tensors["weights"].numpy())
     except LayoutError as error:

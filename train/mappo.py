@@ -25,11 +25,13 @@ from torch import nn
 from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
 from agents.learned.scorer import Scorer, ScorerConfig
+from agents.policy import Observation
 from edge6g_env.features import Feature
+from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import Layout
 from train.decided import DecisionBuffer
-from train.ppo import CountingPPO
+from train.ppo import CountingPPO, PpoPolicy
 
 # n_epochs (of hard tasks), learning_rate, ent_coef: Yu et al. 2022, appendix. An answer takes seconds, tens of steps: with the usual
 # gamma and gae_lambda, 0.99 and 0.95, its worth would hardly reach the decision. The paper advises one minibatch a rollout, which in
@@ -49,6 +51,38 @@ TEAM_REWARD = {
     "reward.reward_mix": 1.0
 }  # the mean over the agents: what a decision does to the jobs of others counts as much as to its own
 _RETURNS = ("mean", "var", "count")
+
+
+def prompt(mask: np.ndarray) -> np.ndarray:
+    """Action masks (..., C) without `hold` for who has a job, as of shortlists.
+
+    To put a job off by a slot is worth about the mean of all else: soon it is the likeliest action, and who takes that does no more.
+    """
+    masks = mask.copy()
+    masks[..., HOLD] &= ~mask[..., REJECT] & 1
+    return masks
+
+
+class PromptVecEnv(AgentVecEnv):
+    """As AgentVecEnv, with such masks."""
+
+    def action_masks(self) -> np.ndarray:
+        """bool (B * N, C): legal actions but `hold`; `hold` alone for who has no job."""
+        return prompt(self.batch.action_masks().view(np.int8)).reshape(self.num_envs, -1).astype(bool)
+
+    def _flat(self, obs: Observation) -> Observation:
+        flat = super()._flat(obs)
+        return {**flat, "action_mask": prompt(flat["action_mask"])}
+
+
+class PromptPolicy(PpoPolicy):
+    """Acts by the likeliest legal action, `hold` only where no job waits."""
+
+    algo = "mappo"
+
+    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
+        """Deterministic; see Policy.act."""
+        return super().act({**obs, "action_mask": prompt(obs["action_mask"])}, rng)
 
 
 class Whole(BaseFeaturesExtractor):

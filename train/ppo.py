@@ -15,6 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
 from agents.policy import Observation
+from edge6g_env.kernel.codes import REJECT
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import Layout
 
@@ -97,7 +98,7 @@ class PpoPolicy:
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
-        decides = obs["action_mask"].sum(axis=-1) > 1
+        decides = obs["action_mask"][..., REJECT] == 1
         actions = np.zeros(decides.shape, np.int64)
         if decides.any():
             chosen = {name: obs[name][decides] for name in ("observation", "action_mask")}

@@ -23,6 +23,8 @@ from train.mappo import (
     TEAM_REWARD,
     CentralPolicy,
     MlpActor,
+    PromptPolicy,
+    PromptVecEnv,
     ScorerActor,
     load_returns,
     make_mappo,
@@ -164,23 +166,23 @@ class MappoTrainer(PpoTrainer):
             actor, self.config = partial(ScorerActor, self.reads, config), config.to_dict()
         else:
             self.reads = Reads.whole(Layout(scenario))
-            self._env = sb3_vec_env(scenario, worlds, state=True, **options)
+            self._env = PromptVecEnv(BatchEnv(scenario, worlds, **options), state=True)
             actor = partial(MlpActor, self.reads)
         self.model = make_mappo(self._env, setup.seed, actor, self.settings)
 
     def policies(self, layout: Layout) -> list[Policy]:
         """See Trainer."""
-        net = self._actor
-        return [ScorerPolicy(layout, net)] if isinstance(net, Scorer) else super().policies(layout)
+        net = self._policy.actor_net
+        return [ScorerPolicy(layout, net) if isinstance(net, Scorer) else PromptPolicy(self._policy)]
 
     @property
-    def _actor(self) -> torch.nn.Module:
+    def _policy(self) -> CentralPolicy:
         assert isinstance(self.model.policy, CentralPolicy)
-        return self.model.policy.actor_net
+        return self.model.policy
 
     def policy_tensors(self, index: int) -> Tensors:
         """The actor's."""
-        return self._actor.state_dict()
+        return self._policy.actor_net.state_dict()
 
     def state_tensors(self) -> Tensors:
         """See Trainer."""

@@ -140,6 +140,7 @@ def test_agents_of_a_world_have_one_reward_and_every_choice_is_legal(scenario, c
         masks = np.stack(env.env_method("action_masks"))
         assert np.array_equal(masks, obs["action_mask"] == 1)
         assert masks.any(axis=1).all()
+        assert not (masks[:, HOLD] & (masks.sum(axis=1) > 1)).any() or candidates
         chosen = np.where(masks, rng.random(masks.shape), -1.0).argmax(axis=1)
         env.step_async(chosen)
         actions = env._actions.copy()
@@ -313,6 +314,7 @@ def test_a_loaded_policy_acts_as_the_learner_where_it_fits(scenario, candidates,
         actions = loaded.act(obs, rng)
         assert np.array_equal(actions, policy.act(obs, rng))
         assert np.take_along_axis(obs["action_mask"], actions[..., None], -1).all()
+        assert np.array_equal(actions == HOLD, obs["action_mask"][..., REJECT] == 0)
     assert not any("critic" in name for name in read_tensors(tmp_path / checkpoint.POLICY))
     if candidates:
         for obs in observations("campus", 30):
