@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,14 @@ from eval.kept import code_digest
 from train.pool import Hangar
 from train.workers import WorkerDied, WorkersError, answer
 
+ANSWERS_S = 10.0  # judgement: a head that is there takes a connection at once
+
 
 class Cluster:
     """Starts actors in a Ray cluster, each with as many CPUs as it has threads."""
 
     def __init__(self, address: str, workers: int, threads: int) -> None:
-        """address: as `ray.init` takes it; a process that is connected already stays so. Raises WorkersError, see make_pool."""
+        """address: auto, local or HOST:PORT; a process that is connected already stays so. Raises WorkersError, see make_pool."""
         try:
             import ray
         except ImportError:
@@ -44,13 +47,27 @@ class Cluster:
 
 
 def _connect(ray: Any, address: str, cpus: int) -> None:
+    _check_address(address)
     new = {"num_cpus": cpus, "include_dashboard": False} if address == "local" else {}
     try:
         with _handlers_kept():
             ray.init(address, log_to_driver=False, logging_level="ERROR", **new)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise WorkersError(f"--ray-address {address}: there is no Ray cluster that answers: {reason}") from None
+        raise WorkersError(f"--ray-address {address}: no Ray cluster answers: {reason}") from None
+
+
+def _check_address(address: str) -> None:
+    """Raise WorkersError if nobody listens there: Ray tries again for minutes."""
+    host, colon, port = address.rpartition(":")
+    if address in ("auto", "local"):
+        return
+    if not colon or not port.isdecimal() or "/" in host:
+        raise WorkersError(f"--ray-address {address}: it must be auto, local, or HOST:PORT of the cluster's head")
+    try:
+        socket.create_connection((host, int(port)), ANSWERS_S).close()
+    except (OSError, OverflowError) as error:
+        raise WorkersError(f"--ray-address {address}: nobody listens there: {error}") from None
 
 
 @contextmanager

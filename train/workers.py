@@ -135,8 +135,8 @@ def _packed_error(error: BaseException) -> bytes:
 def make_pool(workers: int, threads: int = 1, ray_address: str | None = None) -> Pool:
     """The pool for so many workers of so many threads each: of a Ray cluster if an address is given, else of this machine.
 
-    One worker of this machine is a thread of this process. Results do not depend on which it is. ray_address: as `ray.init` takes it,
-    "auto" for the cluster that this machine is part of, "local" for a new one. Warns (Caution) of more threads than this process may use
+    One worker of this machine is a thread of this process. Results do not depend on which it is. ray_address: HOST:PORT of its head, "auto"
+    for the cluster that this machine is part of, "local" for a new one here. Warns (Caution) of more threads than this process may use
     cores; raises WorkersError for less than one worker, without Ray, without the cluster, or if it is too small.
     """
     if workers < 1:
