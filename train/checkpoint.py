@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Record(BaseModel):
     minutes: float
     runs: int
     validation_gain: float | None
+    above_limits: float
     settings: dict[str, Any]
     limits: dict[str, float]
     config: dict[str, Any]
@@ -78,10 +79,13 @@ class Progress:
     validation_gain: float | None = None
     """Of the policy that is kept: reward per job over the best rule; None before the first validation."""
 
+    above_limits: float = 0.0
+    """Of the same policy: share by which the mean cost of a job lay above the limit that it broke most; 0 where all were met."""
+
     @property
-    def best(self) -> float:
-        """validation_gain, or minus infinity."""
-        return -math.inf if self.validation_gain is None else self.validation_gain
+    def standing(self) -> tuple[float, float]:
+        """What of two policies the better one has the higher of: it breaks limits less, or with equal breach gains more."""
+        return -self.above_limits, -math.inf if self.validation_gain is None else self.validation_gain
 
 
 def scenario_record(scenarios: Sequence[Scenario], varied: Sequence[Varied] = ()) -> dict[str, Any]:
@@ -159,9 +163,10 @@ def read_progress(folder: Path) -> Progress:
         progress = Progress(**read_about(path))
     except TypeError:
         raise CheckpointError(f"{path} does not fit: its header is not that of a trainer's state") from None
-    gain = read_about(folder / POLICY).get("validation_gain")
-    if gain is not None and gain > progress.best:
-        progress = Progress(**{**asdict(progress), "validation_gain": gain})
+    about = read_about(folder / POLICY)
+    kept = replace(progress, **{name: about[name] for name in ("validation_gain", "above_limits") if name in about})
+    if kept.validation_gain is not None and kept.standing > progress.standing:
+        progress = kept
     return progress
 
 

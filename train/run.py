@@ -193,7 +193,7 @@ def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console
     board = TensorBoardCurves(out, setup.algo, setup.seed)
     learner.model.set_logger(Logger(None, [board]))
     seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES[setup.algo])]
-    validation = Validations(setup.scenarios, seeds)
+    validation = Validations(setup.scenarios, seeds, setup.threads)
     try:
         _keep_learning(learner, validation, board, out, interrupts, console)
     finally:

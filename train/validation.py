@@ -19,7 +19,9 @@ from eval.report.numbers import difference_in_words
 from eval.statistics import Estimate, iqm, paired_difference
 from train.flights import Flights
 
-CURVES = ("reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job")
+CURVES = (
+    "reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job", "exposure_mean",
+)  # fmt: skip
 assert set(CURVES) <= set(METRIC_NAMES)
 RULES_FILE = "validation.json"
 SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")
@@ -36,10 +38,10 @@ class NothingMeasuredError(UserError):
 class Validation:
     """Plays policies on the same seeds of one scenario."""
 
-    def __init__(self, scenario: Scenario, seeds: Sequence[int], rules: Sequence[str]) -> None:
+    def __init__(self, scenario: Scenario, seeds: Sequence[int], rules: Sequence[str], threads: int = 1) -> None:
         self._scenario, self.seeds, self._names = scenario, list(seeds), list(rules)
         self.rules: dict[str, Figures] = {}
-        self._flights = Flights(scenario)
+        self._flights = Flights(scenario, threads)
         self.layout = self._flights.layout
 
     def play(self, name: str, policy: Policy) -> Figures:
@@ -78,8 +80,8 @@ class Validation:
 class Validations:
     """The same in several scenarios: each seed's figures are the means over the scenarios, the best rule is that of each."""
 
-    def __init__(self, scenarios: Sequence[Scenario], seeds: Sequence[int]) -> None:
-        self._each = [Validation(scenario, seeds, shown_rules(scenario)) for scenario in scenarios]
+    def __init__(self, scenarios: Sequence[Scenario], seeds: Sequence[int], threads: int = 1) -> None:
+        self._each = [Validation(scenario, seeds, shown_rules(scenario), threads) for scenario in scenarios]
         self.layouts = [one.layout for one in self._each]
         self.seeds = list(seeds)
         self.rules: dict[str, Figures] = {}
@@ -142,6 +144,12 @@ def table(rules: Mapping[str, Figures]) -> str:
     order = sorted(rules, key=lambda name: -middle(rules[name]["reward_per_job"]))
     rows = [f"| {name} | " + " | ".join(f"{middle(rules[name][m]):.4g}" for m in CURVES) + " |" for name in order]
     return "\n".join([f"| rule | {' | '.join(CURVES)} |", "|---" * (1 + len(CURVES)) + "|", *rows])
+
+
+def mean_of(values: Sequence[float | None]) -> float:
+    """Plain mean of the seeds that have a value; NaN if none has."""
+    known = [x for x in values if x is not None]
+    return sum(known) / len(known) if known else np.nan
 
 
 def told(gain: float, rule: str) -> str:
