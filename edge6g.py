@@ -30,7 +30,7 @@ PACKAGES = ("edge6g_env", "agents", "eval", "train", "bench")
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 DISAGREES = 1  # what is played again with what was kept
 UNWRITTEN, LEFT = 1, 141  # the output: could not be written, was closed by its reader (as a shell says of SIGPIPE)
-MOST_SEEDS, LARGEST_SEED, MOST_THREADS = 1_000, 1_000_000, 1_024
+MOST_SEEDS, LARGEST_SEED, MOST_THREADS, MOST_WORKERS = 1_000, 1_000_000, 1_024, 1_024
 
 app = typer.Typer(
     help="LLM serving at the 6G edge: train schedulers, compare them, look at scenarios.",
@@ -93,6 +93,16 @@ def train(
     threads: Annotated[
         int, typer.Option(min=1, max=MOST_THREADS, help="Threads that step the worlds; scorer learns in one more.")
     ] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=MOST_WORKERS, help="Processes that play episodes, each with so many threads; not ppo."),
+    ] = 1,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address", help="Workers of a Ray cluster: HOST:PORT, auto, or local for one of this machine."
+        ),
+    ] = None,
     limit: Annotated[
         list[str] | None,
         typer.Option(
@@ -141,16 +151,19 @@ def train(
             varied_of(vary or [], loaded),
             num_worlds,
             threads,
+            workers,
+            ray_address,
         )
         try:
-            run(
-                setup,
-                out,
-                resume=resume,
-                overwrite=overwrite,
-                command=_command(),
-                console=Console(stderr=True),
-            )
+            with _cautions():
+                run(
+                    setup,
+                    out,
+                    resume=resume,
+                    overwrite=overwrite,
+                    command=_command(),
+                    console=Console(stderr=True),
+                )
         except Terminated:
             typer.echo("edge6g: stopped", err=True)
             raise typer.Exit(TERMINATED) from None

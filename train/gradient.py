@@ -116,7 +116,9 @@ class TeamGradient:
         self._pending = self._play(self.half + 1, self._behind)
         figures = self._update(Decided.joined([batch.decided for batch in batches]))
         self.mean.update_parameters(self.net)
-        costs = np.nanmean([batch.costs for batch in batches], axis=0)
+        costs = np.nanmean(
+            np.concatenate([batch.costs for batch in batches], axis=1), axis=1
+        )  # however they are shared
         self.limits = tuple(limit.after(float(cost)) for limit, cost in zip(self.limits, costs, strict=True))
         self.half += 1
         figures["reward_drawn"] = float(np.nanmean(np.concatenate([batch.rewards for batch in batches])))

@@ -16,12 +16,13 @@ from edge6g_env.spaces import Layout
 from train import ppo, scorer, search
 from train.algorithm import Algorithm
 from train.checkpoint import Policy, load_optimizer, optimizer_tensors
-from train.pool import Pool, Thread
+from train.pool import Pool
 from train.ppo import PpoPolicy, make_ppo
 from train.scorer import ScorerAlgorithm
 from train.search import SearchAlgorithm
 from train.seeds import world_seed
 from train.setup import Setup
+from train.workers import make_pool
 from train.worlds import Worlds
 
 Tensors = dict[str, torch.Tensor]
@@ -198,8 +199,8 @@ class SearchTrainer(_InPool):
 
 
 def pool_of(setup: Setup) -> Pool:
-    """Whoever plays the parts of a run."""
-    return Thread(setup.threads)
+    """Whoever plays the parts of a run. Raises WorkersError, see make_pool."""
+    return make_pool(setup.workers, setup.threads, setup.ray_address)
 
 
 TRAINERS: Mapping[str, type[Trainer]] = {

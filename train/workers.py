@@ -136,8 +136,8 @@ def make_pool(workers: int, threads: int = 1, ray_address: str | None = None) ->
     """The pool for so many workers of so many threads each: of a Ray cluster if an address is given, else of this machine.
 
     One worker of this machine is a thread of this process. Results do not depend on which it is. ray_address: HOST:PORT of its head, "auto"
-    for the cluster that this machine is part of, "local" for a new one here. Warns (Caution) of more threads than this process may use
-    cores; raises WorkersError for less than one worker, without Ray, without the cluster, or if it is too small.
+    for the cluster that this machine is part of, "local" for a new one here. Warns (Caution) of workers with more threads than this process
+    may use cores; raises WorkersError for less than one worker, without Ray, without the cluster, or if it is too small.
     """
     if workers < 1:
         raise WorkersError(f"--workers {workers}: it must be at least 1")
@@ -145,7 +145,7 @@ def make_pool(workers: int, threads: int = 1, ray_address: str | None = None) ->
         from train.ray_workers import Cluster
 
         return Workers(Cluster(ray_address, workers, threads), workers)
-    if workers * threads > (cores := usable_cores()):
+    if workers > 1 and workers * threads > (cores := usable_cores()):
         each = f" of {threads} threads" if threads > 1 else ""
         told = f"--workers {workers}{each} on {cores} core{'s' * (cores > 1)}: they wait for each other"
         warnings.warn(f"{told}, {max(1, cores // threads)} would be as fast", Caution, stacklevel=2)

@@ -12,12 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import train.trainers
 from edge6g_env._threads import usable_cores
 from edge6g_env.errors import Caution
 from tests.parts import Dies, Episodes, Odd, Raises, Says, Writes, torch_threads, unpicklable
+from train.learner import Learner
+from train.limits import Limit
 from train.pool import Hangar, Pool, Thread, play, shares
 from train.processes import Machine
+from train.setup import Setup
 from train.workers import Workers, WorkersError, make_pool
 
 LONGEST_S = 120.0  # of any wait, on a busy machine
@@ -219,6 +224,25 @@ def test_ctrl_c_while_a_worker_begins_is_not_for_it():
     os.kill(worker._process.pid, signal.SIGINT)
     assert pending.finish() == [worker._process.pid]
     pool.close()
+
+
+@pytest.mark.parametrize("algo", ["search", "scorer"])
+def test_what_is_learned_does_not_depend_on_the_workers(scenario, two, monkeypatch, algo):
+    """With a limit, whose price depends on what all of a batch cost."""
+    settings = {"scorer": {"stage_a": 0.05, "population": 5, "episodes": 2, "seeds": 5}, "search": {"population": 5}}
+    limits = (Limit("slo_miss", 0.01),)
+    states = []
+    for pool in (Thread(1), two):
+        with monkeypatch.context() as patch:
+            patch.setattr(train.trainers, "pool_of", lambda _, pool=pool: pool)
+            model = Learner(Setup((scenario,), algo, 3, decisions=8_000, settings=settings[algo], limits=limits)).model
+        for _ in range(4):
+            model.advance()
+        states.append(model.state_tensors())
+    assert states[0].keys() == states[1].keys()
+    for name, tensor in states[0].items():
+        assert torch.equal(tensor, states[1][name]), name
+    assert any(name.endswith("prices") and tensor.min() > 0.0 for name, tensor in states[0].items())
 
 
 def test_which_pool_is_made(monkeypatch):
