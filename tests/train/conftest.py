@@ -50,6 +50,6 @@ def quick() -> Iterator[None]:
     ticks = count()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train.callbacks, "time", SimpleNamespace(monotonic=lambda: 0.005 * next(ticks)))
-        patch.setattr(train.run, "VALIDATION_EPISODES", 3)
+        patch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(train.run.ALGORITHMS, 3))
         patch.setattr(train.run, "SHOWN_RULES", ("greedy",))
         yield
