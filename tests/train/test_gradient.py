@@ -186,7 +186,7 @@ def test_the_kernel_draws_by_the_probabilities_of_the_network(scenario):
     np.testing.assert_allclose(decided.log_probability, expected, atol=1e-4)
     assert len(expected) > 200
     assert (decided.choice < decided.candidates).all()
-    assert 0.02 < (decided.log_probability < np.log(0.9)).mean()  # it does draw
+    assert (decided.log_probability < np.log(0.9)).mean() > 0.02  # it does draw
 
 
 def test_the_mean_is_the_running_mean_of_the_weights(scenario):
