@@ -203,7 +203,7 @@ def verify(
         loaded = [_load(name, settings) for name in names]
         verdicts = run(loaded, _words(row), seeds, results, load_checkpoint=_load_checkpoint)
         show(verdicts, Console())
-        if any(one.problem for one in verdicts):
+        if any(one.disagrees for one in verdicts):
             raise typer.Exit(DISAGREES)
 
 
