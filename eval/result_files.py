@@ -171,10 +171,11 @@ def new_row(
     rewards: Sequence[float],
     validated: Sequence[float] | None,
     made_by: Provenance,
+    training: Training | None = None,
 ) -> ResultRow:
     """The row of a policy. rewards, validated: one a seed, from EVALUATION_SEED and VALIDATION_SEED up; None: was not played there."""
     metrics = {name: summary["metrics"][name] for name in MAIN_METRICS}
-    return ResultRow(
+    row = ResultRow(
         policy=policy,
         kind=summary["kind"],
         identity=identity,
@@ -189,6 +190,7 @@ def new_row(
             **{name: version(name) for name in LIBRARIES},
         },
     )
+    return row if training is None else {**row, "training": training}
 
 
 def rounded(rewards: Sequence[float]) -> list[float | None]:
