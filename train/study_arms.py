@@ -68,7 +68,9 @@ class Budget:
         return min(1.0, spent / whole) if whole else 0.0
 
     def __str__(self) -> str:
-        return f"{self.minutes:g} minutes" if self.decisions is None else f"{self.decisions:,} decisions"
+        if self.decisions is not None:
+            return f"{self.decisions:,} decisions"
+        return f"{self.minutes:g} minute{'' if self.minutes == 1 else 's'}"
 
 
 @dataclass(frozen=True)

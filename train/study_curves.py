@@ -116,7 +116,7 @@ def _draw(axes: Axes, name: str, curve: Curve, colour: str) -> None:
     axes.fill_between(curve.decisions, low, high, color=colour, alpha=0.15, linewidth=0)
     band = ", 95 % band" if count > 1 else ""
     label = f"{name}: mean of {count} training seed{'' if count == 1 else 's'}{band}"
-    axes.plot(curve.decisions, curve.mean, color=colour, linewidth=2.0, label=label)
+    axes.plot(curve.decisions, curve.mean, color=colour, linewidth=2.0, marker="o", markersize=3.5, label=label)
 
 
 def _colours(count: int) -> list[str]:

@@ -96,7 +96,10 @@ def _validated(
 
 def _rewards(comparison: Path) -> dict[str, list[float]]:
     """Rewards of a comparison, as it has written them."""
-    episodes = pd.read_csv(comparison / "episodes.csv", float_precision="round_trip")
+    episodes = pd.read_csv(comparison / "episodes.csv", dtype={"reward_per_job": str})
+    episodes["reward_per_job"] = episodes["reward_per_job"].astype(
+        float
+    )  # to the last digit, unlike pandas' quick reader
     return {str(name): list(of.sort_values("seed")["reward_per_job"]) for name, of in episodes.groupby("policy")}
 
 

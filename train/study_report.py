@@ -52,7 +52,8 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     budget, commit = record["budget"], record["commit"] or "unknown"
     yield f"{budget} a cell, {record['episodes']} evaluation seeds; {record['date'][:10]}, commit {commit}, {record['cores']} cores.\n"
     yield from _table(HEADS, ((" ".join(cell) for cell in _cells(*one)) for one in record["arms"].items()))
-    yield from (f"\n{line[0].upper()}{line[1:]}." for line in sentences(record))
+    yield ""
+    yield from (f"- {line}" for line in sentences(record))
     yield f"\n{NOTE}\n"
     yield f"![learning curves]({PICTURE})\n"
     yield "Thin lines are training seeds, thick ones their means, on validation seeds; bands are Student's, at each place on its own."
