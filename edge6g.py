@@ -79,15 +79,32 @@ def train(
     scenario: ScenarioOption = "campus",
     algo: Annotated[str, typer.Option(help="scorer, ppo or search.")] = "scorer",
     minutes: Annotated[
-        float, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all.")
-    ] = 5.0,
+        float | None, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all. 5.")
+    ] = None,
+    decisions: Annotated[
+        int | None, typer.Option(min=1, help="In place of --minutes: decisions to train by, the same on every machine.")
+    ] = None,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,
-    num_worlds: Annotated[int | None, typer.Option(min=1, max=4096, help="Worlds that run together.")] = None,
+    num_worlds: Annotated[int | None, typer.Option(min=1, max=4096, help="Of ppo: worlds that run together.")] = None,
     threads: Annotated[
         int, typer.Option(min=1, max=MOST_THREADS, help="Threads that step the worlds; scorer learns in one more.")
     ] = 1,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            metavar="COST=NUMBER",
+            help="The most that a job may cost in the mean, e.g. slo_miss=0.1; may be repeated.",
+        ),
+    ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", metavar="KEY=VALUE", help="Setting of the algorithm, e.g. --with credit=own; may be repeated."
+        ),
+    ] = None,
     settings: SetOption = None,
 ) -> None:
     """Train a scheduler; learning curves go to TensorBoard, the checkpoint to --out. Ctrl-C keeps the checkpoint."""
@@ -97,20 +114,30 @@ def train(
         loaded = _load(scenario, settings)
         from rich.console import Console
 
+        from train.limits import limits_of
+        from train.run import check_algorithm
         from train.run import train as run
+        from train.setup import Setup, settings_of
         from train.stopping import Terminated
 
+        defaults = check_algorithm(algo).defaults
+        setup = Setup(
+            (loaded,),
+            algo,
+            seed,
+            5.0 if minutes is None and decisions is None else minutes,
+            decisions,
+            settings_of(algo, with_ or [], defaults),
+            limits_of(limit or []),
+            num_worlds,
+            threads,
+        )
         try:
             run(
-                loaded,
-                algo,
-                minutes,
-                seed,
+                setup,
                 out,
                 resume=resume,
                 overwrite=overwrite,
-                num_worlds=num_worlds,
-                threads=threads,
                 command=_command(),
                 console=Console(stderr=True),
             )

@@ -22,6 +22,7 @@ import numpy as np
 
 from agents import parameters
 from agents.policy import parameters_of, rule_class, rule_names
+from agents.weights import SCORED_ROWS, weighed
 from edge6g_env import CompiledPolicy
 from edge6g_env._files import TextError, read_text
 from edge6g_env.device_split import DRAFT
@@ -33,7 +34,6 @@ from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 STATIC, RESTRICTED, TUNED = "static", "restricted", "tuned"
 RULES = (STATIC, RESTRICTED)
 ALL_ROWS = "all"
-SCORED_ROWS = 32  # of highest utility, whose entries weigh in: no more are worth the time that they take; judgement
 
 Value = float | str
 """Of a column: a share of the layers, "draft", or the name of a precision or model."""
@@ -122,7 +122,9 @@ def compiled_rows(layout: Layout, rows: str | Mapping[str, Values], weights: Map
     far = None
     for rule, values in rows.items() if isinstance(rows, Mapping) else ():
         far = distances(layout, rule, values)
-    return CompiledPolicy(layout, distance=far, linear=weights, top=SCORED_ROWS)
+    return CompiledPolicy(
+        layout, distance=far, linear=weights, scaled_as=((), weighed(layout, [*weights])), top=SCORED_ROWS
+    )
 
 
 def _steps(layout: Layout, column: str, wanted: Sequence[int]) -> np.ndarray:

@@ -31,7 +31,6 @@ class CompiledPolicy:
         distance: np.ndarray | None = None,
         utility_weight: float = 1.0,
         linear: Mapping[str, float] | None = None,
-        raw: bool = False,
         top: int | None = None,
         network: Sequence[np.ndarray] | None = None,
         context: Sequence[str] = (),
@@ -40,11 +39,11 @@ class CompiledPolicy:
         scaled_as: tuple[Sequence[Feature], Sequence[Feature]] | None = None,
     ) -> None:
         """distance: int64 (S, C) steps of each action from what is wanted, by service; None: all actions are as near.
-        linear: weight of each named entry of a candidate, or of the "regret", scaled as for networks (features.scales), or raw.
+        linear: weight of each named entry of a candidate, or of the "regret", scaled as for networks (features.scales).
         top: only so many of highest predicted utility are scored; None: all.
         network: weights of two hidden layers over `context` (entries of an observation), `candidates` (of a candidate) and the regret, as
         PyTorch has them: (H, D + E + 1), (H,), (H, H), (H,), (1, H), (1,). beta: inverse temperature where decisions are drawn.
-        scaled_as: (context, candidates) as they were where the network was trained, if there they had other ranges.
+        scaled_as: (context, candidates) by whose ranges they are scaled: of the worlds of the training, or features.unscaled.
         Raises UserError for an entry that the layout does not have and for arrays of another shape.
         """
         services, actions = len(layout.scenario.service), layout.num_actions
@@ -65,8 +64,6 @@ class CompiledPolicy:
             if self.context or self.candidates
             else np.zeros((3, 0), np.float32)
         )
-        if raw:
-            self.scales = np.stack([np.zeros_like(self.scales[0]), *np.ones_like(self.scales[1:])])
         self.hidden, self.network = _packed(network, len(self.context), len(self.candidates))
         self.is_scored = linear is not None or network is not None
         self.top = min(top or actions, actions) if self.is_scored else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,11 @@ def count(name: str, high: float, unit: str = "job") -> Feature:
 def seconds(name: str, high: float) -> Feature:
     """A time."""
     return Feature(name, "s", 0.0, high, "log")
+
+
+def unscaled(feature: Feature, per: float = 1.0) -> Feature:
+    """The same entry, read in so many of its unit: where weights are prices."""
+    return replace(feature, low=-per, high=per, scale="linear")
 
 
 def scales(features: Sequence[Feature]) -> np.ndarray:

@@ -15,18 +15,17 @@ from train.checkpoint import hparams
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve, Point
+from train.setup import Setup
 from train.stopping import Interrupts
 from train.validation import CURVES, Figures, Validation, middle, told
 
-EARLY_S, EARLY_PERIOD_S, PERIOD_S = 300.0, 15.0, 40.0  # in the first minutes one waits for the curve to move
-
 
 class TimeBudget(BaseCallback):
-    """Stops training after a number of seconds or when it was interrupted, and moves a progress bar."""
+    """Stops training when its time is spent or it was interrupted, and moves a progress bar."""
 
-    def __init__(self, seconds: float, spent_s: float, interrupts: Interrupts, bars: Progress, task: TaskID) -> None:
+    def __init__(self, setup: Setup, spent_s: float, interrupts: Interrupts, bars: Progress, task: TaskID) -> None:
         super().__init__()
-        self._seconds, self._earlier_s, self._interrupts = seconds, spent_s, interrupts
+        self._setup, self._earlier_s, self._interrupts = setup, spent_s, interrupts
         self._bars, self._task = bars, task
         self._shown_s = 0.0
         self._begin_s = time.monotonic()
@@ -42,11 +41,13 @@ class TimeBudget(BaseCallback):
     def _on_step(self) -> bool:
         self._interrupts.check()
         spent_s = self.spent_s
-        if spent_s - self._shown_s > 0.5 or spent_s >= self._seconds:
+        seconds = self._setup.seconds
+        if spent_s - self._shown_s > 0.5 or spent_s >= seconds:
             self._shown_s = spent_s
-            rate = self.model.num_timesteps / max(spent_s, 1e-9)
-            self._bars.update(self._task, completed=min(spent_s, self._seconds), rate=f"{rate:,.0f}/s")
-        return spent_s < self._seconds
+            rate, decisions = self.model.num_timesteps / max(spent_s, 1e-9), self._setup.decisions
+            share = spent_s / seconds if decisions is None else self.model.num_timesteps / decisions
+            self._bars.update(self._task, completed=min(share, 1.0), rate=f"{rate:,.0f}/s")
+        return spent_s < seconds
 
 
 class Watch(BaseCallback):
@@ -65,19 +66,19 @@ class Watch(BaseCallback):
         super().__init__()
         self._learner, self._validation, self._folder, self._budget = learner, validation, folder, budget
         self._curve, self._board, self._say = curve, board, say
-        self._last_s = 0.0
 
     def _on_training_start(self) -> None:
         self._validation.play_rules(self._folder)
         if not self._curve.points:
             self._board.describe(hparams(self._learner.facts), self._validation.table())
-        if self._curve.last_decisions != self._learner.model.num_timesteps:
+        if not self._curve.points:
             self.validate()
 
     def validate(self) -> None:
         """Play the policy once: first its checkpoint, then what shows it."""
         rule = self._validation.best_rule
-        played = [self._validation.play("learned", policy) for policy in self._learner.policies()]
+        policies = self._learner.policies(self._validation.layout)
+        played = [self._validation.play("learned", policy) for policy in policies]
         gains = [_known(self._validation.gain(figures, rule)) for figures in played]
         index = max(range(len(gains)), key=lambda i: gains[i][0])
         figures, (value, low, high) = played[index], gains[index]
@@ -91,7 +92,6 @@ class Watch(BaseCallback):
         self._show(figures, {GAIN: value, GAIN_LOW: low, GAIN_HIGH: high}, steps)
         self._curve.draw()
         self._say(f"{reward:.3f} reward per job, {told(value, rule)}")
-        self._last_s = self._budget.spent_s
 
     def _show(self, figures: Figures, gains: dict[str, float], steps: int) -> None:
         """TensorBoard's points: gains, each metric, and the gain over every rule."""
@@ -103,9 +103,10 @@ class Watch(BaseCallback):
         self._board.flush()
 
     def _on_rollout_end(self) -> None:
-        # Between collecting and updating, or two generations of a search, so that a point belongs to one set of weights.
-        spent_s = self._budget.spent_s
-        if spent_s - self._last_s > (EARLY_PERIOD_S if spent_s < EARLY_S else PERIOD_S):
+        # Between collecting and updating, or two batches, so that a point belongs to one set of weights.
+        model = self._learner.model
+        since = model.num_timesteps - (self._curve.last_decisions or 0)
+        if since >= self._learner.decisions_a_validation or (since and getattr(model, "ends_stage", False)):
             self.validate()
 
     def _on_step(self) -> bool:
@@ -114,13 +115,6 @@ class Watch(BaseCallback):
     def _on_training_end(self) -> None:
         if self._curve.last_decisions != self._learner.model.num_timesteps:
             self.validate()
-
-
-class WatchGenerations(Watch):
-    """The same of a search: it says itself after which generations it is validated, whatever the time."""
-
-    def _on_rollout_end(self) -> None:
-        self.validate()
 
 
 def _known(gain: Estimate) -> tuple[float, float, float]:

@@ -32,7 +32,7 @@ from eval.files import write_bytes_atomic, write_json_atomic
 from eval.provenance import SCENARIO_FILE
 from train.ppo import PpoPolicy, make_ppo_policy
 
-FORMAT = 2
+FORMAT = 3
 RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safetensors"
 
 Policy = ScorerPolicy | PpoPolicy | LinearPolicy
@@ -59,6 +59,7 @@ class Record(BaseModel):
     runs: int
     validation_gain: float | None
     settings: dict[str, Any]
+    limits: dict[str, float]
     config: dict[str, Any]
     layout: dict[str, Any]
 
@@ -190,7 +191,7 @@ def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Poli
     try:
         reads = Reads.from_dict(record["layout"])
         if record["algo"] == "scorer":
-            net = Scorer(layout, ScorerConfig(**record["config"]), reads)
+            net = Scorer(reads, ScorerConfig(**record["config"]))
             net.load_state_dict(tensors)
             return ScorerPolicy(layout, net.eval())
         if record["algo"] == "ppo":

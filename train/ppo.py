@@ -62,7 +62,7 @@ def make_ppo_policy(layout: Layout, reads: Reads | None = None) -> MaskableMulti
     )
 
 
-def make_ppo(env: AgentVecEnv, seed: int) -> MaskablePPO:
+def make_ppo(env: AgentVecEnv, seed: int, settings: Mapping[str, Any] = SETTINGS) -> MaskablePPO:
     """MaskablePPO on the agents of a batch of worlds."""
     return MaskablePPO(
         MaskableMultiInputActorCriticPolicy,
@@ -70,7 +70,7 @@ def make_ppo(env: AgentVecEnv, seed: int) -> MaskablePPO:
         policy_kwargs=_policy_settings(Reads.whole(env.batch.layout)),
         seed=seed,
         device="cpu",
-        **SETTINGS,
+        **settings,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +26,23 @@ from eval.files import (
     write_text_atomic,
 )
 from eval.provenance import SCENARIO_FILE, provenance
-from train import checkpoint, learning_curve, search
-from train.callbacks import TimeBudget, Watch, WatchGenerations
+from train import checkpoint, learning_curve
+from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
+from train.setup import Setup
 from train.stopping import Interrupts, interrupts_end_in_order
-from train.trainers import TRAINERS
+from train.trainers import TRAINERS, Trainer
 from train.validation import RULES_FILE, Validation, told
 
 ALGORITHMS = tuple(TRAINERS)
-DEFAULT_WORLDS = {"scorer": 32, "ppo": 16, "search": search.EPISODES * search.SETTINGS["population"]}
+STEPS = (
+    "ppo",
+)  # algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say
 SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")
-VALIDATION_EPISODES = 8
-SEARCH_VALIDATION_EPISODES = 16  # in the kernel they cost little
+VALIDATION_EPISODES = {algo: 8 if algo in STEPS else 16 for algo in TRAINERS}  # in the kernel they cost little
 KIND = "train"
 MAKES = (
     checkpoint.RECORD,  # first: without it the rest is no checkpoint
@@ -57,36 +61,39 @@ class TrainingError(UserError):
 
 
 def train(
-    scenario: Scenario,
-    algo: str,
-    minutes: float,
-    seed: int,
+    setup: Setup,
     out: Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
-    num_worlds: int | None = None,
-    threads: int = 1,
     command: str = "",
     console: Console | None = None,
 ) -> None:
-    """Train `algo` for so many minutes and leave the checkpoint that did best on the validation seeds in `out`.
+    """Train as `setup` says and leave the checkpoint that did best on the validation seeds in `out`.
 
-    resume: go on with the run in `out`, its seed included, until it has had `minutes` in all; command: the line that does this again.
-    Raises TrainingError, CheckpointError, RunFolderError, SeedError, or what the environment raises for num_worlds and threads, and
-    leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint kept.
+    resume: go on with the run in `out`, its seed included, until it has had the setup's minutes or decisions in all; command: the line that
+    does this again. Raises TrainingError, CheckpointError, RunFolderError, SeedError, StageError, or what the environment raises for worlds
+    and threads, and leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint
+    kept.
     """
     out, console = Path(out), console or Console(stderr=True)
-    _check(algo, minutes, out, resume, num_worlds)
+    _check(setup, out, resume)
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
-    worlds = num_worlds if num_worlds is not None else DEFAULT_WORLDS[algo]
-    asked = {"minutes": minutes, "num_worlds": worlds, "threads": threads}
-    record: dict[str, Any] = {**provenance(command, scenario), "algo": algo, "seed": seed, **asked}
+    scenario = setup.scenarios[0]
+    asked = {name: getattr(setup, name) for name in ("algo", "seed", "minutes", "decisions", "num_worlds", "threads")}
+    limits = {limit.cost: limit.most for limit in setup.limits}
+    record: dict[str, Any] = {
+        **provenance(command, scenario),
+        **asked,
+        "settings": dict(setup.settings),
+        "limits": limits,
+    }
     with interrupts_end_in_order() as interrupts, only_owner(out):
         goes_on = resume and _begun(out)
-        seed = _resumed_seed(out, scenario, algo, minutes) if goes_on else seed
-        learner = Learner(scenario, algo, seed, worlds, threads)
+        if goes_on:
+            setup = _resumed(out, setup)
+        learner = Learner(setup)
         if goes_on:
             learner.load(out)
             _note_resume(out, record)
@@ -94,7 +101,14 @@ def train(
             begin_run(out, KIND, [*MAKES, *_earlier_curves(out)], record, overwrite=overwrite or resume)
             write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
         _remove_leavings(out)
-        _learn(learner, out, 60.0 * minutes, interrupts, console)
+        _learn(learner, out, interrupts, console)
+
+
+def check_algorithm(name: str) -> type[Trainer]:
+    """What is particular to an algorithm; TrainingError if there is none of that name."""
+    if name not in TRAINERS:
+        raise TrainingError(f"no algorithm {name!r}: there are {', '.join(ALGORITHMS)}")
+    return TRAINERS[name]
 
 
 def shown_rules(scenario: Scenario) -> list[str]:
@@ -102,16 +116,19 @@ def shown_rules(scenario: Scenario) -> list[str]:
     return [rule for rule in SHOWN_RULES if rule not in rules_with_values() or has_values(rule, scenario)]
 
 
-def _check(algo: str, minutes: float, out: Path, resume: bool, num_worlds: int | None) -> None:
-    if algo not in ALGORITHMS:
-        raise TrainingError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}")
-    if not minutes > 0.0:
-        raise TrainingError(f"minutes must be above 0, they are {minutes:g}")
-    population = search.SETTINGS["population"]
-    if algo == "search" and num_worlds is not None and (num_worlds < population or num_worlds % population):
+def _check(setup: Setup, out: Path, resume: bool) -> None:
+    check_algorithm(setup.algo)
+    if (setup.minutes is None) == (setup.decisions is None):
+        raise TrainingError("a run has a budget of --minutes or of --decisions: give one of them")
+    if setup.minutes is not None and not setup.minutes > 0.0:
+        raise TrainingError(f"minutes must be above 0, they are {setup.minutes:g}")
+    if setup.num_worlds is not None and setup.algo not in STEPS:
         raise TrainingError(
-            f"--num-worlds {num_worlds}: a search plays {population} candidates on the same seeds, it takes a multiple of {population}"
+            f"--num-worlds is for {', '.join(STEPS)}: {setup.algo} plays whole episodes, --with says how many"
         )
+    if setup.limits and setup.algo in STEPS:
+        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
+        raise TrainingError(f"--limit: {setup.algo} keeps no limits, {others} do")
     if resume and not out.is_dir():
         raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 
@@ -121,18 +138,38 @@ def _begun(out: Path) -> bool:
     return (out / checkpoint.RECORD).exists() or kind_of_run(out) != KIND
 
 
-def _resumed_seed(out: Path, scenario: Scenario, algo: str, minutes: float) -> int:
-    """The seed of the run in `out`, if it can go on; CheckpointError or TrainingError if not."""
+def _resumed(out: Path, setup: Setup) -> Setup:
+    """The setup with the seed of the run in `out`, if that can go on; CheckpointError or TrainingError if not."""
     record = checkpoint.read_record(out)
-    checkpoint.check_same_scenario(out, record, scenario)
-    if record["algo"] != algo:
-        raise TrainingError(f"{out} holds a run of {record['algo']}: --algo {algo} cannot go on with it")
-    spent = checkpoint.read_progress(out).minutes
-    if spent >= minutes:
+    checkpoint.check_same_scenario(out, record, setup.scenarios[0])
+    if record["algo"] != setup.algo:
+        raise TrainingError(f"{out} holds a run of {record['algo']}: --algo {setup.algo} cannot go on with it")
+    for name, value in setup.settings.items():
+        if record["settings"].get(name) != value:
+            raise TrainingError(
+                f"{out} was trained with {name}={record['settings'].get(name)}: --with {name}={value} cannot go on with it"
+            )
+    limits = {limit.cost: limit.most for limit in setup.limits}
+    if limits != record["limits"]:
         raise TrainingError(
-            f"nothing left to do: {out} has been trained for {spent:.2f} minutes, --minutes {minutes:g} is the time in all"
+            f"{out} was trained with the limits {record['limits'] or 'none'}: --limit must say the same"
         )
-    return int(record["seed"])
+    progress = checkpoint.read_progress(out)
+    if setup.minutes is not None and progress.minutes >= setup.minutes:
+        raise TrainingError(
+            f"nothing left to do: {out} has been trained for {progress.minutes:.2f} minutes, --minutes {setup.minutes:g} is the time in all"
+        )
+    if setup.decisions is not None and progress.decisions >= setup.decisions:
+        raise TrainingError(
+            f"nothing left to do: {out} has taken {progress.decisions:,} decisions, --decisions {setup.decisions} are those in all"
+        )
+    return replace(setup, seed=int(record["seed"]), settings=_changed(record["settings"], setup.algo))
+
+
+def _changed(settings: Mapping[str, Any], algo: str) -> dict[str, Any]:
+    """Settings of a record that are not the defaults."""
+    defaults = TRAINERS[algo].defaults
+    return {name: value for name, value in settings.items() if name in defaults and value != defaults[name]}
 
 
 def _note_resume(out: Path, record: dict[str, Any]) -> None:
@@ -152,15 +189,15 @@ def _remove_leavings(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _learn(learner: Learner, out: Path, seconds: float, interrupts: Interrupts, console: Console) -> None:
-    """Learn until `seconds` are spent in all, and say what came out."""
-    board = TensorBoardCurves(out, learner.algo, learner.seed)
+def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console) -> None:
+    """Learn until the budget is spent in all, and say what came out."""
+    setup, scenario = learner.setup, learner.setup.scenarios[0]
+    board = TensorBoardCurves(out, setup.algo, setup.seed)
     learner.model.set_logger(Logger(None, [board]))
-    episodes = SEARCH_VALIDATION_EPISODES if learner.algo == "search" else VALIDATION_EPISODES
-    seeds = [VALIDATION_SEED + n for n in range(episodes)]
-    validation = Validation(learner.scenario, seeds, shown_rules(learner.scenario))
+    seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES[setup.algo])]
+    validation = Validation(scenario, seeds, shown_rules(scenario))
     try:
-        _keep_learning(learner, validation, board, out, seconds, interrupts, console)
+        _keep_learning(learner, validation, board, out, interrupts, console)
     finally:
         board.close()
         learner.close()
@@ -174,21 +211,19 @@ def _keep_learning(
     validation: Validation,
     board: TensorBoardCurves,
     out: Path,
-    seconds: float,
     interrupts: Interrupts,
     console: Console,
 ) -> None:
     """Learn with a bar; an interrupt ends it early, with the checkpoint kept."""
-    earlier = learner.progress_at_begin
-    curve = LearningCurve(out, f"{learner.algo} on {learner.scenario.label}", earlier.decisions)
+    earlier, setup = learner.progress_at_begin, learner.setup
+    curve = LearningCurve(out, f"{setup.algo} on {setup.scenarios[0].label}", earlier.decisions)
     with Bars(console) as bars:
-        task = bars.add_task(f"train {learner.algo}", total=seconds, rate="", note="the rules first")
-        budget = TimeBudget(seconds, 60.0 * earlier.minutes, interrupts, bars, task)
-        make = WatchGenerations if learner.algo == "search" else Watch
-        watch = make(learner, validation, out, budget, curve, board, Notes(console, bars, task))
+        task = bars.add_task(f"train {setup.algo}", total=1.0, rate="", note="the rules first")
+        budget = TimeBudget(setup, 60.0 * earlier.minutes, interrupts, bars, task)
+        watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
         learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:
-            learner.model.learn(10**12, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
+            learner.model.learn(setup.most_decisions, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
         except KeyboardInterrupt:
             learner.save(out, budget.spent_s, policy=learner.best is None)
             board.flush()

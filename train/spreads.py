@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge6g_env import BatchEnv, CompiledPolicy
+from edge6g_env.features import Feature, flag
 from edge6g_env.scenario import Scenario
 
 SHORTLIST = 8  # candidates of highest utility: the choice is among them; judgement
@@ -17,14 +18,15 @@ USUAL, LONGEST = 0.1, 20.0
 
 
 def spreads(
-    scenario: Scenario, entries: Sequence[str], seeds: Sequence[int], distance: np.ndarray | None = None
+    scenario: Scenario, entries: Sequence[Feature], seeds: Sequence[int], distance: np.ndarray | None = None
 ) -> np.ndarray:
-    """Standard deviation of scaled entries among the candidates of a decision, root mean square over decisions, float64 (entries,).
+    """Standard deviation of entries, scaled, among the candidates of a decision, root mean square over decisions, float64 (entries,).
 
     As the best by utility of all rows, or of those that `distance` allows (CompiledPolicy), meets them in worlds of these seeds.
     """
-    env, read = BatchEnv(scenario, len(seeds)), [*entries, "is_reject"]
-    policy = CompiledPolicy(env.layout, distance=distance, linear=dict.fromkeys(read, 0.0), top=SHORTLIST)
+    env, read = BatchEnv(scenario, len(seeds)), (*entries, flag("is_reject"))
+    weights = dict.fromkeys((one.name for one in read), 0.0)
+    policy = CompiledPolicy(env.layout, distance=distance, linear=weights, scaled_as=((), read), top=SHORTLIST)
     env.reset(list(seeds))
     variances: list[np.ndarray] = []
     for piece in range(1, PIECES + 1):

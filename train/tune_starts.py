@@ -1,7 +1,7 @@
 """Where `edge6g tune` begins to search the numbers of a rule: points, and the rules that they are.
 
-`tuned` searches its weights, from `greedy` over all rows and from the rows of the values of `restricted` and `static`; any other rule its
-parameters, each over its range. A single parameter is searched by a narrowing grid.
+`tuned` searches its weights, from `greedy` over all rows, from the rows of the values of `restricted` and `static`, and from the prices of
+`greedy-price`; any other rule its parameters, each over its range. A single parameter is searched by a narrowing grid.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.learned.linear import weighted_entries
 from agents.policy import Policy, parameters_of, rule_class
+from agents.rules.greedy_price import price_weights
 from agents.values import ALL_ROWS, RULES, TUNED, Values, ValuesError, compiled_rows
 from agents.values import tuned as values_of
+from agents.weights import weighed, weighted_entries
 from edge6g_env import CompiledPolicy
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -26,6 +27,7 @@ from train.evolution import Evolution, Narrowing, SearchState
 from train.seeds import TUNING_SEED
 from train.spreads import spreads, step_variances
 
+PRICE_RULE = "greedy-price"
 RESTARTS = 3
 APART = 200_000  # between the training seeds of two starts
 # Of a search over the unit cube of a rule's parameters; judgement.
@@ -43,7 +45,7 @@ class Effort(NamedTuple):
     """On how many seeds they do."""
 
 
-OF_WEIGHTS = Effort(search.SETTINGS["validate_every"], 4, 32)
+OF_WEIGHTS = Effort(5, 4, 32)
 IN_SHORT = Effort(
     2, 2, 16
 )  # of parameters, which are few, of many rules that play through the doors; and in less than LONG_S
@@ -99,10 +101,17 @@ def starts(rule: str, scenario: Scenario, out: Path, seed: int, cpu_s: float) ->
 
 
 def _of_weights(scenario: Scenario, out: Path, seed: int, effort: Effort) -> list[Start]:
-    """Weights 0 over all rows, and over those of each reference that has values."""
+    """Weights 0 over all rows, and over those of each reference that has values; the prices of `greedy-price` over the first of these."""
     layout, settings = Layout(scenario), search.SETTINGS
     entries, found = weighted_entries(layout), []
     zero = np.zeros(len(entries))
+    references = _reference_rows(scenario, out)
+    begins = [("greedy", ALL_ROWS, zero), *((name, rows, zero) for name, rows in references)]
+    if prices := _values(PRICE_RULE, scenario, out):
+        paid = price_weights(prices)
+        begins.append(
+            (PRICE_RULE, references[0][1] if references else ALL_ROWS, np.array([paid.get(e, 0.0) for e in entries]))
+        )
 
     def weights(point: np.ndarray) -> dict[str, float]:
         return {entry: round(float(weight), 4) for entry, weight in zip(entries, point, strict=True)}
@@ -113,25 +122,32 @@ def _of_weights(scenario: Scenario, out: Path, seed: int, effort: Effort) -> lis
     def policy(rows: Any, point: np.ndarray) -> CompiledPolicy:  # all entries: those that fly together read the same
         return compiled_rows(layout, rows, weights(point))
 
-    for index, (name, rows) in enumerate((("greedy", ALL_ROWS), *_reference_rows(scenario, out))):
+    for index, (name, rows, first) in enumerate(begins):
         evolution = Evolution(settings["population"], settings["sigma_cap"], seed + APART * index)
         seeds = range(TUNING_SEED + seed, TUNING_SEED + seed + search.EPISODES)
-        variances = step_variances(spreads(scenario, entries, seeds, policy(rows, zero).distance))
-        made, state = (partial(policy, rows), partial(values, rows)), SearchState.at(zero, settings["sigma"], variances)
-        found.append(Start(name, *made, evolution, state, zero, True, effort, APART * index))
+        variances = step_variances(spreads(scenario, weighed(layout, entries), seeds, policy(rows, zero).distance))
+        made, state = (
+            (partial(policy, rows), partial(values, rows)),
+            SearchState.at(first, settings["sigma"], variances),
+        )
+        found.append(Start(name, *made, evolution, state, first, True, effort, APART * index))
     return found
 
 
 def _reference_rows(scenario: Scenario, out: Path) -> list[tuple[str, dict[str, Values]]]:
     """`restricted` and `static` with their values, where there are some that fit."""
-    found = {}
-    for rule in reversed(RULES):
-        for file in (None, out if out.is_file() else None):  # the latter counts
-            try:
-                found[rule] = {rule: values_of(rule, scenario, file).values}
-            except ValuesError:
-                continue
-    return list(found.items())
+    found = [(rule, _values(rule, scenario, out)) for rule in reversed(RULES)]
+    return [(rule, {rule: of}) for rule, of in found if of]
+
+
+def _values(rule: str, scenario: Scenario, out: Path) -> Values | None:
+    """Values of a rule that fit: those of the file `out`, else those that ship; None if there are none."""
+    for file in (out, None) if out.is_file() else (None,):
+        try:
+            return values_of(rule, scenario, file).values
+        except ValuesError:
+            continue
+    return None
 
 
 def _of_parameters(rule: str, scenario: Scenario, seed: int) -> list[Start]:

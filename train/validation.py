@@ -37,6 +37,7 @@ class Validation:
         self._scenario, self.seeds, self._names = scenario, list(seeds), list(rules)
         self.rules: dict[str, Figures] = {}
         self._flights = Flights(scenario)
+        self.layout = self._flights.layout
 
     def play(self, name: str, policy: Policy) -> Figures:
         """A policy's figures; it plays in the kernel where it has a compiled form."""
@@ -58,7 +59,7 @@ class Validation:
         if kept.get("of") == of and list(kept.get("rules", ())) == self._names:
             self.rules = kept["rules"]
         else:
-            self.rules = {name: self.play(name, make_rule(name, self._flights.layout)) for name in self._names}
+            self.rules = {name: self.play(name, make_rule(name, self.layout)) for name in self._names}
             write_json_atomic({"of": of, "rules": self.rules}, folder / RULES_FILE)
         if any(np.isnan(middle(figures["reward_per_job"])) for figures in self.rules.values()):
             raise NothingMeasuredError(

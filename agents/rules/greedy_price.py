@@ -9,6 +9,7 @@ from agents.parameters import Parameter
 from agents.policy import Compiled, register
 from agents.rules._plans import reference_rows
 from agents.values import numbers
+from agents.weights import weighed
 from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.spaces import Layout
 
@@ -30,6 +31,11 @@ class GreedyPrice(Compiled):
 
     def __init__(self, layout: Layout, values: Mapping[str, float] | None = None) -> None:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
-        prices = numbers("greedy-price", layout.scenario, values)
-        linear = {"accelerator_s": -prices["price_per_s"], "cloud_place_s": -prices["cloud_price_per_s"]}
-        super().__init__(CompiledPolicy(layout, distance=reference_rows(layout), linear=linear, raw=True))
+        linear = price_weights(numbers("greedy-price", layout.scenario, values))
+        priced = weighed(layout, [*linear])
+        super().__init__(CompiledPolicy(layout, distance=reference_rows(layout), linear=linear, scaled_as=((), priced)))
+
+
+def price_weights(values: Mapping[str, float]) -> dict[str, float]:
+    """Values of the rule as weights of candidate entries, per second."""
+    return {"accelerator_s": -values["price_per_s"], "cloud_place_s": -values["cloud_price_per_s"]}

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from agents.learned.linear import LinearPolicy, weighted_entries
+from agents.learned.linear import LinearPolicy
 from agents.learned.reading import LayoutError, Reads
 from agents.learned.scaling import Scaler
 from agents.policy import Observation, make_rule
 from agents.rules.restricted import Restricted
 from agents.rules.static import Static
 from agents.rules.tuned import TunedWeights
-from agents.values import ALL_ROWS, SCORED_ROWS, TUNED, ValuesError, tuned
+from agents.values import ALL_ROWS, TUNED, ValuesError, tuned
+from agents.weights import SCORED_ROWS, weighted_entries
 from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
@@ -66,7 +67,7 @@ def test_weights_of_zero_are_the_rule_whose_rows_it_has(
 
 
 def test_a_weight_counts_as_much_as_its_scaled_entry(layout: Layout, obs: Observation, rng: np.random.Generator):
-    """Against the network's own scaler, entry by entry."""
+    """Against the network's own scaler, entry by entry; what is in seconds counts in seconds."""
     names = weighted_entries(layout)
     weights = dict(zip(names, rng.normal(0.0, 0.5, len(names)).tolist(), strict=True))
     columns = [layout.candidate_index(name) for name in names]
@@ -74,10 +75,12 @@ def test_a_weight_counts_as_much_as_its_scaled_entry(layout: Layout, obs: Observ
         Scaler([layout.candidates[c] for c in columns]),
         TunedWeights(layout, {"rows": "all", "weights": weights}),
     )
+    in_seconds = np.array([layout.candidates[c].unit == "s" for c in columns])
     moved = 0
     for _ in range(20):
         draw(layout, obs, rng)
-        scaled = scale(torch.from_numpy(obs["candidates"][..., columns])).numpy()
+        raw = obs["candidates"][..., columns]
+        scaled = np.where(in_seconds, raw, scale(torch.from_numpy(raw)).numpy())
         utility = obs["candidates"][..., layout.candidate_index("utility")]
         score = np.where(obs["action_mask"] == 1, utility + scaled @ np.array(list(weights.values())), -np.inf)
         score[..., HOLD] = -np.inf

@@ -7,6 +7,7 @@ import edge6g_env
 from agents.policy import make_rule
 from edge6g_env import BatchEnv, CompiledPolicy, batch_env
 from edge6g_env.errors import UserError
+from edge6g_env.features import seconds, unscaled
 from edge6g_env.kernel import codes
 from eval.episodes import run_episodes
 
@@ -37,7 +38,9 @@ def policies(layout):
         "utility": CompiledPolicy(layout),
         "rows": CompiledPolicy(layout, distance=one_precision),
         "linear": CompiledPolicy(layout, linear=weights, top=16),
-        "raw": CompiledPolicy(layout, linear={"ttft_s": -1.0}, raw=True, utility_weight=0.0),
+        "in seconds": CompiledPolicy(
+            layout, linear={"ttft_s": -1.0}, scaled_as=((), [unscaled(seconds("ttft_s", 1.0))]), utility_weight=0.0
+        ),
         "network": CompiledPolicy(layout, linear=weights, network=network, context=CONTEXT, candidates=names, top=16),
     }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from agents.learned.linear import weighted_entries
 from agents.learned.scaling import Scaler
 from agents.policy import make_rule
+from agents.weights import weighed, weighted_entries
 from edge6g_env import batch_env
 from edge6g_env.kernel.codes import HOLD, REJECT
 from train.spreads import LONGEST, SHORTLIST, USUAL, spreads, step_variances
@@ -19,8 +19,8 @@ def slowly(scenario, entries, distance=None) -> np.ndarray:
     """Standard deviations among the best by utility of the rows that serve, of every decision of `greedy` in an episode."""
     env = batch_env(scenario, len(SEEDS), observe="candidates", skip_idle=True)
     layout, greedy, rng = env.layout, make_rule("greedy", env.layout), np.random.default_rng(0)
-    columns = [layout.candidate_index(name) for name in entries]
-    scale, utility = Scaler([layout.candidates[c] for c in columns]), layout.candidate_index("utility")
+    columns = [layout.candidate_index(feature.name) for feature in entries]
+    scale, utility = Scaler(entries), layout.candidate_index("utility")
     obs, running, variances = env.reset(seed=SEEDS), np.ones(len(SEEDS), bool), []
     while running.any():
         for b, i in zip(*np.nonzero(obs["action_mask"][..., REJECT]), strict=True):
@@ -35,11 +35,13 @@ def slowly(scenario, entries, distance=None) -> np.ndarray:
 
 
 def test_spreads_are_those_among_the_candidates_of_a_decision(scenario):
-    entries = weighted_entries(batch_env(scenario, 1).layout)
+    layout = batch_env(scenario, 1).layout
+    names = weighted_entries(layout)
+    entries = weighed(layout, names)
     found = spreads(scenario, entries, SEEDS)
     np.testing.assert_allclose(found, slowly(scenario, entries), rtol=2e-3, atol=1e-5)
-    assert (found[[entries.index(name) for name in ("is_local", "load_s", "slowdown")]] > 0.0).all()
-    assert found[entries.index("is_draft")] == 0.0  # nothing drafts in tiny
+    assert (found[[names.index(name) for name in ("is_local", "load_s", "slowdown")]] > 0.0).all()
+    assert found[names.index("is_draft")] == 0.0  # nothing drafts in tiny
 
 
 def test_first_steps_move_scores_about_alike():

@@ -13,7 +13,7 @@ import pytest
 
 import train.tune_search
 from agents import values
-from agents.policy import parameters_of, rule_class, rule_names
+from agents.policy import make_rule, parameters_of, rule_class, rule_names
 from agents.values import TUNED
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
@@ -124,10 +124,14 @@ def test_in_a_short_time_only_the_best_start_goes_on(tmp_path: Path):
 def test_the_starts_of_weights_are_the_rules_whose_rows_they_have():
     scenario = load_scenario("tiny")
     of = starts(TUNED, scenario, Path("none.json"), 0, 600.0)
-    assert [start.name for start in of] == ["greedy", "restricted", "static"]
-    for start in of:
+    assert [start.name for start in of] == ["greedy", "restricted", "static", "greedy-price"]
+    for start in of[:3]:
         assert start.values(start.first)["weights"] == {}
-    assert [start.first_seed for start in of] == [0, APART, 2 * APART]
+    assert [start.first_seed for start in of] == [0, APART, 2 * APART, 3 * APART]
+    priced, rule = of[3].policy(of[3].first), make_rule("greedy-price", Layout(scenario)).compiled
+    assert np.array_equal(priced.distance, rule.distance)
+    paid = {entry.name: weight for entry, weight in zip(priced.candidates, priced.linear, strict=False) if weight}
+    assert paid == pytest.approx(dict(zip(("accelerator_s", "cloud_place_s"), rule.linear, strict=False)), abs=1e-4)
 
 
 def test_a_files_own_references_go_before_those_that_ship(tmp_path: Path):
