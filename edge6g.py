@@ -156,7 +156,7 @@ def study(
         typer.Option(
             "--variant",
             metavar="NAME=OPTIONS",
-            help="Further options of `edge6g train` under a name, beside the algorithms, e.g. wide='--num-worlds 64'; may be repeated.",
+            help="Further options of `edge6g train` under a name, beside the algorithms, e.g. own='--with credit=own'; may be repeated.",
         ),
     ] = None,
     options: Annotated[str, typer.Option(help="Options of `edge6g train` for every cell, e.g. '--threads 2'.")] = "",
@@ -555,16 +555,23 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _train_options(words: Sequence[str]) -> dict[str, Any]:
-    """The parameters of `edge6g train` that words give; CommandError if they are none of its options."""
+    """The parameters of `edge6g train` that words give; CommandError if they are none of its options, UserError if it would refuse them."""
     train_command = cast("Any", typer.main.get_command(app)).commands["train"]
     if asks := {"--help", "--install-completion", "--show-completion"} & set(words):
         raise CommandError(f"{asks.pop()} is no option to train with")
     try:
-        context = train_command.make_context("train", [*words, "--out", "."])
+        context = train_command.make_context("train", ["--out", ".", *words])
     except Exception as error:
         if not hasattr(error, "format_message"):  # as in _status
             raise
         raise CommandError(f"edge6g train {shlex.join(words)}: {error.format_message()}") from None
+    from train.limits import limits_of
+    from train.run import check_algorithm
+    from train.setup import settings_of
+
+    algo = context.params["algo"]
+    settings_of(algo, context.params["with_"] or [], check_algorithm(algo).defaults)
+    limits_of(context.params["limit"] or [])
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
     outs = sum(word == "--out" or word.startswith("--out=") for word in words)

@@ -169,6 +169,8 @@ def _begin(out: Path, design: Design, made_by: Provenance, overwrite: bool) -> N
 
 def _differs(earlier: Mapping[str, Any], record: Mapping[str, Any]) -> str | None:
     """How a study differs from that of a folder, None if it can go on with it."""
+    if missing := [key for key in record if key not in earlier]:
+        return f"of another version of edge6g, whose {RUN_FILE} has no {missing[0]}"
     if earlier["fingerprint"] != record["fingerprint"]:
         same = earlier["scenario"] == record["scenario"]
         return f"on {earlier['scenario']}{' with other values' if same else ''}"

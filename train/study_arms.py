@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.policy import rule_names
-from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.errors import UserError
 from eval.files import kind_of_run
 from train.checkpoint import CheckpointError, Progress, read_progress
 from train.run import ALGORITHMS
@@ -29,7 +29,7 @@ GIVEN = {  # by the study to each cell: its seed and folder, and a budget that i
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 ReadOptions = Callable[[Sequence[str]], Mapping[str, Any]]
-"""The parameters of `edge6g train` that words give, by name; a UserError if they are none of its options."""
+"""The parameters of `edge6g train` that words give, by name; a UserError if they are none of its options or it would refuse them."""
 
 
 class StudyError(UserError):
@@ -113,8 +113,8 @@ class Cell:
 def find_arms(algos: Sequence[str], variants: Sequence[str], options: str, read: ReadOptions) -> list[Arm]:
     """An arm for each algorithm, called as it, then those of the variants NAME=OPTIONS, of the first algorithm unless they say `--algo`.
 
-    options: of all arms. Raises StudyError for an algorithm that is not there, a name that cannot be one or is there twice, and an option
-    that the study gives itself, and what `read` raises.
+    options: of all arms. Raises StudyError for a name that cannot be one or is there twice, and an option that the study gives itself, and
+    what `read` raises, which is said of an algorithm that is not there.
     """
     if not algos:
         raise StudyError(f"no algorithm to train: there are {', '.join(ALGORITHMS)}")
@@ -132,7 +132,7 @@ def _variant(text: str, algo: str, common: Sequence[str]) -> Arm:
     name, equals, words = text.partition("=")
     name = name.strip()
     if not equals:
-        raise StudyError(f'--variant {text}: must be NAME=OPTIONS, e.g. --variant wide="--num-worlds 64"')
+        raise StudyError(f'--variant {text}: must be NAME=OPTIONS, e.g. --variant own="--with credit=own"')
     if not _NAME.fullmatch(name) or name.endswith(PICKED) or name in (*OWN, *rule_names()):
         raise StudyError(
             f"--variant {text}: {name!r} cannot name one: letters, digits and . + - _ can, but no rule's name, none of "
@@ -153,8 +153,4 @@ def _algo(arm: Arm, read: ReadOptions) -> str:
     given = read(arm.options)
     if own := [GIVEN[name] for name in given if name in GIVEN]:
         raise StudyError(f"{arm.name}: {own[0]} is the study's own option, not one of its variants or --options")
-    algo = str(given["algo"])
-    if algo not in ALGORITHMS:
-        hint = did_you_mean(algo, ALGORITHMS, before="; ")
-        raise StudyError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}{hint}")
-    return algo
+    return str(given["algo"])

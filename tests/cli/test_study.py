@@ -18,9 +18,10 @@ SHORT = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--set", "a
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--seeds", 1), "Invalid value for '--seeds': 1 is not in the range"),
+        (("--seeds", 1), "Invalid value for '--seeds': "),
         (("--algo", "dqn"), "no algorithm 'dqn': there are scorer, "),
-        (("--algo", "serch"), "did you mean search?"),
+        (("--variant", "own=--with credt=own"), "credt"),
+        (("--variant", "own=--limit slo_mis=0.1"), "slo_mis"),
         (("--algo", ","), "no algorithm to train: there are scorer, "),
         (("--algo", "search,search"), "search is there twice: each algorithm and variant has a name of its own"),
         (("--minutes", 1, "--decisions", 1000), "--minutes and --decisions are two ways to say how long to train"),
@@ -28,10 +29,10 @@ SHORT = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--set", "a
         (("--variant", "greedy=--threads 2"), "--variant greedy=--threads 2: 'greedy' cannot name one: "),
         (("--variant", "a/b=--threads 2"), "'a/b' cannot name one"),
         (("--variant", "x-picked=--threads 2"), "'x-picked' cannot name one"),
-        (("--variant", "wide=--threads"), "Option '--threads' requires an argument"),
+        (("--variant", "wide=--threads"), "'--threads' requires an argument"),
         (("--variant", "wide=--threads none"), "Invalid value for '--threads'"),
         (("--variant", "wide=--wide 2"), "No such option: --wide"),
-        (("--variant", "wide=two"), "unexpected extra argument (two)"),
+        (("--variant", "wide=two"), "unexpected extra argument"),
         (("--variant", "wide=--seed 3"), "wide: --seed is the study's own option"),
         (("--variant", "wide=--minutes 3"), "wide: --minutes is the study's own option"),
         (("--options=--out elsewhere",), "--out is the study's own option"),
@@ -58,26 +59,21 @@ def test_options_of_train_are_read_as_it_reads_them():
 
 
 def test_a_study_of_seconds(run, tmp_path: Path):
-    """Two seeds of `ppo` and a variant that fails: the others are trained by `edge6g train`, as its records say, and compared."""
+    """Two seeds of `ppo` are trained by `edge6g train`, as their records say, and compared."""
     out = tmp_path / "study"
     words = ("study", "--scenario", "tiny", *SHORT, "--algo", "ppo", "--seeds", 2, "--seed", 4, "--minutes", 0.01)
-    more = ("--options", "--num-worlds 4", "--episodes", 3, "--rules", "local", "--out", out)
-    ended = run(*words, *more, "--variant", "many=--algo ppo --threads 1000 --num-worlds 5")
+    ended = run(*words, "--options", "--num-worlds 4", "--jobs", 2, "--episodes", 3, "--rules", "local", "--out", out)
+    assert ended.status == 0, ended.err
     record = json.loads((out / "study.json").read_text())
-    assert ended.status == 1, ended.err
-    assert set(record["failed"]) == {"many/seed-4", "many/seed-5"}
     for seed in (4, 5):
         made = read_record(out / "ppo" / f"seed-{seed}")
         assert (made["algo"], made["seed"], made["trained_on"]) == ("ppo", seed, record_label(out))
         assert made["minutes"] >= 0.01
-        assert f"failed: many/seed-{seed}: " in ended.out
         assert record["arms"]["ppo"]["cells"][str(seed)]["cpu_minutes"] > 0.0
-    assert set(pd.read_csv(out / "compare" / "episodes.csv")["policy"]) >= {
-        "local",
-        "ppo/seed-4",
-        "ppo/seed-5",
-        "ppo-picked",
-    }
+    policies = {"local", "static", "ppo/seed-4", "ppo/seed-5", "ppo-picked"}
+    assert set(pd.read_csv(out / "compare" / "episodes.csv")["policy"]) <= policies
+    for said in ("over training seeds", "gains are over", str(out / "report.md")):
+        assert " ".join(said.split()) in " ".join(ended.out.split())
 
 
 def record_label(out: Path) -> str:

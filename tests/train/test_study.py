@@ -27,6 +27,7 @@ from edge6g_env.errors import Caution
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.files import only_owner, read_object
+from eval.provenance import provenance
 from eval.result_files import read
 from eval.statistics import iqm
 from eval.verify import verify
@@ -266,9 +267,8 @@ def test_another_study_is_refused_and_stays_as_it_was(
 ):
     made = Made(scenario, tmp_path / "study")
     made.out.mkdir()
-    record = {"kind": "study", "fingerprint": scenario.fingerprint, "scenario": scenario.id, "budget": "4 minutes"}
-    arms = {"copy": ["--algo", "search"]}
-    text = json.dumps({**record, "arms": arms, "training_seeds": [0, 1]})
+    record = {**provenance("", scenario), "budget": "4 minutes", "arms": {"copy": ["--algo", "search"]}}
+    text = json.dumps({"kind": "study", **record, "training_seeds": [0, 1], "rules": [], "episodes": 3})
     (made.out / "run.json").write_text(text)
     made.design = Design(**{**vars(made.design), **change})
     if says is None:
@@ -289,6 +289,10 @@ def test_a_folder_of_something_else_or_of_somebody_else_is_refused(scenario: Sce
     ):
         with pytest.raises(ValueError, match=says):
             made.run()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "run.json").write_text('{"kind": "study"}')
+    with pytest.raises(StudyError, match=r"of another version of edge6g, whose run\.json has no command"):
+        Made(scenario, tmp_path / "old").run()
     with only_owner(tmp_path / "study"), pytest.raises(ValueError, match="another process works in"):
         Made(scenario, tmp_path / "study").run()
 
