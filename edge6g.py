@@ -76,7 +76,9 @@ def _before_any_command(
 @app.command()
 def train(
     out: OutOption,
-    scenario: ScenarioOption = "campus",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="Name or TOML file; several with commas between, for one policy.")
+    ] = "campus",
     algo: Annotated[str, typer.Option(help="scorer, ppo or search.")] = "scorer",
     minutes: Annotated[
         float | None, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all. 5.")
@@ -99,6 +101,12 @@ def train(
             help="The most that a job may cost in the mean, e.g. slo_miss=0.1; may be repeated.",
         ),
     ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", metavar="KEY=LOW:HIGH", help="Setting that each batch of worlds draws anew; may be repeated."
+        ),
+    ] = None,
     with_: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,7 +119,7 @@ def train(
     with _user_errors():
         if resume and overwrite:
             raise CommandError("--resume goes on with a run, --overwrite replaces it: give one of them")
-        loaded = _load(scenario, settings)
+        loaded = tuple(_load(name, settings) for name in _scenarios(scenario))
         from rich.console import Console
 
         from train.limits import limits_of
@@ -119,16 +127,18 @@ def train(
         from train.run import train as run
         from train.setup import Setup, settings_of
         from train.stopping import Terminated
+        from train.worlds import varied_of
 
         defaults = check_algorithm(algo).defaults
         setup = Setup(
-            (loaded,),
+            loaded,
             algo,
             seed,
             5.0 if minutes is None and decisions is None else minutes,
             decisions,
             settings_of(algo, with_ or [], defaults),
             limits_of(limit or []),
+            varied_of(vary or [], loaded),
             num_worlds,
             threads,
         )

@@ -152,7 +152,7 @@ class ScorerTrainer(_InPool):
     decisions_s: ClassVar[float] = 7_000.0
 
     def __init__(self, setup: Setup) -> None:
-        worlds, budget = Worlds(setup.scenarios, setup.seed), setup.budget(self.decisions_s)
+        worlds, budget = Worlds(setup.scenarios, setup.seed, setup.varied), setup.budget(self.decisions_s)
         self.model: ScorerAlgorithm = ScorerAlgorithm(
             worlds, pool_of(setup), setup.seed, budget, setup.limits, ScorerConfig(), **setup.settings
         )
@@ -179,7 +179,7 @@ class SearchTrainer(_InPool):
     config: Mapping[str, Any] = {}
 
     def __init__(self, setup: Setup) -> None:
-        worlds = Worlds(setup.scenarios, setup.seed)
+        worlds = Worlds(setup.scenarios, setup.seed, setup.varied)
         self.model: SearchAlgorithm = SearchAlgorithm(
             worlds, pool_of(setup), setup.seed, limits=setup.limits, **setup.settings
         )
