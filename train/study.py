@@ -22,13 +22,13 @@ from eval.provenance import SCENARIO_FILE, Provenance, provenance
 from eval.result_files import check_keep, shipped
 from eval.result_files import keep as keep_rows
 from train import study_curves
-from train.run import shown_rules
 from train.stopping import interrupts_end_in_order
 from train.study_arms import Arm, Budget, Cell, StudyError
 from train.study_cells import LEDGER, Command, read_curve, train_cells
 from train.study_evaluation import Evaluation, evaluate, result_rows
 from train.study_report import console_table, page, sentences
 from train.study_results import NOTE, difference
+from train.validation import shown_rules
 
 KIND, RECORD, PAGE, COMPARED = "study", "study.json", "report.md", "compare"
 FEWEST_SEEDS = 2
