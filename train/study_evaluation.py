@@ -13,18 +13,23 @@ from rich.console import Console
 from edge6g_env.scenario import Scenario
 from eval import VALIDATION_SEED
 from eval.compare import compare_found, evaluation_seeds
-from eval.contenders import Contender, LoadCheckpoint, Row, find_rows
+from eval.contenders import LoadCheckpoint, Row, find_rows
 from eval.episodes import run_policies
 from eval.kept import Kept
 from eval.provenance import Provenance
 from eval.result_files import ResultRow, new_row
 from eval.statistics import Summary, iqm
+from train.checkpoint import read_record
+from train.limits import METRICS, Limit, above
 from train.study_arms import Arm, Cell
 from train.study_cells import Ledger
-from train.study_results import ArmResult
+from train.study_results import ArmResult, Trained
 
-Rewards = Mapping[str, Sequence[float]]
-"""Reward per job by name of a policy, one a seed; NaN of an episode in which no job is measured."""
+REWARD = "reward_per_job"
+READ = (REWARD, *METRICS.values())
+
+Figures = Mapping[str, Sequence[float]]
+"""A metric by name of a policy, one a seed; NaN of an episode in which no job is measured."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Evaluation:
     best_rule: str
     arms: Sequence[ArmResult]
     rows: Mapping[str, Row]
-    rewards: Rewards
+    rewards: Figures
     summary: Summary
 
 
@@ -55,19 +60,23 @@ def evaluate(
     """
     groups = {arm: _group(arm, cells, scenario, load_checkpoint) for arm, cells in arms.items()}
     validated = _validated(scenario, [*rules, *groups.values()], episodes, out, console)
-    best = max((row.name for row in rules), key=lambda name: iqm(validated[name]))
-    picked = [_picked(arm, row, validated) for arm, row in groups.items()]
+    best = max((row.name for row in rules), key=lambda name: iqm(validated[REWARD][name]))
+    trained = {arm: _trained(arms[arm], row, validated, Ledger(out)) for arm, row in groups.items()}
+    picked = [
+        Row(arm.picked, (replace(groups[arm].members[of.picked], name=arm.picked),)) for arm, of in trained.items()
+    ]
     rows = [*rules, *groups.values(), *picked]
     numbers, folder = evaluation_seeds(episodes), out / compared
     summary = compare_found(scenario, rows, numbers, folder, overwrite=True, command=command, console=console)
-    rewards, ledger = _rewards(folder), Ledger(out)
+    played = _played(folder)
     found = []
     for arm, row in groups.items():
-        whole = _whole([rewards[name] for name in (best, *(member.name for member in row.members))])
-        validation = np.array([validated[member.name] for member in row.members], float)
-        accounts = [ledger[cell] for cell in arms[arm]]
-        found.append(ArmResult(arm, arms[arm], accounts, whole[1:], validation, whole[0]))
-    return Evaluation(best, found, {row.name: row for row in rows}, rewards, summary)
+        names = [best, *(member.name for member in row.members)]
+        whole = _whole([played[REWARD][name] for name in names])
+        costs = {cost: np.array([played[metric][name] for name in names[1:]]) for cost, metric in METRICS.items()}
+        costs["slo_miss"] = 1.0 - costs["slo_miss"]
+        found.append(ArmResult(arm, trained[arm], whole[1:], whole[0], costs))
+    return Evaluation(best, found, {row.name: row for row in rows}, played[REWARD], summary)
 
 
 def _group(arm: Arm, cells: Sequence[Cell], scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Row:
@@ -76,31 +85,37 @@ def _group(arm: Arm, cells: Sequence[Cell], scenario: Scenario, load_checkpoint:
     return Row(arm.name, tuple(row.members[0] for row in find_rows(words, scenario, load_checkpoint)))
 
 
-def _picked(arm: Arm, group: Row, validated: Rewards) -> Row:
-    """The member of a group that has the highest reward on validation seeds, under a name of its own; of equal ones the first."""
-    best: Contender = max(group.members, key=lambda member: iqm(validated[member.name]))
-    return Row(arm.picked, (replace(best, name=arm.picked),))
+def _trained(cells: Sequence[Cell], group: Row, validated: Mapping[str, Figures], ledger: Ledger) -> Trained:
+    """The cells of an arm with what they did on validation seeds; limits are those of their checkpoints."""
+    names = [member.name for member in group.members]
+    limits = tuple(Limit(cost, most) for cost, most in read_record(cells[0].folder)["limits"].items())
+    means = [{metric: float(np.nanmean(of[name])) for metric, of in validated.items()} for name in names]
+    broken = [above(limits, one) for one in means]
+    rewards = np.array([validated[REWARD][name] for name in names], float)
+    return Trained(cells, [ledger[cell] for cell in cells], limits, rewards, broken)
 
 
 def _validated(
     scenario: Scenario, rows: Sequence[Row], episodes: int, out: Path, console: Console
-) -> dict[str, list[float]]:
-    """Rewards of all members on validation seeds."""
+) -> dict[str, Figures]:
+    """READ of all members on validation seeds, by metric."""
     console.print("on validation seeds, by which the best rule and the run of each arm are picked", highlight=False)
     seeds = [VALIDATION_SEED + n for n in range(episodes)]
     members = [member for row in rows for member in row.members]
     kept = Kept(out, scenario, seeds, {one.name: one.identity for one in members})
     played = run_policies({one.name: one.make for one in members}, scenario, seeds, console, kept)
-    return {name: [float(str(row["reward_per_job"])) for row in of.rows] for name, of in played.items()}
+    return {
+        metric: {name: [float(str(row[metric])) for row in of.rows] for name, of in played.items()} for metric in READ
+    }
 
 
-def _rewards(comparison: Path) -> dict[str, list[float]]:
-    """Rewards of a comparison, as it has written them."""
-    episodes = pd.read_csv(comparison / "episodes.csv", dtype={"reward_per_job": str})
-    episodes["reward_per_job"] = episodes["reward_per_job"].astype(
-        float
+def _played(comparison: Path) -> dict[str, Figures]:
+    """READ of a comparison, as it has written them, by metric."""
+    episodes = pd.read_csv(comparison / "episodes.csv", dtype=dict.fromkeys(READ, str))
+    episodes = episodes.sort_values("seed").astype(
+        dict.fromkeys(READ, float)
     )  # to the last digit, unlike pandas' quick reader
-    return {str(name): list(of.sort_values("seed")["reward_per_job"]) for name, of in episodes.groupby("policy")}
+    return {metric: {str(name): list(of[metric]) for name, of in episodes.groupby("policy")} for metric in READ}
 
 
 def _whole(rows: Sequence[Sequence[float]]) -> np.ndarray:
@@ -113,8 +128,8 @@ def result_rows(found: Evaluation, made_by: Provenance) -> dict[str, ResultRow]:
     """Rows for a file of results, two an arm: the mean of its training seeds, and the picked run."""
     rows: dict[str, ResultRow] = {}
     for one in found.arms:
-        every, picked = list(range(len(one.cells))), one.picked
-        folder = one.cells[picked].folder
+        every, picked = list(range(len(one.trained.cells))), one.trained.picked
+        folder = one.trained.cells[picked].folder
         for name, place, indices in (
             (one.arm.name, folder.parent / "seed-*", every),
             (one.arm.picked, folder, [picked]),
@@ -126,7 +141,7 @@ def result_rows(found: Evaluation, made_by: Provenance) -> dict[str, ResultRow]:
                 row.identity,
                 found.summary["policies"][name],
                 [float(x) for x in played],
-                [float(x) for x in one.validation[indices].mean(axis=0)],
+                [float(x) for x in one.trained.validation[indices].mean(axis=0)],
                 made_by,
                 one.training(made_by["command"], indices),
             )

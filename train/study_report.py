@@ -38,6 +38,14 @@ def sentences(record: Mapping[str, Any]) -> list[str]:
             f"{name} less {one['to']}: {shown(one['over_training_seeds'], True)} over training seeds, "
             f"{shown(one['over_worlds'], True)} over worlds"
         )
+    for name, arm in record["arms"].items():
+        for cost, one in arm["limits"].items():
+            mean, low, high = (one["over_training_seeds"][key] for key in ("mean", "low", "high"))
+            interval = "" if low is None else f" [{low:.4g}, {high:.4g}]"
+            lines.append(
+                f"{name}: {cost} {mean:.4g}{interval} over training seeds, limit {one['most']:g}, above it by {one['above_by']:.1%}; "
+                f"picked run {one['picked']:.4g}, above it by {one['picked_above_by']:.1%}"
+            )
     return lines + [f"failed: {name}: {why}" for name, why in record["failed"].items()]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from eval.statistics import (
     iqm,
     welch_interval,
 )
+from train.limits import Limit
 from train.study_arms import Arm, Cell
 from train.study_cells import Account
 
@@ -29,30 +30,25 @@ NOTE = (
     "training would be expected to bring on these worlds. Over worlds: 95 % percentile bootstrap over the evaluation seeds of the "
     "interquartile mean, each world by the mean of the training seeds: what these trainings would bring on other worlds. Over both: "
     "training and evaluation seeds are drawn again (from three training seeds on, rather too narrow below ten). The picked run is the one "
-    "with the highest reward on the validation seeds; its interval is over worlds and speaks of that run alone. Differences are paired by "
-    "world. The best rule is the one with the highest reward on the validation seeds. Nothing is corrected for the number of arms."
+    "with the highest reward on the validation seeds, with limits the one that breaks them least there; its interval is over worlds and "
+    "speaks of that run alone. Differences are paired by world. The best rule is the one with the highest reward on the validation seeds. "
+    "Nothing is corrected for the number of arms."
 )
 
 
 @dataclass(frozen=True)
-class ArmResult:
-    """An arm as it was trained, validated and played.
+class Trained:
+    """The cells of an arm and how they did on validation seeds.
 
-    rewards: per job, float64 (training seeds, evaluation seeds); validation: likewise, on validation seeds, NaN where no job is measured;
-    best_rule: of the best rule, (evaluation seeds,). Evaluation seeds without a measured job are left out by who makes this.
+    validation: reward per job, float64 (training seeds, validation seeds), NaN where no job is measured; broken: by training seed the share
+    by which the mean cost of a job is above the limit that is broken most, 0 where all are met.
     """
 
-    arm: Arm
     cells: Sequence[Cell]
     accounts: Sequence[Account]
-    rewards: NDArray[np.float64]
+    limits: Sequence[Limit]
     validation: NDArray[np.float64]
-    best_rule: NDArray[np.float64]
-
-    @cached_property
-    def gains(self) -> NDArray[np.float64]:
-        """Reward less the best rule's, by training and evaluation seed."""
-        return self.rewards - self.best_rule
+    broken: Sequence[float]
 
     @cached_property
     def validated(self) -> list[float]:
@@ -61,8 +57,28 @@ class ArmResult:
 
     @property
     def picked(self) -> int:
-        """Index of the training seed that validation picks."""
-        return int(np.argmax(self.validated))
+        """Index of the training seed that breaks limits least, of those the one with the highest reward: the first of equal ones."""
+        return max(range(len(self.cells)), key=lambda index: (-self.broken[index], self.validated[index]))
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """An arm as it was trained and played.
+
+    rewards: per job, float64 (training seeds, evaluation seeds); best_rule: of the best rule, (evaluation seeds,); evaluation seeds without
+    a measured job are left out by who makes this. costs: by name (`train.limits`) the mean cost of a job, shape as of rewards.
+    """
+
+    arm: Arm
+    trained: Trained
+    rewards: NDArray[np.float64]
+    best_rule: NDArray[np.float64]
+    costs: Mapping[str, NDArray[np.float64]]
+
+    @cached_property
+    def gains(self) -> NDArray[np.float64]:
+        """Reward less the best rule's, by training and evaluation seed."""
+        return self.rewards - self.best_rule
 
     def over_training_seeds(self) -> MeanEstimate:
         """Mean gain, interval over training seeds."""
@@ -74,7 +90,7 @@ class ArmResult:
 
     def of_picked(self) -> Estimate:
         """Gain of the picked run, interval over worlds."""
-        return estimate(self.gains[self.picked])
+        return estimate(self.gains[self.trained.picked])
 
     def record(self, summary: Summary) -> dict[str, Any]:
         """Its part of study.json. summary: of the comparison, which has its rooms."""
@@ -93,41 +109,55 @@ class ArmResult:
             },
             "room": room,
             "picked": {
-                "seed": self.cells[self.picked].seed,
-                "reward_per_job": estimate(self.rewards[self.picked]),
+                "seed": self.trained.cells[self.trained.picked].seed,
+                "reward_per_job": estimate(self.rewards[self.trained.picked]),
                 "gain_over_best_rule": self.of_picked(),
                 "room": picked,
             },
-            "cells": {str(cell.seed): self._cell(index) for index, cell in enumerate(self.cells)},
+            "limits": {limit.cost: self._limit(limit) for limit in self.trained.limits},
+            "cells": {str(cell.seed): self._cell(index) for index, cell in enumerate(self.trained.cells)},
+        }
+
+    def _limit(self, limit: Limit) -> dict[str, Any]:
+        """A limit beside the mean cost of a job in the evaluation worlds."""
+        means = np.nanmean(self.costs[limit.cost], axis=1)
+        of_picked = float(means[self.trained.picked])
+        return {
+            "most": limit.most,
+            "over_training_seeds": estimate_mean(means),
+            "above_by": limit.excess(float(means.mean())),
+            "picked": of_picked,
+            "picked_above_by": limit.excess(of_picked),
         }
 
     def _cell(self, index: int) -> dict[str, Any]:
-        progress, account = self.cells[index].progress, self.accounts[index]
+        progress, account = self.trained.cells[index].progress, self.trained.accounts[index]
         return {
-            "folder": str(self.cells[index].folder),
+            "folder": str(self.trained.cells[index].folder),
             "decisions": progress.decisions,
             "minutes": progress.minutes,
             "cpu_minutes": cpu_minutes(account),
             "runs": progress.runs,
-            "validation_reward": self.validated[index],
+            "validation_above_limits": self.trained.broken[index],
+            "validation_reward": self.trained.validated[index],
             "reward_per_job": float(self.rewards[index].mean()),
             "gain_over_best_rule": float(self.gains[index].mean()),
         }
 
     def training(self, command: str, indices: Sequence[int]) -> Training:
         """How those of its training seeds were trained, for a row of results."""
-        progress = [self.cells[index].progress for index in indices]
-        cpu = [cpu_minutes(self.accounts[index]) for index in indices]
+        progress = [self.trained.cells[index].progress for index in indices]
+        cpu = [cpu_minutes(self.trained.accounts[index]) for index in indices]
         return Training(
             command=command,
             algo=self.arm.algo,
             options=" ".join(self.arm.options),
-            seeds=[self.cells[index].seed for index in indices],
+            seeds=[self.trained.cells[index].seed for index in indices],
             decisions=[one.decisions for one in progress],
             minutes=[round(one.minutes, 2) for one in progress],
             cpu_minutes=[None if one is None else round(one, 2) for one in cpu],
             rewards=[round(float(self.rewards[index].mean()), DIGITS) for index in indices],
-            validation=[round(self.validated[index], DIGITS) for index in indices],
+            validation=[round(self.trained.validated[index], DIGITS) for index in indices],
         )
 
 

@@ -21,6 +21,7 @@ from PIL import Image
 from rich.console import Console
 from scipy import stats
 
+import train.study_evaluation
 from agents.policy import Policy, make_rule
 from edge6g_env import load_scenario
 from edge6g_env.errors import Caution
@@ -34,9 +35,11 @@ from eval.verify import verify
 from tests.train import fake_trainer
 from train.study import Design, StudyError, show, study
 from train.study_arms import Arm, Budget, Cell
+from train.study_results import Trained
 
 MINUTES, LONGEST_S = 4.0, 60.0
 RULES = ("local", "greedy")
+LIMITS = {"slo_miss": 1e-4, "energy_j": 1e9}  # one that nobody meets, and one that everybody does
 OF_SEED = ("local", "jsq", "cloud", "greedy-price")  # the rule that a checkpoint of a training seed copies
 
 
@@ -50,6 +53,7 @@ def leave_undrawn(patch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_undrawn(monkeypatch)
+    monkeypatch.setattr(train.study_evaluation, "read_record", lambda folder: {"limits": {}})
 
 
 def load_copy(folder: Path, scenario: Scenario) -> Policy:
@@ -87,6 +91,7 @@ def three(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> tuple
     made = Made(scenario, folder / "study", seeds=3)
     with pytest.MonkeyPatch.context() as patch:
         leave_undrawn(patch)
+        patch.setattr(train.study_evaluation, "read_record", lambda folder: {"limits": LIMITS})
         return made, made.run(keep=folder / "results"), folder / "results"
 
 
@@ -118,11 +123,34 @@ def test_validation_picks_the_best_rule_and_the_run(three):
     _, record, _ = three
     arm = record["arms"]["copy"]
     validated = {int(seed): cell["validation_reward"] for seed, cell in arm["cells"].items()}
-    assert arm["picked"]["seed"] == max(validated, key=validated.__getitem__)
-    assert len(set(validated.values())) == 3
+    broken = {int(seed): cell["validation_above_limits"] for seed, cell in arm["cells"].items()}
+    assert arm["picked"]["seed"] == min(broken, key=broken.__getitem__)
+    assert len(set(validated.values())) == len(set(broken.values())) == 3
     rewards = rewards_of(three[0])
     assert rewards.loc["copy-picked"].to_list() == rewards.loc[f"copy/seed-{arm['picked']['seed']}"].to_list()
     assert record["best_rule"]["name"] in RULES
+
+
+def test_without_limits_the_highest_reward_is_picked(scenario: Scenario):
+    """With equal breaches too; of equal ones the first."""
+    cells = [Cell(Arm("copy", "search", ()), seed, Path()) for seed in range(3)]
+    rewards = np.array([[0.1, 0.1, 0.4], [0.5, 0.5, np.nan], [0.5, 0.5, 0.5]])
+    for broken, picked in (([0.0, 0.0, 0.0], 1), ([0.1, 0.2, 0.1], 2), ([0.0, 0.1, 0.1], 0)):
+        assert Trained(cells, [], (), rewards, broken).picked == picked
+
+
+def test_limits_stand_beside_the_reward(three):
+    made, record, _ = three
+    episodes = pd.read_csv(made.out / "compare" / "episodes.csv").groupby("policy")["slo_attainment"].mean()
+    missed = [1.0 - episodes[f"copy/seed-{n}"] for n in range(3)]
+    limits = record["arms"]["copy"]["limits"]
+    found = limits["slo_miss"]
+    assert (found["most"], found["over_training_seeds"]["mean"]) == pytest.approx((1e-4, np.mean(missed)))
+    assert found["above_by"] == pytest.approx(np.mean(missed) / 1e-4 - 1.0)
+    assert found["picked"] == pytest.approx(missed[record["arms"]["copy"]["picked"]["seed"]])
+    assert limits["energy_j"]["above_by"] == limits["energy_j"]["picked_above_by"] == 0.0
+    report = (made.out / "report.md").read_text()
+    assert "over training seeds, limit 1e+09, above it by 0.0%; picked run" in report
 
 
 def test_a_study_says_how_it_was_made_and_leaves_its_files(three):
@@ -236,7 +264,8 @@ def test_ctrl_c_ends_all_cells_in_order_and_the_study_goes_on(scenario: Scenario
     assert "stopped: the same command goes on" in made.said.getvalue()
     made.how.clear()
     record = made.run()
-    assert made.called() == ["seed-0 train", "seed-1 wait", "seed-1 resume"]
+    assert sorted(made.called()[:2]) == ["seed-0 train", "seed-1 wait"]
+    assert made.called()[2:] == ["seed-1 resume"]
     assert read_object(made.out / "cells.json")["copy/seed-1"]["processes"] == 2
     assert record["arms"]["copy"]["cells"]["1"]["minutes"] == MINUTES
 
