@@ -76,7 +76,7 @@ def training(scenario: Scenario) -> Iterator[Row]:
         model = learner.model
         model.learn(1, callback=CallbackList([]))  # the first batch: the kernel is there, the worlds are made
         before, begin = model.num_timesteps, (time.process_time(), time.perf_counter())
-        model.learn(before + TRAINING_DECISIONS, callback=CallbackList([]))
+        model.learn(TRAINING_DECISIONS, callback=CallbackList([]))
         end, decisions = (time.process_time(), time.perf_counter()), model.num_timesteps - before
         learner.close()
         all_s, wall_s = (late - early for early, late in zip(begin, end, strict=True))

@@ -26,9 +26,6 @@ class Algorithm(ABC):
     it again, alike.
     """
 
-    ends_stage = False
-    """Whether the last batch was the last of its stage: what the next one begins with is chosen by a validation."""
-
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.logger: Logger | None = None
@@ -45,6 +42,11 @@ class Algorithm(ABC):
     @abstractmethod
     def _load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from _tensors; RuntimeError, ValueError or KeyError if they do not fit."""
+
+    @property
+    def ends_stage(self) -> bool:
+        """Whether the last batch was the last of its stage: what the next one begins with is chosen by a validation."""
+        return False
 
     @property
     def num_timesteps(self) -> int:
@@ -86,7 +88,8 @@ class Algorithm(ABC):
         self.pool.close()
 
     def learn(self, total_timesteps: int, callback: BaseCallback, reset_num_timesteps: bool = False) -> Algorithm:
-        """Learn until the callback says no, or at least total_timesteps decisions were taken in all."""
+        """Learn until the callback says no, or at least total_timesteps more decisions were taken, as Stable-Baselines3 counts them."""
+        until = self.num_timesteps + total_timesteps
         callback.init_callback(self)  # type: ignore[arg-type]
         callback.on_training_start(locals(), globals())
 
@@ -94,9 +97,13 @@ class Algorithm(ABC):
             if not callback.on_step():
                 raise OutOfTimeError
 
+        self._at = (
+            self._at[0],
+            self.state_tensors(),
+        )  # an interrupt in the midst of the first batch leaves no trace either
         self.pool.tick = tick
         try:
-            while self.num_timesteps < total_timesteps:
+            while self.num_timesteps < until:
                 self.advance()
                 callback.on_rollout_end()
         except OutOfTimeError:

@@ -75,6 +75,8 @@ class Watch(BaseCallback):
         if not self._curve.points:
             self._board.describe(hparams(self._learner.facts), self._validation.table())
             self.validate()
+        else:
+            self._validate_if_due()  # an interrupt may have come before
 
     def validate(self) -> None:
         """Play the policy once: first its checkpoint, then what shows it."""
@@ -108,6 +110,9 @@ class Watch(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         # Between collecting and updating, or two batches, so that a point belongs to one set of weights.
+        self._validate_if_due()
+
+    def _validate_if_due(self) -> None:
         model = self._learner.model
         since = model.num_timesteps - (self._curve.last_decisions or 0)
         if since >= self._learner.decisions_a_validation or (since and getattr(model, "ends_stage", False)):

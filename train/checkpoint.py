@@ -85,7 +85,7 @@ class Progress:
     @property
     def standing(self) -> tuple[float, float]:
         """What of two policies the better one has the higher of: it breaks limits less, or with equal breach gains more."""
-        return -self.above_limits, -math.inf if self.validation_gain is None else self.validation_gain
+        return (-math.inf, -math.inf) if self.validation_gain is None else (-self.above_limits, self.validation_gain)
 
 
 def scenario_record(scenarios: Sequence[Scenario], varied: Sequence[Varied] = ()) -> dict[str, Any]:

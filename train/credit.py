@@ -30,9 +30,7 @@ def jobs_of(scenario: Scenario, outcomes: np.ndarray, costs: np.ndarray | None =
 
     One that the end of the episode cut counts as expired, as the metrics count those that are measured.
     """
-    reward = scenario.reward
-    spent = reward.price_per_usd * outcomes["price_usd"] + reward.energy_per_j * outcomes["energy_j"]
-    worth = np.where(outcomes["phase"] == CUT, -reward.expired_cost - spent, outcomes["worth"])
+    worth = np.where(outcomes["phase"] == CUT, expired_worth(scenario, outcomes), outcomes["worth"])
     if costs is not None:
         worth = worth - costs
     order = np.argsort(outcomes["job"], kind="stable")
@@ -40,6 +38,23 @@ def jobs_of(scenario: Scenario, outcomes: np.ndarray, costs: np.ndarray | None =
         raise ValueError("outcomes of a whole episode have each job once")
     columns = (outcomes[name] for name in ("arrival_s", "end_s", "service"))
     return Jobs(*(column[order] for column in (worth, *columns, outcomes["kind"] == FINETUNE)))
+
+
+def expired_worth(scenario: Scenario, outcomes: np.ndarray) -> np.ndarray:
+    """Worth of jobs that end as expired, float64 (rows,), with the terms of kernel/ledger.py: of a task its credited steps stay."""
+    reward, services = scenario.reward, scenario.service
+    value, exposure_cost, on_site = (
+        np.array(column)[outcomes["service"]]
+        for column in (
+            [one.value for one in services],
+            [one.exposure_cost for one in services],
+            [one.privacy == "site" for one in services],
+        )
+    )
+    done, given_away = outcomes["progress"], np.where(on_site, outcomes["exposure_site"], outcomes["exposure_device"])
+    spent = reward.price_per_usd * outcomes["price_usd"] + reward.energy_per_j * outcomes["energy_j"]
+    lost = reward.expired_cost * (1.0 - done)
+    return value * outcomes["quality"] * done - lost - spent - exposure_cost * given_away
 
 
 def own(jobs: Jobs, job: np.ndarray) -> np.ndarray:

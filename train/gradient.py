@@ -19,7 +19,7 @@ from agents.learned.scorer import FAR, Scorer
 from edge6g_env.features import scales
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
-from train.limits import Limit, priced, prices_told
+from train.limits import Limit, priced, prices_tensor, prices_told
 from train.pool import Pending, Pool, shares
 from train.team import Batch, Decided, TeamPart, Terms
 from train.worlds import Worlds
@@ -112,14 +112,16 @@ class TeamGradient:
         """Learn from the half under way while the next is played; its decisions and figures."""
         pending = self._pending or self._play(self.half, self._behind)
         batches: list[Batch] = pending.finish()
+        rewards, costs = (
+            np.concatenate([getattr(batch, name) for batch in batches], axis=-1) for name in ("rewards", "costs")
+        )
+        self.limits = tuple(limit.after(mean_of(each)) for limit, each in zip(self.limits, costs, strict=True))
         self._behind = _copy(self.net)
-        self._pending = self._play(self.half + 1, self._behind)
+        self._pending = self._play(self.half + 1, self._behind)  # at these prices: a resume plays it again
         figures = self._update(Decided.joined([batch.decided for batch in batches]))
         self.mean.update_parameters(self.net)
-        costs = np.nanmean([batch.costs for batch in batches], axis=0)
-        self.limits = tuple(limit.after(float(cost)) for limit, cost in zip(self.limits, costs, strict=True))
         self.half += 1
-        figures["reward_drawn"] = float(np.nanmean(np.concatenate([batch.rewards for batch in batches])))
+        figures["reward_drawn"] = mean_of(rewards)
         return sum(batch.decisions for batch in batches), figures | prices_told(self.limits)
 
     def _play(self, half: int, net: Scorer) -> Pending:
@@ -135,6 +137,8 @@ class TeamGradient:
         return self._pool.begin(parts)
 
     def _update(self, decided: Decided) -> dict[str, float]:
+        if len(decided.credit) < 2:
+            return {}  # nothing that could be compared
         tensors = [torch.from_numpy(array) for array in decided]
         context, inputs, count, _, _, credit = tensors
         with torch.inference_mode():
@@ -185,7 +189,7 @@ class TeamGradient:
             for part, module in self._parts().items()
             for name, tensor in module.state_dict().items()
         }
-        rest = {"half": torch.tensor(self.half), "prices": torch.tensor([one.price for one in self.limits])}
+        rest = {"half": torch.tensor(self.half), "prices": prices_tensor(self.limits)}
         return {**weights, **{name: one.clone() for name, one in optimizer_tensors(self.optimizer).items()}, **rest}
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -196,6 +200,12 @@ class TeamGradient:
         load_optimizer(self.optimizer, tensors)
         self.limits = priced(self.limits, tensors["prices"].tolist())
         self.half, self._pending = int(tensors["half"]), None
+
+
+def mean_of(runs: np.ndarray) -> float:
+    """Mean of the runs that have a value, NaN if none has."""
+    known = runs[~np.isnan(runs)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _copy(net: Scorer) -> Scorer:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.codes import COST_NAMES
@@ -92,6 +93,11 @@ def limits_of(words: Sequence[str]) -> tuple[Limit, ...]:
 def priced(limits: Sequence[Limit], prices: Sequence[float]) -> tuple[Limit, ...]:
     """The same limits at other prices; ValueError if there are more or fewer of these."""
     return tuple(replace(limit, price=price) for limit, price in zip(limits, prices, strict=True))
+
+
+def prices_tensor(limits: Sequence[Limit]) -> torch.Tensor:
+    """What `priced` takes, for a checkpoint."""
+    return torch.tensor([limit.price for limit in limits], dtype=torch.float64)
 
 
 def prices_told(limits: Sequence[Limit]) -> dict[str, float]:

@@ -114,6 +114,8 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
         raise TrainingError("a run has a budget of --minutes or of --decisions: give one of them")
     if setup.minutes is not None and not setup.minutes > 0.0:
         raise TrainingError(f"minutes must be above 0, they are {setup.minutes:g}")
+    if setup.decisions is not None and setup.decisions < 1:
+        raise TrainingError(f"decisions must be at least 1, they are {setup.decisions}")
     if setup.num_worlds is not None and setup.algo not in STEPS:
         raise TrainingError(
             f"--num-worlds is for {', '.join(STEPS)}: {setup.algo} plays whole episodes, --with says how many"
@@ -221,7 +223,8 @@ def _keep_learning(
         watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
         learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:
-            learner.model.learn(setup.most_decisions, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
+            more = setup.most_decisions - earlier.decisions
+            learner.model.learn(more, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
         except KeyboardInterrupt:
             learner.save(out, budget.spent_s, policy=learner.best is None)
             board.flush()

@@ -21,6 +21,7 @@ from train.gradient import TeamGradient
 from train.limits import Limit
 from train.pool import Pool
 from train.search import LinearSearch
+from train.setup import SettingError
 from train.team import Terms
 from train.worlds import Worlds
 
@@ -63,9 +64,12 @@ class ScorerAlgorithm(Algorithm):
         config: ScorerConfig | None = None,
         **settings: Any,
     ) -> None:
-        """budget_decisions: of which the stages have their shares. Raises StageError if a share leaves a stage nothing."""
+        """budget_decisions: of which the stages have their shares. Raises StageError if a share leaves a stage nothing, SettingError for
+        other settings that cannot be."""
         super().__init__(pool)
         self.settings = {**SETTINGS, **settings}
+        if self.settings["credit"] not in CREDITS:
+            raise SettingError(f"credit = {self.settings['credit']!r}: it is one of {', '.join(CREDITS)}")
         self.config = config or ScorerConfig()
         self._stage_a_decisions = _checked_share(self.settings["stage_a"]) * budget_decisions
         torch.manual_seed(seed)
@@ -91,12 +95,16 @@ class ScorerAlgorithm(Algorithm):
         self._stage = _STAGE_A if self._stage_a_decisions > 0.0 else _STAGE_B
         self._best: np.ndarray | None = None  # weights of stage A that did best on the validation seeds
 
+    @property
+    def ends_stage(self) -> bool:
+        """See Algorithm."""
+        return self._stage == _STAGE_A and self.num_timesteps >= self._stage_a_decisions
+
     def _advance(self) -> tuple[int, dict[str, float]]:
-        if self._stage == _STAGE_A and self.num_timesteps >= self._stage_a_decisions:
+        if self.ends_stage:
             self._begin_b()
         stage = self.search if self._stage == _STAGE_A else self.gradient
         decisions, figures = stage.advance()
-        self.ends_stage = self._stage == _STAGE_A and self.num_timesteps + decisions >= self._stage_a_decisions
         return decisions, {**figures, "stage": float(self._stage)}
 
     def _begin_b(self) -> None:

@@ -21,8 +21,9 @@ from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from train.algorithm import Algorithm, Tensors
 from train.evolution import Evolution, SearchState
-from train.limits import Limit, costs_of, priced, prices_told
+from train.limits import Limit, costs_of, priced, prices_tensor, prices_told
 from train.pool import Hangar, Pool, play, shares
+from train.setup import SettingError
 from train.spreads import spreads, step_variances
 from train.worlds import Worlds
 
@@ -84,8 +85,13 @@ class LinearSearch:
         limits: Sequence[Limit] = (),
         **settings: Any,
     ) -> None:
-        """episodes: of each candidate in a generation; stage: whose worlds it meets; top: rows that are scored."""
+        """episodes: of each candidate in a generation; stage: whose worlds it meets; top: rows that are scored. Raises SettingError."""
         self.settings = {**SETTINGS, **settings}
+        if self.settings["population"] < 2:
+            raise SettingError("population = 1: a search compares 2 candidates or more")
+        for name in ("sigma", "sigma_cap"):
+            if self.settings[name] == 0.0:
+                raise SettingError(f"{name} = 0: a search must move, it must be above 0")
         self._worlds, self._pool, self.reads, self._stage = worlds, pool, reads, stage
         self._episodes, self._top, self.limits = episodes, top, tuple(limits)
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
@@ -117,7 +123,7 @@ class LinearSearch:
     def tensors(self) -> Tensors:
         """State and prices, by name."""
         state = {name: torch.from_numpy(np.array(array)) for name, array in self.state._asdict().items()}
-        return {**state, "prices": torch.tensor([limit.price for limit in self.limits], dtype=torch.float64)}
+        return {**state, "prices": prices_tensor(self.limits)}
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from there; ValueError or KeyError if they do not fit."""

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     rewards: np.ndarray
     """float64 (runs,) mean worth of the measured jobs of each drawn run; NaN without any."""
     costs: np.ndarray
-    """float64 (limits,) mean cost of a measured job in the drawn runs; NaN without any."""
+    """float64 (limits, runs) mean cost of a measured job of each drawn run; NaN without any."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _means(outcomes: np.ndarray, worlds: int, limits: Sequence[Limit]) -> tuple[
     """Rewards and costs of Batch."""
     measured = outcomes[outcomes["measured"] == 1]
     count = np.bincount(measured["world"], minlength=worlds)
+    of_jobs = [measured["worth"], *(costs_of(limit.cost, measured) for limit in limits)]
     with np.errstate(invalid="ignore"):
-        rewards = np.bincount(measured["world"], measured["worth"], worlds) / count
-    costs = [costs_of(limit.cost, measured).mean() if len(measured) else np.nan for limit in limits]
-    return rewards, np.array(costs, float)
+        rewards, *costs = (np.bincount(measured["world"], values, worlds) / count for values in of_jobs)
+    return rewards, np.reshape(costs, (len(limits), worlds))
