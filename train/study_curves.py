@@ -21,7 +21,8 @@ from train.curves import GAIN, GAIN_HIGH, GAIN_LOW
 from train.learning_curve import Point
 
 TABLE, PICTURE, BOARD = "learning_curves.csv", "learning_curves.png", "tensorboard"
-COLOURS = (*LEARNED_COLOURS, *RULE_COLOURS)
+COLOURS = (LEARNED_COLOURS[0], *RULE_COLOURS, *LEARNED_COLOURS[1:])  # neighbours are far apart
+FEW = 10  # places of a curve that are marked, as one alone would not be seen
 MARGIN = (
     0.15  # of the span of the single curves that is left above and below; bands may be far wider, and are cut there
 )
@@ -116,7 +117,8 @@ def _draw(axes: Axes, name: str, curve: Curve, colour: str) -> None:
     axes.fill_between(curve.decisions, low, high, color=colour, alpha=0.15, linewidth=0)
     band = ", 95 % band" if count > 1 else ""
     label = f"{name}: mean of {count} training seed{'' if count == 1 else 's'}{band}"
-    axes.plot(curve.decisions, curve.mean, color=colour, linewidth=2.0, marker="o", markersize=3.5, label=label)
+    marker = "o" if len(curve.decisions) <= FEW else ""
+    axes.plot(curve.decisions, curve.mean, color=colour, linewidth=2.0, marker=marker, markersize=3.5, label=label)
 
 
 def _colours(count: int) -> list[str]:
