@@ -94,10 +94,12 @@ class _Process:
     wall_s: float = 0.0
     seen: int = 0
 
-    def send(self, number: int) -> None:
-        """Send a signal; only `poll` waits for the process, so that nobody else has its number yet."""
-        if self.status is None:
-            os.kill(self.popen.pid, number)
+    def end(self, at_once: bool) -> None:
+        """SIGTERM, or SIGKILL to it and its workers. Only `poll` waits for the process, so that nobody else has its number yet."""
+        if self.status is None and at_once:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        elif self.status is None:
+            os.kill(self.popen.pid, signal.SIGTERM)
 
     def poll(self) -> bool:
         """Whether it has ended."""
@@ -176,12 +178,12 @@ class _Crew:
     def end(self) -> None:
         """End what runs, by the signal after which `edge6g train` keeps its checkpoint; what does not end in time is killed."""
         for process in self.running:
-            process.send(signal.SIGTERM)
+            process.end(at_once=False)
         until_s = time.monotonic() + END_S
         while [process for process in self.running if not process.poll()]:
             if time.monotonic() > until_s:
                 for process in self.running:
-                    process.send(signal.SIGKILL)
+                    process.end(at_once=True)
             time.sleep(0.02)
         for process in self.running:
             self._account(process, by_us=True)
