@@ -19,6 +19,7 @@ from eval.files import RUN_FILE, begin_run, only_owner, read_object, write_json_
 from eval.interrupted import FINISHED, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.provenance import SCENARIO_FILE, Provenance, provenance
+from eval.report.numbers import room_in_words
 from eval.result_files import check_keep, shipped
 from eval.result_files import keep as keep_rows
 from train import study_curves
@@ -205,6 +206,7 @@ def _write(
             "validation_seeds": design.episodes,
             "reward_per_job": found.summary["policies"][found.best_rule]["metrics"]["reward_per_job"],
         },
+        "room": room_in_words(found.summary),
         "arms": {one.arm.name: one.record(found.summary) for one in found.arms},
         "differences": {one.arm.name: {"to": first.arm.name, **difference(one, first)} for one in others},
         "failed": dict(failed),

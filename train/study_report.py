@@ -31,7 +31,8 @@ def sentences(record: Mapping[str, Any]) -> list[str]:
     reference = record["best_rule"]
     lines = [
         f"gains are over {reference['name']}, the best rule on {reference['validation_seeds']} validation seeds, "
-        f"{shown(reference['reward_per_job'])} here"
+        f"{shown(reference['reward_per_job'])} here",
+        *record["room"],
     ]
     for name, one in record["differences"].items():
         lines.append(
