@@ -66,15 +66,16 @@ def train(
     """Train as `setup` says and leave the checkpoint that did best on the validation seeds in `out`.
 
     resume: go on with the run in `out`, its seed included, until it has had the setup's minutes or decisions in all; command: the line that
-    does this again. Raises TrainingError, CheckpointError, RunFolderError, SeedError, StageError, or what the environment raises for worlds
-    and threads, and leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint
-    kept.
+    does this again. Raises TrainingError, CheckpointError, RunFolderError, SeedError, StageError, WorkersError, or what the environment
+    raises for worlds and threads, and leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both
+    with the checkpoint kept.
     """
     out, console = Path(out), console or Console(stderr=True)
     _check(setup, out, resume)
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
     asked = {name: getattr(setup, name) for name in ("algo", "seed", "minutes", "decisions", "num_worlds", "threads")}
+    asked |= {"workers": setup.workers, "ray_address": setup.ray_address}
     limits = {limit.cost: limit.most for limit in setup.limits}
     record: dict[str, Any] = {
         **provenance(command, setup.scenarios[0]),
@@ -128,6 +129,10 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
     if setup.limits and setup.algo in STEPS:
         others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
         raise TrainingError(f"--limit: {setup.algo} keeps no limits, {others} do")
+    if (setup.workers > 1 or setup.ray_address is not None) and setup.algo in STEPS:
+        which = "--workers" if setup.workers > 1 else "--ray-address"
+        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
+        raise TrainingError(f"{which}: {setup.algo} steps its worlds in one process, {others} take workers")
     if resume and not out.is_dir():
         raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 

@@ -32,6 +32,8 @@ class Setup:
     varied: tuple[Varied, ...] = ()
     num_worlds: int | None = None
     threads: int = 1
+    workers: int = 1
+    ray_address: str | None = None
 
     @property
     def seconds(self) -> float:

@@ -30,13 +30,14 @@ from train.mappo import (
     make_mappo,
     returns_tensors,
 )
-from train.pool import Pool, Thread
+from train.pool import Pool
 from train.ppo import PpoPolicy, make_ppo
 from train.scorer import ScorerAlgorithm
 from train.search import SearchAlgorithm
 from train.seeds import world_seed
 from train.setup import SettingError, Setup
 from train.shortlisted import ShortlistVecEnv
+from train.workers import make_pool
 from train.worlds import Worlds
 
 Tensors = dict[str, torch.Tensor]
@@ -268,8 +269,8 @@ class SearchTrainer(_InPool):
 
 
 def pool_of(setup: Setup) -> Pool:
-    """Whoever plays the parts of a run."""
-    return Thread(setup.threads)
+    """Whoever plays the parts of a run. Raises WorkersError, see make_pool."""
+    return make_pool(setup.workers, setup.threads, setup.ray_address)
 
 
 TRAINERS: Mapping[str, type[Trainer]] = {
