@@ -242,33 +242,43 @@ def test_every_run_of_ppo_meets_worlds_of_its_own(scenario, tmp_path, monkeypatc
     assert met == [[world_seed(s, r, w) for w in range(n)] for s, r, n in expected]
 
 
-@pytest.mark.parametrize("algo", ["scorer", "search"])
-def test_with_a_budget_in_decisions_a_run_is_the_same_for_any_number_of_threads(scenario, tmp_path, quick, algo):
-    """Whole runs, one of which is stopped amid a batch and goes on: the same weights, prices, validations and best policy."""
-    one, two, broken = (tmp_path / name for name in ("one", "two", "broken"))
-    run(scenario, one, algo)
-    run(scenario, two, algo, threads=2)
-    calls, step = count(), train.callbacks.TimeBudget._on_step
+def stopped_at(patch, owner, name, call):
+    """Ctrl-C comes at so many calls of a method, before it does anything."""
+    calls, method = count(1), getattr(owner, name)
 
-    def stopped(self):
-        if next(calls) == 9:
+    def stopping(self, *arguments, **options):
+        if next(calls) == call:
             raise KeyboardInterrupt
-        return step(self)
+        return method(self, *arguments, **options)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.callbacks.TimeBudget, "_on_step", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            run(scenario, broken, algo)
-    assert read_progress(broken).decisions < DECISIONS
-    run(scenario, broken, algo, resume=True)
-    curves = [pd.read_csv(out / "learning_curve.csv").drop(columns="minutes") for out in (one, two, broken)]
-    assert len(curves[0]) > 3
-    for out, curve in zip((two, broken), curves[1:], strict=True):
+    patch.setattr(owner, name, stopping)
+
+
+@pytest.mark.parametrize("algo", ["scorer", "search"])
+def test_with_a_budget_in_decisions_a_run_is_the_same_however_it_comes_about(scenario, tmp_path, quick, algo):
+    """By one thread or two; stopped amid a batch, or when the validation that chooses what stage B begins with was just played, and
+    gone on with: the same weights, validations and best policy."""
+    run(scenario, tmp_path / "whole", algo)
+    run(scenario, tmp_path / "two threads", algo, threads=2)
+    for name, *where in (
+        ("amid a batch", train.callbacks.TimeBudget, "_on_step", 9),
+        ("before a save", train.learner.Learner, "save", 3),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            stopped_at(patch, *where)
+            with pytest.raises(KeyboardInterrupt):
+                run(scenario, tmp_path / name, algo)
+        assert read_progress(tmp_path / name).decisions < DECISIONS
+        run(scenario, tmp_path / name, algo, resume=True)
+    whole = tmp_path / "whole"
+    curve = pd.read_csv(whole / "learning_curve.csv").drop(columns="minutes")
+    assert len(curve) > 3
+    for out in tmp_path.iterdir():
         for file in (checkpoint.TRAINER, checkpoint.POLICY):
-            assert same(read_tensors(out / file), read_tensors(one / file)), (out, file)
-        pd.testing.assert_frame_equal(curve, curves[0])
-        assert read_progress(out).decisions == read_progress(one).decisions
-        assert read_progress(out).validation_gain == read_progress(one).validation_gain
+            assert same(read_tensors(out / file), read_tensors(whole / file)), (out, file)
+        pd.testing.assert_frame_equal(pd.read_csv(out / "learning_curve.csv").drop(columns="minutes"), curve)
+        assert read_progress(out).decisions == read_progress(whole).decisions
+        assert read_progress(out).validation_gain == read_progress(whole).validation_gain
 
 
 def test_a_run_ends_when_its_time_is_spent(scenario, tmp_path, quick):
