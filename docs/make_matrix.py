@@ -1,21 +1,24 @@
-"""Writes docs/matrix.md from the results that ship: `python docs/make_matrix.py`; with --check it only says whether the page is that."""
+"""Writes docs/matrix.md from results and values that ship: `python docs/make_matrix.py`; --check only says whether the page is that."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import mean
 
+from agents.values import TUNED, read_file
+from agents.values import shipped_file as values_file
 from edge6g_env.scenario import load_scenario, scenarios
 from eval.matrix import NEAR, PROBE, Column, Matrix
 from eval.report.numbers import REWARD, fixed, value_and_interval
-from eval.result_files import Results, for_scenario, shipped_file
+from eval.result_files import Results, Training, for_scenario, shipped_file
 
 PAGE = Path(__file__).resolve().parent / "matrix.md"
 
 HEAD = """# Which scenario tells policies apart
 
-<!-- Written by docs/make_matrix.py from eval/results/*.json. -->
+<!-- Written by docs/make_matrix.py from eval/results/*.json and edge6g_env/scenarios/*.json. -->
 Every policy of the results that ship with the scenarios, on evaluation seeds (10,000,000 and up, on which nothing was tuned):
 interquartile mean of the reward per job and, in brackets, the rank among the policies that see what an agent sees. Planners have none.
 `edge6g compare --keep` made the rows, and `edge6g verify` plays them again ([metrics](metrics.md)).
@@ -33,6 +36,21 @@ PROBES = f"""## Probes
 A probe lacks something on purpose ([rules](rules.md)). One that comes within {NEAR:.0%} of the best policy says that the scenario does
 not need what it lacks.
 """
+
+LEARNED = """## Learned
+
+How learned rows were trained ([study](study.md)), `-picked` ones being the run that validation picks. Minutes are those of one training by
+the clock, CPU minutes those of all its processes; both, and the decisions, are means of the training seeds.
+"""
+
+
+SEARCHES = """## What the searches for `tuned` found
+
+The start that led to the weights that ship ([search](search.md)): reward per job of its rule and of what was found, on the validation
+seeds of the search and on those where the best of all searches met, which no search had seen; what all starts took together.
+
+| scenario | from | its reward | found | seeds | its reward there | found | seeds | generations | decisions | CPU s |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
 
 
 def main() -> None:
@@ -76,6 +94,11 @@ def _lines(matrix: Matrix, found: dict[str, Results]) -> Iterator[str]:
     if any(name.startswith(PROBE) for name in matrix.policies):
         yield f"\n{PROBES}"
         yield from _probes(matrix)
+    if any("training" in row for one in found.values() for row in one.rows.values()):
+        yield f"\n{LEARNED}"
+        yield from _learned(found)
+    yield f"\n{SEARCHES}"
+    yield from filter(None, map(_search, scenarios()))
     yield "\n## Rows\n"
     yield from _origins(found)
 
@@ -111,6 +134,45 @@ def _share(column: Column, name: str) -> str:
         return ""
     best = column.reward(others[0])
     return fixed(100.0 * (column.reward(name) - best) / abs(best), 0, signed=True)
+
+
+def _learned(found: dict[str, Results]) -> Iterator[str]:
+    """How each learned row was trained."""
+    yield "| scenario | row | algorithm | options | training seeds | decisions | minutes | CPU minutes | reward by training seed |"
+    yield "|---|---|---|---|---|---:|---:|---:|---|"
+    for name, results in found.items():
+        for called, row in results.rows.items():
+            if "training" in row:
+                yield f"| {name} | `{called}` | {' | '.join(_trained(row['training']))} |"
+
+
+def _trained(training: Training) -> Iterator[str]:
+    cpu = [one for one in training["cpu_minutes"] if one is not None]
+    yield training["algo"]
+    yield f"`{training['options']}`"
+    yield ", ".join(map(str, training["seeds"]))
+    yield f"{mean(training['decisions']):,.0f}"
+    yield f"{mean(training['minutes']):.1f}"
+    yield f"{mean(cpu):.1f}" if cpu else ""
+    yield ", ".join(fixed(reward, 4) for reward in training["rewards"])
+
+
+def _search(name: str) -> str:
+    """A line about the search for `tuned`; empty if there was none."""
+    file = values_file(load_scenario(name))
+    found = read_file(file).get(TUNED) if file.is_file() else None
+    if found is None:
+        return ""
+    start = next(one for one in found["starts"] if one["start"] == found["from"])
+    rewards = (start["reward_start"], start["reward_best"], start["validation_seeds"])
+    there = (start["final_start"], found["reward_per_job"], found["seeds"])
+    cells = [_number(one) for one in (*rewards, *there)]
+    sums = (sum(one[key] for one in found["starts"]) for key in ("generations", "decisions", "cpu_s"))
+    return f"| {name} | `{found['from']}` | {' | '.join(cells)} | {' | '.join(f'{total:,.0f}' for total in sums)} |"
+
+
+def _number(value: float | int | None) -> str:
+    return "" if value is None else str(value) if isinstance(value, int) else fixed(value, 4)
 
 
 def _origins(found: dict[str, Results]) -> Iterator[str]:

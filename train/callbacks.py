@@ -12,12 +12,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from eval.statistics import Estimate
 from train.checkpoint import hparams
-from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
+from train.curves import ABOVE_LIMITS, GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve, Point
+from train.limits import above as limits_above
 from train.setup import Setup
 from train.stopping import Interrupts
-from train.validation import CURVES, Figures, Validation, middle, told
+from train.validation import CURVES, Figures, Validations, mean_of, middle, told
 
 
 class TimeBudget(BaseCallback):
@@ -30,8 +31,9 @@ class TimeBudget(BaseCallback):
         self._shown_s = 0.0
         self._begin_s = time.monotonic()
 
-    def _on_training_start(self) -> None:
-        self._begin_s = time.monotonic()  # the kernel is compiled
+    def begin(self) -> None:
+        """The clock runs from here on: the kernel is compiled, the rules have been played."""
+        self._begin_s = time.monotonic()
 
     @property
     def spent_s(self) -> float:
@@ -56,7 +58,7 @@ class Watch(BaseCallback):
     def __init__(
         self,
         learner: Learner,
-        validation: Validation,
+        validation: Validations,
         folder: Path,
         budget: TimeBudget,
         curve: LearningCurve,
@@ -69,9 +71,9 @@ class Watch(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._validation.play_rules(self._folder)
+        self._budget.begin()
         if not self._curve.points:
             self._board.describe(hparams(self._learner.facts), self._validation.table())
-        if not self._curve.points:
             self.validate()
         else:
             self._validate_if_due()  # an interrupt may have come before
@@ -79,22 +81,23 @@ class Watch(BaseCallback):
     def validate(self) -> None:
         """Play the policy once: first its checkpoint, then what shows it."""
         rule = self._validation.best_rule
-        policies = self._learner.policies(self._validation.layout)
-        played = [self._validation.play("learned", policy) for policy in policies]
+        of_layouts = [self._learner.policies(layout) for layout in self._validation.layouts]
+        played = [self._validation.play("learned", policies) for policies in zip(*of_layouts, strict=True)]
         gains = [_known(self._validation.gain(figures, rule)) for figures in played]
-        index = max(range(len(gains)), key=lambda i: gains[i][0])
+        limits = self._learner.setup.limits
+        above = [limits_above(limits, {name: mean_of(of[name]) for name in CURVES}) for of in played]
+        index = max(range(len(gains)), key=lambda i: (-above[i], gains[i][0]))
         figures, (value, low, high) = played[index], gains[index]
         spent_s, steps = self._budget.spent_s, self._learner.model.num_timesteps
-        # The same again counts, too: after a kill between two writes a resume comes here once more.
-        better = value >= (-math.inf if self._learner.best is None else self._learner.best)
-        if better:
-            self._learner.best = value
+        better = self._learner.takes(value, above[index])
         self._learner.save(self._folder, spent_s, policy=better, index=index)
         reward = middle(figures["reward_per_job"])
         self._curve.add(Point(steps, spent_s / 60.0, reward, value, low, high, rule))
-        self._show(figures, {GAIN: value, GAIN_LOW: low, GAIN_HIGH: high}, steps)
+        tags = {GAIN: value, GAIN_LOW: low, GAIN_HIGH: high}
+        self._show(figures, tags | ({ABOVE_LIMITS: above[index]} if limits else {}), steps)
         self._curve.draw()
-        self._say(f"{reward:.3f} reward per job, {told(value, rule)}")
+        over = f", limits broken by {above[index]:.0%}" if above[index] else ", limits met" if limits else ""
+        self._say(f"{reward:.3f} reward per job, {told(value, rule)}{over}")
 
     def _show(self, figures: Figures, gains: dict[str, float], steps: int) -> None:
         """TensorBoard's points: gains, each metric, and the gain over every rule."""

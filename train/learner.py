@@ -24,6 +24,7 @@ class Learner:
         self._trainer: Trainer = TRAINERS[setup.algo](setup)
         self._earlier = Progress()
         self.best: float | None = None
+        self.above_limits = 0.0
         self.begin(Progress())
 
     @property
@@ -38,7 +39,8 @@ class Learner:
 
     def begin(self, earlier: Progress) -> None:
         """Go on from there, in worlds of the run that it names."""
-        self._earlier, self.best = earlier, earlier.validation_gain
+        self._earlier = earlier
+        self.best, self.above_limits = earlier.validation_gain, earlier.above_limits
         self.model.num_timesteps = earlier.decisions
         self._trainer.begin(earlier.runs - 1)
 
@@ -51,16 +53,25 @@ class Learner:
         """What a validation plays there: the policy as it is now, or several of which the best counts."""
         return self._trainer.policies(layout)
 
+    def takes(self, gain: float, above_limits: float) -> bool:
+        """Whether a policy with this gain over the best rule, so far above its limits, is the best until now: it is remembered then."""
+        # The same again counts, too: after a kill between two writes a resume comes here once more.
+        better = Progress(validation_gain=gain, above_limits=above_limits).standing >= self.progress(0.0).standing
+        if better:
+            self.best, self.above_limits = gain, above_limits
+        return better
+
     def progress(self, spent_s: float) -> Progress:
         """How far the run is when so many seconds are spent in all."""
-        return Progress(self.model.num_timesteps, spent_s / 60.0, self._earlier.runs, self.best)
+        runs = self._earlier.runs
+        return Progress(self.model.num_timesteps, spent_s / 60.0, runs, self.best, self.above_limits)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What checkpoint.json says all through a run."""
         return {
             "algo": self.setup.algo,
-            **checkpoint.scenario_record(self.setup.scenarios[0]),
+            **checkpoint.scenario_record(self.setup.scenarios, self.setup.varied),
             "seed": self.setup.seed,
             "settings": dict(self._trainer.settings),
             "limits": {limit.cost: limit.most for limit in self.setup.limits},
@@ -82,7 +93,7 @@ class Learner:
         progress = self.progress(spent_s)
         if policy:
             self._trainer.keep(index)
-            about = {"validation_gain": self.best}
+            about = {"validation_gain": self.best, "above_limits": self.above_limits}
             checkpoint.write_tensors(folder / checkpoint.POLICY, self._trainer.policy_tensors(index), about)
         checkpoint.write_tensors(folder / checkpoint.TRAINER, self._trainer.state_tensors(), asdict(progress))
         checkpoint.write_record(folder, self.facts, progress)

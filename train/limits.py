@@ -23,6 +23,8 @@ _COSTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "energy_j": lambda outcomes: outcomes["energy_j"],
 }
 assert (*_COSTS,) == COST_NAMES
+METRICS: Mapping[str, str] = {"slo_miss": "slo_attainment", "exposure": "exposure_mean", "energy_j": "energy_j_per_job"}
+"""Metric of each (docs/metrics.md); of misses it is what is left of 1."""
 _SHARES = ("slo_miss", "exposure")  # of which the limit is at most 1
 RATE = 0.1  # worth of a cost as high as its limit that a batch adds when the mean is twice the limit; judgement
 
@@ -55,6 +57,13 @@ class Limit:
 def costs_of(cost: str, outcomes: np.ndarray) -> np.ndarray:
     """Cost of each job, float64 (n,); outcomes: rows of OUTCOME."""
     return _COSTS[cost](outcomes).astype(float)
+
+
+def above(limits: Sequence[Limit], metrics: Mapping[str, float]) -> float:
+    """Share by which the mean cost lies above the limit that is broken most, 0 where all are met; NaN metrics break none."""
+    costs = {cost: metrics[metric] for cost, metric in METRICS.items()}
+    costs["slo_miss"] = 1.0 - costs["slo_miss"]
+    return max((limit.excess(costs[limit.cost]) for limit in limits if not math.isnan(costs[limit.cost])), default=0.0)
 
 
 def limits_of(words: Sequence[str]) -> tuple[Limit, ...]:

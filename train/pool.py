@@ -106,7 +106,7 @@ class Thread:
 
     def begin(self, parts: Sequence[Part]) -> Pending:
         """See Pool."""
-        return _Futures([self._executor.submit(part, self._hangar) for part in parts], self)
+        return Futures([self._executor.submit(part, self._hangar) for part in parts], self)
 
     def close(self) -> None:
         """See Pool."""
@@ -115,11 +115,14 @@ class Thread:
         self._hangar.close()
 
 
-class _Futures:
-    def __init__(self, futures: Sequence[Future[Any]], pool: Thread) -> None:
+class Futures:
+    """Parts under way in threads of this process that play them, or wait for who does."""
+
+    def __init__(self, futures: Sequence[Future[Any]], pool: Pool) -> None:
         self._futures, self._pool = futures, pool
 
     def finish(self) -> list[Any]:
+        """See Pending."""
         while wait(self._futures, POLL_S).not_done:
             self._pool.tick()
         self._pool.tick()

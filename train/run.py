@@ -12,10 +12,8 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
-from agents.values import has_values, rules_with_values
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
-from edge6g_env.scenario import Scenario
 from eval.files import (
     RUN_FILE,
     begin_run,
@@ -25,7 +23,7 @@ from eval.files import (
     write_json_atomic,
     write_text_atomic,
 )
-from eval.provenance import SCENARIO_FILE, provenance
+from eval.provenance import provenance
 from train import checkpoint, learning_curve
 from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
@@ -35,21 +33,18 @@ from train.seeds import VALIDATION_SEED
 from train.setup import Setup
 from train.stopping import Interrupts, interrupts_end_in_order
 from train.trainers import TRAINERS, Trainer
-from train.validation import RULES_FILE, Validation, told
+from train.validation import Validations, rules_files, told
 
 ALGORITHMS = tuple(TRAINERS)
 STEPS = (
     "ppo",
 )  # algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say
-SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")
 VALIDATION_EPISODES = {algo: 8 if algo in STEPS else 16 for algo in TRAINERS}  # in the kernel they cost little
 KIND = "train"
 MAKES = (
     checkpoint.RECORD,  # first: without it the rest is no checkpoint
     checkpoint.POLICY,
     checkpoint.TRAINER,
-    SCENARIO_FILE,
-    RULES_FILE,
     learning_curve.TABLE,
     learning_curve.PICTURE,
     BEST_RULE,
@@ -72,19 +67,19 @@ def train(
     """Train as `setup` says and leave the checkpoint that did best on the validation seeds in `out`.
 
     resume: go on with the run in `out`, its seed included, until it has had the setup's minutes or decisions in all; command: the line that
-    does this again. Raises TrainingError, CheckpointError, RunFolderError, SeedError, StageError, or what the environment raises for worlds
-    and threads, and leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint
-    kept.
+    does this again. Raises TrainingError, CheckpointError, RunFolderError, SeedError, StageError, WorkersError, or what the environment
+    raises for worlds and threads, and leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both
+    with the checkpoint kept.
     """
     out, console = Path(out), console or Console(stderr=True)
     _check(setup, out, resume)
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
-    scenario = setup.scenarios[0]
     asked = {name: getattr(setup, name) for name in ("algo", "seed", "minutes", "decisions", "num_worlds", "threads")}
+    asked |= {"workers": setup.workers, "ray_address": setup.ray_address}
     limits = {limit.cost: limit.most for limit in setup.limits}
     record: dict[str, Any] = {
-        **provenance(command, scenario),
+        **provenance(command, setup.scenarios[0]),
         **asked,
         "settings": dict(setup.settings),
         "limits": limits,
@@ -98,8 +93,11 @@ def train(
             learner.load(out)
             _note_resume(out, record)
         else:
-            begin_run(out, KIND, [*MAKES, *_earlier_curves(out)], record, overwrite=overwrite or resume)
-            write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+            several = len(setup.scenarios)
+            made = [*MAKES, *checkpoint.scenario_files(several), *rules_files(several), *_earlier_curves(out)]
+            begin_run(out, KIND, made, record, overwrite=overwrite or resume)
+            for file, scenario in zip(checkpoint.scenario_files(several), setup.scenarios, strict=True):
+                write_text_atomic(out / file, scenario.to_toml())
         _remove_leavings(out)
         _learn(learner, out, interrupts, console)
 
@@ -109,11 +107,6 @@ def check_algorithm(name: str) -> type[Trainer]:
     if name not in TRAINERS:
         raise TrainingError(f"no algorithm {name!r}: there are {', '.join(ALGORITHMS)}")
     return TRAINERS[name]
-
-
-def shown_rules(scenario: Scenario) -> list[str]:
-    """The rules that a learning curve is compared with; those with values where there are some for the scenario."""
-    return [rule for rule in SHOWN_RULES if rule not in rules_with_values() or has_values(rule, scenario)]
 
 
 def _check(setup: Setup, out: Path, resume: bool) -> None:
@@ -128,9 +121,19 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
         raise TrainingError(
             f"--num-worlds is for {', '.join(STEPS)}: {setup.algo} plays whole episodes, --with says how many"
         )
+    if (len(setup.scenarios) > 1 or setup.varied) and setup.algo in STEPS:
+        what = "--vary" if setup.varied else "--scenario with several names"
+        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
+        raise TrainingError(
+            f"{what}: {setup.algo} learns in one scenario with one table of actions, {others} take several"
+        )
     if setup.limits and setup.algo in STEPS:
         others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
         raise TrainingError(f"--limit: {setup.algo} keeps no limits, {others} do")
+    if (setup.workers > 1 or setup.ray_address is not None) and setup.algo in STEPS:
+        which = "--workers" if setup.workers > 1 else "--ray-address"
+        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
+        raise TrainingError(f"{which}: {setup.algo} steps its worlds in one process, {others} take workers")
     if resume and not out.is_dir():
         raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 
@@ -143,7 +146,7 @@ def _begun(out: Path) -> bool:
 def _resumed(out: Path, setup: Setup) -> Setup:
     """The setup with the seed of the run in `out`, if that can go on; CheckpointError or TrainingError if not."""
     record = checkpoint.read_record(out)
-    checkpoint.check_same_scenario(out, record, setup.scenarios[0])
+    checkpoint.check_same_scenarios(out, record, setup.scenarios, setup.varied)
     if record["algo"] != setup.algo:
         raise TrainingError(f"{out} holds a run of {record['algo']}: --algo {setup.algo} cannot go on with it")
     for name, value in setup.settings.items():
@@ -193,11 +196,11 @@ def _remove_leavings(out: Path) -> None:
 
 def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console) -> None:
     """Learn until the budget is spent in all, and say what came out."""
-    setup, scenario = learner.setup, learner.setup.scenarios[0]
+    setup = learner.setup
     board = TensorBoardCurves(out, setup.algo, setup.seed)
     learner.model.set_logger(Logger(None, [board]))
     seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES[setup.algo])]
-    validation = Validation(scenario, seeds, shown_rules(scenario))
+    validation = Validations(setup.scenarios, seeds, setup.threads)
     try:
         _keep_learning(learner, validation, board, out, interrupts, console)
     finally:
@@ -210,7 +213,7 @@ def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console
 
 def _keep_learning(
     learner: Learner,
-    validation: Validation,
+    validation: Validations,
     board: TensorBoardCurves,
     out: Path,
     interrupts: Interrupts,
@@ -218,7 +221,7 @@ def _keep_learning(
 ) -> None:
     """Learn with a bar; an interrupt ends it early, with the checkpoint kept."""
     earlier, setup = learner.progress_at_begin, learner.setup
-    curve = LearningCurve(out, f"{setup.algo} on {setup.scenarios[0].label}", earlier.decisions)
+    curve = LearningCurve(out, f"{setup.algo} on {learner.facts['trained_on']}", earlier.decisions)
     with Bars(console) as bars:
         task = bars.add_task(f"train {setup.algo}", total=1.0, rate="", note="the rules first")
         budget = TimeBudget(setup, 60.0 * earlier.minutes, interrupts, bars, task)

@@ -10,6 +10,7 @@ from typing import Any
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario
 from train.limits import Limit
+from train.worlds import Varied
 
 
 class SettingError(UserError):
@@ -28,8 +29,11 @@ class Setup:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those of the algorithm that are not its defaults."""
     limits: tuple[Limit, ...] = ()
+    varied: tuple[Varied, ...] = ()
     num_worlds: int | None = None
     threads: int = 1
+    workers: int = 1
+    ray_address: str | None = None
 
     @property
     def seconds(self) -> float:

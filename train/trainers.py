@@ -16,12 +16,13 @@ from edge6g_env.spaces import Layout
 from train import ppo, scorer, search
 from train.algorithm import Algorithm
 from train.checkpoint import Policy, load_optimizer, optimizer_tensors
-from train.pool import Pool, Thread
+from train.pool import Pool
 from train.ppo import PpoPolicy, make_ppo
 from train.scorer import ScorerAlgorithm
 from train.search import SearchAlgorithm
 from train.seeds import world_seed
 from train.setup import Setup
+from train.workers import make_pool
 from train.worlds import Worlds
 
 Tensors = dict[str, torch.Tensor]
@@ -152,7 +153,7 @@ class ScorerTrainer(_InPool):
     decisions_s: ClassVar[float] = 7_000.0
 
     def __init__(self, setup: Setup) -> None:
-        worlds, budget = Worlds(setup.scenarios, setup.seed), setup.budget(self.decisions_s)
+        worlds, budget = Worlds(setup.scenarios, setup.seed, setup.varied), setup.budget(self.decisions_s)
         self.model: ScorerAlgorithm = ScorerAlgorithm(
             worlds, pool_of(setup), setup.seed, budget, setup.limits, ScorerConfig(), **setup.settings
         )
@@ -179,7 +180,7 @@ class SearchTrainer(_InPool):
     config: Mapping[str, Any] = {}
 
     def __init__(self, setup: Setup) -> None:
-        worlds = Worlds(setup.scenarios, setup.seed)
+        worlds = Worlds(setup.scenarios, setup.seed, setup.varied)
         self.model: SearchAlgorithm = SearchAlgorithm(
             worlds, pool_of(setup), setup.seed, limits=setup.limits, **setup.settings
         )
@@ -198,8 +199,8 @@ class SearchTrainer(_InPool):
 
 
 def pool_of(setup: Setup) -> Pool:
-    """Whoever plays the parts of a run."""
-    return Thread(setup.threads)
+    """Whoever plays the parts of a run. Raises WorkersError, see make_pool."""
+    return make_pool(setup.workers, setup.threads, setup.ray_address)
 
 
 TRAINERS: Mapping[str, type[Trainer]] = {

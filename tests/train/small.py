@@ -18,7 +18,9 @@ SCORER = {**SEARCH, "seeds": 2, "draws": 2, "minibatch": 128}
 def learner(scenario: Any, algo: str = "scorer", seed: int = 3, settings: Any = None, **options: Any) -> Learner:
     """Small batches; options: of Setup."""
     small = {"scorer": SCORER, "search": SEARCH}[algo]
-    return Learner(Setup((scenario,), algo, seed, **{"decisions": 10_000, "settings": {**small, **(settings or {})}, **options}))
+    return Learner(
+        Setup((scenario,), algo, seed, **{"decisions": 10_000, "settings": {**small, **(settings or {})}, **options})
+    )
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
