@@ -38,7 +38,13 @@ def saved(folder, scenario, algo):
     """A checkpoint of such a policy in `folder`; returns the policy."""
     policy, net = random_policy(scenario, algo)
     reads = net.reads if algo == "scorer" else Reads.whole(Layout(scenario))
-    record = {"algo": algo, **checkpoint.scenario_record(scenario), "seed": 0, "settings": {"clip": 0.2}, "limits": {}}
+    record = {
+        "algo": algo,
+        **checkpoint.scenario_record([scenario]),
+        "seed": 0,
+        "settings": {"clip": 0.2},
+        "limits": {},
+    }
     record |= {"config": net.config.to_dict() if algo == "scorer" else {}, "layout": reads.to_dict()}
     checkpoint.write_record(folder, record, Progress())
     checkpoint.write_tensors(folder / checkpoint.POLICY, net.state_dict(), {"validation_gain": None})
@@ -117,7 +123,10 @@ def test_a_scorer_chooses_alike_among_the_same_candidates_in_every_scenario(tmp_
     for name in edge6g_env.scenarios():
         policy = load_policy(tmp_path, name)
         layout = policy.compiled.layout
-        agents, actions = layout.scenario.nodes.count, [REJECT, *range(layout.num_actions - rows + 1, layout.num_actions)]
+        agents, actions = (
+            layout.scenario.nodes.count,
+            [REJECT, *range(layout.num_actions - rows + 1, layout.num_actions)],
+        )
         obs = {
             "observation": rng.uniform(0.0, 9.0, (worlds, agents, len(layout.observation))).astype(np.float32),
             "candidates": rng.uniform(0.0, 9.0, (worlds, agents, layout.num_actions, len(layout.candidates))).astype(

@@ -67,7 +67,9 @@ def test_a_gradient_step_makes_what_had_more_credit_likelier(scenario, better):
 def test_credit_that_is_the_same_for_all_moves_no_choice(scenario):
     """Only differences teach: the value takes what is the same. Nor does a batch without two decisions."""
     gradient = team_gradient(scenario)
-    decided = made(gradient, 64, 1)._replace(credit=np.full(64, 5.0, np.float32), log_probability=np.full(64, np.log(0.5), np.float32))
+    decided = made(gradient, 64, 1)._replace(
+        credit=np.full(64, 5.0, np.float32), log_probability=np.full(64, np.log(0.5), np.float32)
+    )
     for _ in range(20):
         gradient._update(decided)
     assert probabilities(gradient.net, decided).exp()[0, :2].tolist() == pytest.approx([0.5, 0.5], abs=0.02)
@@ -84,7 +86,9 @@ def test_a_ratio_beyond_the_clip_teaches_nothing_more(scenario):
     torch.nn.init.normal_(gradient.net.correction.weight, std=0.1)
     now = probabilities(gradient.net, decided)[np.arange(64), decided.choice].numpy()
     before = [tensor.clone() for tensor in gradient.net.parameters()]
-    far = np.where(decided.credit > 0.0, now - 1.0, now + 1.0)  # the good ones e times likelier, the bad ones e times less
+    far = np.where(
+        decided.credit > 0.0, now - 1.0, now + 1.0
+    )  # the good ones e times likelier, the bad ones e times less
     gradient._update(decided._replace(log_probability=far.astype(np.float32)))
     assert all(torch.equal(a, b) for a, b in zip(before, gradient.net.parameters(), strict=True))
     gradient._update(decided._replace(log_probability=now))
@@ -230,6 +234,7 @@ def test_what_was_saved_after_any_batch_goes_on_to_the_same_bits(scenario, tmp_p
 @pytest.mark.parametrize("stage_a", [0.0, 0.9])
 def test_a_batch_that_does_not_come_to_its_end_leaves_no_trace(scenario, tmp_path, stage_a, monkeypatch):
     """Interrupted in the midst of the first batch of a run and of the first after a resume, at the worst moment: in the update."""
+
     def interrupted(self, *_, **__):
         self.net.correction.bias.data += 1.0
         raise KeyboardInterrupt

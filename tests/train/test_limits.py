@@ -24,7 +24,10 @@ def test_limits_are_read():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["slo_mis=0.1"], "--limit slo_mis=0.1: there is no cost 'slo_mis': the costs of a job are .*did you mean slo_miss"),
+        (
+            ["slo_mis=0.1"],
+            "--limit slo_mis=0.1: there is no cost 'slo_mis': the costs of a job are .*did you mean slo_miss",
+        ),
         (["latency"], "there is no cost 'latency': the costs of a job are slo_miss, exposure, energy_j"),
         (["slo_miss=1.5"], "--limit slo_miss=1.5: it must be slo_miss=a number above 0, 1 at most"),
         (["exposure=0"], "it must be exposure=a number above 0, 1 at most"),
@@ -55,7 +58,9 @@ def test_the_price_follows_the_mean_cost():
     assert prices == sorted(prices, reverse=True)
     assert prices[-1] == prices[-2] == 0.0
     assert 0.0 <= Limit("slo_miss", 0.1, 0.01).after(0.0).price < 0.01
-    assert Limit("slo_miss", 1e-6).after(1.0).price == Limit("slo_miss", 1e-6).after(2e-6).price  # far above is no more than twice
+    assert (
+        Limit("slo_miss", 1e-6).after(1.0).price == Limit("slo_miss", 1e-6).after(2e-6).price
+    )  # far above is no more than twice
 
 
 def test_excess_is_the_share_above_the_limit():
@@ -77,7 +82,11 @@ def test_costs_of_jobs_are_those_of_the_metrics(scenario):
     flights, seeds = Flights(scenario), [VALIDATION_SEED + n for n in range(3)]
     flown = flights([make_rule("greedy", flights.layout)], seeds)
     rows = run_episodes("greedy", lambda layout: make_rule("greedy", layout), scenario, seeds).rows
-    for cost, metric in (("energy_j", "energy_j_per_job"), ("exposure", "exposure_mean"), ("slo_miss", "slo_attainment")):
+    for cost, metric in (
+        ("energy_j", "energy_j_per_job"),
+        ("exposure", "exposure_mean"),
+        ("slo_miss", "slo_attainment"),
+    ):
         of_jobs = costs_of(cost, flown.jobs[0])
         means = [of_jobs[flown.jobs[0]["world"] == world].mean() for world in range(3)]
         told = np.array([row[metric] for row in rows], float)

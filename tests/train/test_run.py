@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -14,17 +14,27 @@ import pytest
 from rich.console import Console
 
 import train.run
+import train.validation
 from edge6g_env import load_scenario
 from eval.files import RunFolderError, only_owner
 from tests.looking import seeds
 from tests.train.small import SCORER, SEARCH, learner, same
 from train import checkpoint
-from train.checkpoint import CheckpointError, hparams, load_policy, read_about, read_progress, read_record, read_tensors
+from train.checkpoint import (
+    CheckpointError,
+    Progress,
+    hparams,
+    load_policy,
+    read_about,
+    read_progress,
+    read_record,
+    read_tensors,
+)
 from train.run import TrainingError
 from train.seeds import world_seed
 from train.setup import Setup
 from train.trainers import TRAINERS
-from train.validation import NothingMeasuredError, Validation, told
+from train.validation import NothingMeasuredError, Validation, shown_rules, told
 
 DECISIONS = 2_500
 SMALL = {"scorer": SCORER, "ppo": {"n_steps": 16, "batch_size": 128}, "search": SEARCH}
@@ -156,8 +166,9 @@ def test_the_trainers_state_knows_its_progress(trained):
     """The pair cannot come apart: decisions and minutes stand in the file of the weights that they belong to."""
     _, ended = trained
     record, about = read_record(ended.out), read_about(ended.out / checkpoint.TRAINER)
-    assert about == {name: record[name] for name in ("decisions", "minutes", "runs", "validation_gain")}
-    assert read_about(ended.out / checkpoint.POLICY)["validation_gain"] == record["validation_gain"]
+    assert about == {name: record[name] for name in asdict(Progress())}
+    kept = read_about(ended.out / checkpoint.POLICY)
+    assert kept == {name: record[name] for name in ("validation_gain", "above_limits")}
 
 
 def test_what_cannot_go_on_is_refused_and_stays_as_it_was(trained, scenario, tmp_path):
@@ -170,7 +181,9 @@ def test_what_cannot_go_on_is_refused_and_stays_as_it_was(trained, scenario, tmp
         run(load_scenario("campus"), ended.out, algo, resume=True)
     with pytest.raises(CheckpointError, match=r"cannot go on with tiny_v0, .*reward.price_per_usd = 50"):
         run(load_scenario(scenario, **{"reward.price_per_usd": 50.0}), ended.out, algo, resume=True)
-    with pytest.raises(TrainingError, match=r"nothing left to do: .* trained for \d\.\d\d minutes, --minutes 0\.0001 is"):
+    with pytest.raises(
+        TrainingError, match=r"nothing left to do: .* trained for \d\.\d\d minutes, --minutes 0\.0001 is"
+    ):
         run(scenario, ended.out, algo, minutes=0.0001, resume=True)
     with pytest.raises(TrainingError, match=r"nothing left to do: .* has taken [\d,]+ decisions, --decisions 2500 are"):
         run(scenario, ended.out, algo, resume=True)
@@ -317,6 +330,6 @@ def test_a_gain_is_told_in_words(gain, words):
 
 
 def test_rules_with_values_are_shown_where_there_are_some(scenario, monkeypatch):
-    monkeypatch.setattr(train.run, "SHOWN_RULES", ("static", "restricted", "greedy"))
-    assert train.run.shown_rules(scenario) == ["static", "restricted", "greedy"]
-    assert train.run.shown_rules(scenario.model_copy(update={"name": "clinic"})) == ["greedy"]
+    monkeypatch.setattr(train.validation, "SHOWN_RULES", ("static", "restricted", "greedy"))
+    assert shown_rules(scenario) == ["static", "restricted", "greedy"]
+    assert shown_rules(scenario.model_copy(update={"name": "clinic"})) == ["greedy"]

@@ -67,9 +67,18 @@ REFUSED = {
     "no decisions": ({"minutes": None, "decisions": 0}, "decisions must be at least 1"),
     "algorithm": ({"algo": "dqn"}, "no algorithm 'dqn': there are scorer, ppo"),
     "worlds of a scorer": ({"num_worlds": 4}, "--num-worlds is for ppo.*: scorer plays whole episodes"),
-    "worlds of a search": ({"algo": "search", "num_worlds": 4}, "--num-worlds is for ppo.*: search plays whole episodes"),
-    "limits of ppo": ({"algo": "ppo", "limits": (Limit("slo_miss", 0.1),)}, "--limit: ppo keeps no limits, scorer, .*do"),
-    "all for stage A": ({"settings": {"stage_a": 1.0}}, "stage_a = 1: it must be a share of the budget from 0 to below 1"),
+    "worlds of a search": (
+        {"algo": "search", "num_worlds": 4},
+        "--num-worlds is for ppo.*: search plays whole episodes",
+    ),
+    "limits of ppo": (
+        {"algo": "ppo", "limits": (Limit("slo_miss", 0.1),)},
+        "--limit: ppo keeps no limits, scorer, .*do",
+    ),
+    "all for stage A": (
+        {"settings": {"stage_a": 1.0}},
+        "stage_a = 1: it must be a share of the budget from 0 to below 1",
+    ),
     "credit": ({"settings": {"credit": "none"}}, "credit = 'none': it is one of team, own"),
     "lone candidate": ({"settings": {"population": 1}}, "population = 1: a search compares 2 candidates or more"),
     "at rest": ({"algo": "search", "settings": {"sigma": 0.0}}, "sigma = 0: .* it must be above 0"),
