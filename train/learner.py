@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Learner:
 
     def takes(self, gain: float, above_limits: float) -> bool:
         """Whether a policy with this gain over the best rule, so far above its limits, is the best until now: it is remembered then."""
+        if math.isnan(gain):
+            return False
         # The same again counts, too: after a kill between two writes a resume comes here once more.
         better = Progress(validation_gain=gain, above_limits=above_limits).standing >= self.progress(0.0).standing
         if better:

@@ -82,12 +82,12 @@ class Worlds:
         environments = max(len(self.layouts), VARIED_TOGETHER if self._varied else 1)
         seeds = [world_seed(self._seed, stage * OF_STAGE + number, n) for n in range(count)]
         return [
-            (self._environment(stage, number, min(environments, count), place), seeds[place::environments])
+            (self._environment(stage, number, number * count + place, place), seeds[place::environments])
             for place in range(min(environments, count))
         ]
 
-    def _environment(self, stage: int, number: int, environments: int, place: int) -> Layout:
-        layout = self.layouts[(number * environments + place) % len(self.layouts)]
+    def _environment(self, stage: int, number: int, turn: int, place: int) -> Layout:
+        layout = self.layouts[turn % len(self.layouts)]
         if not self._varied:
             return layout
         values = {one.key: one.drawn(self._seed, stage, number, place) for one in self._varied}

@@ -12,6 +12,7 @@ import torch
 
 import train.learner
 import train.run
+import train.validation
 from edge6g_env import batch_env, load_scenario
 from edge6g_env.scenario import Scenario
 
@@ -54,5 +55,5 @@ def quick() -> Iterator[None]:
         patch.setattr(train.callbacks, "time", SimpleNamespace(monotonic=lambda: 0.005 * next(ticks)))
         patch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(train.run.ALGORITHMS, 3))
         patch.setattr(train.learner, "VALIDATIONS", 4)
-        patch.setattr(train.run, "SHOWN_RULES", ("greedy",))
+        patch.setattr(train.validation, "SHOWN_RULES", ("greedy",))
         yield

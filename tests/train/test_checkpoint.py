@@ -38,7 +38,13 @@ def saved(folder, scenario, algo):
     """A checkpoint of such a policy in `folder`; returns the policy."""
     policy, net = random_policy(scenario, algo)
     reads = net.reads if algo == "scorer" else Reads.whole(Layout(scenario))
-    record = {"algo": algo, **checkpoint.scenario_record(scenario), "seed": 0, "settings": {"clip": 0.2}, "limits": {}}
+    record = {
+        "algo": algo,
+        **checkpoint.scenario_record([scenario]),
+        "seed": 0,
+        "settings": {"clip": 0.2},
+        "limits": {},
+    }
     record |= {"config": net.config.to_dict() if algo == "scorer" else {}, "layout": reads.to_dict()}
     checkpoint.write_record(folder, record, Progress())
     checkpoint.write_tensors(folder / checkpoint.POLICY, net.state_dict(), {"validation_gain": None})
@@ -147,7 +153,7 @@ def test_what_a_scorer_reads_means_the_same_everywhere():
         for name in names:
             ((_, unit),) = {(f.scale, f.unit) for layout in layouts for f in getattr(layout, kind) if f.name == name}
             assert unit != "index"
-            assert "service" not in name
+            assert not any(name.endswith(f"_{service.name}") for of in layouts for service in of.scenario.service)
             assert "resident" not in name
 
 

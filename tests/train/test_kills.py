@@ -16,6 +16,7 @@ import edge6g
 import edge6g_env._files
 import train.learner
 import train.run
+import train.validation
 from eval.files import RunFolderError, only_owner
 from tests.train.small import SCORER, learner
 from train import checkpoint
@@ -32,7 +33,7 @@ LONGEST_S = 240.0  # of any wait, on a busy machine
 def command_line(words, said):
     """`edge6g` with those words, in a child; what it says goes to a file."""
     sys.argv, sys.stderr = ["edge6g", *words], Path(said).open("w")  # noqa: SIM115
-    train.run.VALIDATION_EPISODES, train.run.SHOWN_RULES = {"scorer": 3}, ("greedy",)
+    train.run.VALIDATION_EPISODES, train.validation.SHOWN_RULES = {"scorer": 3}, ("greedy",)
     train.learner.VALIDATIONS = 10_000  # of ten minutes: one after every batch or two
     edge6g.main()
 

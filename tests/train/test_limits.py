@@ -10,7 +10,7 @@ from edge6g_env.kernel.codes import COST_NAMES
 from eval.episodes import run_episodes
 from tests.train.small import learner
 from train.flights import Flights
-from train.limits import RATE, Limit, LimitError, costs_of, limits_of, priced, prices_tensor, prices_told
+from train.limits import RATE, Limit, LimitError, above, costs_of, limits_of, priced, prices_tensor, prices_told
 from train.seeds import VALIDATION_SEED
 
 
@@ -121,3 +121,26 @@ def test_a_search_with_a_limit_spends_less(scenario, unlimited, limit, at_most):
     assert spent[limit.cost] < at_most * unlimited[limit.cost]
     assert (prices >= 0.0).all()
     assert (prices[:3] > 0.0).all()
+
+
+def test_of_two_policies_the_better_one_breaks_its_limits_less(scenario):
+    """Then it gains more; one as good comes in the place of the other, one without a gain never does."""
+    one = learner(scenario, limits=(Limit("exposure", 0.5),))
+    steps = [(0.1, 0.4, True), (0.3, 0.6, False), (0.05, 0.4, False), (0.1, 0.4, True), (-0.2, 0.0, True)]
+    steps += [(math.nan, 0.0, False), (0.4, 0.1, False), (-0.1, 0.0, True)]
+    for gain, breach, better in steps:
+        assert one.takes(gain, breach) is better, (gain, breach)
+    assert (one.best, one.above_limits) == (-0.1, 0.0)
+    unheard = learner(scenario)
+    assert not unheard.takes(math.nan, 0.0)
+    assert unheard.best is None
+    for each in (one, unheard):
+        each.close()
+
+
+def test_how_far_limits_are_broken_is_seen_in_the_metrics():
+    metrics = {"slo_attainment": 0.8, "exposure_mean": 0.3, "energy_j_per_job": 30.0}
+    assert above((Limit("slo_miss", 0.1), Limit("energy_j", 20.0)), metrics) == pytest.approx(1.0)
+    assert above((Limit("exposure", 0.3), Limit("energy_j", 20.0)), metrics) == pytest.approx(0.5)
+    assert above((Limit("exposure", 0.3),), metrics) == above((), metrics) == 0.0
+    assert above((Limit("energy_j", 20.0),), {**metrics, "energy_j_per_job": math.nan}) == 0.0

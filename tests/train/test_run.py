@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -14,17 +14,27 @@ import pytest
 from rich.console import Console
 
 import train.run
+import train.validation
 from edge6g_env import load_scenario
 from eval.files import RunFolderError, only_owner
 from tests.looking import seeds
 from tests.train.small import SCORER, SEARCH, learner, same
 from train import checkpoint
-from train.checkpoint import CheckpointError, hparams, load_policy, read_about, read_progress, read_record, read_tensors
+from train.checkpoint import (
+    CheckpointError,
+    Progress,
+    hparams,
+    load_policy,
+    read_about,
+    read_progress,
+    read_record,
+    read_tensors,
+)
 from train.run import TrainingError
 from train.seeds import world_seed
 from train.setup import Setup
 from train.trainers import TRAINERS
-from train.validation import NothingMeasuredError, Validation, told
+from train.validation import NothingMeasuredError, Validation, shown_rules, told
 
 DECISIONS = 2_500
 SMALL = {"scorer": SCORER, "ppo": {"n_steps": 16, "batch_size": 128}, "search": SEARCH}
@@ -156,8 +166,9 @@ def test_the_trainers_state_knows_its_progress(trained):
     """The pair cannot come apart: decisions and minutes stand in the file of the weights that they belong to."""
     _, ended = trained
     record, about = read_record(ended.out), read_about(ended.out / checkpoint.TRAINER)
-    assert about == {name: record[name] for name in ("decisions", "minutes", "runs", "validation_gain")}
-    assert read_about(ended.out / checkpoint.POLICY)["validation_gain"] == record["validation_gain"]
+    assert about == {name: record[name] for name in asdict(Progress())}
+    kept = read_about(ended.out / checkpoint.POLICY)
+    assert kept == {name: record[name] for name in ("validation_gain", "above_limits")}
 
 
 def test_what_cannot_go_on_is_refused_and_stays_as_it_was(trained, scenario, tmp_path):
@@ -244,33 +255,43 @@ def test_every_run_of_ppo_meets_worlds_of_its_own(scenario, tmp_path, monkeypatc
     assert met == [[world_seed(s, r, w) for w in range(n)] for s, r, n in expected]
 
 
-@pytest.mark.parametrize("algo", ["scorer", "search"])
-def test_with_a_budget_in_decisions_a_run_is_the_same_for_any_number_of_threads(scenario, tmp_path, quick, algo):
-    """Whole runs, one of which is stopped amid a batch and goes on: the same weights, prices, validations and best policy."""
-    one, two, broken = (tmp_path / name for name in ("one", "two", "broken"))
-    run(scenario, one, algo)
-    run(scenario, two, algo, threads=2)
-    calls, step = count(), train.callbacks.TimeBudget._on_step
+def stopped_at(patch, owner, name, call):
+    """Ctrl-C comes at so many calls of a method, before it does anything."""
+    calls, method = count(1), getattr(owner, name)
 
-    def stopped(self):
-        if next(calls) == 9:
+    def stopping(self, *arguments, **options):
+        if next(calls) == call:
             raise KeyboardInterrupt
-        return step(self)
+        return method(self, *arguments, **options)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.callbacks.TimeBudget, "_on_step", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            run(scenario, broken, algo)
-    assert read_progress(broken).decisions < DECISIONS
-    run(scenario, broken, algo, resume=True)
-    curves = [pd.read_csv(out / "learning_curve.csv").drop(columns="minutes") for out in (one, two, broken)]
-    assert len(curves[0]) > 3
-    for out, curve in zip((two, broken), curves[1:], strict=True):
+    patch.setattr(owner, name, stopping)
+
+
+@pytest.mark.parametrize("algo", ["scorer", "search"])
+def test_with_a_budget_in_decisions_a_run_is_the_same_however_it_comes_about(scenario, tmp_path, quick, algo):
+    """By one thread or two; stopped amid a batch, or when the validation that chooses what stage B begins with was just played, and
+    gone on with: the same weights, validations and best policy."""
+    run(scenario, tmp_path / "whole", algo)
+    run(scenario, tmp_path / "two threads", algo, threads=2)
+    for name, *where in (
+        ("amid a batch", train.callbacks.TimeBudget, "_on_step", 9),
+        ("before a save", train.learner.Learner, "save", 3),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            stopped_at(patch, *where)
+            with pytest.raises(KeyboardInterrupt):
+                run(scenario, tmp_path / name, algo)
+        assert read_progress(tmp_path / name).decisions < DECISIONS
+        run(scenario, tmp_path / name, algo, resume=True)
+    whole = tmp_path / "whole"
+    curve = pd.read_csv(whole / "learning_curve.csv").drop(columns="minutes")
+    assert len(curve) > 3
+    for out in tmp_path.iterdir():
         for file in (checkpoint.TRAINER, checkpoint.POLICY):
-            assert same(read_tensors(out / file), read_tensors(one / file)), (out, file)
-        pd.testing.assert_frame_equal(curve, curves[0])
-        assert read_progress(out).decisions == read_progress(one).decisions
-        assert read_progress(out).validation_gain == read_progress(one).validation_gain
+            assert same(read_tensors(out / file), read_tensors(whole / file)), (out, file)
+        pd.testing.assert_frame_equal(pd.read_csv(out / "learning_curve.csv").drop(columns="minutes"), curve)
+        assert read_progress(out).decisions == read_progress(whole).decisions
+        assert read_progress(out).validation_gain == read_progress(whole).validation_gain
 
 
 def test_a_run_ends_when_its_time_is_spent(scenario, tmp_path, quick):
@@ -309,6 +330,6 @@ def test_a_gain_is_told_in_words(gain, words):
 
 
 def test_rules_with_values_are_shown_where_there_are_some(scenario, monkeypatch):
-    monkeypatch.setattr(train.run, "SHOWN_RULES", ("static", "restricted", "greedy"))
-    assert train.run.shown_rules(scenario) == ["static", "restricted", "greedy"]
-    assert train.run.shown_rules(scenario.model_copy(update={"name": "clinic"})) == ["greedy"]
+    monkeypatch.setattr(train.validation, "SHOWN_RULES", ("static", "restricted", "greedy"))
+    assert shown_rules(scenario) == ["static", "restricted", "greedy"]
+    assert shown_rules(scenario.model_copy(update={"name": "clinic"})) == ["greedy"]

@@ -8,9 +8,10 @@ import eval
 from agents.learned.reading import LayoutError
 from agents.learned.scorer import CANDIDATE, CONTEXT
 from edge6g_env import load_scenario
+from edge6g_env.errors import UserError
 from edge6g_env.features import unscaled
 from train.seeds import SeedError
-from train.worlds import OF_STAGE, Worlds
+from train.worlds import OF_STAGE, Varied, Worlds, varied_of
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,56 @@ def test_an_entry_that_a_scenario_lacks_is_named(three):
 def test_a_seed_out_of_range_is_refused(scenario, seed):
     with pytest.raises(SeedError, match=r"seed must be in 0\.\."):
         Worlds([scenario], seed)
+
+
+# --- settings that vary --------------------------------------------------------------------------------------------------
+
+RATE = Varied("arrivals.rate_jobs_s", 6.0, 14.0, whole=False)
+
+
+def test_ranges_are_read(scenario):
+    found = varied_of(["arrivals.rate_jobs_s=6.0:14", "nodes.count=3:5"], [scenario])
+    assert found == (RATE, Varied("nodes.count", 3.0, 5.0, whole=True))
+    assert varied_of([], [scenario]) == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["arrivals.rate_jobs_s"], "--vary arrivals.rate_jobs_s: it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=14:6"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6:6"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6:inf"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["=6:14"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6:14", "arrivals.rate_jobs_s=2:3"], "--vary arrivals.rate_jobs_s stands twice"),
+        (["arrivals.rate_job_s=6:14"], "rate_job_s.*did you mean.*rate_jobs_s"),
+        (["arrivals.rate_jobs_s=-6:14"], "rate_jobs_s = -6"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(scenario, words, message):
+    with pytest.raises(UserError, match=message):
+        varied_of(words, [scenario])
+
+
+def test_each_environment_of_each_batch_draws_its_own_value(scenario):
+    """Within the range, by the numbers of seed, stage and batch alone; the worlds are those of a run without variation."""
+    worlds, plain = Worlds([scenario], 3, [RATE]), Worlds([scenario], 3)
+    batches = [worlds.batch(1, number, 4) for number in range(12)]
+    assert [[len(seeds) for _, seeds in batch] for batch in batches] == [[2, 2]] * 12
+    rates = [layout.scenario.arrivals.rate_jobs_s for batch in batches for layout, _ in batch]
+    assert len(set(rates)) == 24
+    assert 6.0 <= min(rates) < 8.0 < 12.0 < max(rates) <= 14.0
+    again = Worlds([scenario], 3, [RATE]).batch(1, 7, 4)
+    assert [layout.scenario for layout, _ in again] == [layout.scenario for layout, _ in batches[7]]
+    assert sorted(seeds_of(batches[7])) == seeds_of(plain.batch(1, 7, 4))
+    for seed, stage in ((4, 1), (3, 0)):
+        other = Worlds([scenario], seed, [RATE]).batch(stage, 7, 4)
+        assert other[0][0].scenario != batches[7][0][0].scenario
+
+
+def test_whole_numbers_take_both_ends(scenario):
+    count = Varied("nodes.count", 3.0, 5.0, whole=True)
+    drawn = [count.drawn(0, 0, number) for number in range(60)]
+    assert set(drawn) == {3, 4, 5}
+    assert all(isinstance(value, int) for value in drawn)
