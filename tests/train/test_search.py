@@ -164,7 +164,7 @@ def test_a_run_goes_on(trained, scenario, quick):
     after = read_progress(out)
     assert after.decisions >= before.decisions + 1_000
     assert after.runs == before.runs + 1
-    assert after.best >= before.best
+    assert after.standing >= before.standing
     assert int(read_tensors(out / checkpoint.TRAINER)["generation"]) > generation
 
 
