@@ -49,7 +49,11 @@ def test_every_default_can_be_said(scenario):
     """As a word, where it has a value: it comes back as it is."""
     for algo, trainer in TRAINERS.items():
         said = {name: value for name, value in trainer.defaults.items() if value is not None}
-        assert settings_of(algo, [f"{name}={value}" for name, value in said.items()], trainer.defaults) == said
+        words = [
+            f"{name}={ {True: 'yes', False: 'no'}[value] if isinstance(value, bool) else value }"
+            for name, value in said.items()
+        ]
+        assert settings_of(algo, words, trainer.defaults) == said
 
 
 def test_budgets(scenario):
