@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `compare`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `study`, `compare`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -14,7 +14,7 @@ import shlex
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 PACKAGES = ("edge6g_env", "agents", "eval", "train", "bench")
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
-DISAGREES = 1  # what is played again with what was kept
+DISAGREES = FAILED = 1  # what is played again with what was kept; a training of a study
 UNWRITTEN, LEFT = 1, 141  # the output: could not be written, was closed by its reader (as a shell says of SIGPIPE)
-MOST_SEEDS, LARGEST_SEED, MOST_THREADS = 1_000, 1_000_000, 1_024
+MOST_SEEDS, LARGEST_SEED, MOST_THREADS, MOST_WORKERS = 1_000, 1_000_000, 1_024, 1_024
 
 app = typer.Typer(
     help="LLM serving at the 6G edge: train schedulers, compare them, look at scenarios.",
@@ -76,47 +76,171 @@ def _before_any_command(
 @app.command()
 def train(
     out: OutOption,
-    scenario: ScenarioOption = "campus",
-    algo: Annotated[str, typer.Option(help="scorer, ppo or search.")] = "scorer",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help="Name or TOML file; several with commas between, for one policy.")
+    ] = "campus",
+    algo: Annotated[str, typer.Option(help="scorer, search, mappo or ppo.")] = "scorer",
     minutes: Annotated[
-        float, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all.")
-    ] = 5.0,
+        float | None, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all. 5.")
+    ] = None,
+    decisions: Annotated[
+        int | None, typer.Option(min=1, help="In place of --minutes: decisions to train by, the same on every machine.")
+    ] = None,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     overwrite: OverwriteOption = False,
-    num_worlds: Annotated[int | None, typer.Option(min=1, max=4096, help="Worlds that run together.")] = None,
+    num_worlds: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Of ppo and mappo: worlds that run together.")
+    ] = None,
     threads: Annotated[
         int, typer.Option(min=1, max=MOST_THREADS, help="Threads that step the worlds; scorer learns in one more.")
     ] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=MOST_WORKERS, help="Processes that play episodes, each with so many threads; not ppo."),
+    ] = 1,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address", help="Workers of a Ray cluster: HOST:PORT, auto, or local for one of this machine."
+        ),
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            metavar="COST=NUMBER",
+            help="The most that a job may cost in the mean, e.g. slo_miss=0.1; may be repeated.",
+        ),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", metavar="KEY=LOW:HIGH", help="Setting that each batch of worlds draws anew; may be repeated."
+        ),
+    ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", metavar="KEY=VALUE", help="Setting of the algorithm, e.g. --with credit=own; may be repeated."
+        ),
+    ] = None,
     settings: SetOption = None,
 ) -> None:
     """Train a scheduler; learning curves go to TensorBoard, the checkpoint to --out. Ctrl-C keeps the checkpoint."""
     with _user_errors():
         if resume and overwrite:
             raise CommandError("--resume goes on with a run, --overwrite replaces it: give one of them")
-        loaded = _load(scenario, settings)
+        loaded = tuple(_load(name, settings) for name in _scenarios(scenario))
         from rich.console import Console
 
+        from train.limits import limits_of
+        from train.run import check_algorithm
         from train.run import train as run
+        from train.setup import Setup, settings_of
         from train.stopping import Terminated
+        from train.worlds import varied_of
 
+        defaults = check_algorithm(algo).defaults
+        setup = Setup(
+            loaded,
+            algo,
+            seed,
+            5.0 if minutes is None and decisions is None else minutes,
+            decisions,
+            settings_of(algo, with_ or [], defaults),
+            limits_of(limit or []),
+            varied_of(vary or [], loaded),
+            num_worlds,
+            threads,
+            workers,
+            ray_address,
+        )
         try:
-            run(
-                loaded,
-                algo,
-                minutes,
-                seed,
-                out,
-                resume=resume,
-                overwrite=overwrite,
-                num_worlds=num_worlds,
-                threads=threads,
-                command=_command(),
-                console=Console(stderr=True),
-            )
+            with _cautions():
+                run(
+                    setup,
+                    out,
+                    resume=resume,
+                    overwrite=overwrite,
+                    command=_command(),
+                    console=Console(stderr=True),
+                )
         except Terminated:
             typer.echo("edge6g: stopped", err=True)
             raise typer.Exit(TERMINATED) from None
+
+
+@app.command()
+def study(
+    out: OutOption,
+    scenario: ScenarioOption = "campus",
+    algo: Annotated[str, typer.Option(help="Algorithms of `edge6g train`, with commas between.")] = "scorer",
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar="NAME=OPTIONS",
+            help="Further options of `edge6g train` under a name, beside the algorithms, e.g. own='--with credit=own'; may be repeated.",
+        ),
+    ] = None,
+    options: Annotated[str, typer.Option(help="Options of `edge6g train` for every cell, e.g. '--threads 2'.")] = "",
+    seeds: Annotated[int, typer.Option("--seeds", min=2, max=MOST_SEEDS, help="Training seeds of each.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="The first training seed.")] = 0,
+    minutes: Annotated[float | None, typer.Option(min=0.01, max=100_000.0, help="Time to train each; 5.")] = None,
+    decisions: Annotated[
+        int | None, typer.Option(min=1, help="Decisions to train each, in place of --minutes.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Trainings at a time, a process each.")] = 1,
+    rules: Annotated[
+        str, typer.Option(help="Rules to set beside them, with commas between; the best known one always stands there.")
+    ] = "",
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=1, max=MOST_SEEDS, help="Unseen seeds that all are played on.")
+    ] = 20,
+    overwrite: OverwriteOption = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Folder of results: put the rows into its SCENARIO.json, see verify.")
+    ] = None,
+    settings: SetOption = None,
+) -> None:
+    """Train algorithms on several seeds and compare them: intervals over training seeds and worlds, learning curves with bands.
+
+    An interrupted one goes on by the same command; training seeds, algorithms and variants may be added. Status 1 if a training failed.
+    """
+    with _user_errors():
+        if minutes is not None and decisions is not None:
+            raise CommandError("--minutes and --decisions are two ways to say how long to train: give one of them")
+        loaded = _load(scenario, settings)
+        from rich.console import Console
+
+        from train.stopping import Terminated
+        from train.study import Design, show
+        from train.study import study as run
+        from train.study_arms import Budget, Cell, find_arms
+
+        common = ["--scenario", scenario, *(word for text in settings or [] for word in ("--set", text))]
+        arms = find_arms(_words(algo), variant or [], options, _train_options)
+        budget = Budget(5.0 if minutes is None and decisions is None else minutes, decisions)
+        design = Design(arms, range(seed, seed + seeds), budget, _words(rules), episodes, jobs)
+        _train_options(budget.options)
+
+        def train_command(cell: Cell) -> list[str]:
+            own = [*cell.arm.options, *budget.options, "--seed", str(cell.seed), "--out", str(cell.folder)]
+            resume = ["--resume"] if cell.begun else []
+            return [sys.executable, str(Path(__file__).resolve()), "train", *common, *own, *resume]
+
+        given: dict[str, Any] = {"overwrite": overwrite, "keep": keep, "console": Console(stderr=True)}
+        ways: dict[str, Any] = {"train_command": train_command, "load_checkpoint": _load_checkpoint}
+        try:
+            with _cautions():
+                record = run(loaded, design, out, command=_command(), **ways, **given)
+        except Terminated:
+            typer.echo("edge6g: stopped", err=True)
+            raise typer.Exit(TERMINATED) from None
+        show(record, out, Console())
+        if record["failed"]:
+            raise typer.Exit(FAILED)
 
 
 @app.command(context_settings=TAKES_MORE)
@@ -203,7 +327,7 @@ def verify(
         loaded = [_load(name, settings) for name in names]
         verdicts = run(loaded, _words(row), seeds, results, load_checkpoint=_load_checkpoint)
         show(verdicts, Console())
-        if any(one.problem for one in verdicts):
+        if any(one.disagrees for one in verdicts):
             raise typer.Exit(DISAGREES)
 
 
@@ -453,6 +577,30 @@ def _setting(text: str) -> tuple[str, Any]:
         if re.fullmatch(r"[A-Za-z~./][\w.@/+~-]*", value.strip()):
             return key.strip(), value.strip()
         raise CommandError(f"--set {text}: {value!r} is not a TOML value, such as 0.5, true, word, [1, 2]") from None
+
+
+def _train_options(words: Sequence[str]) -> dict[str, Any]:
+    """The parameters of `edge6g train` that words give; CommandError if they are none of its options, UserError if it would refuse them."""
+    train_command = cast("Any", typer.main.get_command(app)).commands["train"]
+    if asks := {"--help", "--install-completion", "--show-completion"} & set(words):
+        raise CommandError(f"{asks.pop()} is no option to train with")
+    try:
+        context = train_command.make_context("train", ["--out", ".", *words])
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # as in _status
+            raise
+        raise CommandError(f"edge6g train {shlex.join(words)}: {error.format_message()}") from None
+    from train.limits import limits_of
+    from train.run import check_algorithm
+    from train.setup import settings_of
+
+    algo = context.params["algo"]
+    settings_of(algo, context.params["with_"] or [], check_algorithm(algo).defaults)
+    limits_of(context.params["limit"] or [])
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    outs = sum(word == "--out" or word.startswith("--out=") for word in words)
+    return {name: context.params[name] for name in given if name != "out" or outs}
 
 
 def _load_checkpoint(folder: Path, scenario: Scenario) -> Policy:

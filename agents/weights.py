@@ -29,10 +29,10 @@ def weighted_entries(layout: Layout) -> list[str]:
     return [feature.name for feature in layout.candidates if feature.name not in _UNWEIGHTED]
 
 
-def weighed(layout: Layout, entries: Sequence[str]) -> tuple[Feature, ...]:
-    """Entries as a weight takes them. Those in seconds it takes in seconds: costs in time add up, and a weight is the price of a second.
+def weighed(layout: Layout, entries: Sequence[str], per_s: float = 1.0) -> tuple[Feature, ...]:
+    """Entries as a weight takes them. Those in seconds it takes in so many seconds: costs in time add up, and a weight is a price of time.
 
     Others are scaled as for networks (features.scales). A study found the seconds better than their logarithms (docs/search.md).
     """
     features = (layout.candidates[layout.candidate_index(name)] for name in entries)
-    return tuple(unscaled(feature) if feature.unit == "s" else feature for feature in features)
+    return tuple(unscaled(feature, per_s) if feature.unit == "s" else feature for feature in features)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,12 @@ except (OSError, KeyError):
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 print(json.dumps({"import": imported, "make": made - imported, "first step": end - made, "all": end, "peak MB": peak_mb}))
 """
-TRAINING_WORLDS, TRAINING_WARMUP, TRAINING_DECISIONS = 32, 4096, 12_288
+TRAININGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("search", "search", {}),
+    ("scorer", "stage B, team credit", {"stage_a": 0.0}),
+    ("scorer", "stage B, own credit", {"stage_a": 0.0, "credit": "own"}),
+)
+TRAINING_DECISIONS = 60_000  # of each, at least
 
 
 def start(scenario: Scenario) -> Iterator[Row]:
@@ -58,37 +63,23 @@ def _first_step(scenario: Path, cache: Path) -> dict[str, float]:
 
 
 def training(scenario: Scenario) -> Iterator[Row]:
-    """The scorer's training, its updates among it: CPU a decision of all threads and of the learner's own, and decisions a second."""
+    """Decisions learned a second: the search's and the scorer's stage B with team and own credit, play and updates together."""
     import torch
+    from stable_baselines3.common.callbacks import CallbackList
 
     from train.learner import Learner
+    from train.setup import Setup
 
     torch.set_num_threads(1)
-    learner = Learner(scenario, "scorer", 0, TRAINING_WORLDS, threads=1)
-    model, in_steps_s = learner.model, [0.0]
-    model.learn(TRAINING_WARMUP)  # until the worlds are as busy as they become
-    for env in learner.envs:
-        env.batch.advance = _timed(env.batch.advance, in_steps_s)  # type: ignore[method-assign]
-    before, begin = model.num_timesteps, (time.process_time(), time.thread_time(), time.perf_counter())
-    model.learn(TRAINING_DECISIONS, reset_num_timesteps=False)
-    end, decisions = (time.process_time(), time.thread_time(), time.perf_counter()), model.num_timesteps - before
-    learner.close()
-    all_s, learner_s, wall_s = (late - early for early, late in zip(begin, end, strict=True))
-    note = f"{in_steps_s[0] / all_s:.0%} of it in the simulator"
-    yield Row("training", scenario.id, "scorer", 1e6 * all_s / decisions, "us of CPU a decision", note)
-    what = "scorer, the learner's thread"
-    yield Row("training", scenario.id, what, 1e6 * learner_s / decisions, "us of CPU a decision")
-    note = f"load {load():.1f} on {os.cpu_count()} cores"
-    yield Row("training", scenario.id, "scorer, by the clock", decisions / wall_s, "decisions/s", note)
-
-
-def _timed(step: Callable[[Any], Any], spent_s: list[float]) -> Any:
-    """`step`, which adds the CPU time of its thread to spent_s[0]; one thread at a time."""
-
-    def timed(actions: Any) -> Any:
-        begin_s = time.thread_time()
-        result = step(actions)
-        spent_s[0] += time.thread_time() - begin_s
-        return result
-
-    return timed
+    for algo, name, settings in TRAININGS:
+        learner = Learner(Setup((scenario,), algo, decisions=1, settings=settings))
+        model = learner.model
+        model.learn(1, callback=CallbackList([]))  # the first batch: the kernel is there, the worlds are made
+        before, begin = model.num_timesteps, (time.process_time(), time.perf_counter())
+        model.learn(TRAINING_DECISIONS, callback=CallbackList([]))
+        end, decisions = (time.process_time(), time.perf_counter()), model.num_timesteps - before
+        learner.close()
+        all_s, wall_s = (late - early for early, late in zip(begin, end, strict=True))
+        yield Row("training", scenario.id, name, 1e6 * all_s / decisions, "us of CPU a decision")
+        note = f"load {load():.1f} on {os.cpu_count()} cores"
+        yield Row("training", scenario.id, f"{name}, by the clock", decisions / wall_s, "decisions/s", note)

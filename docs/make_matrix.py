@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import mean
 
 from agents.values import TUNED, read_file
 from agents.values import shipped_file as values_file
 from edge6g_env.scenario import load_scenario, scenarios
 from eval.matrix import NEAR, PROBE, Column, Matrix
 from eval.report.numbers import REWARD, fixed, value_and_interval
-from eval.result_files import Results, for_scenario, shipped_file
+from eval.result_files import Results, Training, for_scenario, shipped_file
 
 PAGE = Path(__file__).resolve().parent / "matrix.md"
 
@@ -34,6 +35,12 @@ PROBES = f"""## Probes
 
 A probe lacks something on purpose ([rules](rules.md)). One that comes within {NEAR:.0%} of the best policy says that the scenario does
 not need what it lacks.
+"""
+
+LEARNED = """## Learned
+
+How learned rows were trained ([study](study.md)), `-picked` ones being the run that validation picks. Minutes are those of one training by
+the clock, CPU minutes those of all its processes; both, and the decisions, are means of the training seeds.
 """
 
 
@@ -87,6 +94,9 @@ def _lines(matrix: Matrix, found: dict[str, Results]) -> Iterator[str]:
     if any(name.startswith(PROBE) for name in matrix.policies):
         yield f"\n{PROBES}"
         yield from _probes(matrix)
+    if any("training" in row for one in found.values() for row in one.rows.values()):
+        yield f"\n{LEARNED}"
+        yield from _learned(found)
     yield f"\n{SEARCHES}"
     yield from filter(None, map(_search, scenarios()))
     yield "\n## Rows\n"
@@ -124,6 +134,27 @@ def _share(column: Column, name: str) -> str:
         return ""
     best = column.reward(others[0])
     return fixed(100.0 * (column.reward(name) - best) / abs(best), 0, signed=True)
+
+
+def _learned(found: dict[str, Results]) -> Iterator[str]:
+    """How each learned row was trained."""
+    yield "| scenario | row | algorithm | options | training seeds | decisions | minutes | CPU minutes | reward by training seed |"
+    yield "|---|---|---|---|---|---:|---:|---:|---|"
+    for name, results in found.items():
+        for called, row in results.rows.items():
+            if "training" in row:
+                yield f"| {name} | `{called}` | {' | '.join(_trained(row['training']))} |"
+
+
+def _trained(training: Training) -> Iterator[str]:
+    cpu = [one for one in training["cpu_minutes"] if one is not None]
+    yield training["algo"]
+    yield f"`{training['options']}`"
+    yield ", ".join(map(str, training["seeds"]))
+    yield f"{mean(training['decisions']):,.0f}"
+    yield f"{mean(training['minutes']):.1f}"
+    yield f"{mean(cpu):.1f}" if cpu else ""
+    yield ", ".join(fixed(reward, 4) for reward in training["rewards"])
 
 
 def _search(name: str) -> str:

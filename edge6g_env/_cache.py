@@ -7,11 +7,13 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 _INHERITED = "_EDGE6G_TEMPORARY_CACHE"  # the temporary folder of the process that started this one, which has said so
+PATIENCE_S = 600.0  # judgement: a compile takes a minute of CPU, several on a busy machine
 _NOWHERE = Path(os.devnull) / "edge6g"  # nothing can be read or written there
 _said: set[str] = {"place"} if _INHERITED in os.environ else set()
 
@@ -63,6 +65,22 @@ def temporary_root() -> Path:
 def roots() -> tuple[Path, ...]:
     """Where something may have been kept, the best place first."""
     return (cache_root(), Path(os.environ[_INHERITED])) if _INHERITED in os.environ else (cache_root(),)
+
+
+@contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Within it no other thread or process does the same with this cache: who comes second finds what the first one has made.
+
+    Where no lock can be had, or the one who has it seems to be stuck, it goes on all the same.
+    """
+    from filelock import FileLock  # only who makes something needs it
+
+    place = cache_root() / f".{what}.lock"
+    with ExitStack() as held:
+        with suppress(OSError, NotImplementedError):  # a Timeout is an OSError too
+            place.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(place, timeout=PATIENCE_S))
+        yield
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from numba import typeof
 from numba.core import config
 
 from edge6g_env import _jit
+from edge6g_env._cache import one_at_a_time
 from edge6g_env.kernel import codes
 from edge6g_env.kernel import step as kernel
 
@@ -21,7 +23,10 @@ def run_of(handle: Any) -> Run:
     """`kernel.run` on the worlds of a handle, as a function of first, end and task; compiled already."""
     if config.DISABLE_JIT:
         return partial(_interpreted, handle)
-    with _jit.compiling("step.run"):
+    with ExitStack() as held:
+        if not _jit.is_cached("step.run"):
+            held.enter_context(one_at_a_time("compiling"))
+        held.enter_context(_jit.compiling("step.run"))
         kernel.run(handle, 0, 0, codes.STEP)
     return partial(_entry_point(kernel.run, handle, 0, 0, codes.STEP), handle)
 

@@ -17,6 +17,11 @@ _CALLER, _WORKER = "caller", "worker"
 _RING = (1).to_bytes(8, sys.byteorder)
 
 
+def usable_cores() -> int:
+    """Cores that this process may run on, by its affinity where the system has one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class _Share:
     """A part of the work: of the thread that it is handed to, or of the caller, if done with its own before that one begins."""
 

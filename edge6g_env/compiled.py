@@ -79,6 +79,10 @@ class CompiledPolicy:
         entries = tuple(feature.name for feature in (*self.context, *self.candidates))
         return (self.sizes, entries, self.scales.tobytes(), self.is_scored, self.utility_weight, self.beta)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what is made anew where it lands."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_arrays", "_service_entries")}
+
     def write(self, arrays: Mapping[str, np.ndarray], place: int) -> None:
         """Write the policy to row `place` of the arrays of World whose names begin with policy."""
         arrays["policy"]["scored"], arrays["policy"]["utility_weight"] = self.is_scored, self.utility_weight

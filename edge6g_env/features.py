@@ -34,9 +34,9 @@ def seconds(name: str, high: float) -> Feature:
     return Feature(name, "s", 0.0, high, "log")
 
 
-def unscaled(feature: Feature) -> Feature:
-    """The same entry, read in its unit: where weights are prices."""
-    return replace(feature, low=-1.0, high=1.0, scale="linear")
+def unscaled(feature: Feature, per: float = 1.0) -> Feature:
+    """The same entry, read in so many of its unit: where weights are prices."""
+    return replace(feature, low=-per, high=per, scale="linear")
 
 
 def scales(features: Sequence[Feature]) -> np.ndarray:

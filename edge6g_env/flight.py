@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,13 @@ def _mixed(x: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+def pieces(env: BatchEnv, policy: Any, count: int, **options: Any) -> Iterator[Flight]:
+    """A whole episode in so many flights, so that between them an interrupt is seen and a bar moves; options: of `BatchEnv.fly`."""
+    for piece in range(1, count + 1):
+        until_s = np.inf if piece == count else env.scenario.time.episode_s * piece / count
+        yield env.fly(policy, until_s, **options)
 
 
 class Airfield:

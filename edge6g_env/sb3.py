@@ -22,8 +22,10 @@ Indices = int | Iterable[int] | None
 class AgentHandle(WorldView):
     """One of the environments of an AgentVecEnv: what `get_attr` and `env_method` reach. Its state and counters are its world's."""
 
-    def __init__(self, place: int, batch: BatchEnv, *spaces_and_ends: Any) -> None:
+    def __init__(self, place: int, batch: BatchEnv, shown: np.ndarray, *spaces_and_ends: Any) -> None:
+        """shown: (B, S) states as the door showed them last, or (B, 0) if it shows none; kept by the door."""
         world, self.agent = divmod(place, batch.num_agents)
+        self._shown = shown
         super().__init__(batch, world, *spaces_and_ends)
 
     def action_masks(self) -> np.ndarray:
@@ -39,6 +41,8 @@ class AgentHandle(WorldView):
         """Put the world of this agent, all of its agents, back to a saved state; UserError, and nothing changed, if it does not fit."""
         super().load_state(state)
         self._ended[self.world] = False  # worlds are reset in the step in which they end
+        if self._shown.size:
+            self._shown[self.world] = self.state()
 
 
 class AgentVecEnv(Named, VecEnv):
@@ -48,14 +52,25 @@ class AgentVecEnv(Named, VecEnv):
     and at an end `terminal_observation`.
     """
 
-    def __init__(self, batch: BatchEnv) -> None:
-        self.batch = batch
+    def __init__(self, batch: BatchEnv, *, state: bool = False) -> None:
+        """state: observations have `state`, too, float32 (S,), that of the agent's world, for a centralised critic. In a
+        `terminal_observation`, of a world that has begun anew, its observations are the last ones, the rest is as one step before."""
+        self.batch, self._with_state = batch, _arguments.flag("state", state)
         num_envs = batch.num_worlds * batch.num_agents
         self._actions = np.zeros((batch.num_worlds, batch.num_agents), np.int64)
-        own = batch.layout.agent_space(batch.observe == "candidates"), spaces.Discrete(batch.layout.num_actions)
+        self._shown = np.zeros((batch.num_worlds, len(batch.layout.state) if state else 0), np.float32)  # last
+        own = self._spaces()
         never = np.zeros(batch.num_worlds, bool)
-        self._agents = [AgentHandle(place, batch, *own, never) for place in range(num_envs)]
+        self._agents = [AgentHandle(place, batch, self._shown, *own, never) for place in range(num_envs)]
         super().__init__(num_envs, *own)
+
+    def _spaces(self) -> tuple[spaces.Dict, spaces.Discrete]:
+        """Of one agent."""
+        own, layout = self.batch.layout.agent_space(self.batch.observe == "candidates"), self.batch.layout
+        return self._and_state(own), spaces.Discrete(layout.num_actions)
+
+    def _and_state(self, own: spaces.Dict) -> spaces.Dict:
+        return spaces.Dict({**own, "state": self.batch.layout.state_space}) if self._with_state else own
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         """Seeds for the next reset: the agents of world b have `seed + b`."""
@@ -73,7 +88,7 @@ class AgentVecEnv(Named, VecEnv):
                 agent.seed_np_random(seed)
         self._reset_seeds()
         self._reset_options()
-        return self._flat(obs)
+        return self._present(obs)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Take the actions, int (B * N,), of the next step_wait; ValueError for another shape."""
@@ -86,7 +101,25 @@ class AgentVecEnv(Named, VecEnv):
         """Step all worlds: observations (B * N, ...), rewards float32 (B * N,), dones bool (B * N,), infos."""
         last = self.batch.advance(self.batch.checked(self._actions))
         dones = last.ended().repeat(self.batch.num_agents)
-        return self._flat(last.observations), last.rewards.astype(np.float32).ravel(), dones, self._infos(last, dones)
+        infos = self._infos(last, dones)  # before the present, since ends show the state of before
+        return self._present(last.observations), last.rewards.astype(np.float32).ravel(), dones, infos
+
+    def _present(self, obs: Observation) -> Observation:
+        """What is handed out of the observations of now."""
+        flat = self._flat(obs)
+        if self._with_state:
+            self._shown[...] = self.batch.state()
+            flat["state"] = self._shown.repeat(self.batch.num_agents, axis=0)
+        return flat
+
+    def _final(self, obs: Observation) -> Observation:
+        """What is handed out of last observations; that of worlds which did not end means nothing."""
+        flat = self._flat(obs)
+        if self._with_state:
+            of_agents = obs["observation"].reshape(self.batch.num_worlds, -1)
+            state = np.concatenate([of_agents, self._shown[:, of_agents.shape[1] :]], axis=1)
+            flat["state"] = state.repeat(self.batch.num_agents, axis=0)
+        return flat
 
     def _flat(self, obs: Observation) -> Observation:
         """Fresh arrays with worlds and agents as one axis; the rollout buffers keep references."""
@@ -115,7 +148,7 @@ class AgentVecEnv(Named, VecEnv):
             for job, effect, slots, terms, costs, done in rows
         ]
         if dones.any():
-            final = self._flat(last.final_observations)
+            final = self._final(last.final_observations)
             for place in np.flatnonzero(dones):
                 infos[place]["terminal_observation"] = {name: array[place] for name, array in final.items()}
         return infos
@@ -131,6 +164,8 @@ class AgentVecEnv(Named, VecEnv):
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Put the worlds back to a saved state; ValueError, and nothing changed, if it does not fit."""
         self.batch.load_state(state)
+        if self._with_state:
+            self._shown[...] = self.batch.state()
 
     def close(self) -> None:
         """End the threads; stepping goes on to work without them, and closing twice is fine."""
@@ -160,6 +195,8 @@ class AgentVecEnv(Named, VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
-def sb3_vec_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 16, **options: Any) -> AgentVecEnv:
-    """Stable-Baselines3 `VecEnv` of num_worlds * N agents; options (threads, observe ...), overrides as in BatchEnv."""
-    return AgentVecEnv(BatchEnv(scenario, num_worlds, **options))
+def sb3_vec_env(
+    scenario: str | Path | Scenario = "campus", num_worlds: int = 16, *, state: bool = False, **options: Any
+) -> AgentVecEnv:
+    """Stable-Baselines3 `VecEnv` of num_worlds * N agents; state: as of AgentVecEnv; options (threads ...), overrides as of BatchEnv."""
+    return AgentVecEnv(BatchEnv(scenario, num_worlds, **options), state=state)

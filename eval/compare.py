@@ -58,9 +58,22 @@ def compare(
     `load_checkpoint` raises, all before anything is played, and NothingMeasuredError after the first policy, with nothing left behind.
     """
     rows = find_rows(policies, scenario, load_checkpoint)
-    numbers = evaluation_seeds(seeds, seed)
+    return compare_found(scenario, rows, evaluation_seeds(seeds, seed), out, overwrite, keep, command, console)
+
+
+def compare_found(
+    scenario: Scenario,
+    rows: Sequence[Row],
+    numbers: Sequence[int],
+    out: Path,
+    overwrite: bool = False,
+    keep: Path | None = None,
+    command: str = "",
+    console: Console | None = None,
+) -> Summary:
+    """As `compare`, of rows that were found, on these seeds."""
     made_by = provenance(command, scenario)
-    record = {**made_by, "policies": [member.name for row in rows for member in row.members], "seeds": numbers}
+    record = {**made_by, "policies": [member.name for row in rows for member in row.members], "seeds": list(numbers)}
     if keep is not None:
         check_keep(keep, scenario, numbers, [row.name for row in rows])
     with only_owner(out):

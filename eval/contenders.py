@@ -78,6 +78,12 @@ class Row:
         return self.members[0].privileged
 
     @property
+    def identity(self) -> str:
+        """What decides its actions: of one policy its own, of a group a hash of those of its members."""
+        own = [member.identity for member in self.members]
+        return own[0] if len(own) == 1 else f"checkpoints {hashlib.sha256(' '.join(own).encode()).hexdigest()}"
+
+    @property
     def trained_on(self) -> str | None:
         """Label of the scenario that it was trained in or its values found in, all if its members differ; None where it is unknown."""
         labels = dict.fromkeys(member.trained_on for member in self.members if member.trained_on)
@@ -111,6 +117,15 @@ def how_to_add_references(rows: Sequence[Row], scenario: Scenario) -> str | None
     found = [rule for rule in RULES if has_values(rule, scenario)]
     how = f"--policies {','.join(found)} adds them" if found else how_to_find(STATIC, scenario)
     return f"Neither {' nor '.join(RULES)}, the rules with the values found best in a scenario, is among the policies: {how}."
+
+
+def checkpoints_of(word: str) -> list[Path]:
+    """The folders that a word with or without a name before it means; none where it means something else, or they are not there."""
+    try:
+        _, places = _name_and_places(word)
+    except UnknownPolicyError:
+        return []
+    return places if isinstance(places, list) else []
 
 
 def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from rich.table import Column
 from agents.policy import Compiled, MakePolicy, Policy, attach, learn, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import UserError
+from edge6g_env.flight import pieces
 from edge6g_env.kernel.codes import DONE
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -245,10 +246,8 @@ def fly_worlds(
     env = BatchEnv(scenario, len(seeds), threads=threads)
     env.reset(seed=list(seeds))
     jobs: list[np.ndarray] = []
-    for part in range(1, FLIGHTS + 1):
-        until_s = np.inf if part == FLIGHTS else part / FLIGHTS * scenario.time.episode_s
-        ended = env.fly(policy, until_s).outcomes
-        jobs.append(ended[ended["measured"] == 1])
+    for part, flight in enumerate(pieces(env, policy, FLIGHTS), 1):
+        jobs.append(flight.outcomes[flight.outcomes["measured"] == 1])
         if progress:
             progress(part / FLIGHTS)
     played = np.concatenate(jobs)

@@ -39,11 +39,34 @@ class ResultsError(UserError):
     """Results that cannot be read, are of another version of a scenario, or cannot be kept as asked."""
 
 
-class ResultRow(TypedDict):
+class Training(TypedDict):
+    """How a learned row was trained. Lists have an entry a training seed; made_by of the row is what played it.
+
+    command: of the study; options: of `edge6g train`; minutes: by the clock, validations included; cpu_minutes: of all its processes, None
+    where it is not known; rewards: mean over the evaluation seeds; validation: IQM of the reward on the validation seeds of the row.
+    """
+
+    command: str
+    algo: str
+    options: str
+    seeds: list[int]
+    decisions: list[int]
+    minutes: list[float]
+    cpu_minutes: list[float | None]
+    rewards: list[float]
+    validation: list[float]
+
+
+class _OfTraining(TypedDict, total=False):
+    training: Training
+
+
+class ResultRow(_OfTraining):
     """One policy: how it is named to `--policies`, what decides its actions, its rewards on EVALUATION_SEED + 0, 1, ... and what made it.
 
     metrics: IQM, low and high by name, None where there is none. validation: IQM of its reward on VALIDATION_SEED + 0, 1, ..., of rules;
-    of one that is clearly not the best there, on the first ones only.
+    of one that is clearly not the best there, on the first ones only. Of a group of checkpoints rewards are their means. training: of
+    what `edge6g study` trained.
     """
 
     policy: str
@@ -125,7 +148,7 @@ def read(file: Path | Traversable, called: str = "") -> Results:
 
 def _checked(row: Any) -> ResultRow:
     """A row that has every key and as many rewards as it says; ValueError otherwise."""
-    if not row.keys() >= ResultRow.__annotations__.keys() or len(row["rewards"]) != row["seeds"] or row["seeds"] < 1:
+    if not row.keys() >= ResultRow.__required_keys__ or len(row["rewards"]) != row["seeds"] or row["seeds"] < 1:
         raise ValueError
     return row
 
@@ -148,10 +171,11 @@ def new_row(
     rewards: Sequence[float],
     validated: Sequence[float] | None,
     made_by: Provenance,
+    training: Training | None = None,
 ) -> ResultRow:
     """The row of a policy. rewards, validated: one a seed, from EVALUATION_SEED and VALIDATION_SEED up; None: was not played there."""
     metrics = {name: summary["metrics"][name] for name in MAIN_METRICS}
-    return ResultRow(
+    row = ResultRow(
         policy=policy,
         kind=summary["kind"],
         identity=identity,
@@ -166,6 +190,7 @@ def new_row(
             **{name: version(name) for name in LIBRARIES},
         },
     )
+    return row if training is None else {**row, "training": training}
 
 
 def rounded(rewards: Sequence[float]) -> list[float | None]:

@@ -2,7 +2,7 @@
 
 One point of a sample is one seed. All policies of a comparison meet the same seeds, that is the same arrivals, lengths
 and paths, so differences are taken seed by seed: what makes a seed hard for all cancels. A group of checkpoints is a table, a row a
-checkpoint and a column a seed, and is resampled by both.
+checkpoint and a column a seed, and is resampled by both. Training seeds are few: of their means there are Student's intervals.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ TRIMMED_SHARE = 0.25  # cut from each end: the mean of the middle half
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 FEWEST_FOR_INTERVAL = 3
+FEWEST_FOR_STUDENT = 2
 MOST_AT_A_TIME = 4_000_000  # values of a group's resamples in memory
 
 NOTE = (
@@ -49,6 +50,15 @@ class Estimate(TypedDict):
     low: float | None
     high: float | None
     mean: float | None
+    n: int
+
+
+class MeanEstimate(TypedDict):
+    """The mean of n values, with Student's interval; None where there is none."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
     n: int
 
 
@@ -155,6 +165,38 @@ def ratio_interval(
     return _percentiles(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), confidence)
 
 
+def student_interval(x: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+    """Interval for the expectation of which x (n,) are independent draws; None below two values; (v, v) if all are v. NaN is skipped.
+
+    Exact for normal draws, whatever their number (Student 1908, The probable error of a mean): with few training seeds, of which a
+    bootstrap makes too narrow an interval, it is as wide as it has to be: around the mean of two it reaches 12.7 times as far as they do.
+    """
+    values = _finite(x)
+    if len(values) < FEWEST_FOR_STUDENT:
+        return None
+    if np.ptp(values) == 0.0:
+        return float(values[0]), float(values[0])
+    return _student(float(values.mean()), float(stats.sem(values)), len(values) - 1, confidence)
+
+
+def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+    """Interval for the difference of the expectations of which a (n,) and b (m,) are independent draws, whatever their variances.
+
+    None below two values of either, or where neither varies. NaN is skipped. Source: Welch 1947, The generalization of Student's problem.
+    """
+    mine, theirs = _finite(a), _finite(b)
+    if min(len(mine), len(theirs)) < FEWEST_FOR_STUDENT or np.ptp(mine) == np.ptp(theirs) == 0.0:
+        return None
+    u, v = stats.sem(mine) ** 2, stats.sem(theirs) ** 2
+    freedom = (u + v) ** 2 / (u**2 / (len(mine) - 1) + v**2 / (len(theirs) - 1))
+    return _student(float(mine.mean() - theirs.mean()), float(np.sqrt(u + v)), float(freedom), confidence)
+
+
+def _student(middle: float, error: float, freedom: float, confidence: float) -> Interval:
+    low, high = stats.t.interval(confidence, freedom, middle, error)
+    return float(low), float(high)
+
+
 @lru_cache(maxsize=2)
 def _draws(n: int, resamples: int, seed: int) -> NDArray[np.int64]:
     """Indices of resamples, int64 (resamples, n), the draws of scipy.stats.bootstrap; many samples of a comparison share them."""
@@ -184,6 +226,13 @@ def estimate_group(table: ArrayLike) -> Estimate:
         return Estimate(iqm=None, low=None, high=None, mean=None, n=0)
     low, high = group_interval(values) or (None, None)
     return Estimate(iqm=iqm(values.ravel()), low=low, high=high, mean=float(values.mean()), n=values.size)
+
+
+def estimate_mean(x: ArrayLike) -> MeanEstimate:
+    """Mean of x (n,) with Student's interval, NaN skipped."""
+    values = _finite(x)
+    low, high = student_interval(values) or (None, None)
+    return MeanEstimate(mean=float(values.mean()) if len(values) else None, low=low, high=high, n=len(values))
 
 
 def paired_difference(a_by_seed: Mapping[int, float], b_by_seed: Mapping[int, float]) -> Estimate:

@@ -7,25 +7,35 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario import scenarios as all_scenarios
 from eval.compare import evaluation_seeds
-from eval.contenders import Contender, LoadCheckpoint, find_rows
+from eval.contenders import LoadCheckpoint, Row, checkpoints_of, find_rows
 from eval.episodes import Share, progress_bars, run_episodes
 from eval.result_files import ResultRow, Results, ResultsError, for_scenario, rounded, shipped_file
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one row. problem: a sentence that says how it differs, or why it could not be played; None if it agrees."""
+    """What became of one row. problem: a sentence that says how it differs, or why it could not be played; None if it agrees.
+
+    elsewhere: it is of checkpoints that are not at hand, which is neither.
+    """
 
     scenario: str
     row: str
     seeds: int
     problem: str | None
+    elsewhere: bool = False
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether it was played and differs, or could not be played and should be."""
+        return self.problem is not None and not self.elsewhere
 
 
 def verify(
@@ -51,6 +61,9 @@ def verify(
     verdicts = []
     with progress_bars(console or Console(stderr=True), tasks) as started:
         for label, (scenario, one, name) in tasks.items():
+            if missing := _not_at_hand(one.rows[name]):
+                verdicts.append(Verdict(scenario.name, name, 0, missing, elsewhere=True))
+                continue
             problem, count = _problem(scenario, name, one.rows[name], seeds, load_checkpoint, started(label))
             verdicts.append(Verdict(scenario.name, name, count, problem))
     return verdicts
@@ -83,6 +96,14 @@ def _names(results: Results, rows: Sequence[str]) -> Iterator[str]:
     return (name for name in results.rows if not rows or name in rows)
 
 
+def _not_at_hand(row: ResultRow) -> str | None:
+    """Of a learned row without its folders: what trains it again. A checkpoint does not ship; None for all others."""
+    training = row.get("training")
+    if training is None or checkpoints_of(row["policy"]):
+        return None
+    return f"not played, its checkpoints are not at hand; they were trained by: {training['command']}"
+
+
 def _problem(
     scenario: Scenario,
     name: str,
@@ -98,26 +119,29 @@ def _problem(
     """
     try:
         (found,) = find_rows([row["policy"]], scenario, load_checkpoint)
-        contender = found.members[0]
     except UserError as error:
         return f"cannot be played: {error}", 0
     counts = [min(seeds or row["seeds"], row["seeds"]), row["seeds"]]
     problem = None
     for count in dict.fromkeys(counts):
-        problem = _difference(scenario, name, contender, row, count, progress)
+        problem = _difference(scenario, name, found, row, count, progress)
         if problem is None:
             return None, count
-    changed = contender.identity != row["identity"]
+    changed = found.identity != row["identity"]
     return f"{problem}{'; it decides by other values or files than then' if changed else ''}", counts[-1]
 
 
 def _difference(
-    scenario: Scenario, name: str, contender: Contender, row: ResultRow, count: int, progress: Callable[[float], None]
+    scenario: Scenario, name: str, found: Row, row: ResultRow, count: int, progress: Callable[[float], None]
 ) -> str | None:
     """The first seed that differs, in words."""
     numbers = evaluation_seeds(count)
-    played = run_episodes(name, contender.make, scenario, numbers, progress, may_fly=True)
-    rewards = rounded([float(str(one["reward_per_job"])) for one in played.rows])
+    of_members = []
+    for member in found.members:
+        called = name if len(found.members) == 1 else member.name
+        played = run_episodes(called, member.make, scenario, numbers, progress, may_fly=True)
+        of_members.append([float(str(one["reward_per_job"])) for one in played.rows])
+    rewards = rounded(list(np.mean(of_members, axis=0)))
     differ = [n for n, (now, then) in enumerate(zip(rewards, row["rewards"], strict=False)) if now != then]
     if not differ:
         return None
@@ -130,5 +154,6 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
     for one in verdicts:
         said = f"agrees on {one.seeds} seed{'' if one.seeds == 1 else 's'}" if one.problem is None else one.problem
         console.print(f"{one.scenario}: {one.row}: {said}", highlight=False, markup=False, soft_wrap=True)
-    agree = sum(one.problem is None for one in verdicts)
-    console.print(f"{agree} of {len(verdicts)} rows agree", highlight=False)
+    agree, elsewhere = sum(one.problem is None for one in verdicts), sum(one.elsewhere for one in verdicts)
+    without = f"; {elsewhere} of checkpoints that are not at hand" if elsewhere else ""
+    console.print(f"{agree} of {len(verdicts)} rows agree{without}", highlight=False)

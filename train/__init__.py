@@ -4,6 +4,10 @@ run            `edge6g train`: folder, progress, Ctrl-C and SIGTERM, resume
 scorer         the candidate scorer: clipped policy gradient on the outcomes of decisions
 ppo            maskable PPO of sb3-contrib with shared parameters
 learner        a model between its checkpoints: made, loaded, saved
+study          `edge6g study`: an algorithm on several training seeds
+study_arms     what it trains; `study_cells`: as processes that go on where they stopped
+study_evaluation  what was trained, and the rules, on the same unseen seeds; `study_results`: intervals; `study_report`: tables, page
+study_curves   learning curves of several seeds with bands
 tune           `edge6g tune`: values of the rules `static` and `restricted`
 points         where its search starts, and what lies beside a point
 descent        coordinate descent with races on paired seeds

@@ -12,27 +12,28 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from eval.statistics import Estimate
 from train.checkpoint import hparams
-from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
+from train.curves import ABOVE_LIMITS, GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve, Point
+from train.limits import above as limits_above
+from train.setup import Setup
 from train.stopping import Interrupts
-from train.validation import CURVES, Figures, Validation, middle, told
-
-EARLY_S, EARLY_PERIOD_S, PERIOD_S = 300.0, 15.0, 40.0  # in the first minutes one waits for the curve to move
+from train.validation import CURVES, Figures, Validations, mean_of, middle, told
 
 
 class TimeBudget(BaseCallback):
-    """Stops training after a number of seconds or when it was interrupted, and moves a progress bar."""
+    """Stops training when its time is spent or it was interrupted, and moves a progress bar."""
 
-    def __init__(self, seconds: float, spent_s: float, interrupts: Interrupts, bars: Progress, task: TaskID) -> None:
+    def __init__(self, setup: Setup, spent_s: float, interrupts: Interrupts, bars: Progress, task: TaskID) -> None:
         super().__init__()
-        self._seconds, self._earlier_s, self._interrupts = seconds, spent_s, interrupts
+        self._setup, self._earlier_s, self._interrupts = setup, spent_s, interrupts
         self._bars, self._task = bars, task
         self._shown_s = 0.0
         self._begin_s = time.monotonic()
 
-    def _on_training_start(self) -> None:
-        self._begin_s = time.monotonic()  # the kernel is compiled
+    def begin(self) -> None:
+        """The clock runs from here on: the kernel is compiled, the rules have been played."""
+        self._begin_s = time.monotonic()
 
     @property
     def spent_s(self) -> float:
@@ -42,11 +43,13 @@ class TimeBudget(BaseCallback):
     def _on_step(self) -> bool:
         self._interrupts.check()
         spent_s = self.spent_s
-        if spent_s - self._shown_s > 0.5 or spent_s >= self._seconds:
+        seconds = self._setup.seconds
+        if spent_s - self._shown_s > 0.5 or spent_s >= seconds:
             self._shown_s = spent_s
-            rate = self.model.num_timesteps / max(spent_s, 1e-9)
-            self._bars.update(self._task, completed=min(spent_s, self._seconds), rate=f"{rate:,.0f}/s")
-        return spent_s < self._seconds
+            rate, decisions = self.model.num_timesteps / max(spent_s, 1e-9), self._setup.decisions
+            share = spent_s / seconds if decisions is None else self.model.num_timesteps / decisions
+            self._bars.update(self._task, completed=min(share, 1.0), rate=f"{rate:,.0f}/s")
+        return spent_s < seconds
 
 
 class Watch(BaseCallback):
@@ -55,7 +58,7 @@ class Watch(BaseCallback):
     def __init__(
         self,
         learner: Learner,
-        validation: Validation,
+        validation: Validations,
         folder: Path,
         budget: TimeBudget,
         curve: LearningCurve,
@@ -65,33 +68,36 @@ class Watch(BaseCallback):
         super().__init__()
         self._learner, self._validation, self._folder, self._budget = learner, validation, folder, budget
         self._curve, self._board, self._say = curve, board, say
-        self._last_s = 0.0
 
     def _on_training_start(self) -> None:
         self._validation.play_rules(self._folder)
+        self._budget.begin()
         if not self._curve.points:
             self._board.describe(hparams(self._learner.facts), self._validation.table())
-        if self._curve.last_decisions != self._learner.model.num_timesteps:
             self.validate()
+        else:
+            self._validate_if_due()  # an interrupt may have come before
 
     def validate(self) -> None:
         """Play the policy once: first its checkpoint, then what shows it."""
         rule = self._validation.best_rule
-        played = [self._validation.play("learned", policy) for policy in self._learner.policies()]
+        of_layouts = [self._learner.policies(layout) for layout in self._validation.layouts]
+        played = [self._validation.play("learned", policies) for policies in zip(*of_layouts, strict=True)]
         gains = [_known(self._validation.gain(figures, rule)) for figures in played]
-        index = max(range(len(gains)), key=lambda i: gains[i][0])
+        limits = self._learner.setup.limits
+        above = [limits_above(limits, {name: mean_of(of[name]) for name in CURVES}) for of in played]
+        index = max(range(len(gains)), key=lambda i: (-above[i], gains[i][0]))
         figures, (value, low, high) = played[index], gains[index]
         spent_s, steps = self._budget.spent_s, self._learner.model.num_timesteps
-        better = value > (-math.inf if self._learner.best is None else self._learner.best)
-        if better:
-            self._learner.best = value
+        better = self._learner.takes(value, above[index])
         self._learner.save(self._folder, spent_s, policy=better, index=index)
         reward = middle(figures["reward_per_job"])
         self._curve.add(Point(steps, spent_s / 60.0, reward, value, low, high, rule))
-        self._show(figures, {GAIN: value, GAIN_LOW: low, GAIN_HIGH: high}, steps)
+        tags = {GAIN: value, GAIN_LOW: low, GAIN_HIGH: high}
+        self._show(figures, tags | ({ABOVE_LIMITS: above[index]} if limits else {}), steps)
         self._curve.draw()
-        self._say(f"{reward:.3f} reward per job, {told(value, rule)}")
-        self._last_s = self._budget.spent_s
+        over = f", limits broken by {above[index]:.0%}" if above[index] else ", limits met" if limits else ""
+        self._say(f"{reward:.3f} reward per job, {told(value, rule)}{over}")
 
     def _show(self, figures: Figures, gains: dict[str, float], steps: int) -> None:
         """TensorBoard's points: gains, each metric, and the gain over every rule."""
@@ -103,9 +109,13 @@ class Watch(BaseCallback):
         self._board.flush()
 
     def _on_rollout_end(self) -> None:
-        # Between collecting and updating, or two generations of a search, so that a point belongs to one set of weights.
-        spent_s = self._budget.spent_s
-        if spent_s - self._last_s > (EARLY_PERIOD_S if spent_s < EARLY_S else PERIOD_S):
+        # Between collecting and updating, or two batches, so that a point belongs to one set of weights.
+        self._validate_if_due()
+
+    def _validate_if_due(self) -> None:
+        model = self._learner.model
+        since = model.num_timesteps - (self._curve.last_decisions or 0)
+        if since >= self._learner.decisions_a_validation or (since and getattr(model, "ends_stage", False)):
             self.validate()
 
     def _on_step(self) -> bool:
@@ -114,13 +124,6 @@ class Watch(BaseCallback):
     def _on_training_end(self) -> None:
         if self._curve.last_decisions != self._learner.model.num_timesteps:
             self.validate()
-
-
-class WatchGenerations(Watch):
-    """The same of a search: it says itself after which generations it is validated, whatever the time."""
-
-    def _on_rollout_end(self) -> None:
-        self.validate()
 
 
 def _known(gain: Estimate) -> tuple[float, float, float]:

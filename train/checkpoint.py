@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ from edge6g_env.spaces import Layout
 from eval.contenders import HParam
 from eval.files import write_bytes_atomic, write_json_atomic
 from eval.provenance import SCENARIO_FILE
+from train.mappo import PromptPolicy, make_mlp_policy
 from train.ppo import PpoPolicy, make_ppo_policy
+from train.worlds import Varied
 
-FORMAT = 2
+FORMAT = 3
 RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safetensors"
 
 Policy = ScorerPolicy | PpoPolicy | LinearPolicy
@@ -53,12 +55,15 @@ class Record(BaseModel):
     scenario: str
     fingerprint: str
     changes: dict[str, Any]
+    varied: dict[str, Any]
     seed: int
     decisions: int
     minutes: float
     runs: int
     validation_gain: float | None
+    above_limits: float
     settings: dict[str, Any]
+    limits: dict[str, float]
     config: dict[str, Any]
     layout: dict[str, Any]
 
@@ -75,20 +80,29 @@ class Progress:
     validation_gain: float | None = None
     """Of the policy that is kept: reward per job over the best rule; None before the first validation."""
 
+    above_limits: float = 0.0
+    """Of the same policy: share by which the mean cost of a job lay above the limit that it broke most; 0 where all were met."""
+
     @property
-    def best(self) -> float:
-        """validation_gain, or minus infinity."""
-        return -math.inf if self.validation_gain is None else self.validation_gain
+    def standing(self) -> tuple[float, float]:
+        """What of two policies the better one has the higher of: it breaks limits less, or with equal breach gains more."""
+        return (-math.inf, -math.inf) if self.validation_gain is None else (-self.above_limits, self.validation_gain)
 
 
-def scenario_record(scenario: Scenario) -> dict[str, Any]:
-    """What checkpoint.json says of the scenario; all of it is in `scenario.toml` beside it."""
+def scenario_record(scenarios: Sequence[Scenario], varied: Sequence[Varied] = ()) -> dict[str, Any]:
+    """What checkpoint.json says of the scenarios; all of each is in the files of `scenario_files` beside it."""
     return {
-        "trained_on": scenario.label,
-        "scenario": scenario.id,
-        "fingerprint": scenario.fingerprint,
-        "changes": scenario.changes,
+        "trained_on": " + ".join(scenario.label for scenario in scenarios),
+        "scenario": " + ".join(scenario.id for scenario in scenarios),
+        "fingerprint": "+".join(scenario.fingerprint for scenario in scenarios),
+        "changes": {key: value for scenario in scenarios for key, value in scenario.changes.items()},
+        "varied": {one.key: [one.low, one.high] for one in varied},
     }
+
+
+def scenario_files(count: int) -> list[str]:
+    """Files of the scenarios of a run, in their order: the first is the one that a policy acts in if none is named."""
+    return [SCENARIO_FILE, *(SCENARIO_FILE.replace(".", f"-{n}.") for n in range(2, count + 1))]
 
 
 def write_record(folder: Path, record: Mapping[str, Any], progress: Progress) -> None:
@@ -150,38 +164,46 @@ def read_progress(folder: Path) -> Progress:
         progress = Progress(**read_about(path))
     except TypeError:
         raise CheckpointError(f"{path} does not fit: its header is not that of a trainer's state") from None
-    gain = read_about(folder / POLICY).get("validation_gain")
-    if gain is not None and gain > progress.best:
-        progress = Progress(**{**asdict(progress), "validation_gain": gain})
+    about = read_about(folder / POLICY)
+    kept = replace(progress, **{name: about[name] for name in ("validation_gain", "above_limits") if name in about})
+    if kept.validation_gain is not None and kept.standing > progress.standing:
+        progress = kept
     return progress
 
 
-def check_same_scenario(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> None:
-    """CheckpointError if the run was of any other scenario; to act, `load_policy` asks for less."""
-    if record["fingerprint"] != scenario.fingerprint:
-        theirs, mine = record["trained_on"], scenario.label
+def check_same_scenarios(
+    folder: Path, record: Mapping[str, Any], scenarios: Sequence[Scenario], varied: Sequence[Varied] = ()
+) -> None:
+    """CheckpointError if the run was of any other scenarios; to act, `load_policy` asks for less."""
+    now = scenario_record(scenarios, varied)
+    theirs, mine = record["trained_on"], now["trained_on"]
+    if record["fingerprint"] != now["fingerprint"]:
         if theirs == mine:
             theirs, mine = f"{theirs} with other values (see {SCENARIO_FILE} there)", f"{mine} as it is now"
         raise CheckpointError(f"{folder} holds a run on {theirs}: --resume cannot go on with {mine}")
+    if record["varied"] != now["varied"]:
+        ranges = ", ".join(f"{key}={low:g}:{high:g}" for key, (low, high) in record["varied"].items()) or "nothing"
+        raise CheckpointError(f"{folder} holds a run that varies {ranges}: --vary must say the same")
 
 
 def load_policy(folder: str | os.PathLike[str], scenario: str | Path | Scenario | None = None) -> Policy:
     """The policy of a checkpoint folder, for worlds of a scenario; None: of the one that it was trained on.
 
-    A `scorer` or `search` acts in every scenario, a `ppo` where observation and action table have the same entries; CheckpointError,
-    with the first entry that differs, otherwise. The policy says what it is: `algo`, `trained_on` (a scenario's label) and `hparams`.
+    A `scorer`, a `search` or a `mappo` with candidates acts in every scenario, a `ppo` or a `mappo` without where observation and action
+    table have the same entries; CheckpointError, with the first entry that differs, otherwise. The policy says what it is: `algo`,
+    `trained_on` (a scenario's label) and `hparams`.
     """
     folder = Path(folder)
     record = read_record(folder)
     policy = _policy(folder, record, load_scenario(folder / SCENARIO_FILE if scenario is None else scenario))
-    policy.trained_on, policy.hparams = record["trained_on"], hparams(record)
+    policy.algo, policy.trained_on, policy.hparams = record["algo"], record["trained_on"], hparams(record)
     return policy
 
 
 def hparams(record: Mapping[str, Any]) -> dict[str, HParam]:
-    """What a policy was trained with, by name: algorithm, settings, network, and what `--set` changed in the scenario."""
+    """What a policy was trained with, by name: algorithm, settings, network, and what `--set` changed in the scenario and `--vary` did."""
     told = {key: record[key] for key in ("algo", "seed", "decisions", "minutes") if key in record}
-    values = {**told, **record["settings"], **record["config"], **record["changes"]}
+    values = {**told, **record["settings"], **record["config"], **record["changes"], **record["varied"]}
     return {name: value if isinstance(value, HParam) else json.dumps(value) for name, value in values.items()}
 
 
@@ -189,14 +211,18 @@ def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Poli
     layout, tensors = Layout(scenario), read_tensors(folder / POLICY)
     try:
         reads = Reads.from_dict(record["layout"])
-        if record["algo"] == "scorer":
-            net = Scorer(layout, ScorerConfig(**record["config"]), reads)
+        if record["algo"] == "scorer" or (record["algo"] == "mappo" and record["settings"]["candidates"]):
+            net = Scorer(reads, ScorerConfig(**record["config"]))
             net.load_state_dict(tensors)
             return ScorerPolicy(layout, net.eval())
         if record["algo"] == "ppo":
             policy = make_ppo_policy(layout, reads)
             policy.load_state_dict(tensors)
             return PpoPolicy(policy)
+        if record["algo"] == "mappo":
+            central = make_mlp_policy(layout, reads)
+            central.actor_net.load_state_dict(tensors)
+            return PromptPolicy(central)
         if record["algo"] == "search":
             return LinearPolicy(layout, reads, tensors["weights"].numpy())
     except LayoutError as error:

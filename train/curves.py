@@ -16,6 +16,7 @@ from eval.contenders import HParam
 
 BEST_RULE = "best-rule"  # the run that is the zero line
 GAIN, GAIN_LOW, GAIN_HIGH = (f"validation/gain_over_best_rule{end}" for end in ("", "_low", "_high"))
+ABOVE_LIMITS = "validation/above_limits"
 WORKINGS = "workings"  # TensorBoard sorts groups by name: what the trainers log comes after "validation"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.policy import MakePolicy, Policy
 from edge6g_env import BatchEnv, CompiledPolicy
+from edge6g_env.flight import Flight, pieces
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import NothingMeasuredError, nothing_measured, play_worlds
@@ -41,22 +42,22 @@ class Flights:
         self.scenario, self.layout, self._threads = scenario, Layout(scenario), threads
         self._envs: dict[int, BatchEnv] = {}
 
-    def pairs(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int]) -> tuple[np.ndarray, int]:
-        """Measured jobs of an episode a pair, `world` the pair's index, and the decisions taken."""
+    def fly(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int], **options: Any) -> list[Flight]:
+        """An episode a pair in pieces; options: of `BatchEnv.fly`."""
         if len(seeds) not in self._envs:
             self._envs[len(seeds)] = BatchEnv(self.scenario, len(seeds), threads=self._threads)
-        env = self._envs[len(seeds)]
+        env, flights = self._envs[len(seeds)], []
         env.reset(list(seeds))
-        jobs, decisions = [], 0
-        for piece in range(1, PIECES + 1):
-            flight = env.fly(
-                list(policies), np.inf if piece == PIECES else self.scenario.time.episode_s * piece / PIECES
-            )
-            ended = flight.outcomes
-            jobs.append(ended[ended["measured"] == 1])
-            decisions += int(flight.decisions.sum())
+        for flight in pieces(env, list(policies), PIECES, **options):
+            flights.append(flight)
             self.tick()
-        return np.concatenate(jobs), decisions
+        return flights
+
+    def pairs(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int]) -> tuple[np.ndarray, int]:
+        """Measured jobs of an episode a pair, `world` the pair's index, and the decisions taken."""
+        flights = self.fly(policies, seeds)
+        jobs = np.concatenate([flight.outcomes[flight.outcomes["measured"] == 1] for flight in flights])
+        return jobs, sum(int(flight.decisions.sum()) for flight in flights)
 
     def __call__(self, policies: Sequence[Policy | CompiledPolicy], seeds: Sequence[int]) -> Flown:
         """Every policy on every seed. Raises NothingMeasuredError if no job is measured: all policies meet the same jobs."""

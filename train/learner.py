@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from edge6g_env.sb3 import AgentVecEnv
-from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
 from train import checkpoint
 from train.checkpoint import CheckpointError, Policy, Progress
-from train.seeds import world_seed
-from train.trainers import TRAINERS
+from train.setup import Setup
+from train.trainers import TRAINERS, Trainer
+
+VALIDATIONS = 20  # of a run, of as many decisions each; judgement
 
 
 class Learner:
     """The model of a run, how far it is, and what its checkpoint says of it."""
 
-    def __init__(self, scenario: Scenario, algo: str, seed: int, num_worlds: int, threads: int) -> None:
-        """Raises what the environment raises for num_worlds and threads, SeedError for the seed."""
-        self.scenario, self.algo, self.seed = scenario, algo, seed
-        self._num_worlds = num_worlds
-        world_seed(seed, 0, num_worlds - 1)
-        self._trainer = TRAINERS[algo](scenario, seed, num_worlds, threads)
+    def __init__(self, setup: Setup) -> None:
+        """Raises what the environment raises for the worlds and threads, SeedError for the seed, StageError for stages."""
+        self.setup = setup
+        self._trainer: Trainer = TRAINERS[setup.algo](setup)
         self._earlier = Progress()
         self.best: float | None = None
+        self.above_limits = 0.0
         self.begin(Progress())
 
     @property
@@ -33,37 +34,50 @@ class Learner:
         return self._trainer.model
 
     @property
-    def envs(self) -> list[AgentVecEnv]:
-        """Environments that live as long as the model does."""
-        return self._trainer.envs
+    def decisions_a_validation(self) -> float:
+        """After how many decisions the policy is validated again."""
+        return self.setup.budget(self._trainer.decisions_s) / VALIDATIONS
 
     def begin(self, earlier: Progress) -> None:
         """Go on from there, in worlds of the run that it names."""
-        self._earlier, self.best = earlier, earlier.validation_gain
+        self._earlier = earlier
+        self.best, self.above_limits = earlier.validation_gain, earlier.above_limits
         self.model.num_timesteps = earlier.decisions
-        self._trainer.seed_worlds(world_seed(self.seed, earlier.runs - 1, 0))  # the model has seeded them by its own
+        self._trainer.begin(earlier.runs - 1)
 
     @property
     def progress_at_begin(self) -> Progress:
         """Where this run went on from."""
         return self._earlier
 
-    def policies(self) -> list[Policy]:
-        """What a validation plays: the policy as it is now, or several of which the best counts."""
-        return self._trainer.policies()
+    def policies(self, layout: Layout) -> list[Policy]:
+        """What a validation plays there: the policy as it is now, or several of which the best counts."""
+        return self._trainer.policies(layout)
+
+    def takes(self, gain: float, above_limits: float) -> bool:
+        """Whether a policy with this gain over the best rule, so far above its limits, is the best until now: it is remembered then."""
+        if math.isnan(gain):
+            return False
+        # The same again counts, too: after a kill between two writes a resume comes here once more.
+        better = Progress(validation_gain=gain, above_limits=above_limits).standing >= self.progress(0.0).standing
+        if better:
+            self.best, self.above_limits = gain, above_limits
+        return better
 
     def progress(self, spent_s: float) -> Progress:
         """How far the run is when so many seconds are spent in all."""
-        return Progress(self.model.num_timesteps, spent_s / 60.0, self._earlier.runs, self.best)
+        runs = self._earlier.runs
+        return Progress(self.model.num_timesteps, spent_s / 60.0, runs, self.best, self.above_limits)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What checkpoint.json says all through a run."""
         return {
-            "algo": self.algo,
-            **checkpoint.scenario_record(self.scenario),
-            "seed": self.seed,
+            "algo": self.setup.algo,
+            **checkpoint.scenario_record(self.setup.scenarios, self.setup.varied),
+            "seed": self.setup.seed,
             "settings": dict(self._trainer.settings),
+            "limits": {limit.cost: limit.most for limit in self.setup.limits},
             "config": dict(self._trainer.config),
             "layout": self._trainer.reads.to_dict(),
         }
@@ -81,7 +95,8 @@ class Learner:
         """Write the trainer's state and the record; policy: that of `policies` at `index` too, as the one that does best."""
         progress = self.progress(spent_s)
         if policy:
-            about = {"validation_gain": self.best}
+            self._trainer.keep(index)
+            about = {"validation_gain": self.best, "above_limits": self.above_limits}
             checkpoint.write_tensors(folder / checkpoint.POLICY, self._trainer.policy_tensors(index), about)
         checkpoint.write_tensors(folder / checkpoint.TRAINER, self._trainer.state_tensors(), asdict(progress))
         checkpoint.write_record(folder, self.facts, progress)

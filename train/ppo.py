@@ -15,6 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
 from agents.policy import Observation
+from edge6g_env.kernel.codes import REJECT
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import Layout
 
@@ -42,6 +43,14 @@ class ScaledObservation(BaseFeaturesExtractor):
         return self.scale(observations["observation"])
 
 
+class CountingPPO(MaskablePPO):
+    """MaskablePPO whose `num_timesteps` counts decisions, not agents that had none in a step."""
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        super()._update_info_buffer(infos, dones)  # called once a step, which has counted every agent
+        self.num_timesteps += sum(info["decision"] for info in infos) - len(infos)
+
+
 def _policy_settings(reads: Reads) -> dict[str, Any]:
     return {
         "features_extractor_class": ScaledObservation,
@@ -62,15 +71,15 @@ def make_ppo_policy(layout: Layout, reads: Reads | None = None) -> MaskableMulti
     )
 
 
-def make_ppo(env: AgentVecEnv, seed: int) -> MaskablePPO:
+def make_ppo(env: AgentVecEnv, seed: int, settings: Mapping[str, Any] = SETTINGS) -> CountingPPO:
     """MaskablePPO on the agents of a batch of worlds."""
-    return MaskablePPO(
+    return CountingPPO(
         MaskableMultiInputActorCriticPolicy,
         env,
         policy_kwargs=_policy_settings(Reads.whole(env.batch.layout)),
         seed=seed,
         device="cpu",
-        **SETTINGS,
+        **settings,
     )
 
 
@@ -89,7 +98,7 @@ class PpoPolicy:
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
-        decides = obs["action_mask"].sum(axis=-1) > 1
+        decides = obs["action_mask"][..., REJECT] == 1
         actions = np.zeros(decides.shape, np.int64)
         if decides.any():
             chosen = {name: obs[name][decides] for name in ("observation", "action_mask")}

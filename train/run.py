@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,8 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
-from agents.values import has_values, rules_with_values
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
-from edge6g_env.scenario import Scenario
 from eval.files import (
     RUN_FILE,
     begin_run,
@@ -23,29 +23,27 @@ from eval.files import (
     write_json_atomic,
     write_text_atomic,
 )
-from eval.provenance import SCENARIO_FILE, provenance
-from train import checkpoint, learning_curve, search
-from train.callbacks import TimeBudget, Watch, WatchGenerations
+from eval.provenance import provenance
+from train import checkpoint, learning_curve
+from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
+from train.setup import Setup
 from train.stopping import Interrupts, interrupts_end_in_order
-from train.trainers import TRAINERS
-from train.validation import RULES_FILE, Validation, told
+from train.trainers import TRAINERS, Trainer
+from train.validation import Validations, rules_files, told
 
 ALGORITHMS = tuple(TRAINERS)
-DEFAULT_WORLDS = {"scorer": 32, "ppo": 16, "search": search.EPISODES * search.SETTINGS["population"]}
-SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")
-VALIDATION_EPISODES = 8
-SEARCH_VALIDATION_EPISODES = 16  # in the kernel they cost little
+# Algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say.
+STEPS = ("ppo", "mappo")
+VALIDATION_EPISODES = {algo: 8 if algo in STEPS else 16 for algo in TRAINERS}  # in the kernel they cost little
 KIND = "train"
 MAKES = (
     checkpoint.RECORD,  # first: without it the rest is no checkpoint
     checkpoint.POLICY,
     checkpoint.TRAINER,
-    SCENARIO_FILE,
-    RULES_FILE,
     learning_curve.TABLE,
     learning_curve.PICTURE,
     BEST_RULE,
@@ -57,61 +55,84 @@ class TrainingError(UserError):
 
 
 def train(
-    scenario: Scenario,
-    algo: str,
-    minutes: float,
-    seed: int,
+    setup: Setup,
     out: Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
-    num_worlds: int | None = None,
-    threads: int = 1,
     command: str = "",
     console: Console | None = None,
 ) -> None:
-    """Train `algo` for so many minutes and leave the checkpoint that did best on the validation seeds in `out`.
+    """Train as `setup` says and leave the checkpoint that did best on the validation seeds in `out`.
 
-    resume: go on with the run in `out`, its seed included, until it has had `minutes` in all; command: the line that does this again.
-    Raises TrainingError, CheckpointError, RunFolderError, SeedError, or what the environment raises for num_worlds and threads, and
-    leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both with the checkpoint kept.
+    resume: go on with the run in `out`, its seed included, until it has had the setup's minutes or decisions in all; command: the line that
+    does this again. Raises TrainingError, CheckpointError, RunFolderError, SeedError, StageError, WorkersError, or what the environment
+    raises for worlds and threads, and leaves `out` as it was; KeyboardInterrupt for Ctrl-C and its subclass Terminated for SIGTERM, both
+    with the checkpoint kept.
     """
     out, console = Path(out), console or Console(stderr=True)
-    _check(algo, minutes, out, resume, num_worlds)
+    _check(setup, out, resume)
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
-    worlds = num_worlds if num_worlds is not None else DEFAULT_WORLDS[algo]
-    asked = {"minutes": minutes, "num_worlds": worlds, "threads": threads}
-    record: dict[str, Any] = {**provenance(command, scenario), "algo": algo, "seed": seed, **asked}
+    asked = {name: getattr(setup, name) for name in ("algo", "seed", "minutes", "decisions", "num_worlds", "threads")}
+    asked |= {"workers": setup.workers, "ray_address": setup.ray_address}
+    limits = {limit.cost: limit.most for limit in setup.limits}
+    record: dict[str, Any] = {
+        **provenance(command, setup.scenarios[0]),
+        **asked,
+        "settings": dict(setup.settings),
+        "limits": limits,
+    }
     with interrupts_end_in_order() as interrupts, only_owner(out):
         goes_on = resume and _begun(out)
-        seed = _resumed_seed(out, scenario, algo, minutes) if goes_on else seed
-        learner = Learner(scenario, algo, seed, worlds, threads)
+        if goes_on:
+            setup = _resumed(out, setup)
+        learner = Learner(setup)
         if goes_on:
             learner.load(out)
             _note_resume(out, record)
         else:
-            begin_run(out, KIND, [*MAKES, *_earlier_curves(out)], record, overwrite=overwrite or resume)
-            write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+            several = len(setup.scenarios)
+            made = [*MAKES, *checkpoint.scenario_files(several), *rules_files(several), *_earlier_curves(out)]
+            begin_run(out, KIND, made, record, overwrite=overwrite or resume)
+            for file, scenario in zip(checkpoint.scenario_files(several), setup.scenarios, strict=True):
+                write_text_atomic(out / file, scenario.to_toml())
         _remove_leavings(out)
-        _learn(learner, out, 60.0 * minutes, interrupts, console)
+        _learn(learner, out, interrupts, console)
 
 
-def shown_rules(scenario: Scenario) -> list[str]:
-    """The rules that a learning curve is compared with; those with values where there are some for the scenario."""
-    return [rule for rule in SHOWN_RULES if rule not in rules_with_values() or has_values(rule, scenario)]
+def check_algorithm(name: str) -> type[Trainer]:
+    """What is particular to an algorithm; TrainingError if there is none of that name."""
+    if name not in TRAINERS:
+        raise TrainingError(f"no algorithm {name!r}: there are {', '.join(ALGORITHMS)}")
+    return TRAINERS[name]
 
 
-def _check(algo: str, minutes: float, out: Path, resume: bool, num_worlds: int | None) -> None:
-    if algo not in ALGORITHMS:
-        raise TrainingError(f"no algorithm {algo!r}: there are {', '.join(ALGORITHMS)}")
-    if not minutes > 0.0:
-        raise TrainingError(f"minutes must be above 0, they are {minutes:g}")
-    population = search.SETTINGS["population"]
-    if algo == "search" and num_worlds is not None and (num_worlds < population or num_worlds % population):
+def _check(setup: Setup, out: Path, resume: bool) -> None:
+    check_algorithm(setup.algo)
+    if (setup.minutes is None) == (setup.decisions is None):
+        raise TrainingError("a run has a budget of --minutes or of --decisions: give one of them")
+    if setup.minutes is not None and not setup.minutes > 0.0:
+        raise TrainingError(f"minutes must be above 0, they are {setup.minutes:g}")
+    if setup.decisions is not None and setup.decisions < 1:
+        raise TrainingError(f"decisions must be at least 1, they are {setup.decisions}")
+    if setup.num_worlds is not None and setup.algo not in STEPS:
         raise TrainingError(
-            f"--num-worlds {num_worlds}: a search plays {population} candidates on the same seeds, it takes a multiple of {population}"
+            f"--num-worlds is for {', '.join(STEPS)}: {setup.algo} plays whole episodes, --with says how many"
         )
+    if (len(setup.scenarios) > 1 or setup.varied) and setup.algo in STEPS:
+        what = "--vary" if setup.varied else "--scenario with several names"
+        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
+        raise TrainingError(
+            f"{what}: {setup.algo} learns in one scenario with one table of actions, {others} take several"
+        )
+    if setup.limits and setup.algo in STEPS:
+        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
+        raise TrainingError(f"--limit: {setup.algo} keeps no limits, {others} do")
+    if (setup.workers > 1 or setup.ray_address is not None) and setup.algo in STEPS:
+        which = "--workers" if setup.workers > 1 else "--ray-address"
+        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
+        raise TrainingError(f"{which}: {setup.algo} steps its worlds in one process, {others} take workers")
     if resume and not out.is_dir():
         raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 
@@ -121,18 +142,38 @@ def _begun(out: Path) -> bool:
     return (out / checkpoint.RECORD).exists() or kind_of_run(out) != KIND
 
 
-def _resumed_seed(out: Path, scenario: Scenario, algo: str, minutes: float) -> int:
-    """The seed of the run in `out`, if it can go on; CheckpointError or TrainingError if not."""
+def _resumed(out: Path, setup: Setup) -> Setup:
+    """The setup with the seed of the run in `out`, if that can go on; CheckpointError or TrainingError if not."""
     record = checkpoint.read_record(out)
-    checkpoint.check_same_scenario(out, record, scenario)
-    if record["algo"] != algo:
-        raise TrainingError(f"{out} holds a run of {record['algo']}: --algo {algo} cannot go on with it")
-    spent = checkpoint.read_progress(out).minutes
-    if spent >= minutes:
+    checkpoint.check_same_scenarios(out, record, setup.scenarios, setup.varied)
+    if record["algo"] != setup.algo:
+        raise TrainingError(f"{out} holds a run of {record['algo']}: --algo {setup.algo} cannot go on with it")
+    for name, value in setup.settings.items():
+        if record["settings"].get(name) != value:
+            raise TrainingError(
+                f"{out} was trained with {name}={record['settings'].get(name)}: --with {name}={value} cannot go on with it"
+            )
+    limits = {limit.cost: limit.most for limit in setup.limits}
+    if limits != record["limits"]:
         raise TrainingError(
-            f"nothing left to do: {out} has been trained for {spent:.2f} minutes, --minutes {minutes:g} is the time in all"
+            f"{out} was trained with the limits {record['limits'] or 'none'}: --limit must say the same"
         )
-    return int(record["seed"])
+    progress = checkpoint.read_progress(out)
+    if setup.minutes is not None and progress.minutes >= setup.minutes:
+        raise TrainingError(
+            f"nothing left to do: {out} has been trained for {progress.minutes:.2f} minutes, --minutes {setup.minutes:g} is the time in all"
+        )
+    if setup.decisions is not None and progress.decisions >= setup.decisions:
+        raise TrainingError(
+            f"nothing left to do: {out} has taken {progress.decisions:,} decisions, --decisions {setup.decisions} are those in all"
+        )
+    return replace(setup, seed=int(record["seed"]), settings=_changed(record["settings"], setup.algo))
+
+
+def _changed(settings: Mapping[str, Any], algo: str) -> dict[str, Any]:
+    """Settings of a record that are not the defaults."""
+    defaults = TRAINERS[algo].defaults
+    return {name: value for name, value in settings.items() if name in defaults and value != defaults[name]}
 
 
 def _note_resume(out: Path, record: dict[str, Any]) -> None:
@@ -152,15 +193,15 @@ def _remove_leavings(out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _learn(learner: Learner, out: Path, seconds: float, interrupts: Interrupts, console: Console) -> None:
-    """Learn until `seconds` are spent in all, and say what came out."""
-    board = TensorBoardCurves(out, learner.algo, learner.seed)
+def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console) -> None:
+    """Learn until the budget is spent in all, and say what came out."""
+    setup = learner.setup
+    board = TensorBoardCurves(out, setup.algo, setup.seed)
     learner.model.set_logger(Logger(None, [board]))
-    episodes = SEARCH_VALIDATION_EPISODES if learner.algo == "search" else VALIDATION_EPISODES
-    seeds = [VALIDATION_SEED + n for n in range(episodes)]
-    validation = Validation(learner.scenario, seeds, shown_rules(learner.scenario))
+    seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES[setup.algo])]
+    validation = Validations(setup.scenarios, seeds, setup.threads)
     try:
-        _keep_learning(learner, validation, board, out, seconds, interrupts, console)
+        _keep_learning(learner, validation, board, out, interrupts, console)
     finally:
         board.close()
         learner.close()
@@ -171,24 +212,23 @@ def _learn(learner: Learner, out: Path, seconds: float, interrupts: Interrupts, 
 
 def _keep_learning(
     learner: Learner,
-    validation: Validation,
+    validation: Validations,
     board: TensorBoardCurves,
     out: Path,
-    seconds: float,
     interrupts: Interrupts,
     console: Console,
 ) -> None:
     """Learn with a bar; an interrupt ends it early, with the checkpoint kept."""
-    earlier = learner.progress_at_begin
-    curve = LearningCurve(out, f"{learner.algo} on {learner.scenario.label}", earlier.decisions)
+    earlier, setup = learner.progress_at_begin, learner.setup
+    curve = LearningCurve(out, f"{setup.algo} on {learner.facts['trained_on']}", earlier.decisions)
     with Bars(console) as bars:
-        task = bars.add_task(f"train {learner.algo}", total=seconds, rate="", note="the rules first")
-        budget = TimeBudget(seconds, 60.0 * earlier.minutes, interrupts, bars, task)
-        make = WatchGenerations if learner.algo == "search" else Watch
-        watch = make(learner, validation, out, budget, curve, board, Notes(console, bars, task))
+        task = bars.add_task(f"train {setup.algo}", total=1.0, rate="", note="the rules first")
+        budget = TimeBudget(setup, 60.0 * earlier.minutes, interrupts, bars, task)
+        watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
         learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:
-            learner.model.learn(10**12, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
+            more = setup.most_decisions - earlier.decisions
+            learner.model.learn(more, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
         except KeyboardInterrupt:
             learner.save(out, budget.spent_s, policy=learner.best is None)
             board.flush()

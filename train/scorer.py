@@ -1,225 +1,155 @@
-"""Trains the candidate scorer: PPO's clipped objective on single decisions, each credited with the worth of its own job.
+"""Trains the candidate scorer in stages: a direct search of its linear part, then a policy gradient of its network with team credit.
 
-What a throw-away experiment taught (and this keeps): give the policy the cost model's predictions; credit a job's outcome to the slot
-that decided it; learn from slots with a real decision only. A decision is then a bandit's: there is no bootstrapping over time, the
-advantage is the job's worth less the value of the situation.
+Stage A is train/search.py, stage B train/gradient.py. Each has its share of the budget, in decisions, and begins with the policy of the one
+before that did best on the validation seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from itertools import accumulate, cycle
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback
-from torch.nn import functional
 
-from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist, Situations
-from edge6g_env.kernel.codes import HOLD
-from edge6g_env.sb3 import AgentVecEnv
-from edge6g_env.spaces import Layout
-from train.decisions import DecisionBatch, Decisions
-from train.halves import Half
+from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
+from edge6g_env.errors import UserError
+from edge6g_env.scenario import Scenario
+from train import gradient, search
+from train.algorithm import Algorithm, Tensors
+from train.gradient import TeamGradient
+from train.limits import Limit
+from train.pool import Pool
+from train.search import LinearSearch
+from train.setup import SettingError
+from train.team import Terms
+from train.worlds import Worlds
 
+LIFE_SHARE = 1.0 / 3.0  # of the longest life of a job: horizon of the credit
 SETTINGS: dict[str, Any] = {
-    "learning_rate": 3e-4,
-    "batch_decisions": 4096,
-    "minibatch": 512,
-    "epochs": 2,
-    "clip": 0.2,
-    "value_weight": 1.0,
-    "max_grad_norm": 0.5,
+    "stage_a": 0.35,  # share of the budget, in decisions; what is left is stage B's
+    "credit": "team",
+    "others_share": 1.0,  # weight of what other jobs gain
+    "horizon_s": None,
+    "episodes": search.EPISODES,
+    **search.SETTINGS,
+    **gradient.SETTINGS,
 }
+PER_S = 10.0  # a network takes seconds in tens: most lie between 0 and 1 then
+CREDITS = ("team", "own")
+_STAGE_A, _STAGE_B = range(2)
 
 
-class ScorerActor(BasePolicy):
-    """A Scorer as Stable-Baselines3's policy: `predict` takes the dict of one agent, or of many."""
+class StageError(UserError):
+    """Stages that cannot be trained as asked."""
+
+
+def terms_of(settings: Mapping[str, Any], scenarios: Sequence[Scenario]) -> Terms:
+    """How decisions are credited."""
+    longest_s = max(service.expire_s for scenario in scenarios for service in scenario.service)
+    horizon_s = LIFE_SHARE * longest_s if settings["horizon_s"] is None else settings["horizon_s"]
+    return Terms(settings["credit"] == "own", float(horizon_s), float(settings["others_share"]))
+
+
+class ScorerAlgorithm(Algorithm):
+    """Both stages as the callbacks take them."""
 
     def __init__(
         self,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
-        lr_schedule: Any,
-        layout: Layout,
-        config: ScorerConfig,
+        worlds: Worlds,
+        pool: Pool,
+        seed: int,
+        budget_decisions: float,
+        limits: Sequence[Limit] = (),
+        config: ScorerConfig | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(observation_space, action_space, **settings)
-        self.net = Scorer(layout, config)
-        self._act = ScorerPolicy(layout, self.net).act
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=lr_schedule(1.0), fused=True)
-
-    def forward(self, observation: dict[str, torch.Tensor], deterministic: bool = True) -> torch.Tensor:
-        """Actions int64 (n,)."""
-        return self._predict(observation, deterministic)
-
-    def _predict(self, observation: Any, deterministic: bool = True) -> torch.Tensor:
-        arrays = {name: tensor.cpu().numpy()[None] for name, tensor in observation.items()}
-        return torch.from_numpy(self._act(arrays, np.random.default_rng())[0])
-
-
-class ScorerAlgorithm(BaseAlgorithm):
-    """Stable-Baselines3's interface over the training of a Scorer.
-
-    Its worlds are stepped in a thread, batch by batch in turn: with two batches one is stepped while the network works on the other.
-    Which batch is next is fixed, and none is read before its step is done, so weights depend on the seed alone.
-    """
-
-    policy: ScorerActor
-
-    def __init__(
-        self, envs: Sequence[AgentVecEnv], seed: int, config: ScorerConfig | None = None, **settings: Any
-    ) -> None:
-        """envs: one scenario's, that observe candidates and skip idle slots; their worlds are counted through."""
-        self.config = config or ScorerConfig()
+        """budget_decisions: of which the stages have their shares. Raises StageError if a share leaves a stage nothing, SettingError for
+        other settings that cannot be."""
+        super().__init__(pool)
         self.settings = {**SETTINGS, **settings}
-        firsts = accumulate((env.batch.num_worlds for env in envs), initial=0)
-        self._halves = [Half(env, first) for env, first in zip(envs, firsts, strict=False)]
-        self._layout = envs[0].batch.layout
-        super().__init__(
-            ScorerActor,
-            envs[0],
-            learning_rate=self.settings["learning_rate"],
-            policy_kwargs={"layout": self._layout, "config": self.config},
-            device="cpu",
-            support_multi_env=True,
-            seed=seed,
+        if self.settings["credit"] not in CREDITS:
+            raise SettingError(f"credit = {self.settings['credit']!r}: it is one of {', '.join(CREDITS)}")
+        self.config = config or ScorerConfig()
+        self._stage_a_decisions = _checked_share(self.settings["stage_a"]) * budget_decisions
+        torch.manual_seed(seed)
+        reads = worlds.reads(CONTEXT, CANDIDATE, PER_S)
+        self.net = Scorer(reads, self.config)
+        weighted = search.weighted_reads(worlds, PER_S)
+        self._columns = [[one.name for one in reads.candidates].index(one.name) for one in weighted.candidates]
+        own = {name: self.settings[name] for name in search.SETTINGS}
+        self.search = LinearSearch(
+            worlds,
+            pool,
+            weighted,
+            seed,
+            stage=_STAGE_A,
+            episodes=self.settings["episodes"],
+            top=self.config.top,
+            limits=limits,
+            **own,
         )
-        self._setup_model()
+        terms = terms_of(self.settings, worlds.scenarios)
+        own = {name: self.settings[name] for name in gradient.SETTINGS}
+        self.gradient = TeamGradient(worlds, pool, self.net, seed, terms, stage=_STAGE_B, limits=limits, **own)
+        self._stage = _STAGE_A if self._stage_a_decisions > 0.0 else _STAGE_B
+        self._best: np.ndarray | None = None  # weights of stage A that did best on the validation seeds
 
-    def _setup_model(self) -> None:
-        self._setup_lr_schedule()
-        self.set_random_seed(self.seed)
-        self.policy = ScorerActor(self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs)
-        self._shortlist = Shortlist(self._layout, self.config.top)
-        self._turns, self._decisions = cycle(self._halves), self._no_decisions()
-        self._generator = torch.Generator().manual_seed(self.seed or 0)
+    @property
+    def ends_stage(self) -> bool:
+        """See Algorithm."""
+        return self._stage == _STAGE_A and self.num_timesteps >= self._stage_a_decisions
 
-    def _no_decisions(self) -> Decisions:
-        reads = self.policy.net.reads
-        return Decisions(len(reads.observation), self._shortlist.top, len(reads.candidates) + 1)
+    def _advance(self) -> tuple[int, dict[str, float]]:
+        if self.ends_stage:
+            self._begin_b()
+        stage = self.search if self._stage == _STAGE_A else self.gradient
+        decisions, figures = stage.advance()
+        return decisions, {**figures, "stage": float(self._stage)}
 
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed all generators, and the worlds from `seed` on."""
-        super().set_random_seed(seed)
-        if seed is not None:
-            self.seed_worlds(seed)
+    def _begin_b(self) -> None:
+        weights = self.search.state.running_mean if self._best is None else self._best
+        self._set_linear(self.net, weights)
+        self.gradient.limits = self.search.limits
+        self.gradient.begin()
+        self._stage = _STAGE_B
 
-    def seed_worlds(self, first: int) -> None:
-        """Seeds for the next reset: the run's world b has first + b."""
-        for half in self._halves:
-            half.env.seed(first + half.first)
+    def _set_linear(self, net: Scorer, weights: np.ndarray) -> None:
+        net.linear[self._columns] = torch.from_numpy(weights).to(net.linear.dtype)
 
-    def learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 1,
-        tb_log_name: str = "scorer",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> ScorerAlgorithm:
-        """Train for total_timesteps decisions, or until the callback says no; num_timesteps counts decisions.
+    def nets(self) -> list[Scorer]:
+        """What a validation plays: the search point and its running mean, in stage B the network and the running mean of its weights."""
+        if self._stage == _STAGE_B:
+            return [self.net, self.gradient.mean_net]
+        found = []
+        for point in self.search.points():
+            net = Scorer(self.net.reads, self.config)
+            self._set_linear(net, point)
+            found.append(net)
+        return found
 
-        However it ends, the thread that steps the worlds has ended, too.
-        """
-        starts = reset_num_timesteps or self._last_obs is None
-        total_timesteps, callback = self._setup_learn(
-            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+    def keep(self, index: int) -> None:
+        """Of `nets` that of this place is the best until now: stage B will begin with it."""
+        if self._stage == _STAGE_A:
+            self._best = self.search.points()[index].copy()
+            self._at = self._at[0], self._tensors()
+
+    def _tensors(self) -> Tensors:
+        parts = {"a": self.search.tensors(), "b": self.gradient.tensors()}
+        named = {f"{stage}.{name}": tensor for stage, of in parts.items() for name, tensor in of.items()}
+        best = {} if self._best is None else {"best": torch.from_numpy(self._best.copy())}
+        return {**named, **best, "stage": torch.tensor(self._stage)}
+
+    def _load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        for stage, part in (("a.", self.search), ("b.", self.gradient)):
+            part.load({name[2:]: one for name, one in tensors.items() if name.startswith(stage)})
+        self._best = tensors["best"].numpy().copy() if "best" in tensors else None
+        self._stage = int(tensors["stage"])
+
+
+def _checked_share(share: float) -> float:
+    if not 0.0 <= share < 1.0:
+        raise StageError(
+            f"stage_a = {share:g}: it must be a share of the budget from 0 to below 1, what is left is stage B's"
         )
-        if starts:
-            self._start_anew()
-        with ThreadPoolExecutor(1, "edge6g-worlds") as thread:
-            callback.on_training_start(locals(), globals())
-            while self.num_timesteps < total_timesteps and self._collect(callback, thread):
-                self._update(self._decisions.take())
-                self._n_updates += 1
-                if self._n_updates % log_interval == 0:
-                    self.logger.dump(self.num_timesteps)
-            callback.on_training_end()
-        return self
-
-    def _start_anew(self) -> None:
-        """The first batch of worlds has been reset: reset the others; decisions that wait for an outcome never get one."""
-        for half in self._halves:
-            half.drop()
-        for half in self._halves[1:]:
-            half.env.reset()
-        self._turns, self._decisions = cycle(self._halves), self._no_decisions()
-
-    def _collect(self, callback: Any, thread: Executor) -> bool:
-        """Act by the policy's probabilities until a batch of decisions has its outcomes; False to stop.
-
-        All batches of worlds are left with a step under way, whose actions are chosen: the update runs beside it.
-        """
-        callback.on_rollout_start()
-        while len(self._decisions) < self.settings["batch_decisions"]:
-            half = next(self._turns)
-            obs, outcomes = half.finish()
-            self._decisions.credit(outcomes, half.first)
-            half.begin(thread, self._act(half, obs))
-            if not callback.on_step():
-                return False
-        callback.on_rollout_end()
-        return True
-
-    def _act(self, half: Half, obs: dict[str, np.ndarray]) -> np.ndarray:
-        """Actions int64 (B, N), drawn from the policy; the decisions among them are kept."""
-        short, shape = self._shortlist(obs), obs["action_mask"].shape[:2]
-        if not len(short.places):
-            return np.full(shape, HOLD, np.int64)
-        with torch.inference_mode():
-            situations = self.policy.net.situations(*short.tensors())
-            logits, value = self.policy.net.score(situations)
-            log_probs = torch.log_softmax(logits, dim=1)
-            # The least of exponential times, each by its rate, is a draw by the rates: torch.multinomial without its checks.
-            rates = log_probs.exp() / torch.empty_like(log_probs).exponential_(generator=self._generator)
-            choice = rates.argmax(dim=1)
-            log_prob = log_probs.gather(1, choice[:, None])[:, 0]
-        self._decisions.add(*half.jobs(short.places), situations, choice, log_prob, value)
-        self.num_timesteps += len(short.places)
-        return short.actions(shape, choice.numpy())
-
-    def _update(self, batch: DecisionBatch) -> None:
-        advantage = batch.worth - batch.value
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        losses: dict[str, list[float]] = {}
-        for _ in range(self.settings["epochs"]):
-            for part in torch.randperm(len(advantage), generator=self._generator).split(self.settings["minibatch"]):
-                for name, loss in self._minibatch(batch, advantage, part).items():
-                    losses.setdefault(name, []).append(loss)
-        unexplained = torch.var(batch.worth - batch.value) / (torch.var(batch.worth) + 1e-8)
-        self.logger.record("train/worth_per_decision", float(batch.worth.mean()))
-        self.logger.record("train/explained_variance", 1.0 - float(unexplained))
-        for name, values in losses.items():
-            self.logger.record(f"train/{name}", float(np.mean(values)))
-
-    def _minibatch(self, batch: DecisionBatch, advantage: torch.Tensor, part: torch.Tensor) -> dict[str, float]:
-        """One gradient step on the decisions `part`."""
-        situations = Situations(*(tensor.index_select(0, part) for tensor in batch.situations))
-        choice, before, worth, advantage = (
-            tensor.index_select(0, part) for tensor in (batch.choice, batch.log_prob, batch.worth, advantage)
-        )
-        logits, value = self.policy.net.score(situations)
-        log_probs = torch.log_softmax(logits, dim=1)
-        ratio = torch.exp(log_probs.gather(1, choice[:, None])[:, 0] - before)
-        clip = self.settings["clip"]
-        gain = torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
-        policy_loss, value_loss = -gain.mean(), functional.smooth_l1_loss(value, worth)
-        self.policy.optimizer.zero_grad()
-        (policy_loss + self.settings["value_weight"] * value_loss).backward()
-        torch.nn.utils.clip_grad_norm_(self.policy.net.parameters(), self.settings["max_grad_norm"])
-        self.policy.optimizer.step()
-        log_probs, ratio = log_probs.detach(), ratio.detach()
-        return {
-            "policy_loss": policy_loss.item(),
-            "value_loss": value_loss.item(),
-            "entropy": -(log_probs.exp() * log_probs).sum(dim=1).mean().item(),
-            "clipped_share": ((ratio - 1.0).abs() > clip).float().mean().item(),
-        }
+    return share

@@ -1,129 +1,194 @@
 """Direct search of linear weights: whole episodes in the kernel, no gradient, no credit of single decisions.
 
 Each generation plays its candidates on the same fresh seeds; a candidate's reward is the mean worth of the measured jobs. The search itself
-is `train.evolution`. Every few generations the search point and its running mean are played on the validation seeds; the best is kept.
+is `train.evolution`. Now and then the search point and its running mean are played on the validation seeds; the best is kept.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger
+import torch
 
 from agents.learned.linear import LinearPolicy
 from agents.learned.reading import Reads
-from agents.weights import weighed, weighted_entries
+from agents.weights import SCORED_ROWS, weighted_entries
+from edge6g_env import CompiledPolicy
 from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
+from train.algorithm import Algorithm, Tensors
 from train.evolution import Evolution, SearchState
-from train.flights import Flights
-from train.seeds import world_seed
+from train.limits import Limit, costs_of, priced, prices_tensor, prices_told
+from train.pool import Hangar, Pool, play, shares
+from train.setup import SettingError
 from train.spreads import spreads, step_variances
+from train.worlds import Worlds
 
 # Found by a study on campus and tiny: with a larger step the search wanders; with the cap it stays where the running mean means something.
-SETTINGS: dict[str, Any] = {"population": 16, "sigma": 0.06, "sigma_cap": 0.12, "validate_every": 5}
+SETTINGS: dict[str, Any] = {"population": 16, "sigma": 0.06, "sigma_cap": 0.12}
 EPISODES = 6  # of each candidate in a generation
+DEFAULTS: dict[str, Any] = {**SETTINGS, "episodes": EPISODES}  # of `edge6g train --algo search`
 
 
-class _OutOfTime(Exception):
-    """The callback said no in the midst of a generation."""
+def weighted_reads(worlds: Worlds, per_s: float = 1.0) -> Reads:
+    """What a search weighs: the same entries in all scenarios."""
+    return worlds.reads((), weighted_entries(worlds.layouts[0]), per_s)
 
 
-class SearchAlgorithm:
-    """What the callbacks of Stable-Baselines3 need of a model, over a search: `num_timesteps` counts decisions of whole generations.
+class Played(NamedTuple):
+    """Episodes of P policies."""
 
-    A generation that does not come to its end leaves no trace: it is played again, alike, by whoever goes on.
-    """
+    rewards: np.ndarray  # float64 (P, S) mean worth of the measured jobs, NaN where there are none
+    costs: np.ndarray  # float64 (P, limits, S) mean cost of a measured job, NaN likewise
+    decisions: int
+
+
+@dataclass(frozen=True)
+class EpisodesPart:
+    """Every policy on every seed (train.pool.Part)."""
+
+    scenario: Scenario
+    policies: Sequence[CompiledPolicy]
+    seeds: Sequence[int]
+    costs: Sequence[str] = ()
+
+    def __call__(self, hangar: Hangar) -> Played:
+        """Raises NothingMeasuredError if no job is measured."""
+        flown = hangar.flights(self.scenario)(self.policies, self.seeds)
+        seeds = len(self.seeds)
+        costs = np.full((len(self.policies), len(self.costs), seeds), np.nan)
+        for p, jobs in enumerate(flown.jobs):
+            with np.errstate(invalid="ignore"):
+                for c, name in enumerate(self.costs):
+                    costs[p, c] = np.bincount(jobs["world"], costs_of(name, jobs), seeds) / np.bincount(
+                        jobs["world"], minlength=seeds
+                    )
+        return Played(flown.rewards, costs, flown.decisions)
+
+
+class LinearSearch:
+    """The search of a run: its state, and what stays the same all through."""
 
     def __init__(
-        self, scenario: Scenario, seed: int, episodes: int = EPISODES, threads: int = 1, **settings: Any
+        self,
+        worlds: Worlds,
+        pool: Pool,
+        reads: Reads,
+        seed: int,
+        *,
+        stage: int = 0,
+        episodes: int = EPISODES,
+        top: int = SCORED_ROWS,
+        limits: Sequence[Limit] = (),
+        **settings: Any,
     ) -> None:
-        """episodes: of each candidate in a generation. Raises what the environment raises for `threads`."""
+        """episodes: of each candidate in a generation; stage: whose worlds it meets; top: rows that are scored. Raises SettingError."""
         self.settings = {**SETTINGS, **settings}
-        self._flights, self._seed, self._episodes = Flights(scenario, threads), seed, episodes
-        layout = self._flights.layout
-        self.reads = Reads((), weighed(layout, weighted_entries(layout)))
+        if self.settings["population"] < 2:
+            raise SettingError("population = 1: a search compares 2 candidates or more")
+        for name in ("sigma", "sigma_cap"):
+            if self.settings[name] == 0.0:
+                raise SettingError(f"{name} = 0: a search must move, it must be above 0")
+        self._worlds, self._pool, self.reads, self._stage = worlds, pool, reads, stage
+        self._episodes, self._top, self.limits = episodes, top, tuple(limits)
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
-        self._at: tuple[SearchState | None, int] = None, 0  # one attribute: an interrupt never comes between the two
-        self.logger: Logger | None = None
+        self._state: SearchState | None = None
 
     @property
     def state(self) -> SearchState:
         """Where the search is; where it begins, if it has not."""
-        state, decisions = self._at
-        if state is None:
-            seeds = [world_seed(self._seed, 0, n) for n in range(self._episodes)]
+        if self._state is None:
+            layout, seeds = self._worlds.batch(self._stage, 0, self._episodes)[0]
             entries = self.reads.candidates
-            variances = step_variances(spreads(self._flights.scenario, entries, seeds))
-            state = SearchState.at(np.zeros(len(entries)), self.settings["sigma"], variances)
-            self._at = state, decisions
-        return state
+            variances = step_variances(spreads(layout.scenario, entries, seeds))
+            self._state = SearchState.at(np.zeros(len(entries)), self.settings["sigma"], variances)
+        return self._state
 
     @state.setter
     def state(self, state: SearchState) -> None:
-        self._at = state, self._at[1]
+        self._state = state
 
-    @property
-    def num_timesteps(self) -> int:
-        """Decisions of the generations that were told."""
-        return self._at[1]
-
-    @num_timesteps.setter
-    def num_timesteps(self, decisions: int) -> None:
-        self._at = self._at[0], decisions
-
-    def set_logger(self, logger: Logger) -> None:
-        """Where generations are told of."""
-        self.logger = logger
-
-    def get_env(self) -> None:
-        """There is none that a callback could look at."""
-        return None
-
-    def close(self) -> None:
-        """Let the threads of the simulator go."""
-        self._flights.close()
-
-    def policy(self, weights: np.ndarray) -> LinearPolicy:
+    def policy(self, layout: Layout, weights: np.ndarray) -> LinearPolicy:
         """The policy of a search point."""
-        return LinearPolicy(self._flights.layout, self.reads, weights)
+        return LinearPolicy(layout, self.reads, weights, self._top)
 
     def points(self) -> list[np.ndarray]:
         """What a validation plays: the search point, and its running mean where it is another."""
         mean, running = self.state.mean, self.state.running_mean
         return [mean] if np.array_equal(mean, running) else [mean, running]
 
-    def learn(self, total_timesteps: int, callback: BaseCallback, reset_num_timesteps: bool = False) -> SearchAlgorithm:
-        """Search until the callback says no, or at least total_timesteps decisions were taken in all."""
-        callback.init_callback(self)  # type: ignore[arg-type]
-        callback.on_training_start(locals(), globals())
+    def tensors(self) -> Tensors:
+        """State and prices, by name."""
+        state = {name: torch.from_numpy(np.array(array)) for name, array in self.state._asdict().items()}
+        return {**state, "prices": prices_tensor(self.limits)}
 
-        def tick() -> None:
-            if not callback.on_step():
-                raise _OutOfTime
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go on from there; ValueError or KeyError if they do not fit."""
+        state = SearchState.of({name: tensors[name].numpy() for name in SearchState._fields})
+        if len(state.mean) != len(self.reads.candidates):
+            raise ValueError(f"it has {len(state.mean)} weights, there are {len(self.reads.candidates)} entries")
+        self.limits, self.state = priced(self.limits, tensors["prices"].tolist()), state
 
-        self._flights.tick = tick
-        try:
-            while self.num_timesteps < total_timesteps:
-                self._generation()
-                if int(self.state.generation) % self.settings["validate_every"] == 0:
-                    callback.on_rollout_end()
-        except _OutOfTime:
-            pass
-        callback.on_training_end()
-        return self
-
-    def _generation(self) -> None:
-        """Play and tell one generation."""
+    def advance(self) -> tuple[int, dict[str, float]]:
+        """Play and tell one generation; its decisions and figures."""
         generation, points = int(self.state.generation), self._evolution.ask(self.state)
-        seeds = [world_seed(self._seed, generation, n) for n in range(self._episodes)]
-        flown = self._flights([self.policy(point) for point in points], seeds)
-        told = self._evolution.tell(self.state, points, flown.means)
-        self._at = told, self.num_timesteps + flown.decisions
-        if self.logger is not None:
-            self.logger.record("train/population_reward", float(flown.means.mean()))
-            self.logger.record("train/step_size", float(told.sigma))
-            self.logger.record("train/generation", int(told.generation))
-            self.logger.record("train/weights_norm", float(np.linalg.norm(told.mean)))
-            self.logger.dump(self.num_timesteps)
+        costs = [limit.cost for limit in self.limits]
+        parts: list[EpisodesPart] = []
+        batch = self._worlds.batch(self._stage, generation, self._episodes)
+        for layout, seeds in batch:
+            policies = [self.policy(layout, point).compiled for point in points]
+            parts += [
+                EpisodesPart(layout.scenario, share, seeds, costs) for share in shares(policies, self._pool.workers)
+            ]
+        played: list[Played] = play(self._pool, parts)
+        each = len(parts) // len(batch)
+        groups = [played[n : n + each] for n in range(0, len(played), each)]
+        rewards, spent = (
+            np.concatenate([np.concatenate([getattr(one, name) for one in group]) for group in groups], axis=-1)
+            for name in ("rewards", "costs")
+        )
+        means, costs_mean = np.nanmean(rewards, axis=1), np.nanmean(spent, axis=2)
+        worth = means - costs_mean @ np.array([limit.price for limit in self.limits])
+        told = self._evolution.tell(self.state, points, worth)
+        raised = tuple(
+            limit.after(float(mean)) for limit, mean in zip(self.limits, costs_mean.mean(axis=0), strict=True)
+        )
+        self.state, self.limits = told, raised
+        figures = {
+            "population_reward": float(means.mean()),
+            "step_size": float(told.sigma),
+            "generation": float(told.generation),
+            "weights_norm": float(np.linalg.norm(told.mean)),
+        }
+        return sum(one.decisions for one in played), figures | prices_told(self.limits)
+
+
+class SearchAlgorithm(Algorithm):
+    """A search as the callbacks take it."""
+
+    def __init__(
+        self,
+        worlds: Worlds,
+        pool: Pool,
+        seed: int,
+        episodes: int = EPISODES,
+        limits: Sequence[Limit] = (),
+        **settings: Any,
+    ) -> None:
+        """See LinearSearch."""
+        super().__init__(pool)
+        self.search = LinearSearch(
+            worlds, pool, weighted_reads(worlds), seed, episodes=episodes, limits=limits, **settings
+        )
+
+    def _advance(self) -> tuple[int, dict[str, float]]:
+        return self.search.advance()
+
+    def _tensors(self) -> Tensors:
+        return self.search.tensors()
+
+    def _load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        self.search.load(tensors)

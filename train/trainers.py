@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, ClassVar, Protocol
 
-import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPolicy
 
 from agents.learned.reading import Reads
-from agents.learned.scorer import ScorerPolicy
+from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig, ScorerPolicy
+from edge6g_env.batch import BatchEnv
 from edge6g_env.sb3 import AgentVecEnv, sb3_vec_env
-from edge6g_env.scenario import Scenario
+from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
-from train import ppo, scorer, search
+from train import mappo, ppo, scorer, search
+from train.algorithm import Algorithm
 from train.checkpoint import Policy, load_optimizer, optimizer_tensors
-from train.evolution import SearchState
+from train.mappo import (
+    TEAM_REWARD,
+    CentralPolicy,
+    MlpActor,
+    PromptPolicy,
+    PromptVecEnv,
+    ScorerActor,
+    load_returns,
+    make_mappo,
+    returns_tensors,
+)
+from train.pool import Pool
 from train.ppo import PpoPolicy, make_ppo
 from train.scorer import ScorerAlgorithm
 from train.search import SearchAlgorithm
+from train.seeds import world_seed
+from train.setup import SettingError, Setup
+from train.shortlisted import ShortlistVecEnv
+from train.workers import make_pool
+from train.worlds import Worlds
 
 Tensors = dict[str, torch.Tensor]
 
 
 class Trainer(Protocol):
-    """An algorithm's model, and what a run needs of it."""
+    """An algorithm's model, and what a run needs of it. Made of a Setup; raises what the environment raises for its threads and worlds."""
+
+    defaults: ClassVar[Mapping[str, Any]]
+    """Of its settings."""
+
+    decisions_s: ClassVar[float]
+    """That two cores take on campus, about: what a budget of time is in decisions. It shapes stages and validations and ends nothing."""
+
+    def __init__(self, setup: Setup) -> None: ...
 
     @property
     def model(self) -> Any:
         """What the callbacks of Stable-Baselines3 take."""
-
-    @property
-    def envs(self) -> list[AgentVecEnv]:
-        """Environments that live as long as the model does."""
 
     @property
     def reads(self) -> Reads:
@@ -48,14 +70,17 @@ class Trainer(Protocol):
     def config(self) -> Mapping[str, Any]:
         """Shape of its network."""
 
-    def seed_worlds(self, first: int) -> None:
-        """World b of the next reset has seed first + b."""
+    def begin(self, run: int) -> None:
+        """The first run, 0, or a resume begins: in other worlds, if what is met does not depend on the state alone."""
 
-    def policies(self) -> list[Policy]:
-        """What a validation plays: the policy as it is now, or several of which the best counts."""
+    def policies(self, layout: Layout) -> list[Policy]:
+        """What a validation plays there: the policy as it is now, or several of which the best counts."""
+
+    def keep(self, index: int) -> None:
+        """That of this place in `policies` is the best until now."""
 
     def policy_tensors(self, index: int) -> Tensors:
-        """What a checkpoint holds of the policy of this place in `policies`."""
+        """What a checkpoint holds of the policy of this place."""
 
     def state_tensors(self) -> Tensors:
         """All that going on needs."""
@@ -67,12 +92,44 @@ class Trainer(Protocol):
         """Let the threads of the simulator go."""
 
 
-class _Network:
-    """A network with an Adam optimiser."""
+class PpoTrainer:
+    """See train.ppo."""
 
-    _network: torch.nn.Module
-    model: Any
-    envs: list[AgentVecEnv]
+    defaults: ClassVar[Mapping[str, Any]] = ppo.SETTINGS
+    decisions_s: ClassVar[float] = 1_000.0
+    num_worlds = 16
+    config: Mapping[str, Any] = {}
+    _env: AgentVecEnv
+    model: MaskablePPO
+    reads: Reads
+
+    def __init__(self, setup: Setup) -> None:
+        worlds = setup.num_worlds or self.num_worlds
+        world_seed(setup.seed, 0, worlds - 1)
+        self._seed = setup.seed
+        self.settings = {**self.defaults, **setup.settings}
+        for name in ("gamma", "gae_lambda"):
+            if self.settings[name] > 1.0:
+                raise SettingError(f"{name} = {self.settings[name]:g}: it must be from 0 to 1")
+        self._make(setup, worlds)
+        self._network = self.model.policy
+
+    def _make(self, setup: Setup, worlds: int) -> None:
+        """Environment, model, and what it reads."""
+        self._env = sb3_vec_env(setup.scenarios[0], worlds, threads=setup.threads, skip_idle=True)
+        self.model, self.reads = make_ppo(self._env, setup.seed, self.settings), Reads.whole(self._env.layout)
+
+    def begin(self, run: int) -> None:
+        """See Trainer."""
+        self._env.seed(world_seed(self._seed, run, 0))  # the model has seeded them by its own
+
+    def policies(self, layout: Layout) -> list[Policy]:
+        """See Trainer."""
+        assert isinstance(self.model.policy, MaskableMultiInputActorCriticPolicy)
+        return [PpoPolicy(self.model.policy)]
+
+    def keep(self, index: int) -> None:
+        """See Trainer."""
 
     def policy_tensors(self, index: int) -> Tensors:
         """See Trainer."""
@@ -90,92 +147,135 @@ class _Network:
 
     def close(self) -> None:
         """See Trainer."""
-        for env in self.envs:
-            env.close()
+        self._env.close()
 
 
-class ScorerTrainer(_Network):
-    """See train.scorer."""
+class MappoTrainer(PpoTrainer):
+    """See train.mappo."""
 
-    settings = scorer.SETTINGS
+    defaults: ClassVar[Mapping[str, Any]] = mappo.SETTINGS
 
-    def __init__(self, scenario: Scenario, seed: int, num_worlds: int, threads: int) -> None:
-        # One half of the worlds is stepped while it works on the other.
-        sizes = [n for n in (num_worlds - num_worlds // 2, num_worlds // 2) if n]
-        self.envs = [sb3_vec_env(scenario, n, threads=threads, observe="candidates", skip_idle=True) for n in sizes]
-        self.model: ScorerAlgorithm = ScorerAlgorithm(self.envs, seed)
-        self._layout, self._network = Layout(scenario), self.model.policy.net
-        self.reads, self.config = self.model.policy.net.reads, self.model.config.to_dict()
+    def _make(self, setup: Setup, worlds: int) -> None:
+        scenario = load_scenario(setup.scenarios[0], **TEAM_REWARD)
+        options: dict[str, Any] = {"threads": setup.threads, "skip_idle": True}
+        actor: Callable[[], MlpActor | ScorerActor]
+        if self.settings["candidates"]:
+            config = ScorerConfig()
+            self.reads = Worlds(setup.scenarios, setup.seed).reads(CONTEXT, CANDIDATE, scorer.PER_S)
+            batch = BatchEnv(scenario, worlds, observe="candidates", **options)
+            self._env = ShortlistVecEnv(batch, self.reads, config.top, state=True)
+            actor, self.config = partial(ScorerActor, self.reads, config), config.to_dict()
+        else:
+            self.reads = Reads.whole(Layout(scenario))
+            self._env = PromptVecEnv(BatchEnv(scenario, worlds, **options), state=True)
+            actor = partial(MlpActor, self.reads)
+        self.model = make_mappo(self._env, setup.seed, actor, self.settings)
 
-    def seed_worlds(self, first: int) -> None:
+    def policies(self, layout: Layout) -> list[Policy]:
         """See Trainer."""
-        self.model.seed_worlds(first)
+        net = self._policy.actor_net
+        return [ScorerPolicy(layout, net) if isinstance(net, Scorer) else PromptPolicy(self._policy)]
 
-    def policies(self) -> list[Policy]:
-        """See Trainer."""
-        return [ScorerPolicy(self._layout, self.model.policy.net)]
-
-
-class PpoTrainer(_Network):
-    """See train.ppo."""
-
-    settings = ppo.SETTINGS
-    config: Mapping[str, Any] = {}
-
-    def __init__(self, scenario: Scenario, seed: int, num_worlds: int, threads: int) -> None:
-        self.envs = [sb3_vec_env(scenario, num_worlds, threads=threads, skip_idle=True)]
-        self.model: MaskablePPO = make_ppo(self.envs[0], seed)
-        self._network, self.reads = self.model.policy, Reads.whole(Layout(scenario))
-
-    def seed_worlds(self, first: int) -> None:
-        """See Trainer."""
-        self.envs[0].seed(first)
-
-    def policies(self) -> list[Policy]:
-        """See Trainer."""
-        assert isinstance(self.model.policy, MaskableMultiInputActorCriticPolicy)
-        return [PpoPolicy(self.model.policy)]
-
-
-class SearchTrainer:
-    """See train.search; its state is that of train.evolution, by the names of its arrays."""
-
-    config: Mapping[str, Any] = {}
-
-    def __init__(self, scenario: Scenario, seed: int, num_worlds: int, threads: int) -> None:
-        self.envs: list[AgentVecEnv] = []
-        self.model = SearchAlgorithm(scenario, seed, num_worlds // search.SETTINGS["population"], threads)
-        self.reads, self.settings = self.model.reads, self.model.settings
-
-    def seed_worlds(self, first: int) -> None:
-        """The worlds of a generation depend on its number, whatever run it is of."""
-
-    def policies(self) -> list[Policy]:
-        """The search point and its running mean."""
-        return [self.model.policy(point) for point in self.model.points()]
+    @property
+    def _policy(self) -> CentralPolicy:
+        assert isinstance(self.model.policy, CentralPolicy)
+        return self.model.policy
 
     def policy_tensors(self, index: int) -> Tensors:
-        """See Trainer."""
-        return {"weights": torch.from_numpy(self.model.points()[index])}
+        """The actor's."""
+        return self._policy.actor_net.state_dict()
 
     def state_tensors(self) -> Tensors:
         """See Trainer."""
-        return {name: torch.from_numpy(np.array(array)) for name, array in self.model.state._asdict().items()}
+        return {**super().state_tensors(), **returns_tensors(self.model)}
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """See Trainer."""
-        state = SearchState.of({name: tensor.numpy() for name, tensor in tensors.items()})
-        if len(state.mean) != len(self.reads.candidates):
-            raise ValueError(f"it has {len(state.mean)} weights, there are {len(self.reads.candidates)} entries")
-        self.model.state = state
+        load_returns(self.model, tensors)
+        super().load_state(tensors)
+
+
+class _InPool:
+    """An algorithm that plays in a pool: all that it meets depends on its state."""
+
+    model: Algorithm
+
+    def begin(self, run: int) -> None:
+        """See Trainer."""
+
+    def state_tensors(self) -> Tensors:
+        """See Trainer."""
+        return self.model.state_tensors()
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """See Trainer."""
+        self.model.load_state(tensors)
 
     def close(self) -> None:
         """See Trainer."""
         self.model.close()
 
 
-TRAINERS: Mapping[str, Callable[[Scenario, int, int, int], Trainer]] = {
+class ScorerTrainer(_InPool):
+    """See train.scorer."""
+
+    defaults: ClassVar[Mapping[str, Any]] = scorer.SETTINGS
+    decisions_s: ClassVar[float] = 7_000.0
+
+    def __init__(self, setup: Setup) -> None:
+        worlds, budget = Worlds(setup.scenarios, setup.seed, setup.varied), setup.budget(self.decisions_s)
+        self.model: ScorerAlgorithm = ScorerAlgorithm(
+            worlds, pool_of(setup), setup.seed, budget, setup.limits, ScorerConfig(), **setup.settings
+        )
+        self.reads, self.config, self.settings = self.model.net.reads, self.model.config.to_dict(), self.model.settings
+
+    def policies(self, layout: Layout) -> list[Policy]:
+        """See Trainer."""
+        return [ScorerPolicy(layout, net) for net in self.model.nets()]
+
+    def keep(self, index: int) -> None:
+        """See Trainer."""
+        self.model.keep(index)
+
+    def policy_tensors(self, index: int) -> Tensors:
+        """See Trainer."""
+        return self.model.nets()[index].state_dict()
+
+
+class SearchTrainer(_InPool):
+    """See train.search."""
+
+    defaults: ClassVar[Mapping[str, Any]] = search.DEFAULTS
+    decisions_s: ClassVar[float] = 14_000.0
+    config: Mapping[str, Any] = {}
+
+    def __init__(self, setup: Setup) -> None:
+        worlds = Worlds(setup.scenarios, setup.seed, setup.varied)
+        self.model: SearchAlgorithm = SearchAlgorithm(
+            worlds, pool_of(setup), setup.seed, limits=setup.limits, **setup.settings
+        )
+        self.reads, self.settings = self.model.search.reads, {**search.DEFAULTS, **setup.settings}
+
+    def policies(self, layout: Layout) -> list[Policy]:
+        """The search point and its running mean."""
+        return [self.model.search.policy(layout, point) for point in self.model.search.points()]
+
+    def keep(self, index: int) -> None:
+        """See Trainer."""
+
+    def policy_tensors(self, index: int) -> Tensors:
+        """See Trainer."""
+        return {"weights": torch.from_numpy(self.model.search.points()[index])}
+
+
+def pool_of(setup: Setup) -> Pool:
+    """Whoever plays the parts of a run. Raises WorkersError, see make_pool."""
+    return make_pool(setup.workers, setup.threads, setup.ray_address)
+
+
+TRAINERS: Mapping[str, type[Trainer]] = {
     "scorer": ScorerTrainer,
     "ppo": PpoTrainer,
+    "mappo": MappoTrainer,
     "search": SearchTrainer,
 }

@@ -45,7 +45,7 @@ class Effort(NamedTuple):
     """On how many seeds they do."""
 
 
-OF_WEIGHTS = Effort(search.SETTINGS["validate_every"], 4, 32)
+OF_WEIGHTS = Effort(5, 4, 32)
 IN_SHORT = Effort(
     2, 2, 16
 )  # of parameters, which are few, of many rules that play through the doors; and in less than LONG_S

@@ -21,9 +21,12 @@ class LinearPolicy(Compiled):
     trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
 
-    def __init__(self, layout: Layout, reads: Reads, weights: Sequence[float] | np.ndarray) -> None:
-        """reads: the weighted entries; weights: (entries,). LayoutError if the layout lacks an entry, ValueError for another length."""
+    def __init__(
+        self, layout: Layout, reads: Reads, weights: Sequence[float] | np.ndarray, top: int = SCORED_ROWS
+    ) -> None:
+        """reads: the weighted entries; weights: (entries,), ValueError for another length; top: rows that are scored. LayoutError if the
+        layout lacks an entry."""
         reads.columns(layout)
         named = zip((feature.name for feature in reads.candidates), map(float, weights), strict=True)
         scaled = ((), reads.candidates)
-        super().__init__(CompiledPolicy(layout, linear=dict(named), scaled_as=scaled, top=SCORED_ROWS))
+        super().__init__(CompiledPolicy(layout, linear=dict(named), scaled_as=scaled, top=top))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from edge6g_env._threads import usable_cores
 from edge6g_env.profiler.bench import time_calls
 from edge6g_env.profiler.products import activation_dtype, make_product
 
@@ -42,16 +43,11 @@ def this_machine(threads: int) -> Machine:
         _processor(),
         platform.machine(),
         platform.system(),
-        _cores(),
+        usable_cores(),
         threads,
         torch.__version__,
         _memory_bytes(),
     )
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:
@@ -84,7 +80,7 @@ def _memory_bytes() -> int:
 def load_per_core() -> float:
     """Runnable processes per core in the last minute; 0 where the system does not say."""
     try:
-        return os.getloadavg()[0] / _cores()
+        return os.getloadavg()[0] / usable_cores()
     except OSError:
         return 0.0
 

@@ -46,6 +46,9 @@ CASES = {
     "minutes": (("train", "--minutes", "0"), "'--minutes'", "0.01"),
     "train range": (("train", "--threads", "0"), "'--threads'", "1"),
     "both": (("train", "--resume", "--overwrite"), "--resume", "--overwrite"),
+    "workers": (("train", "--workers", "0"), "'--workers'", "1"),
+    "workers of ppo": (("train", "--algo", "ppo", "--workers", "2"), "--workers: ppo", "scorer, search take workers"),
+    "ray of ppo": (("train", "--algo", "ppo", "--ray-address", "auto"), "--ray-address: ppo", "scorer, search"),
     "option": (("train", "--learning-rate", "1"), "--learning-rate", ""),
 }
 

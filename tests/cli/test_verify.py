@@ -12,9 +12,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+import edge6g
+from agents.policy import make_rule
+from edge6g_env.scenario import load_scenario
+from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
 from eval.compare import _candidates
-from eval.result_files import read
+from eval.result_files import keep, read
 
 POLICIES = ("local", "random", "static")
 
@@ -115,3 +119,36 @@ def test_only_what_is_clearly_worse_on_the_first_seeds_is_no_candidate():
     rewards = {"best": np.zeros(6), "near": -0.2 + noise, "far": -1.0 + noise}
     assert _candidates(["far", "near", "best"], {name: list(one) for name, one in rewards.items()}) == ["near", "best"]
     assert _candidates(["far", "best"], {}) == ["far", "best"]
+
+
+def test_a_learned_row_is_played_where_its_checkpoints_are_at_hand(run, kept: Path, tmp_path: Path, monkeypatch):
+    """A group's rewards are the means of its members; without the folders it neither agrees nor differs, and what trains it is said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(edge6g, "_load_checkpoint", lambda folder, scenario: make_rule(folder.name, Layout(scenario)))
+    results = read(kept / "results" / "tiny.json")
+    mean = [
+        round((a + b) / 2.0, 6) for a, b in zip(*(results.rows[n]["rewards"] for n in ("local", "static")), strict=True)
+    ]
+    training = {"command": "edge6g study --algo copycat --out runs/study"}
+    group = {
+        **results.rows["local"],
+        "policy": "copycat=runs/*",
+        "kind": "learned",
+        "rewards": mean,
+        "training": training,
+    }
+    keep(tmp_path / "results", load_scenario("tiny"), {"copycat": group, "local": results.rows["local"]})
+    ended = verify(run, tmp_path / "results")
+    assert (ended.status, ended.out.splitlines()[-1]) == (0, "1 of 2 rows agree; 1 of checkpoints that are not at hand")
+    assert f"not at hand; they were trained by: {training['command']}" in ended.out
+    for rule in ("local", "static"):
+        (tmp_path / "runs" / rule).mkdir(parents=True)
+    assert verify(run, tmp_path / "results").out.splitlines()[-1] == "2 of 2 rows agree"
+    keep(
+        tmp_path / "results",
+        load_scenario("tiny"),
+        {"copycat": group | {"rewards": [mean[0], mean[1] + 1e-6, mean[2]]}},
+    )
+    ended = verify(run, tmp_path / "results", "--row", "copycat")
+    assert (ended.status, ended.out.splitlines()[-1]) == (1, "0 of 1 rows agree")
+    assert "1 of 3 seeds differ, first 10000001" in ended.out

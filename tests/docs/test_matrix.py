@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from edge6g_env.scenario import load_scenario
-from eval.result_files import ResultRow, ResultsError, keep
+from eval.result_files import ResultRow, ResultsError, Training, keep
 
 ROOT = Path(__file__).parents[2]
 REWARDS = {"greedy": 0.5, "local": 0.25, "probe-time": 0.48, "clairvoyant": 0.75}
@@ -67,6 +67,17 @@ def test_the_page_says_what_the_results_say(make_matrix: ModuleType, results: Pa
     ):
         assert line in lines
     assert any(line.startswith("No results yet: azure, ") and "tiny" not in line for line in lines)
+
+
+def test_the_page_says_how_a_learned_row_was_trained(make_matrix: ModuleType, results: Path):
+    assert "## Learned" not in make_matrix.page()
+    training = Training(
+        command="edge6g study", algo="scorer", options="--algo scorer", seeds=[0, 1], decisions=[1000, 2000], minutes=[10.0, 10.2],
+        cpu_minutes=[20.0, None], rewards=[0.5, 0.25], validation=[0.4, 0.3],
+    )  # fmt: skip
+    keep(results, load_scenario("tiny"), {"scorer": {**row("greedy"), "kind": "learned", "training": training}})
+    lines = make_matrix.page().splitlines()
+    assert "| tiny | `scorer` | scorer | `--algo scorer` | 0, 1 | 1,500 | 10.1 | 20.0 | 0.5000, 0.2500 |" in lines
 
 
 def test_a_page_of_other_results_is_out_of_date(

@@ -18,7 +18,8 @@ QUOTED_PATH = re.compile(
 
 WRITTEN = {  # by commands, into a run's folder
     *("episodes.csv", "jobs.csv.gz", "table.csv", "table.tex", "comparison.png", "comparison.svg"),
-    *("learning_curve.png", "learning_curve.csv", "scenario.toml", "usage.csv", "matrix.csv"),
+    *("learning_curve.png", "learning_curve.csv", "scenario.toml", "scenario-2.toml", "usage.csv", "matrix.csv"),
+    *("learning_curves.png", "learning_curves.csv", "report.md"),
     *("tensorboard/", "scorer-s0/", "best-rule/"),
 }
 READERS_OWN = {"clinic.toml", "agents/rules/shortest_ttft.py"}  # what the README has a reader write

@@ -47,6 +47,66 @@ def test_ends_carry_the_last_observation(short):
     assert len(keys) == 1
 
 
+def test_the_state_is_that_of_the_agents_world(scenario, short, busy, legal):
+    vec, rng = sb3_vec_env(scenario, 2, state=True, **short, **busy), np.random.default_rng(0)
+    vec.seed(1)
+    obs = vec.reset()
+    for _ in range(8):
+        assert vec.observation_space.contains({name: part[-1] for name, part in obs.items()})
+        assert np.array_equal(obs["state"], np.stack(vec.env_method("state")))
+        seen = obs["observation"].reshape(2, -1).repeat(vec.batch.num_agents, axis=0)
+        assert np.array_equal(obs["state"][:, : seen.shape[1]], seen)
+        obs, *_ = vec.step(legal(vec.action_masks(), rng))
+    assert not np.array_equal(obs["state"][0], obs["state"][-1])
+
+
+def test_who_does_not_ask_for_the_state_gets_the_rest_alike(short, busy, legal, assert_same):
+    vecs, rng = (
+        [sb3_vec_env("tiny", 2, state=state, **short, **busy) for state in (False, True)],
+        np.random.default_rng(0),
+    )
+    for vec in vecs:
+        vec.seed(1)
+    seen = [vec.reset() for vec in vecs]
+    for _ in range(60):  # over an end
+        seen[1].pop("state")
+        assert_same(*seen)
+        actions = legal(vecs[0].action_masks(), rng)
+        steps = [vec.step(actions) for vec in vecs]
+        for info in steps[1][3]:
+            info.get("terminal_observation", {}).pop("state", None)
+        assert_same(*(step[1:] for step in steps))
+        seen = [step[0] for step in steps]
+
+
+@pytest.mark.parametrize("reach", ["all", "one"])
+def test_a_last_state_has_the_last_observations_and_the_rest_of_before(short, busy, reach):
+    """After a state was loaded, too, by the whole batch or world by world."""
+    vec = sb3_vec_env("tiny", 2, state=True, **short, **busy)
+    vec.seed(1)
+    obs, hold, ends = vec.reset(), np.zeros(vec.num_envs, np.int64), 0
+    for _ in range(120):
+        kept = (
+            vec.save_state() if reach == "all" else [vec.env_method("save_state", indices=place)[0] for place in (0, 3)]
+        )
+        before, (obs, _, dones, infos) = obs["state"], vec.step(hold)
+        for _ in range(2):
+            if dones.any():
+                last = np.stack([info["terminal_observation"]["observation"] for info in infos])
+                state = np.stack([info["terminal_observation"]["state"] for info in infos])
+                seen = last.reshape(2, -1).repeat(vec.batch.num_agents, axis=0)
+                assert np.array_equal(state, np.concatenate([seen, before[:, seen.shape[1] :]], axis=1))
+                ends += 1
+                vec.reset()
+                if reach == "all":
+                    vec.load_state(kept)
+                else:
+                    for place, one in zip((0, 3), kept, strict=True):
+                        vec.env_method("load_state", one, indices=place)
+                obs, _, dones, infos = vec.step(hold)
+    assert ends == 4
+
+
 def test_observations_are_copies():
     vec = sb3_vec_env("tiny", 2)
     first = vec.reset()

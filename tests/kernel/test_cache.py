@@ -9,15 +9,17 @@ import os
 import pwd
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 
 import platformdirs
 import pytest
+from filelock import FileLock, Timeout
 from numba.core import config
 
 import edge6g_env
-from edge6g_env import _cache, _code_store, _jit
+from edge6g_env import _cache, _code_store, _entry, _jit
 
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -253,3 +255,48 @@ def test_only_old_versions_of_ours_are_dropped(place: Path):
     left = {path.name for path in folder.iterdir()}
     newest = [names[0], *names[:0:-1]][: _jit._KEPT_VERSIONS - 1]
     assert left == {*newest, "mine_0123", "notes"}
+
+
+def test_who_compiles_does_it_alone(place: Path):
+    """Of threads and processes that begin with an empty cache at once."""
+    inside, most = [], []
+
+    def compile_it() -> None:
+        with _cache.one_at_a_time("test"):
+            inside.append(None)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+
+    threads = [threading.Thread(target=compile_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_the_simulator_is_compiled_alone_and_loaded_by_all_at_once(place: Path, monkeypatch, cached):
+    held = []
+
+    def run(*_: object) -> None:
+        try:
+            with FileLock(place / ".compiling.lock", timeout=0):
+                held.append(False)
+        except Timeout:
+            held.append(True)
+
+    place.mkdir()
+    monkeypatch.setattr(_entry.kernel, "run", run)
+    monkeypatch.setattr(_jit, "is_cached", lambda _: cached)
+    _entry.run_of(None)
+    assert held == [not cached]
+
+
+def test_without_a_place_for_a_lock_it_goes_on(place: Path):
+    place.write_text("mine")
+    done = []
+    with _cache.one_at_a_time("test"):
+        done.append(True)
+    assert done

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+import train.learner
 import train.run
+import train.validation
 from edge6g_env import batch_env, load_scenario
 from edge6g_env.scenario import Scenario
 
@@ -46,10 +48,12 @@ def observations() -> Callable[[Scenario | str, int], list[dict[str, np.ndarray]
 
 @pytest.fixture(scope="session")
 def quick() -> Iterator[None]:
-    """Three validation episodes and one rule, and a clock that goes on by 5 ms whenever it is read: no run hangs on the machine's speed."""
+    """Four validations of three episodes and one rule, and a clock that goes on by 5 ms whenever it is read: no run hangs on the machine's
+    speed."""
     ticks = count()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train.callbacks, "time", SimpleNamespace(monotonic=lambda: 0.005 * next(ticks)))
-        patch.setattr(train.run, "VALIDATION_EPISODES", 3)
-        patch.setattr(train.run, "SHOWN_RULES", ("greedy",))
+        patch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(train.run.ALGORITHMS, 3))
+        patch.setattr(train.learner, "VALIDATIONS", 4)
+        patch.setattr(train.validation, "SHOWN_RULES", ("greedy",))
         yield

@@ -11,20 +11,22 @@ import edge6g_env
 from agents.learned.reading import Reads
 from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig, ScorerPolicy
 from edge6g_env import load_scenario
+from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.spaces import Layout
 from eval.provenance import SCENARIO_FILE
 from train import checkpoint
 from train.checkpoint import CheckpointError, Progress, load_policy
 from train.ppo import PpoPolicy, make_ppo_policy
+from train.worlds import Worlds
 
 
 def random_policy(scenario, algo):
     """(policy, its network) with weights that are not those of a start."""
     torch.manual_seed(5)
     if algo == "scorer":
-        net = Scorer(Layout(scenario), ScorerConfig(hidden=32, top=8))
-        for layer in (net.correction, net.value):
-            torch.nn.init.normal_(layer.weight, std=2.0)
+        net = Scorer(Worlds([scenario], 0).reads(CONTEXT, CANDIDATE, 10.0), ScorerConfig(hidden=32, top=8))
+        torch.nn.init.normal_(net.correction.weight, std=2.0)
+        net.linear.normal_(std=0.5)
         return ScorerPolicy(Layout(scenario), net), net
     net = make_ppo_policy(Layout(scenario))
     for parameter in net.parameters():
@@ -36,7 +38,13 @@ def saved(folder, scenario, algo):
     """A checkpoint of such a policy in `folder`; returns the policy."""
     policy, net = random_policy(scenario, algo)
     reads = net.reads if algo == "scorer" else Reads.whole(Layout(scenario))
-    record = {"algo": algo, **checkpoint.scenario_record(scenario), "seed": 0, "settings": {"clip": 0.2}}
+    record = {
+        "algo": algo,
+        **checkpoint.scenario_record([scenario]),
+        "seed": 0,
+        "settings": {"clip": 0.2},
+        "limits": {},
+    }
     record |= {"config": net.config.to_dict() if algo == "scorer" else {}, "layout": reads.to_dict()}
     checkpoint.write_record(folder, record, Progress())
     checkpoint.write_tensors(folder / checkpoint.POLICY, net.state_dict(), {"validation_gain": None})
@@ -105,28 +113,37 @@ def test_a_scorer_acts_in_every_scenario(tmp_path, scenario, other, observations
     assert decided > 5
 
 
-def test_a_scorer_scores_the_same_inputs_alike_in_every_scenario(tmp_path, scenario):
-    """The same named entries at other columns, among other entries: the same logits and values."""
+def test_a_scorer_chooses_alike_among_the_same_candidates_in_every_scenario(tmp_path, scenario):
+    """The same named entries at other columns, among other entries, in tables of other actions: the same place."""
     saved(tmp_path, scenario, "scorer")
-    rng, top = np.random.default_rng(2), 4
-    named = {name: rng.uniform(0.0, 3.0, 7).astype(np.float32) for name in CONTEXT}
-    features = {name: rng.uniform(0.0, 3.0, (7, top)).astype(np.float32) for name in CANDIDATE}
-    results = []
+    rng, worlds, rows = np.random.default_rng(2), 60, 5
+    named = {name: rng.uniform(0.0, 3.0, worlds) for name in CONTEXT}
+    features = {name: rng.uniform(0.0, 0.6, (worlds, rows)) for name in CANDIDATE}
+    chosen = []
     for name in edge6g_env.scenarios():
-        layout = Layout(load_scenario(name))
-        context = rng.uniform(0.0, 9.0, (7, len(layout.observation))).astype(np.float32)
-        candidates = rng.uniform(0.0, 9.0, (7, top, len(layout.candidates))).astype(np.float32)
+        policy = load_policy(tmp_path, name)
+        layout = policy.compiled.layout
+        agents, actions = (
+            layout.scenario.nodes.count,
+            [REJECT, *range(layout.num_actions - rows + 1, layout.num_actions)],
+        )
+        obs = {
+            "observation": rng.uniform(0.0, 9.0, (worlds, agents, len(layout.observation))).astype(np.float32),
+            "candidates": rng.uniform(0.0, 9.0, (worlds, agents, layout.num_actions, len(layout.candidates))).astype(
+                np.float32
+            ),
+            "action_mask": np.zeros((worlds, agents, layout.num_actions), np.int8),
+        }
+        obs["action_mask"][..., HOLD] = 1
+        obs["action_mask"][:, 0, actions] = 1
         for entry, values in named.items():
-            context[:, layout.observation_index(entry)] = values
+            obs["observation"][:, 0, layout.observation_index(entry)] = values
         for entry, values in features.items():
-            candidates[..., layout.candidate_index(entry)] = values
-        net = load_policy(tmp_path, layout.scenario).net
-        legal = torch.ones(7, top, dtype=torch.bool)
-        results.append([x.detach() for x in net(torch.from_numpy(context), torch.from_numpy(candidates), legal)])
-    for logits, values in results[1:]:
-        assert torch.equal(logits, results[0][0])
-        assert torch.equal(values, results[0][1])
-    assert results[0][0].std() > 0.0
+            obs["candidates"][:, 0, actions, layout.candidate_index(entry)] = values
+        taken = policy.act(obs, rng)[:, 0]
+        chosen.append([actions.index(action) for action in taken.tolist()])
+    assert all(places == chosen[0] for places in chosen)
+    assert len(set(chosen[0])) >= 3
 
 
 def test_what_a_scorer_reads_means_the_same_everywhere():
@@ -136,20 +153,20 @@ def test_what_a_scorer_reads_means_the_same_everywhere():
         for name in names:
             ((_, unit),) = {(f.scale, f.unit) for layout in layouts for f in getattr(layout, kind) if f.name == name}
             assert unit != "index"
-            assert "service" not in name
+            assert not any(name.endswith(f"_{service.name}") for of in layouts for service in of.scenario.service)
             assert "resident" not in name
 
 
 def test_scales_are_those_of_training(tmp_path, scenario):
     """Another range in the record is another scale, whatever the layout of the worlds says."""
     saved(tmp_path, scenario, "scorer")
-    before = load_policy(tmp_path, scenario).net.scale_context.unit.clone()
+    before = load_policy(tmp_path, scenario).compiled.scales[1].copy()
     record = json.loads((tmp_path / checkpoint.RECORD).read_text())
     record["layout"]["observation"][0]["high"] *= 4.0
     (tmp_path / checkpoint.RECORD).write_text(json.dumps(record))
-    after = load_policy(tmp_path, scenario).net.scale_context.unit
+    after = load_policy(tmp_path, scenario).compiled.scales[1]
     assert after[0] == pytest.approx(2.0 * float(before[0]))  # job/age_s goes by its logarithm, with a unit of its root
-    assert torch.equal(after[1:], before[1:])
+    assert np.array_equal(after[1:], before[1:])
 
 
 @pytest.mark.parametrize("kind", ["observation", "candidates"])
@@ -217,7 +234,7 @@ def test_other_troubles_are_said(tmp_path, scenario):
     path = tmp_path / checkpoint.RECORD
     record = json.loads(path.read_text())
     for change, message in (
-        ({"format": 1}, "is a checkpoint of format 1, this version of edge6g reads format 2"),
+        ({"format": 1}, "is a checkpoint of format 1, this version of edge6g reads format 3"),
         ({"format": None}, "is not a checkpoint"),
         ({"algo": "dqn"}, "'dqn', which this version does not know"),
         ({"config": {**record["config"], "hidden": 16}}, "do not fit"),

@@ -8,12 +8,13 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+import train.validation
 from edge6g_env._bars import Bars
 from edge6g_env.errors import UserError
 from eval.statistics import paired_difference
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learning_curve import LearningCurve, Point
-from train.validation import CURVES, Validation, middle
+from train.validation import CURVES, RULES_FILE, Validation, Validations, middle
 
 
 def load(folder):
@@ -101,7 +102,9 @@ def test_a_table_that_a_spreadsheet_saved_is_read_and_another_one_refused(tmp_pa
 @pytest.fixture(scope="module")
 def validation(scenario, tmp_path_factory):
     folder = tmp_path_factory.mktemp("validation")
-    played = Validation(scenario, [1, 2, 3, 4], ["local", "jsq"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.validation, "SHOWN_RULES", ("local", "jsq"))
+        played = Validations([scenario], [1, 2, 3, 4])
     played.play_rules(folder)
     return played, folder
 
@@ -122,9 +125,9 @@ def test_rules_are_played_once_a_folder_and_anew_if_anything_differs(validation,
     plays = []
     monkeypatch.setattr(Validation, "play", lambda self, name, make: plays.append(name) or played.rules[name])
     again = Validation(scenario, [1, 2, 3, 4], ["local", "jsq"])
-    again.play_rules(folder)
+    again.play_rules(folder / RULES_FILE)
     assert (again.rules, plays) == (played.rules, [])
-    Validation(scenario, [1, 2, 3, 5], ["local", "jsq"]).play_rules(folder)
+    Validation(scenario, [1, 2, 3, 5], ["local", "jsq"]).play_rules(folder / RULES_FILE)
     assert plays == ["local", "jsq"]
 
 

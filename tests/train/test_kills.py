@@ -14,11 +14,14 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 import edge6g
 import edge6g_env._files
+import train.learner
 import train.run
+import train.validation
 from eval.files import RunFolderError, only_owner
+from tests.train.small import SCORER, learner
 from train import checkpoint
 from train.checkpoint import load_policy, read_about, read_progress, read_record, read_tensors
-from train.learner import Learner
+from train.setup import Setup
 from train.stopping import Terminated
 
 FORK = multiprocessing.get_context(
@@ -30,13 +33,14 @@ LONGEST_S = 240.0  # of any wait, on a busy machine
 def command_line(words, said):
     """`edge6g` with those words, in a child; what it says goes to a file."""
     sys.argv, sys.stderr = ["edge6g", *words], Path(said).open("w")  # noqa: SIM115
-    train.run.VALIDATION_EPISODES, train.run.SHOWN_RULES, train.callbacks.EARLY_PERIOD_S = 3, ("greedy",), 0.5
-    train.scorer.SETTINGS["batch_decisions"] = 256
+    train.run.VALIDATION_EPISODES, train.validation.SHOWN_RULES = {"scorer": 3}, ("greedy",)
+    train.learner.VALIDATIONS = 10_000  # of ten minutes: one after every batch or two
     edge6g.main()
 
 
 def started(out, *more):
-    episodes = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--num-worlds", "4")
+    episodes = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--set", "time.warmup_s=1.0")
+    episodes += ("--with", "stage_a=0", "--with", "seeds=2", "--with", "draws=2", "--with", "minibatch=128")
     words = ["train", "--scenario", "tiny", *episodes, "--out", str(out), *more]
     process = FORK.Process(target=command_line, args=(words, out.parent / "said.txt"))
     process.start()
@@ -50,6 +54,10 @@ def wait_for(condition, process):
         assert process.is_alive(), process.exitcode
         assert time.monotonic() < end_s
         time.sleep(0.02)
+
+
+def asked(scenario, decisions=100_000):
+    return Setup((scenario,), "scorer", decisions=decisions, settings=SCORER)
 
 
 def validations(out):
@@ -95,7 +103,9 @@ def ended(process):
 @pytest.fixture
 def warm(scenario):
     """What the children need is compiled and loaded here, once."""
-    Learner(scenario, "scorer", 0, 2, 1).model.env.reset()
+    one = learner(scenario, settings={"stage_a": 0.0})
+    one.model.advance()
+    one.close()
 
 
 def test_kill_and_sigterm_and_resume(tmp_path, warm):
@@ -153,23 +163,23 @@ def killed_at(monkeypatch, number):
 @pytest.mark.parametrize("number", range(4))
 def test_any_prefix_of_the_writes_of_a_checkpoint_is_a_checkpoint(scenario, tmp_path, monkeypatch, number):
     """Two checkpoints, the second cut off after some of its files: progress and weights are both of one of them."""
-    learner = Learner(scenario, "scorer", 0, 2, 1)
-    learner.best = 0.1
-    learner.save(tmp_path, 60.0, policy=True)
-    bias, states = learner.model.policy.net.correction.bias, {}
+    one = learner(scenario, settings={"stage_a": 0.0})
+    one.best = 0.1
+    one.save(tmp_path, 60.0, policy=True)
+    bias, states = one.model.net.correction.bias, {}
     states[0, 1.0] = bias.item()
     with killed_at(monkeypatch, number) as killed:
         bias.data += 1.0
-        learner.model.num_timesteps, learner.best = 500, 0.2
+        one.model.num_timesteps, one.best = 500, 0.2
         states[500, 2.0] = bias.item()
         try:
-            learner.save(tmp_path, 120.0, policy=True)
+            one.save(tmp_path, 120.0, policy=True)
         except killed:
             assert number < 3
-    again = Learner(scenario, "scorer", 0, 2, 1)
+    again = learner(scenario, settings={"stage_a": 0.0})
     again.load(tmp_path)
     progress = read_progress(tmp_path)
-    assert states[progress.decisions, progress.minutes] == again.model.policy.net.correction.bias.item()
+    assert states[progress.decisions, progress.minutes] == again.model.net.correction.bias.item()
     assert read_about(tmp_path / checkpoint.TRAINER)["decisions"] == progress.decisions == (500 if number >= 2 else 0)
     kept = read_tensors(tmp_path / checkpoint.POLICY)["correction.bias"]
     assert again.best == (0.2 if number >= 1 else 0.1)  # of the policy that is kept, whatever the trainer's state knows
@@ -191,16 +201,16 @@ def test_an_interrupt_that_a_finaliser_swallows_ends_the_run_at_the_next_step(
 
     def step(self):
         learnt.append(self.model.num_timesteps)
-        if len(learnt) == 50:
+        if len(learnt) == 10:
             Finalised()
         return True
 
     with monkeypatch.context() as patch:
         patch.setattr(train.callbacks.Watch, "_on_step", step)
         with pytest.raises(KeyboardInterrupt) as raised:
-            train.run.train(scenario, "scorer", 0.5, 0, out, num_worlds=4)
+            train.run.train(asked(scenario), out)
     assert raised.type is (Terminated if number == signal.SIGTERM else KeyboardInterrupt)
-    assert len(learnt) == 50
+    assert len(learnt) == 10
     assert read_progress(out).runs == 1
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == (
         signal.SIG_DFL,
@@ -214,20 +224,20 @@ def test_ctrl_c_closes_the_files_and_keeps_what_was_learned(scenario, tmp_path, 
 
     def interrupt(self):
         learnt.append(self.model.num_timesteps)
-        if len(learnt) > 300:
+        if len(learnt) > 12:
             raise Terminated
         return True
 
     with monkeypatch.context() as patch:
         patch.setattr(train.callbacks.TimeBudget, "_on_step", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train.run.train(scenario, "scorer", 10.0, 0, out, num_worlds=4)
+            train.run.train(asked(scenario), out)
     open_files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]
     assert not [name for name in open_files if str(out) in name]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     progress = read_progress(out)
     assert progress.decisions == learnt[-1]
-    train.run.train(scenario, "scorer", progress.minutes + 0.02, 0, out, num_worlds=4, resume=True)
+    train.run.train(asked(scenario, progress.decisions + 1_000), out, resume=True)
     after = read_progress(out)
     assert (after.runs, after.decisions > progress.decisions) == (2, True)
     assert_curves_go_on(out)

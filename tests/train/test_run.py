@@ -4,25 +4,40 @@ import io
 import json
 import shutil
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
 import train.run
+import train.validation
 from edge6g_env import load_scenario
-from edge6g_env.errors import UserError
 from eval.files import RunFolderError, only_owner
 from tests.looking import seeds
+from tests.train.small import SCORER, SEARCH, learner, same
 from train import checkpoint
-from train.checkpoint import CheckpointError, hparams, load_policy, read_about, read_progress, read_record, read_tensors
+from train.checkpoint import (
+    CheckpointError,
+    Progress,
+    hparams,
+    load_policy,
+    read_about,
+    read_progress,
+    read_record,
+    read_tensors,
+)
 from train.run import TrainingError
 from train.seeds import world_seed
-from train.validation import NothingMeasuredError, Validation, told
+from train.setup import Setup
+from train.trainers import TRAINERS
+from train.validation import NothingMeasuredError, Validation, shown_rules, told
 
-SECONDS = 3.0
+DECISIONS = 2_500
+SMALL = {"scorer": SCORER, "ppo": {"n_steps": 16, "batch_size": 128}, "search": SEARCH}
 
 
 @dataclass
@@ -33,19 +48,27 @@ class Ended:
     said: str
 
 
-def run(scenario, out, algo="scorer", seconds=SECONDS, seed=3, num_worlds=8, **options):
-    console = Console(file=io.StringIO(), width=200)
-    train.run.train(scenario, algo, seconds / 60.0, seed, out, num_worlds=num_worlds, console=console, **options)
+def run(scenario, out, algo="scorer", decisions=DECISIONS, seed=3, num_worlds=8, minutes=None, threads=1, **options):
+    console, worlds = Console(file=io.StringIO(), width=200), num_worlds if algo == "ppo" else None
+    setup = Setup(
+        (scenario,),
+        algo,
+        seed,
+        minutes,
+        decisions if minutes is None else None,
+        SMALL.get(algo, {}),
+        num_worlds=worlds,
+        threads=threads,
+    )
+    train.run.train(setup, out, console=console, **options)
     return Ended(out, console.file.getvalue())
 
 
 @pytest.fixture(scope="module", params=["scorer", "ppo"])
 def trained(request, scenario, quick, tmp_path_factory):
     """A run of some seconds, by algorithm."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(train.scorer.SETTINGS, "batch_decisions", 256)
-        out = tmp_path_factory.mktemp("runs") / request.param
-        return request.param, run(scenario, out, request.param, command="edge6g train --algo x")
+    out = tmp_path_factory.mktemp("runs") / request.param
+    return request.param, run(scenario, out, request.param, command="edge6g train --algo x")
 
 
 def steps_of(out):
@@ -59,13 +82,14 @@ def test_a_run_learns_and_says_so(trained, scenario):
     assert record["algo"] == algo
     assert (record["scenario"], record["fingerprint"]) == (scenario.id, scenario.fingerprint)
     assert (record["trained_on"], record["changes"]) == (scenario.label, scenario.changes)
-    assert record["decisions"] > 100
-    assert record["minutes"] * 60.0 >= SECONDS
+    assert record["decisions"] >= DECISIONS
+    assert record["minutes"] > 0.0
+    assert record["settings"] == {**TRAINERS[algo].defaults, **SMALL[algo]}
     assert record["runs"] == 1
     assert steps_of(ended.out) > 0
     assert f"best on the validation seeds: {told(record['validation_gain'], 'greedy')}" in ended.said
     tensors = read_tensors(ended.out / checkpoint.TRAINER)
-    moved = [t for name, t in tensors.items() if name.startswith("network.") and "correction" in name]
+    moved = [t for name, t in tensors.items() if name.startswith("b.net.correction")]
     assert all(bool((t != 0.0).any()) for t in moved)  # zero at the start
     assert bool(moved) == (algo == "scorer")
 
@@ -85,7 +109,8 @@ def test_a_run_says_how_it_was_made(trained, scenario):
     algo, ended = trained
     made = json.loads((ended.out / "run.json").read_text())
     assert (made["kind"], made["command"], made["algo"], made["seed"]) == ("train", "edge6g train --algo x", algo, 3)
-    assert (made["changes"], made["num_worlds"]) == (scenario.changes, 8)
+    assert (made["changes"], made["num_worlds"]) == (scenario.changes, 8 if algo == "ppo" else None)
+    assert (made["minutes"], made["decisions"], made["settings"]) == (None, DECISIONS, SMALL[algo])
     assert load_scenario(ended.out / "scenario.toml") == scenario
     assert tomllib.loads((ended.out / "scenario.toml").read_text())["arrivals"]["rate_jobs_s"] == 8.0
 
@@ -123,12 +148,13 @@ def test_resume_goes_on(trained, scenario, tmp_path):
     algo, ended = trained
     out = shutil.copytree(ended.out, tmp_path / "again")
     before, updates, rules = read_record(out), steps_of(out), (out / "validation.json").stat().st_mtime_ns
-    run(scenario, out, algo, seconds=before["minutes"] * 60.0 + 3.0, resume=True, command="edge6g train --resume")
+    most = before["decisions"] + 1_000
+    run(scenario, out, algo, decisions=most, resume=True, command="edge6g train --resume")
     after = read_record(out)
     assert after["runs"] == before["runs"] + 1
-    assert after["decisions"] > before["decisions"]
-    assert after["minutes"] > before["minutes"] + 3.0 / 60.0 - 1e-6
-    assert steps_of(out) >= updates
+    assert most <= after["decisions"] < most + 1_000  # those in all, but for a batch
+    assert after["minutes"] > before["minutes"]
+    assert steps_of(out) > updates
     assert after["validation_gain"] >= before["validation_gain"]
     assert (out / "validation.json").stat().st_mtime_ns == rules
     made = json.loads((out / "run.json").read_text())
@@ -140,8 +166,9 @@ def test_the_trainers_state_knows_its_progress(trained):
     """The pair cannot come apart: decisions and minutes stand in the file of the weights that they belong to."""
     _, ended = trained
     record, about = read_record(ended.out), read_about(ended.out / checkpoint.TRAINER)
-    assert about == {name: record[name] for name in ("decisions", "minutes", "runs", "validation_gain")}
-    assert read_about(ended.out / checkpoint.POLICY)["validation_gain"] == record["validation_gain"]
+    assert about == {name: record[name] for name in asdict(Progress())}
+    kept = read_about(ended.out / checkpoint.POLICY)
+    assert kept == {name: record[name] for name in ("validation_gain", "above_limits")}
 
 
 def test_what_cannot_go_on_is_refused_and_stays_as_it_was(trained, scenario, tmp_path):
@@ -154,14 +181,18 @@ def test_what_cannot_go_on_is_refused_and_stays_as_it_was(trained, scenario, tmp
         run(load_scenario("campus"), ended.out, algo, resume=True)
     with pytest.raises(CheckpointError, match=r"cannot go on with tiny_v0, .*reward.price_per_usd = 50"):
         run(load_scenario(scenario, **{"reward.price_per_usd": 50.0}), ended.out, algo, resume=True)
-    with pytest.raises(TrainingError, match=r"nothing left to do: .* trained for 0\.\d\d minutes, --minutes 0\.01 is"):
-        run(scenario, ended.out, algo, seconds=0.6, resume=True)
+    with pytest.raises(
+        TrainingError, match=r"nothing left to do: .* trained for \d\.\d\d minutes, --minutes 0\.0001 is"
+    ):
+        run(scenario, ended.out, algo, minutes=0.0001, resume=True)
+    with pytest.raises(TrainingError, match=r"nothing left to do: .* has taken [\d,]+ decisions, --decisions 2500 are"):
+        run(scenario, ended.out, algo, resume=True)
     with pytest.raises(RunFolderError, match="holds another run"):
         run(scenario, ended.out, algo)
     with only_owner(ended.out):
         for options in ({"resume": True}, {"overwrite": True}, {}):
             with pytest.raises(RunFolderError, match="another process works in"):
-                run(scenario, ended.out, algo, seconds=600.0, **options)
+                run(scenario, ended.out, algo, decisions=10**6, **options)
     assert {path: path.read_bytes() for path in ended.out.rglob("*") if path.is_file()} == before
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         run(scenario, tmp_path / "none", algo, resume=True)
@@ -173,12 +204,12 @@ def test_foreign_tensors_are_refused(trained, scenario, tmp_path):
     out = shutil.copytree(ended.out, tmp_path / "again")
     shutil.copy(out / checkpoint.POLICY, out / checkpoint.TRAINER)
     with pytest.raises(CheckpointError, match="does not fit"):
-        run(scenario, out, algo, seconds=600.0, resume=True)
+        run(scenario, out, algo, decisions=10**6, resume=True)
 
 
 def test_an_overwritten_run_leaves_nothing_of_itself(scenario, tmp_path, quick):
-    run(scenario, tmp_path / "run", "ppo", seed=5, seconds=1.0)
-    run(scenario, tmp_path / "run", "scorer", seed=6, seconds=1.0, overwrite=True)
+    run(scenario, tmp_path / "run", "ppo", seed=5, decisions=100)
+    run(scenario, tmp_path / "run", "scorer", seed=6, decisions=100, overwrite=True)
     assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} == {"scorer-s6", "best-rule"}
     assert read_record(tmp_path / "run")["algo"] == "scorer"
 
@@ -188,26 +219,9 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(scenario,
     out.mkdir()
     (out / "run.json").write_text('{"kind": "train"}')
     (out / ".checkpoint.json.123.tmp").write_text("{")
-    run(scenario, out, seconds=1.0, resume=True)
+    run(scenario, out, decisions=100, resume=True)
     assert read_record(out)["runs"] == 1
     assert not list(out.glob(".*"))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"algo": "dqn"}, "no algorithm 'dqn': there are scorer, ppo"),
-        ({"minutes": 0.0}, "minutes must be above 0"),
-        ({"minutes": float("nan")}, "minutes must be above 0"),
-        ({"seed": -1}, "seed must be in 0.."),
-        ({"num_worlds": 2**17}, "world must be in 0.."),
-    ],
-)
-def test_what_cannot_start_is_refused_and_leaves_nothing(scenario, tmp_path, changes, message):
-    arguments = {"algo": "scorer", "minutes": 1.0, "seed": 0, "num_worlds": None, **changes}
-    with pytest.raises(UserError, match=message):
-        train.run.train(scenario, out=tmp_path / "out", **arguments)
-    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
 def test_a_folder_of_something_else_stays_as_it_was(scenario, tmp_path):
@@ -224,29 +238,74 @@ def test_a_scenario_without_jobs_to_measure_is_refused(tmp_path, quick):
         run(load_scenario("tiny", **{"arrivals.rate_jobs_s": 1e-6}), tmp_path / "run")
 
 
-@pytest.fixture
-def worlds(monkeypatch):
-    """Seeds of the worlds of every training environment, as its first reset finds them."""
-    seen = []
+def test_every_run_of_ppo_meets_worlds_of_its_own(scenario, tmp_path, monkeypatch):
+    """Seeds as the first reset of each run finds them; other numbers of worlds after a resume, too."""
+    met = []
 
     def watched(self):
-        for env in self._learner.envs:
-            env.reset()
-        seen.append([seed for env in self._learner.envs for seed in seeds(env.batch)])
+        self.model.env.reset()
+        met.append(seeds(self.model.env.batch))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train.callbacks.Watch, "_on_training_start", watched)
-    return seen
-
-
-@pytest.mark.parametrize("algo", ["scorer", "ppo"])
-def test_every_run_of_every_seed_meets_worlds_of_its_own(algo, scenario, tmp_path, worlds):
-    """Other numbers of worlds after a resume, too."""
     for out, seed, num_worlds, resume in (("a", 0, 4, False), ("b", 1, 4, False), ("a", 0, 2, True), ("a", 0, 6, True)):
         with pytest.raises(KeyboardInterrupt):
-            run(scenario, tmp_path / out, algo, 60.0, seed, num_worlds, resume=resume)
+            run(scenario, tmp_path / out, "ppo", 10**6, seed, num_worlds, resume=resume)
     expected = [(0, 0, 4), (1, 0, 4), (0, 1, 2), (0, 2, 6)]
-    assert worlds == [[world_seed(s, r, w) for w in range(n)] for s, r, n in expected]
+    assert met == [[world_seed(s, r, w) for w in range(n)] for s, r, n in expected]
+
+
+def stopped_at(patch, owner, name, call):
+    """Ctrl-C comes at so many calls of a method, before it does anything."""
+    calls, method = count(1), getattr(owner, name)
+
+    def stopping(self, *arguments, **options):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return method(self, *arguments, **options)
+
+    patch.setattr(owner, name, stopping)
+
+
+@pytest.mark.parametrize("algo", ["scorer", "search"])
+def test_with_a_budget_in_decisions_a_run_is_the_same_however_it_comes_about(scenario, tmp_path, quick, algo):
+    """By one thread or two; stopped amid a batch, or when the validation that chooses what stage B begins with was just played, and
+    gone on with: the same weights, validations and best policy."""
+    run(scenario, tmp_path / "whole", algo)
+    run(scenario, tmp_path / "two threads", algo, threads=2)
+    for name, *where in (
+        ("amid a batch", train.callbacks.TimeBudget, "_on_step", 9),
+        ("before a save", train.learner.Learner, "save", 3),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            stopped_at(patch, *where)
+            with pytest.raises(KeyboardInterrupt):
+                run(scenario, tmp_path / name, algo)
+        assert read_progress(tmp_path / name).decisions < DECISIONS
+        run(scenario, tmp_path / name, algo, resume=True)
+    whole = tmp_path / "whole"
+    curve = pd.read_csv(whole / "learning_curve.csv").drop(columns="minutes")
+    assert len(curve) > 3
+    for out in tmp_path.iterdir():
+        for file in (checkpoint.TRAINER, checkpoint.POLICY):
+            assert same(read_tensors(out / file), read_tensors(whole / file)), (out, file)
+        pd.testing.assert_frame_equal(pd.read_csv(out / "learning_curve.csv").drop(columns="minutes"), curve)
+        assert read_progress(out).decisions == read_progress(whole).decisions
+        assert read_progress(out).validation_gain == read_progress(whole).validation_gain
+
+
+def test_a_run_ends_when_its_time_is_spent(scenario, tmp_path, quick):
+    """By the clock, in the midst of a batch, which leaves no trace: decisions are those of whole batches."""
+    ended = run(scenario, tmp_path / "run", minutes=0.001)
+    record = read_record(ended.out)
+    assert record["minutes"] >= 0.001
+    other = learner(scenario, decisions=None, minutes=0.001)
+    sums = [0]
+    while sums[-1] < record["decisions"]:
+        other.model.advance()
+        sums.append(other.model.num_timesteps)
+    other.close()
+    assert record["decisions"] in sums
 
 
 def test_ctrl_c_while_the_rules_are_played_leaves_a_run_that_goes_on(scenario, tmp_path, quick, monkeypatch):
@@ -259,7 +318,7 @@ def test_ctrl_c_while_the_rules_are_played_leaves_a_run_that_goes_on(scenario, t
             run(scenario, tmp_path / "run")
     assert read_progress(tmp_path / "run").validation_gain is None
     load_policy(tmp_path / "run", scenario)
-    run(scenario, tmp_path / "run", seconds=2.0, resume=True)
+    run(scenario, tmp_path / "run", decisions=100, resume=True)
     assert read_progress(tmp_path / "run").validation_gain is not None
 
 
@@ -271,6 +330,6 @@ def test_a_gain_is_told_in_words(gain, words):
 
 
 def test_rules_with_values_are_shown_where_there_are_some(scenario, monkeypatch):
-    monkeypatch.setattr(train.run, "SHOWN_RULES", ("static", "restricted", "greedy"))
-    assert train.run.shown_rules(scenario) == ["static", "restricted", "greedy"]
-    assert train.run.shown_rules(scenario.model_copy(update={"name": "clinic"})) == ["greedy"]
+    monkeypatch.setattr(train.validation, "SHOWN_RULES", ("static", "restricted", "greedy"))
+    assert shown_rules(scenario) == ["static", "restricted", "greedy"]
+    assert shown_rules(scenario.model_copy(update={"name": "clinic"})) == ["greedy"]

@@ -1,31 +1,48 @@
-"""The scorer: greedy at its start, and better informed after an update."""
+"""The scorer: greedy at its start, a score of plain layers, and its stages."""
 
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.logger import Logger
 
 import edge6g_env
-from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy, Shortlist
+from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig, ScorerPolicy
 from agents.policy import make_rule
-from edge6g_env import load_scenario, sb3_vec_env
-from edge6g_env.kernel.codes import HOLD, REJECT
+from edge6g_env import batch_env, load_scenario
+from edge6g_env.features import scales
+from edge6g_env.kernel.codes import REJECT
 from edge6g_env.spaces import Layout
-from train.decisions import DecisionBatch
-from train.scorer import ScorerAlgorithm
+from tests.train.small import learner
+from train.scorer import LIFE_SHARE, SETTINGS, terms_of
+from train.worlds import Worlds
+
+
+def net_of(scenario, **config):
+    return Scorer(Worlds([scenario], 0).reads(CONTEXT, CANDIDATE, 10.0), ScorerConfig(**config))
+
+
+def stir(net, std=0.3):
+    """Weights that are not those of a start."""
+    torch.nn.init.normal_(net.correction.weight, std=std)
+    net.linear.normal_(std=std)
+    return net
 
 
 @pytest.mark.parametrize("name", edge6g_env.scenarios())
 def test_at_its_start_the_scorer_is_greedy(name, observations):
-    """On every observation of a random game under load: the same action for every agent."""
+    """On every observation of a random game under load: the same action for every agent, with its network and without."""
     scenario = load_scenario(name, arrivals={"kind": "poisson", "rate_jobs_s": 20.0})
     layout, rng = Layout(scenario), np.random.default_rng(0)
     torch.manual_seed(3)
-    scorer, greedy = ScorerPolicy(layout, Scorer(layout, ScorerConfig())), make_rule("greedy", layout)
+    net = net_of(scenario)
+    scorer, greedy = ScorerPolicy(layout, net), make_rule("greedy", layout)
+    network = net.compiled(layout, records=True)
+    assert network.hidden == net.config.hidden
+    assert scorer.compiled.hidden == 0  # which is faster
     decisions, chosen = 0, set()
     for obs in observations(scenario, round(3.0 / scenario.time.slot_s)):
         expected = greedy.act(obs, rng)
         assert np.array_equal(scorer.act(obs, rng), expected)
+        assert np.array_equal(network.act(obs), expected)
         decisions += (obs["action_mask"][..., REJECT] == 1).sum()
         chosen |= set(expected.flat)
     assert decisions > 100
@@ -33,12 +50,9 @@ def test_at_its_start_the_scorer_is_greedy(name, observations):
 
 
 def test_a_scorer_never_takes_what_is_illegal_and_never_holds_a_job(scenario, observations):
-    layout, rng = Layout(scenario), np.random.default_rng(0)
-    net = Scorer(layout, ScorerConfig())
     torch.manual_seed(4)
-    for layer in (net.correction, net.value):
-        torch.nn.init.normal_(layer.weight, std=3.0)
-    policy, differs = ScorerPolicy(layout, net), 0
+    layout, rng = Layout(scenario), np.random.default_rng(0)
+    policy, differs = ScorerPolicy(layout, stir(net_of(scenario), 3.0)), 0
     greedy = make_rule("greedy", layout)
     for obs in observations(scenario, 100):
         actions, decides = policy.act(obs, rng), obs["action_mask"][..., REJECT] == 1
@@ -48,109 +62,97 @@ def test_a_scorer_never_takes_what_is_illegal_and_never_holds_a_job(scenario, ob
     assert differs > 10
 
 
-def test_a_score_is_that_of_plain_layers(scenario, observations):
-    """Each candidate by itself through the layers as they are named, in double precision: the same logits, and their mean as the value."""
+def recorded(scenario, net, seeds=(1, 2)):
+    """Decisions of a flight, and what they were made from."""
+    env = batch_env(scenario, len(seeds))
+    env.reset(list(seeds))
+    found = env.fly(net.compiled(env.layout, records=True), np.inf, record=True).recorded
+    env.close()
+    return found
+
+
+def test_a_score_is_that_of_plain_layers_and_the_highest_is_chosen(scenario):
+    """Each candidate by itself through the layers as they are named, in double precision."""
     torch.manual_seed(5)
-    layout = Layout(scenario)
-    net = Scorer(layout, ScorerConfig())
-    for layer in (net.correction, net.value):
-        torch.nn.init.normal_(layer.weight, std=0.3)
-    short = next(s for s in map(Shortlist(layout, 16), observations(scenario, 100)[20:]) if not s.legal.all())
-    context, candidates, legal = short.tensors()
-    logits, values = (x.detach().numpy() for x in net(context, candidates, legal))
+    net = stir(net_of(scenario))
+    seen = recorded(scenario, net)
+    rows = np.flatnonzero(seen.rows["n_shortlist"] > 1)[:60]
+    with torch.inference_mode():
+        scores = net(torch.from_numpy(seen.context[rows]), torch.from_numpy(seen.inputs[rows])).numpy()
     weights = {name: tensor.double().numpy() for name, tensor in net.state_dict().items()}
 
-    def linear(layer, x):
-        return weights[f"{layer}.weight"] @ x + weights[f"{layer}.bias"]
+    def layer(name, x):
+        return weights[f"{name}.weight"] @ x + weights[f"{name}.bias"]
 
-    own = net.scale_candidate(candidates[..., net.candidate_columns]).double().numpy()
-    shared = net.scale_context(context[:, net.context_columns]).double().numpy()
-    for n, mask in enumerate(short.legal):
-        utility = short.candidates[n, :, layout.candidate_index("utility")].astype(float)
-        best, expected, worth = utility[mask].max(), [], []
-        for c in np.flatnonzero(mask):
-            x = np.concatenate([shared[n], own[n, c], [utility[c] - best]])
-            x = np.maximum(linear("second", np.maximum(linear("first", x), 0.0)), 0.0)
-            expected.append(net.config.beta * (utility[c] - best + linear("correction", x)[0]))
-            worth.append(utility[c] + linear("value", x)[0])
-        chance = np.exp(np.array(expected) - max(expected))
-        assert logits[n, mask] == pytest.approx(expected, abs=1e-3)
-        assert values[n] == pytest.approx((chance * worth).sum() / chance.sum(), abs=1e-4)
-        assert (logits[n, ~mask] < -1e6).all()
+    assert len(rows) == 60
+    for n, row in enumerate(rows):
+        expected = []
+        for own in seen.inputs[row, : seen.rows["n_shortlist"][row]].astype(float):
+            x = np.concatenate([seen.context[row].astype(float), own])
+            x = np.maximum(layer("second", np.maximum(layer("first", x), 0.0)), 0.0)
+            expected.append(own[-1] + own[:-1] @ weights["linear"] + layer("correction", x)[0])
+        assert scores[n, : len(expected)] == pytest.approx(expected, abs=1e-4)
+        assert expected[seen.rows["choice"][row]] == pytest.approx(max(expected), abs=1e-4)
 
 
-def test_a_shortlist_has_the_highest_utilities(scenario, observations):
-    """Of every agent that decides, in the table's order, with its own arrays; nothing left out is worth more than what is in."""
-    layout, seen = Layout(scenario), 0
-    column, top = layout.candidate_index("utility"), 8
-    for obs in observations(scenario, 150):
-        short = Shortlist(layout, top)(obs)
-        deciding = np.argwhere(obs["action_mask"][..., REJECT] == 1)
-        assert short.places.tolist() == [world * obs["action_mask"].shape[1] + agent for world, agent in deciding]
-        for n, (world, agent) in enumerate(deciding):
-            rows, table = short.rows[n], obs["candidates"][world, agent]
-            mask = obs["action_mask"][world, agent].astype(bool) & (np.arange(layout.num_actions) != HOLD)
-            assert (np.diff(rows) > 0).all()
-            assert np.array_equal(short.legal[n], mask[rows])
-            assert np.array_equal(short.candidates[n], table[rows])
-            assert np.array_equal(short.context[n], obs["observation"][world, agent])
-            assert mask[rows].sum() == min(top, mask.sum())
-            others = np.setdiff1d(np.flatnonzero(mask), rows)
-            assert not others.size or table[others, column].max() <= table[rows[mask[rows]], column].min()
-            seen += 1
-    assert seen > 100
+def test_a_shortlist_has_the_highest_utilities(scenario):
+    """Greedy decides alike by any shortlist: the shorter one of each decision has the best of the longer one."""
+    short, long = (recorded(scenario, net_of(scenario, top=top)) for top in (8, 24))
+    utility, (_, unit, _) = CANDIDATE.index("utility"), scales(net_of(scenario).reads.candidates)
+    assert np.array_equal(short.rows["action"], long.rows["action"])
+    full = 0
+    for few, many, row, of_many in zip(short.inputs, long.inputs, short.rows, long.rows, strict=True):
+        count = row["n_shortlist"]
+        assert count == min(8, of_many["n_shortlist"])
+        worth, every = (of[:, utility] * unit[utility] for of in (few[:count], many[: of_many["n_shortlist"]]))
+        assert np.array_equal(np.sort(worth), np.sort(every)[-count:])
+        assert few[:count, -1] == pytest.approx(worth - worth.max(), abs=1e-5)  # the regret
+        assert (few[count:] == 0.0).all()
+        full += of_many["n_shortlist"] > 8
+    assert full > 50
 
 
-def algorithm(scenario, seed=1, worlds=(2, 2), **settings):
-    envs = [sb3_vec_env(scenario, n, observe="candidates", skip_idle=True) for n in worlds]
-    return ScorerAlgorithm(envs, seed, **{"batch_decisions": 128, "minibatch": 64, **settings})
+def test_terms_are_those_of_the_settings(scenario):
+    """By default all other jobs within a third of the longest life count as much as the own one."""
+    campus = load_scenario("campus")
+    terms = terms_of(SETTINGS, [scenario, campus])
+    longest_s = max(service.expire_s for one in (scenario, campus) for service in one.service)
+    assert (terms.own, terms.horizon_s, terms.share) == (False, LIFE_SHARE * longest_s, 1.0)
+    terms = terms_of({**SETTINGS, "credit": "own", "horizon_s": 0.0, "others_share": 0.5}, [scenario])
+    assert (terms.own, terms.horizon_s, terms.share) == (True, 0.0, 0.5)
 
 
-def parameters(model):
-    return {name: tensor.clone() for name, tensor in model.policy.net.state_dict().items()}
+def test_stage_b_begins_with_the_policy_of_stage_a_that_did_best(scenario, observations):
+    """It decides as the search point that was kept, whatever the search has come to since."""
+    one = learner(scenario, decisions=1_500, settings={"stage_a": 0.5})
+    model, layout = one.model, Layout(scenario)
+    model.advance()
+    assert not model.ends_stage
+    kept = model.search.points()[0].copy()
+    model.keep(0)
+    while not model.ends_stage:
+        model.advance()
+    assert model.num_timesteps >= 750
+    assert not np.array_equal(model.search.points()[0], kept)
+    last = model.num_timesteps
+    model._begin_b()
+    searched, nets, rng = model.search.policy(layout, kept), model.nets(), np.random.default_rng(0)
+    assert len(nets) == 2
+    for obs in observations(scenario, 40):
+        expected = searched.act(obs, rng)
+        for net in nets:
+            assert np.array_equal(ScorerPolicy(layout, net).act(obs, rng), expected)
+    assert not np.array_equal(kept, 0.0 * kept)
+    model.advance()
+    assert model.num_timesteps > last
+    assert not model.ends_stage
+    one.close()
 
 
-def test_an_update_changes_every_layer(scenario):
-    """And counts decisions, not slots."""
-    model = algorithm(scenario)
-    before = parameters(model)
-    model.learn(400)
-    after = parameters(model)
-    # the last layers start at 0, so the first ones move from the second step on
-    assert all(not torch.equal(before[name], after[name]) for name, _ in model.policy.net.named_parameters())
-    assert all(torch.isfinite(tensor).all() for tensor in after.values())
-    assert 400 <= model.num_timesteps < 2_000
-
-
-def test_two_runs_of_a_seed_learn_the_same(scenario):
-    first, again, other = (algorithm(scenario, seed=seed) for seed in (1, 1, 2))
-    for model in (first, again, other):
-        model.learn(200)
-    assert all(torch.equal(a, b) for a, b in zip(*(parameters(m).values() for m in (first, again)), strict=True))
-    assert not torch.equal(parameters(first)["first.weight"], parameters(other)["first.weight"])
-
-
-def test_a_gradient_step_makes_what_was_worth_more_likelier(scenario, observations):
-    """Two candidates of one situation, the second always worth more: after some steps it is chosen."""
-    model = algorithm(scenario)
-    model.set_logger(Logger(None, []))
-    top = model._shortlist.top
-    n, layout = 64, Layout(scenario)
-    context = torch.zeros(n, len(layout.observation))
-    candidates = torch.zeros(n, top, len(layout.candidates))
-    candidates[:, 1, layout.candidate_index("is_local")] = 1.0
-    legal = torch.zeros(n, top, dtype=torch.bool)
-    legal[:, :2] = True
-    choice = torch.arange(n) % 2
-    worth = torch.where(choice == 1, 1.0, 0.0)
-    situations = model.policy.net.situations(context, candidates, legal)
-    before = torch.softmax(model.policy.net.score(situations)[0], dim=1)[0]
-    assert before[:2].tolist() == pytest.approx([0.5, 0.5])
-    for _ in range(20):
-        with torch.no_grad():
-            logits, value = model.policy.net.score(situations)
-            log_prob = torch.log_softmax(logits, dim=1).gather(1, choice[:, None])[:, 0]
-        model._update(DecisionBatch(situations, choice, log_prob, value, worth))
-    after = torch.softmax(model.policy.net.score(situations)[0], dim=1)[0]
-    assert after[1] > 0.6
-    assert after[2:].max() < 1e-6
+def test_without_stage_a_it_begins_as_greedy_and_learns_at_once(scenario):
+    one = learner(scenario, settings={"stage_a": 0.0})
+    one.model.advance()
+    net = one.model.net
+    assert (net.linear == 0.0).all()
+    assert (net.correction.weight != 0.0).any()
+    one.close()

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -15,14 +16,16 @@ from agents.policy import make_rule
 from edge6g_env import load_scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import run_episodes
+from tests.train.small import SEARCH, Inline, learner, same
 from train import checkpoint
 from train.checkpoint import CheckpointError, load_policy, read_progress, read_record, read_tensors, write_tensors
 from train.flights import Flights
 from train.learner import Learner
+from train.limits import Limit
 from train.run import TrainingError
-from train.search import SETTINGS
-
-WORLDS = SETTINGS["population"]  # one episode a candidate
+from train.search import DEFAULTS, LinearSearch, weighted_reads
+from train.setup import Setup
+from train.worlds import Worlds
 
 
 class Until(BaseCallback):
@@ -30,47 +33,67 @@ class Until(BaseCallback):
 
     def __init__(self, generations: int, *, interrupt: bool = False) -> None:
         super().__init__()
-        self._generations, self._interrupt, self._pieces, self.validated = generations, interrupt, 0, []
+        self._generations, self._interrupt = generations, interrupt
 
     def _on_step(self) -> bool:
-        if self.model.state.generation < self._generations:
+        if self.model.search.state.generation < self._generations:
             return True
-        self._pieces += 1
-        if self._interrupt and self._pieces == 7:
+        if self._interrupt:
             raise KeyboardInterrupt
-        return self._interrupt
-
-    def _on_rollout_end(self) -> None:
-        self.validated.append(int(self.model.state.generation))
+        return False
 
 
-def state_of(learner: Learner) -> dict[str, np.ndarray]:
-    return {name: np.array(array) for name, array in learner.model.state._asdict().items()}
+def state_of(made: Learner) -> dict[str, np.ndarray]:
+    return {name: np.array(array) for name, array in made.model.search.state._asdict().items()}
 
 
 def test_a_search_that_was_interrupted_ends_as_one_that_was_not(scenario, tmp_path):
-    whole = Learner(scenario, "search", 3, WORLDS, 1)
+    whole = learner(scenario, "search", 3)
     whole.model.learn(10**9, Until(4))
-    first = Learner(scenario, "search", 3, WORLDS, 1)
+    first = learner(scenario, "search", 3)
     with pytest.raises(KeyboardInterrupt):
         first.model.learn(10**9, Until(2, interrupt=True))
     first.save(tmp_path, 1.0, policy=True)
-    second = Learner(scenario, "search", 3, WORLDS, 1)
+    second = learner(scenario, "search", 3, threads=2)
     second.load(tmp_path)
-    assert second.model.num_timesteps == first.model.num_timesteps
+    assert second.model.num_timesteps == first.model.num_timesteps > 0
     second.model.learn(10**9, Until(4))
     assert second.model.num_timesteps == whole.model.num_timesteps
     mine, theirs = state_of(second), state_of(whole)
     assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
-    other = Learner(scenario, "search", 4, WORLDS, 1)
+    other = learner(scenario, "search", 4)
     other.model.learn(10**9, Until(4))
     assert not np.array_equal(state_of(other)["mean"], theirs["mean"])
+    for one in (whole, first, second, other):
+        one.close()
 
 
-def test_it_is_validated_after_the_generations_that_it_says(scenario):
-    learner, until = Learner(scenario, "search", 0, WORLDS, 1), Until(6)
-    learner.model.learn(10**9, until)
-    assert until.validated == [5]
+def test_a_generation_is_the_same_however_it_is_cut(scenario):
+    """Into one part or three, in two scenarios that take turns, with limits: the same states and prices."""
+    worlds = Worlds([scenario, load_scenario(scenario, **{"arrivals.rate_jobs_s": 4.0})], 0)
+    ends = []
+    for workers in (1, 3):
+        pool = Inline(workers)
+        search = LinearSearch(
+            worlds, pool, weighted_reads(worlds), 5, population=4, episodes=3, limits=(Limit("energy_j", 10.0),)
+        )
+        decisions = [search.advance()[0] for _ in range(2)]
+        ends.append({**search.tensors(), "decisions": torch.tensor(decisions)})
+        assert [len(parts) for parts in pool.parts] == [2 * workers] * 2
+        assert sorted(len(part.seeds) for part in pool.parts[0]) == [1] * workers + [2] * workers
+        pool.close()
+    assert same(*ends)
+    assert ends[0]["prices"] > 0.0
+
+
+def test_the_points_of_a_generation_meet_the_same_fresh_worlds(scenario):
+    pool, worlds = Inline(2), Worlds([scenario], 0)
+    search = LinearSearch(worlds, pool, weighted_reads(worlds), 0, population=4, episodes=2)
+    for _ in range(3):
+        search.advance()
+    met = [{tuple(part.seeds) for part in parts} for parts in pool.parts]
+    assert [len(of) for of in met] == [1, 1, 1]
+    assert len({seed for of in met for seeds in of for seed in seeds}) == 6
 
 
 def test_episodes_in_the_kernel_are_those_of_the_doors(scenario):
@@ -83,28 +106,26 @@ def test_episodes_in_the_kernel_are_those_of_the_doors(scenario):
     assert flown.decisions >= len(flown.jobs[0])
 
 
-def run(scenario, out, seconds=2.0, **options):
+def run(scenario, out, decisions=2_000, algo="search", resume=False, **options):
     console = Console(file=io.StringIO(), width=200)
-    options = {"num_worlds": WORLDS, "console": console, **options}
-    train.run.train(scenario, options.pop("algo", "search"), seconds / 60.0, 3, out, **options)
+    options = {"settings": SEARCH, **options} if algo == "search" else options
+    setup = Setup((scenario,), algo, 3, decisions=decisions, **options)
+    train.run.train(setup, out, resume=resume, console=console)
     return console.file.getvalue()
 
 
 @pytest.fixture(scope="module")
 def trained(scenario, quick, tmp_path_factory):
     """The folder of a run of some generations, and what it said."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.run, "SEARCH_VALIDATION_EPISODES", 3)
-        patch.setitem(SETTINGS, "validate_every", 2)
-        out = tmp_path_factory.mktemp("runs") / "search"
-        yield out, run(scenario, out)
+    out = tmp_path_factory.mktemp("runs") / "search"
+    return out, run(scenario, out)
 
 
 def test_a_run_leaves_what_the_others_leave(trained, scenario):
     out, said = trained
     record, curve = read_record(out), pd.read_csv(out / "learning_curve.csv")
     assert (record["algo"], record["fingerprint"], record["runs"]) == ("search", scenario.fingerprint, 1)
-    assert record["settings"] == SETTINGS
+    assert record["settings"] == {**DEFAULTS, **SEARCH}
     assert "best on the validation seeds" in said
     assert curve["decisions"].is_monotonic_increasing
     assert curve["decisions"].iloc[-1] == record["decisions"] > 0
@@ -139,28 +160,24 @@ def test_the_policy_acts_in_other_scenarios_by_the_names_of_entries(trained, obs
 def test_a_run_goes_on(trained, scenario, quick):
     out, _ = trained
     before, generation = read_progress(out), int(read_tensors(out / checkpoint.TRAINER)["generation"])
-    run(scenario, out, seconds=60.0 * before.minutes + 2.0, resume=True)
+    run(scenario, out, decisions=before.decisions + 1_000, resume=True)
     after = read_progress(out)
-    assert after.decisions > before.decisions
+    assert after.decisions >= before.decisions + 1_000
     assert after.runs == before.runs + 1
-    assert after.best >= before.best
+    assert after.standing >= before.standing
     assert int(read_tensors(out / checkpoint.TRAINER)["generation"]) > generation
 
 
 def test_what_does_not_fit_is_refused(trained, scenario, tmp_path):
     out, _ = trained
     with pytest.raises(TrainingError, match="holds a run of search: --algo scorer cannot go on with it"):
-        run(scenario, out, seconds=600.0, algo="scorer", resume=True)
-    for worlds in (WORLDS - 1, WORLDS + 1, 1):
-        with pytest.raises(TrainingError, match=f"--num-worlds {worlds}: .* a multiple of {WORLDS}"):
-            run(scenario, tmp_path / "new", num_worlds=worlds)
-    assert not list(tmp_path.iterdir())
-    learner = Learner(scenario, "search", 0, WORLDS, 1)
-    learner.save(tmp_path, 1.0, policy=True)
+        run(scenario, out, decisions=10**6, algo="scorer", resume=True)
+    one = learner(scenario, "search")
+    one.save(tmp_path, 1.0, policy=True)
     tensors = read_tensors(tmp_path / checkpoint.TRAINER)
     write_tensors(tmp_path / checkpoint.TRAINER, {name: t[:3] if t.ndim else t for name, t in tensors.items()}, {})
     with pytest.raises(CheckpointError, match="it has 3 weights"):
-        learner.load(tmp_path)
+        one.load(tmp_path)
     write_tensors(tmp_path / checkpoint.POLICY, {"weights": tensors["mean"][:3]}, {})
     with pytest.raises(CheckpointError, match="do not fit"):
         load_policy(tmp_path, scenario)

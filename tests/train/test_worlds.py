@@ -1,0 +1,140 @@
+"""The worlds of a run: none comes twice, scenarios take turns, and one network reads all of them over the widest ranges."""
+
+from collections import Counter
+
+import pytest
+
+import eval
+from agents.learned.reading import LayoutError
+from agents.learned.scorer import CANDIDATE, CONTEXT
+from edge6g_env import load_scenario
+from edge6g_env.errors import UserError
+from edge6g_env.features import unscaled
+from train.seeds import SeedError
+from train.worlds import OF_STAGE, Varied, Worlds, varied_of
+
+
+@pytest.fixture(scope="module")
+def three(scenario):
+    return [scenario, load_scenario("campus"), load_scenario("finetune")]
+
+
+def seeds_of(batch):
+    return [seed for _, seeds in batch for seed in seeds]
+
+
+def test_no_world_comes_twice(scenario):
+    """Over training seeds, stages and batches, the last ones of a stage too; all lie above those of evaluation."""
+    numbers = [0, 1, 2, 3, 1000, OF_STAGE - 1]
+    seen = [
+        seed
+        for training in (0, 1, 7, 2**24 - 1)
+        for stage in (0, 1, 2)
+        for number in numbers
+        for seed in seeds_of(Worlds([scenario], training).batch(stage, number, 16))
+    ]
+    assert len(seen) == len(set(seen)) == 4 * 3 * len(numbers) * 16
+    assert min(seen) > eval.EVALUATION_SEED + 2**32
+
+
+def test_a_batch_depends_on_its_numbers_alone(scenario):
+    worlds = Worlds([scenario], 5)
+    later = worlds.batch(1, 9, 4)
+    worlds.batch(0, 3, 4)
+    assert worlds.batch(1, 9, 4) == later == Worlds([scenario], 5).batch(1, 9, 4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_scenarios_take_turns(three, count):
+    """After any number of batches none has been played more than once oftener than another; each scenario's seeds are its own."""
+    worlds, played = Worlds(three, 0), Counter()
+    for number in range(6):
+        batch = worlds.batch(0, number, count)
+        assert sum(len(seeds) for _, seeds in batch) == count
+        assert len({id(layout) for layout, _ in batch}) == len(batch)
+        for layout, seeds in batch:
+            played[worlds.layouts.index(layout)] += len(seeds)
+        assert max(played.values()) - min(played[index] for index in range(3)) <= 1
+    every = [seed for number in range(6) for seed in seeds_of(worlds.batch(0, number, count))]
+    assert len(set(every)) == len(every)
+
+
+def test_reads_take_the_widest_ranges(three):
+    worlds = Worlds(three, 0)
+    reads = worlds.reads(CONTEXT, CANDIDATE, 10.0)
+    assert [feature.name for feature in reads.observation] == list(CONTEXT)
+    assert [feature.name for feature in reads.candidates] == list(CANDIDATE)
+    wider = 0
+    for kind, features in (("observation", reads.observation), ("candidates", reads.candidates)):
+        for feature in features:
+            own = [next(f for f in getattr(layout, kind) if f.name == feature.name) for layout in worlds.layouts]
+            if kind == "candidates" and feature.unit == "s":
+                assert all(feature == unscaled(one, 10.0) for one in own)
+                continue
+            assert (feature.low, feature.high) == (min(one.low for one in own), max(one.high for one in own))
+            wider += feature.high > own[0].high or feature.low < own[0].low
+    assert wider > 0
+
+
+def test_an_entry_that_a_scenario_lacks_is_named(three):
+    with pytest.raises(LayoutError, match=r"'service/of_another', which is not there"):
+        Worlds(three, 0).reads(["service/of_another"], [])
+
+
+@pytest.mark.parametrize("seed", [-1, 2**24])
+def test_a_seed_out_of_range_is_refused(scenario, seed):
+    with pytest.raises(SeedError, match=r"seed must be in 0\.\."):
+        Worlds([scenario], seed)
+
+
+# --- settings that vary --------------------------------------------------------------------------------------------------
+
+RATE = Varied("arrivals.rate_jobs_s", 6.0, 14.0, whole=False)
+
+
+def test_ranges_are_read(scenario):
+    found = varied_of(["arrivals.rate_jobs_s=6.0:14", "nodes.count=3:5"], [scenario])
+    assert found == (RATE, Varied("nodes.count", 3.0, 5.0, whole=True))
+    assert varied_of([], [scenario]) == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["arrivals.rate_jobs_s"], "--vary arrivals.rate_jobs_s: it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=14:6"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6:6"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6:inf"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["=6:14"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=6:14", "arrivals.rate_jobs_s=2:3"], "--vary arrivals.rate_jobs_s stands twice"),
+        (["arrivals.rate_job_s=6:14"], "rate_job_s.*did you mean.*rate_jobs_s"),
+        (["arrivals.rate_jobs_s=-6:14"], "rate_jobs_s = -6"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(scenario, words, message):
+    with pytest.raises(UserError, match=message):
+        varied_of(words, [scenario])
+
+
+def test_each_environment_of_each_batch_draws_its_own_value(scenario):
+    """Within the range, by the numbers of seed, stage and batch alone; the worlds are those of a run without variation."""
+    worlds, plain = Worlds([scenario], 3, [RATE]), Worlds([scenario], 3)
+    batches = [worlds.batch(1, number, 4) for number in range(12)]
+    assert [[len(seeds) for _, seeds in batch] for batch in batches] == [[2, 2]] * 12
+    rates = [layout.scenario.arrivals.rate_jobs_s for batch in batches for layout, _ in batch]
+    assert len(set(rates)) == 24
+    assert 6.0 <= min(rates) < 8.0 < 12.0 < max(rates) <= 14.0
+    again = Worlds([scenario], 3, [RATE]).batch(1, 7, 4)
+    assert [layout.scenario for layout, _ in again] == [layout.scenario for layout, _ in batches[7]]
+    assert sorted(seeds_of(batches[7])) == seeds_of(plain.batch(1, 7, 4))
+    for seed, stage in ((4, 1), (3, 0)):
+        other = Worlds([scenario], seed, [RATE]).batch(stage, 7, 4)
+        assert other[0][0].scenario != batches[7][0][0].scenario
+
+
+def test_whole_numbers_take_both_ends(scenario):
+    count = Varied("nodes.count", 3.0, 5.0, whole=True)
+    drawn = [count.drawn(0, 0, number) for number in range(60)]
+    assert set(drawn) == {3, 4, 5}
+    assert all(isinstance(value, int) for value in drawn)

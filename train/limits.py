@@ -1,0 +1,105 @@
+"""Limits on the mean cost of a job, kept by Lagrange multipliers: what a cost is priced at rises while its limit is broken.
+
+A learner takes price x cost off the worth of each job. Between two batches the price moves by dual ascent on the share by which the mean
+cost lies above the limit, and never below 0 (Altman 1999, "Constrained Markov Decision Processes"; Tessler et al. 2019, arXiv 1805.11074).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.kernel.codes import COST_NAMES
+
+# Of a job, as the environment's `costs` have it (docs/interface.md).
+_COSTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "slo_miss": lambda outcomes: 1.0 - outcomes["slo_met"],
+    "exposure": lambda outcomes: outcomes["exposure_device"],
+    "energy_j": lambda outcomes: outcomes["energy_j"],
+}
+assert (*_COSTS,) == COST_NAMES
+METRICS: Mapping[str, str] = {"slo_miss": "slo_attainment", "exposure": "exposure_mean", "energy_j": "energy_j_per_job"}
+"""Metric of each (docs/metrics.md); of misses it is what is left of 1."""
+_SHARES = ("slo_miss", "exposure")  # of which the limit is at most 1
+RATE = 0.1  # worth of a cost as high as its limit that a batch adds when the mean is twice the limit; judgement
+
+
+class LimitError(UserError):
+    """A limit that cannot be kept or read."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The mean cost of a measured job is to be at most `most`."""
+
+    cost: str
+    most: float
+    price: float = 0.0
+    """Worth that a unit of the cost is priced at now: the multiplier."""
+
+    def after(self, mean: float) -> Limit:
+        """With the price after a batch whose jobs had this mean cost; NaN leaves it."""
+        if math.isnan(mean):
+            return self
+        above = min(max(mean / self.most - 1.0, -1.0), 1.0)
+        return replace(self, price=max(0.0, self.price + RATE * above / self.most))
+
+    def excess(self, mean: float) -> float:
+        """Share of the limit by which a mean cost is above it, 0 where it is met."""
+        return max(0.0, mean / self.most - 1.0)
+
+
+def costs_of(cost: str, outcomes: np.ndarray) -> np.ndarray:
+    """Cost of each job, float64 (n,); outcomes: rows of OUTCOME."""
+    return _COSTS[cost](outcomes).astype(float)
+
+
+def above(limits: Sequence[Limit], metrics: Mapping[str, float]) -> float:
+    """Share by which the mean cost lies above the limit that is broken most, 0 where all are met; NaN metrics break none."""
+    costs = {cost: metrics[metric] for cost, metric in METRICS.items()}
+    costs["slo_miss"] = 1.0 - costs["slo_miss"]
+    return max((limit.excess(costs[limit.cost]) for limit in limits if not math.isnan(costs[limit.cost])), default=0.0)
+
+
+def limits_of(words: Sequence[str]) -> tuple[Limit, ...]:
+    """Limits of NAME=NUMBER; LimitError for a cost that is not there, stands twice, or has a number out of its range."""
+    found: dict[str, Limit] = {}
+    for word in words:
+        name, equals, number = word.partition("=")
+        if name not in _COSTS:
+            raise LimitError(
+                f"--limit {word}: there is no cost {name!r}: the costs of a job are {', '.join(_COSTS)}"
+                f"{did_you_mean(name, [*_COSTS], before='; ')}"
+            )
+        highest = 1.0 if name in _SHARES else math.inf
+        try:
+            most = float(number)
+        except ValueError:
+            most = math.nan
+        if not equals or not 0.0 < most <= highest or math.isinf(most):
+            whole = "a number above 0" + (", 1 at most" if name in _SHARES else "")
+            raise LimitError(f"--limit {word}: it must be {name}={whole}, the most that a job may cost in the mean")
+        if name in found:
+            raise LimitError(f"--limit {name} stands twice: one cost has one limit")
+        found[name] = Limit(name, most)
+    return tuple(found.values())
+
+
+def priced(limits: Sequence[Limit], prices: Sequence[float]) -> tuple[Limit, ...]:
+    """The same limits at other prices; ValueError if there are more or fewer of these."""
+    return tuple(replace(limit, price=price) for limit, price in zip(limits, prices, strict=True))
+
+
+def prices_tensor(limits: Sequence[Limit]) -> torch.Tensor:
+    """What `priced` takes, for a checkpoint."""
+    return torch.tensor([limit.price for limit in limits], dtype=torch.float64)
+
+
+def prices_told(limits: Sequence[Limit]) -> dict[str, float]:
+    """Figures of the multipliers."""
+    return {f"price_{limit.cost}": limit.price for limit in limits}

@@ -1,0 +1,106 @@
+"""Workers that are processes of this machine, each at one end of a pipe."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.resource_tracker import ensure_running
+from threading import Thread
+
+from train.pool import Hangar
+from train.workers import WorkerDied, answer
+
+# A fork of this process would have locks that its threads held (numba, torch, those that step worlds), and nobody to let them go. A server
+# that has imported all, has no thread and is forked instead gives a worker in half a second; on macOS not even that is safe.
+CONTEXT = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+IMPORTED = ["torch", "train.processes"]
+PATIENCE_S = 5.0  # judgement: SIGTERM ends a worker at once, unless the system is stuck
+
+
+class Machine:
+    """Starts processes here."""
+
+    def __init__(self, threads: int) -> None:
+        """threads: that step the worlds of each."""
+        self._threads = threads
+
+    def start(self) -> Process:
+        """See Source."""
+        return Process(self._threads)
+
+    def close(self) -> None:
+        """See Source."""
+
+
+class Process:
+    """A worker; it ends with this process, however that ends."""
+
+    def __init__(self, threads: int) -> None:
+        """threads: that step its worlds."""
+        self._connection, theirs = CONTEXT.Pipe()
+        arguments = theirs, threads
+        self._process = CONTEXT.Process(target=_serve, args=arguments, name="edge6g-worker", daemon=True)
+        CONTEXT.set_forkserver_preload(IMPORTED)  # of no effect when the server runs
+        with _interrupts_held_back():
+            self._process.start()
+        theirs.close()  # so that its end is seen here
+
+    def ask(self, part: bytes) -> bytes:
+        """See Worker."""
+        try:
+            self._connection.send_bytes(part)
+            return self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._process.kill()  # if it only closed its end
+            self._process.join()
+            raise WorkerDied(_told(self._process.exitcode or 0)) from None
+
+    def end(self) -> None:
+        """See Worker."""
+        self._process.terminate()
+        self._process.join(PATIENCE_S)
+        if self._process.exitcode is None:
+            self._process.kill()
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """A process that is started within it never gets a Ctrl-C, which a terminal sends to all: this one ends the others in order."""
+    ensure_running()  # the tracker of multiprocessing lets the signal through again when it is started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _told(status: int) -> str:
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+def _serve(connection: Connection, threads: int) -> None:
+    """What a worker runs: parts, one after the other, with the same worlds, until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a server that was there before
+    Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    hangar = Hangar(threads)
+    while True:
+        try:
+            connection.send_bytes(answer(connection.recv_bytes(), hangar))
+        except (EOFError, OSError):
+            return
+
+
+def _end_with_parent() -> None:
+    """End this process in the midst of whatever it does when the one that started it is gone, which a kill -9 says to nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
