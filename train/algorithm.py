@@ -97,10 +97,7 @@ class Algorithm(ABC):
             if not callback.on_step():
                 raise OutOfTimeError
 
-        self._at = (
-            self._at[0],
-            self.state_tensors(),
-        )  # an interrupt in the midst of the first batch leaves no trace either
+        self._at = self._at[0], self.state_tensors()  # so that a first batch that is cut off leaves no trace either
         self.pool.tick = tick
         try:
             while self.num_timesteps < until:

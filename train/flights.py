@@ -75,7 +75,7 @@ class Flights:
             decisions = sum(map(len, parts))
         if not len(parts[0]):
             raise NothingMeasuredError(nothing_measured(self.scenario, seeds))
-        return Flown(np.stack([rewards_of(part, len(seeds)) for part in parts]), parts, decisions)
+        return Flown(np.stack([means_by_world(part, part["worth"], len(seeds)) for part in parts]), parts, decisions)
 
     def close(self) -> None:
         """End the threads that step the worlds."""
@@ -88,8 +88,7 @@ class Flights:
         return play_worlds("search", make, self.scenario, seeds, lambda _: self.tick(), self._threads)[0]
 
 
-def rewards_of(jobs: np.ndarray, worlds: int) -> np.ndarray:
-    """Mean worth of the jobs of each world, float64 (worlds,), NaN where there are none."""
-    count = np.bincount(jobs["world"], minlength=worlds)
+def means_by_world(jobs: np.ndarray, values: np.ndarray, worlds: int) -> np.ndarray:
+    """Mean of a value of jobs in each world, float64 (worlds,), NaN where there are none."""
     with np.errstate(invalid="ignore"):
-        return np.bincount(jobs["world"], jobs["worth"], worlds) / count
+        return np.bincount(jobs["world"], values, worlds) / np.bincount(jobs["world"], minlength=worlds)

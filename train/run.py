@@ -110,6 +110,7 @@ def check_algorithm(name: str) -> type[Trainer]:
 
 def _check(setup: Setup, out: Path, resume: bool) -> None:
     check_algorithm(setup.algo)
+    others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
     if (setup.minutes is None) == (setup.decisions is None):
         raise TrainingError("a run has a budget of --minutes or of --decisions: give one of them")
     if setup.minutes is not None and not setup.minutes > 0.0:
@@ -122,16 +123,13 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
         )
     if (len(setup.scenarios) > 1 or setup.varied) and setup.algo in STEPS:
         what = "--vary" if setup.varied else "--scenario with several names"
-        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
         raise TrainingError(
             f"{what}: {setup.algo} learns in one scenario with one table of actions, {others} take several"
         )
     if setup.limits and setup.algo in STEPS:
-        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
         raise TrainingError(f"--limit: {setup.algo} keeps no limits, {others} do")
     if (setup.workers > 1 or setup.ray_address is not None) and setup.algo in STEPS:
         which = "--workers" if setup.workers > 1 else "--ray-address"
-        others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
         raise TrainingError(f"{which}: {setup.algo} steps its worlds in one process, {others} take workers")
     if resume and not out.is_dir():
         raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")

@@ -21,6 +21,7 @@ from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from train.algorithm import Algorithm, Tensors
 from train.evolution import Evolution, SearchState
+from train.flights import means_by_world
 from train.limits import Limit, costs_of, priced, prices_tensor, prices_told
 from train.pool import Hangar, Pool, play, shares
 from train.setup import SettingError
@@ -61,11 +62,8 @@ class EpisodesPart:
         seeds = len(self.seeds)
         costs = np.full((len(self.policies), len(self.costs), seeds), np.nan)
         for p, jobs in enumerate(flown.jobs):
-            with np.errstate(invalid="ignore"):
-                for c, name in enumerate(self.costs):
-                    costs[p, c] = np.bincount(jobs["world"], costs_of(name, jobs), seeds) / np.bincount(
-                        jobs["world"], minlength=seeds
-                    )
+            for c, name in enumerate(self.costs):
+                costs[p, c] = means_by_world(jobs, costs_of(name, jobs), seeds)
         return Played(flown.rewards, costs, flown.decisions)
 
 

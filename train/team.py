@@ -12,6 +12,7 @@ from edge6g_env import CompiledPolicy
 from edge6g_env.flight import Flight
 from edge6g_env.scenario import Scenario
 from train import credit
+from train.flights import means_by_world
 from train.limits import Limit, costs_of
 from train.pool import Hangar
 
@@ -129,8 +130,6 @@ def _recorded(flown: Sequence[Flight]) -> tuple[np.ndarray, tuple[np.ndarray, np
 def _means(outcomes: np.ndarray, worlds: int, limits: Sequence[Limit]) -> tuple[np.ndarray, np.ndarray]:
     """Rewards and costs of Batch."""
     measured = outcomes[outcomes["measured"] == 1]
-    count = np.bincount(measured["world"], minlength=worlds)
     of_jobs = [measured["worth"], *(costs_of(limit.cost, measured) for limit in limits)]
-    with np.errstate(invalid="ignore"):
-        rewards, *costs = (np.bincount(measured["world"], values, worlds) / count for values in of_jobs)
+    rewards, *costs = (means_by_world(measured, values, worlds) for values in of_jobs)
     return rewards, np.reshape(costs, (len(limits), worlds))

@@ -20,7 +20,7 @@ from edge6g_env.scenario import Scenario
 from eval.episodes import NothingMeasuredError, nothing_measured
 from eval.files import read_object, write_json_atomic
 from train.descent import Point, Rewards, descend, key_of, stages
-from train.flights import Flights, rewards_of
+from train.flights import Flights, means_by_world
 from train.points import coordinates, starts
 
 FIRST_SEEDS = 8  # of each start's descent; judgement
@@ -50,7 +50,7 @@ def find(
         jobs, _ = flights.pairs([known[key_of(point)] for point, _ in pairs], [seed for _, seed in pairs])
         if not len(jobs):
             raise NothingMeasuredError(nothing_measured(flights.scenario, sorted({seed for _, seed in pairs})))
-        return np.nan_to_num(rewards_of(jobs, len(pairs))).tolist()
+        return np.nan_to_num(means_by_world(jobs, jobs["worth"], len(pairs))).tolist()
 
     def keep() -> None:
         write_json_atomic({"of": of, "rewards": rewards.known}, file)
