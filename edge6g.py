@@ -134,11 +134,11 @@ def train(
         loaded = tuple(_load(name, settings) for name in _scenarios(scenario))
         from rich.console import Console
 
+        from eval.stopping import Terminated
         from train.limits import limits_of
         from train.run import check_algorithm
         from train.run import train as run
         from train.setup import Setup, settings_of
-        from train.stopping import Terminated
         from train.worlds import varied_of
 
         defaults = check_algorithm(algo).defaults
@@ -214,7 +214,7 @@ def study(
         loaded = _load(scenario, settings)
         from rich.console import Console
 
-        from train.stopping import Terminated
+        from eval.stopping import Terminated
         from train.study import Design, show
         from train.study import study as run
         from train.study_arms import Budget, Cell, find_arms
@@ -355,7 +355,7 @@ def tune(
         loaded = _load(scenario, settings)
         from rich.console import Console
 
-        from train.stopping import Terminated
+        from eval.stopping import Terminated
         from train.tune import show
         from train.tune import tune as run
 

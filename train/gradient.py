@@ -17,10 +17,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from agents.learned.scorer import FAR, Scorer
 from edge6g_env.features import scales
+from eval.pools.pool import Pending, Pool, shares
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
 from train.limits import Limit, priced, prices_tensor, prices_told
-from train.pool import Pending, Pool, shares
 from train.team import Batch, Decided, TeamPart, Terms
 from train.worlds import Worlds
 

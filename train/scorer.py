@@ -15,11 +15,11 @@ import torch
 from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
+from eval.pools.pool import Pool
 from train import gradient, search
 from train.algorithm import Algorithm, Tensors
 from train.gradient import TeamGradient
 from train.limits import Limit
-from train.pool import Pool
 from train.search import LinearSearch
 from train.setup import SettingError
 from train.team import Terms

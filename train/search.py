@@ -19,11 +19,11 @@ from agents.weights import SCORED_ROWS, weighted_entries
 from edge6g_env import CompiledPolicy
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
+from eval.pools.flights import means_by_world
+from eval.pools.pool import Hangar, Pool, play, shares
 from train.algorithm import Algorithm, Tensors
 from train.evolution import Evolution, SearchState
-from train.flights import means_by_world
 from train.limits import Limit, costs_of, priced, prices_tensor, prices_told
-from train.pool import Hangar, Pool, play, shares
 from train.setup import SettingError
 from train.spreads import spreads, step_variances
 from train.worlds import Worlds
@@ -49,7 +49,7 @@ class Played(NamedTuple):
 
 @dataclass(frozen=True)
 class EpisodesPart:
-    """Every policy on every seed (train.pool.Part)."""
+    """Every policy on every seed (eval.pools.pool.Part)."""
 
     scenario: Scenario
     policies: Sequence[CompiledPolicy]

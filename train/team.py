@@ -11,10 +11,10 @@ import numpy as np
 from edge6g_env import CompiledPolicy
 from edge6g_env.flight import Flight
 from edge6g_env.scenario import Scenario
+from eval.pools.flights import means_by_world
+from eval.pools.pool import Hangar
 from train import credit
-from train.flights import means_by_world
 from train.limits import Limit, costs_of
-from train.pool import Hangar
 
 
 class Decided(NamedTuple):
@@ -59,7 +59,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class TeamPart:
-    """Some seeds of a batch (train.pool.Part)."""
+    """Some seeds of a batch (eval.pools.pool.Part)."""
 
     scenario: Scenario
     policy: CompiledPolicy

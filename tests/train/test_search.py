@@ -16,10 +16,10 @@ from agents.policy import make_rule
 from edge6g_env import load_scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import run_episodes
+from eval.pools.flights import Flights
 from tests.train.small import SEARCH, Inline, learner, same
 from train import checkpoint
 from train.checkpoint import CheckpointError, load_policy, read_progress, read_record, read_tensors, write_tensors
-from train.flights import Flights
 from train.learner import Learner
 from train.limits import Limit
 from train.run import TrainingError
