@@ -18,10 +18,9 @@ from eval.pools.pool import Hangar
 from eval.pools.workers import WorkerDied, answer
 
 # A fork of this process would have locks that its threads held (numba, torch, those that step worlds), and nobody to let them go. A server
-# that has imported all, has no thread and is forked instead gives a worker in half a second; on macOS not even that is safe. It imports
-# torch, which takes two seconds, only if this process has: else no part needs it.
+# that has imported all, has no thread and is forked instead gives a worker in half a second; on macOS not even that is safe.
 CONTEXT = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
-IMPORTED = ("eval.pools.processes", "torch")
+OURS = ("edge6g_env", "agents", "eval")
 PATIENCE_S = 5.0  # judgement: SIGTERM ends a worker at once, unless the system is stuck
 
 
@@ -48,9 +47,7 @@ class Process:
         self._connection, theirs = CONTEXT.Pipe()
         arguments = theirs, threads
         self._process = CONTEXT.Process(target=_serve, args=arguments, name="edge6g-worker", daemon=True)
-        CONTEXT.set_forkserver_preload(
-            [name for name in IMPORTED if name in sys.modules]
-        )  # of no effect when the server runs
+        CONTEXT.set_forkserver_preload(_imported())  # of no effect when the server runs
         with _interrupts_held_back():
             self._process.start()
         theirs.close()  # so that its end is seen here
@@ -71,6 +68,11 @@ class Process:
         self._process.join(PATIENCE_S)
         if self._process.exitcode is None:
             self._process.kill()
+
+
+def _imported() -> list[str]:
+    """What a server imports, so that no worker has to: of our modules those that this process has, and torch if it has it."""
+    return [name for name in sys.modules if name.partition(".")[0] in OURS or name == "torch"]
 
 
 @contextmanager
