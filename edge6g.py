@@ -306,6 +306,10 @@ def sweep(
     """
     with _user_errors():
         _check_commas("--policies", policies, context.args)
+        from eval.pools.server import start_server
+
+        if workers > 1:
+            start_server(["eval.sweep.plays"])  # it imports beside this process: seconds
         from eval.stopping import Terminated
         from eval.sweep.grid import read_vary
         from eval.sweep.run import show

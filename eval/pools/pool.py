@@ -136,6 +136,9 @@ class Futures:
         """See Pending."""
         places = {future: place for place, future in enumerate(self._futures)}
         while places:
-            for future in wait(places, POLL_S, FIRST_COMPLETED).done:
+            done = wait(places, POLL_S, FIRST_COMPLETED).done
+            for future in sorted(
+                done, key=lambda one: one.exception() is not None
+            ):  # no result is lost by what is raised
                 yield places.pop(future), future.result()
             self._pool.tick()

@@ -7,20 +7,14 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from multiprocessing.resource_tracker import ensure_running
 from threading import Thread
 
 from edge6g_env.errors import Caution
 from eval.pools.pool import Hangar
+from eval.pools.server import CONTEXT, interrupts_held_back, start_server
 from eval.pools.workers import WorkerDied, answer
 
-# A fork of this process would have locks that its threads held (numba, torch, those that step worlds), and nobody to let them go. A server
-# that has imported all, has no thread and is forked instead gives a worker in half a second; on macOS not even that is safe.
-CONTEXT = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
-OURS = ("edge6g_env", "agents", "eval")
 PATIENCE_S = 5.0  # judgement: SIGTERM ends a worker at once, unless the system is stuck
 
 
@@ -47,8 +41,8 @@ class Process:
         self._connection, theirs = CONTEXT.Pipe()
         arguments = theirs, threads
         self._process = CONTEXT.Process(target=_serve, args=arguments, name="edge6g-worker", daemon=True)
-        CONTEXT.set_forkserver_preload(_imported())  # of no effect when the server runs
-        with _interrupts_held_back():
+        start_server()
+        with interrupts_held_back():
             self._process.start()
         theirs.close()  # so that its end is seen here
 
@@ -68,22 +62,6 @@ class Process:
         self._process.join(PATIENCE_S)
         if self._process.exitcode is None:
             self._process.kill()
-
-
-def _imported() -> list[str]:
-    """What a server imports, so that no worker has to: of our modules those that this process has, and torch if it has it."""
-    return [name for name in sys.modules if name.partition(".")[0] in OURS or name == "torch"]
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """A process that is started within it never gets a Ctrl-C, which a terminal sends to all: this one ends the others in order."""
-    ensure_running()  # the tracker of multiprocessing lets the signal through again when it is started
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _told(status: int) -> str:
