@@ -2,7 +2,8 @@
 
 Labels (train/labels.py) say what some choices of a decision would have gained the team. What is raised is the mean gain if one of them is
 drawn by the policy: a choice that the policy would hardly take moves little, whatever its label promises, which is the caution that labels
-need whose later decisions were made for the base run's choice. After each batch the step is cut so that the mean Kullback-Leibler
+need whose later decisions were made for the base run's choice. A batch brings few labels, so those of earlier ones, by policies that were
+nearly the same, are learned from again. After each batch the step is cut so that the mean Kullback-Leibler
 divergence from the policy before is at most `kl` over all decisions of the base runs (Schulman et al. 2015, arXiv 1502.05477).
 """
 
@@ -33,6 +34,7 @@ SETTINGS: dict[str, Any] = {
     "kl": 0.002,  # most that a batch moves the policy, mean over decisions
 }
 STEPS = 8  # of the gradient in a batch; judgement
+LABELS_KEPT = 1024  # of the newest batches: what a study fitted at once; judgement
 SPREADS = 3.0  # standard deviations at which a label is clipped
 _CUTS = 12  # halvings of the interval in which a step's share lies
 
@@ -70,6 +72,7 @@ class AdvantageGradient:
         """Learn on from the weights that the net has now."""
         self.mean = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(KEPT))
         self.batch = 0
+        self._kept: tuple[torch.Tensor, ...] = ()  # context, inputs, tried, gain of labelled decisions
 
     @property
     def mean_net(self) -> Scorer:
@@ -101,27 +104,30 @@ class AdvantageGradient:
 
     def _update(self, labelled: Labelled) -> dict[str, float]:
         context, inputs, count, tried, gain = (torch.from_numpy(array) for array in labelled)
-        rows = tried.any(dim=1)
+        every, new = (context, inputs, absent(inputs, count)), tried.any(dim=1)
+        found = [array[new] for array in (context, inputs, tried, gain)]
+        parts = zip(self._kept, found, strict=True) if self._kept else ((one,) for one in found)
+        self._kept = tuple(torch.cat(part)[-LABELS_KEPT:] for part in parts)
+        context, inputs, tried, gain = self._kept
         others = gain[tried & (gain != 0.0)]
         if len(others) < 2:
             return {}  # nothing that could be compared
-        every, of_rows = (context, inputs, absent(inputs, count)), (context[rows], inputs[rows], tried[rows])
         spread = others.square().mean().sqrt()
-        advantage = (gain[rows] / spread).clamp(-SPREADS, SPREADS)
+        advantage = (gain / spread).clamp(-SPREADS, SPREADS)
         with torch.inference_mode():
             before = drawn(self.net, *every)
         start = [weights.detach().clone() for weights in self.net.parameters()]
         for _ in range(STEPS):
-            expected = self._expected(*of_rows, advantage)
+            expected = self._expected(context, inputs, tried, advantage)
             self.optimizer.zero_grad()
             (-expected.mean()).backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), self._max_grad_norm)
             self.optimizer.step()
         kl, share = self._bounded(start, every, before)
         with torch.inference_mode():
-            expected = self._expected(*of_rows, gain[rows])
+            expected = self._expected(context, inputs, tried, gain)
         return {
-            "labels": float(rows.sum()),
+            "labels": float(len(gain)),
             "label_spread": float(spread),
             "expected_gain": float(expected.mean()),
             "kl": kl,
@@ -167,10 +173,12 @@ class AdvantageGradient:
         """Weights, optimiser, prices and how far it is, by name: copies."""
         rest = {"batch": torch.tensor(self.batch), "prices": prices_tensor(self.limits)}
         optimizer = {name: one.clone() for name, one in optimizer_tensors(self.optimizer).items()}
-        return {**module_tensors(self._parts()), **optimizer, **rest}
+        kept = {f"kept.{n}": one.clone() for n, one in enumerate(self._kept)}
+        return {**module_tensors(self._parts()), **optimizer, **kept, **rest}
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from there; RuntimeError, ValueError or KeyError if they do not fit."""
         load_modules(self._parts(), tensors)
         load_optimizer(self.optimizer, tensors)
         self.limits, self.batch = priced(self.limits, tensors["prices"].tolist()), int(tensors["batch"])
+        self._kept = tuple(tensors[name].clone() for name in sorted(tensors) if name.startswith("kept."))

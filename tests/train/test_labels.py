@@ -267,11 +267,33 @@ def test_no_batch_moves_the_policy_beyond_the_bound(scenario, rate, cut):
         assert moved > 0.005 or not cut
 
 
-def test_a_batch_without_labels_moves_nothing(scenario):
+def test_a_batch_without_labels_that_differ_moves_nothing(scenario):
     gradient = advantage_gradient(scenario)
-    before = gradient.tensors()
+    before = {name: weights.clone() for name, weights in gradient.net.state_dict().items()}
     assert gradient._update(made(gradient.net, 0.0)) == {}
-    assert same(gradient.tensors(), before)
+    assert same(gradient.net.state_dict(), before)
+
+
+def test_labels_are_learned_from_again_until_there_are_enough_newer_ones(scenario, monkeypatch):
+    """A batch of which nothing is labelled learns from those before it; when others have taken their place, from these alone."""
+    gradient = advantage_gradient(scenario, kl=0.05)
+    good, bad = (made(gradient.net, gain) for gain in (0.3, -0.3))
+    none = good._replace(tried=np.zeros_like(good.tried))
+    odds = [np.inf]
+
+    def learn(labelled: Labelled) -> float:
+        told = gradient._update(labelled)
+        after = probabilities(gradient.net, good)[0]
+        odds.append(after[1] / after[0])
+        return told["labels"]
+
+    assert [learn(good), learn(none), learn(none)] == [32.0] * 3
+    assert odds[1] < odds[2] < odds[3]
+    monkeypatch.setattr("train.advantage.LABELS_KEPT", 40)
+    assert learn(bad) == 40.0
+    monkeypatch.setattr("train.advantage.LABELS_KEPT", 32)
+    assert [learn(bad) for _ in range(15)] == [32.0] * 15
+    assert odds[-1] < odds[3]
 
 
 def test_what_is_learned_does_not_depend_on_how_a_batch_is_cut(scenario):
