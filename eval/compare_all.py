@@ -11,7 +11,8 @@ from rich.console import Console
 from agents.policy import Observation, Policy, UnknownPolicyError
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from eval.compare import MAKES, compare_rows, evaluation_seeds
+from eval import evaluation_seeds
+from eval.compare import MAKES, compare_rows
 from eval.contenders import LoadCheckpoint, PolicyListError, Row, find_rows
 from eval.files import RUN_FILE, only_owner, remove, write_csv_atomic, write_json_atomic, write_text_atomic
 from eval.interrupted import FINISHED, begin_or_go_on, end_run
@@ -94,7 +95,7 @@ def _fitting(
 def _why_not(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> str | None:
     """Why a policy does not fit a scenario, None if it does. What is no policy at all, or names none, is raised."""
     try:
-        find_rows([word], scenario, load_checkpoint)
+        find_rows([word], scenario, load_checkpoint, own_code=True)
     except (UnknownPolicyError, PolicyListError):
         raise
     except UserError as error:
@@ -114,7 +115,7 @@ def _rows(
             return Unfit()
 
     named = [word for word in policies if word in fit or _why_not(word, scenario, load) is None]
-    return [row for row in find_rows(named, scenario, load) if row.word in fit]
+    return [row for row in find_rows(named, scenario, load, own_code=True) if row.word in fit]
 
 
 class Unfit:
