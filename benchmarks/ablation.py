@@ -34,7 +34,7 @@ from edge6g_env.kernel.codes import EXPIRED, FAILED, FINETUNE, FINISHED, REJECT,
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.scenario_services import FinetuneService
 from edge6g_env.spaces import Layout, device_shares, drafts
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.episodes import measured_s, run_policies
 from eval.metrics import BY_NAME, episode_metrics
 from eval.statistics import Estimate, estimate, paired_difference

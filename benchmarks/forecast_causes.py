@@ -24,7 +24,7 @@ from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel.codes import HOLD
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.episodes import measured_s
 from eval.forecasts import groups_of
 from eval.statistics import ratio_interval

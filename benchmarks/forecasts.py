@@ -13,7 +13,7 @@ from rich.console import Console
 from agents.policy import make_rule
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.episodes import play_worlds
 from eval.forecasts import Foreseeing, forecast_table, forecasts
 

@@ -28,7 +28,7 @@ from edge6g_env.build.places import neighbours_of
 from edge6g_env.kernel.codes import LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout, device_shares
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.episodes import play_worlds
 from eval.statistics import estimate
 from train.seeds import TUNING_SEED

@@ -21,7 +21,7 @@ from benchmarks.pages import write_for_page
 from benchmarks.room import Linear, agreed
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.files import write_csv_atomic
 from eval.situations import in_words, noted, situations
 

@@ -21,7 +21,7 @@ from scipy import stats
 from agents.policy import make_rule
 from edge6g_env.kernel.codes import FINISHED
 from edge6g_env.scenario import Scenario, load_scenario
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.episodes import run_policies
 
 SHORTEST_SLOT_S = 0.005  # scenario.Time

@@ -19,7 +19,7 @@ from agents.policy import MakePolicy, make_rule
 from benchmarks.pages import write_for_page
 from edge6g_env.kernel.codes import FINETUNE, INFERENCE
 from edge6g_env.scenario import Scenario, load_scenario
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.episodes import measured_s, run_policies
 from eval.metrics import BY_NAME, episode_metrics
 from eval.statistics import Estimate, estimate

@@ -33,7 +33,8 @@ from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults, Prices
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
-from eval.statistics import Estimate, by_reward
+from eval.statistics import Estimate
+from eval.summary import by_reward
 
 PAGES = Path(__file__).resolve().parent / "scenarios"
 POLICIES = "random,local,cloud,round-robin,jsq,greedy,restricted,static"

@@ -3,7 +3,9 @@
 episodes    plays a policy, one episode a seed
 pools       threads and processes that play episodes, for trainings and sweeps
 stopping    SIGTERM and Ctrl-C as an orderly end
-contenders  what stands in a list of policies: rules, files of values, checkpoints, patterns, names
+contenders  what stands in a list of policies: rules, files of values, checkpoints, patterns, code of one's own, names
+own_identity  what decides the actions of code of one's own
+frames      comparisons as tables of pandas, from Python
 compare     `edge6g compare`: several policies on the same seeds
 usage       `edge6g usage`: which decisions a policy takes, and what each column of them is worth
 by_service  a column frozen to a constant, or to one a service
@@ -15,7 +17,10 @@ metrics     the one definition of every metric, and the figures of one episode
 jobs        the record of every measured job
 decisions   columns of the action table, and how often each value is taken
 comparison  all that a report shows: figures by service, first tokens, decisions
-statistics  interquartile means, bootstrap intervals, paired differences, the summary of a comparison
+statistics  interquartile means, bootstrap intervals, paired differences
+groups      several trainings of one algorithm as one policy: intervals over training seeds and worlds
+limits      limits on the mean cost of a job, beside what jobs cost
+summary     the summary of a comparison: every policy, and its differences to the best rule
 report      page, charts, tables for terminal, spreadsheet and LaTeX
 tensorboard the comparison and hyperparameters for TensorBoard
 files       atomic writers, and the folder of a run
@@ -25,3 +30,8 @@ output      standard output and error that never stop a command
 
 EVALUATION_SEED = 10_000_000  # seeds of evaluations are this and up; what no training meets, see train.seeds
 VALIDATION_SEED = 5_000_000  # and up: learning curves, choice of the checkpoint, of values, of the best rule
+
+
+def evaluation_seeds(seeds: int, seed: int = 0) -> list[int]:
+    """The seeds of an evaluation; no training sees them."""
+    return [EVALUATION_SEED + seed + index for index in range(seeds)]

@@ -12,28 +12,30 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from agents.own import IllegalActionError, OwnPolicyError
 from agents.policy import MakePolicy
 from edge6g_env.scenario import Scenario
-from eval import EVALUATION_SEED, VALIDATION_SEED
+from eval import VALIDATION_SEED, evaluation_seeds
 from eval.comparison import Comparison, by_service
 from eval.contenders import LoadCheckpoint, Row, find_rows, how_to_add_references
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
 from eval.files import only_owner, write_csv_atomic, write_json_atomic, write_text_atomic
+from eval.frames import episodes_of, groups_frame, limits_of
 from eval.interrupted import abandon_run, begin_or_go_on, end_run
 from eval.jobs import JOBS_FILE, jobs_frame, write_jobs
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
-from eval.metrics import episodes_frame
 from eval.provenance import SCENARIO_FILE, Provenance, provenance
 from eval.result_files import check_keep, for_scenario, is_outdated, new_row, shipped
 from eval.result_files import keep as keep_rows
 from eval.room import Played, add_room
-from eval.statistics import Summary, summarise
+from eval.summary import Summary, summarise
 
 FIRST_SEEDS, CLEAR = 6, 4.0  # when a rule is no candidate for the best on validation seeds; judgement
+GROUPS_FILE = "groups.csv"
 MAKES = (
-    SCENARIO_FILE, PLAYED, "episodes.csv", JOBS_FILE, "summary.json", "table.csv", "table.tex", "comparison.png", "comparison.svg",
-    "report.html", "tensorboard",
+    SCENARIO_FILE, PLAYED, "episodes.csv", JOBS_FILE, "summary.json", "table.csv", "table.tex", GROUPS_FILE, "comparison.png",
+    "comparison.svg", "report.html", "tensorboard",
 )  # fmt: skip
 
 
@@ -52,12 +54,14 @@ def compare(
 ) -> Summary:
     """Play `policies` on the evaluation seeds EVALUATION_SEED + seed + 0..seeds-1 and write what came out to `out`.
 
-    policies: see contenders.find_rows; keep: folder in whose file of results each row stands from then on (`eval.result_files`), rules with
-    their reward on validation seeds; command: the line that makes the comparison again; console: for the progress bars. One that
-    was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, RunFolderError, ResultsError and what
-    `load_checkpoint` raises, all before anything is played, and NothingMeasuredError after the first policy, with nothing left behind.
+    policies: see contenders.find_rows, code of one's own among them; keep: folder in whose file of results each row stands from then on
+    (`eval.result_files`), rules with their reward on validation seeds; command: the line that makes the comparison again; console: for the
+    progress bars. One that was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, OwnPolicyError,
+    RunFolderError, ResultsError and what `load_checkpoint` raises, all before anything is played, NothingMeasuredError after the first
+    policy, with nothing left behind, and IllegalActionError at the first action outside its mask of code of one's own, with the finished
+    policies kept.
     """
-    rows = find_rows(policies, scenario, load_checkpoint)
+    rows = find_rows(policies, scenario, load_checkpoint, own_code=True)
     return compare_found(scenario, rows, evaluation_seeds(seeds, seed), out, overwrite, keep, command, console)
 
 
@@ -102,7 +106,7 @@ def compare_rows(
     played = play(makers, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
     comparison = _comparison(scenario, rows, played, made_by)
     if keep is not None:
-        rules = {row.name: makers[row.name] for row in rows if not row.learned and not row.privileged}
+        rules = {row.name: makers[row.name] for row in rows if row.kind == "rule"}
         validated = _validated(rules, identities, scenario, len(seeds), run, makes, console or Console(stderr=True))
         _keep(keep, comparison, rows, {name: _rewards(one) for name, one in played.items()}, validated)
     _add_room(comparison, rows, keep)
@@ -120,14 +124,15 @@ def play(
     kept: Kept,
     console: Console | None,
 ) -> dict[str, Episodes]:
-    """Play what is not kept yet. Where nothing is measured, `out` is left as it was found; after Ctrl-C it says that it can go on."""
+    """Play what is not kept yet. Where nothing is measured, `out` is left as it was found; after Ctrl-C, or where code of one's own fails,
+    it says that it can go on."""
     console = console or Console(stderr=True)
     try:
         return run_policies(makers, scenario, seeds, console, kept)
     except NothingMeasuredError:
         abandon_run(out, makes)
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, IllegalActionError, OwnPolicyError):
         if any(out.glob(f"{PLAYED}/*")):
             console.print("what was played is kept: the same command goes on with the rest", highlight=False)
         raise
@@ -137,23 +142,14 @@ def _comparison(
     scenario: Scenario, rows: Sequence[Row], played: Mapping[str, Episodes], made_by: Provenance
 ) -> Comparison:
     """Statistics of what was played, by row; rows of several checkpoints have the jobs of all."""
-    episodes = episodes_frame(row for one in played.values() for row in one.rows)
-    rules, single, groups = _kinds(rows)
-    summary = summarise(episodes, rules, single, groups, [row.name for row in rows if row.privileged])
+    episodes = episodes_of(rows, played)
+    summary = summarise(episodes, limits_of(rows))
     jobs = {row.name: np.concatenate([played[member.name].jobs for member in row.members]) for row in rows}
     for row in rows:
         policy = summary["policies"][row.name]
         policy["trained_on"] = row.trained_on
         policy["services"] = by_service(jobs[row.name], scenario, len(summary["seeds"]) * len(row.members))
     return Comparison(scenario, episodes, jobs, summary, made_by)
-
-
-def _kinds(rows: Sequence[Row]) -> tuple[list[str], list[str], dict[str, list[str]]]:
-    """Names of the rules and of the single checkpoints, and the members of the groups; planners are neither."""
-    rules = [row.name for row in rows if not row.learned and not row.privileged]
-    single = [row.name for row in rows if row.learned and len(row.members) == 1]
-    groups = {row.name: [member.name for member in row.members] for row in rows if len(row.members) > 1}
-    return rules, single, groups
 
 
 def _keep(
@@ -170,7 +166,7 @@ def _keep(
             continue
         (member,) = row.members
         kept[row.name] = new_row(
-            f"{row.name}={member.folder}" if row.learned else row.word,
+            f"{row.name}={member.folder}" if row.kind == "learned" else row.word,
             member.identity,
             comparison.summary["policies"][row.name],
             played[row.name],
@@ -230,34 +226,32 @@ def _add_room(comparison: Comparison, rows: Sequence[Row], keep: Path | None) ->
         summary["room_note"] = f"No room from results/{scenario.name}.json: it is of an earlier {scenario.name}"
 
 
-def evaluation_seeds(seeds: int, seed: int = 0) -> list[int]:
-    """The seeds of an evaluation; no training sees them."""
-    return [EVALUATION_SEED + seed + index for index in range(seeds)]
-
-
 def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
     """Figures first, pictures after them."""
     from eval.report import write_report  # matplotlib and torch take seconds to import: errors come before
     from eval.tensorboard import write_comparison
 
     write_csv_atomic(comparison.episodes, out / "episodes.csv")
+    if len(groups := groups_frame(comparison.summary)):
+        write_csv_atomic(groups, out / GROUPS_FILE)
     hint = how_to_add_references(rows, comparison.scenario)
     record = {**comparison.made_by, "played_on": comparison.scenario.label, "hint": hint, **comparison.summary}
     write_json_atomic(record, out / "summary.json")
     write_report(out, comparison)
-    write_comparison(out, comparison, {row.name: row.members[0].hparams or {} for row in rows if row.learned})
+    looked_at = [row for row in rows if row.kind in ("learned", "own")]
+    write_comparison(out, comparison, {row.name: row.members[0].hparams or {} for row in looked_at})
 
 
 def show(summary: Summary, out: Path, console: Console) -> None:
     """Print the table of a comparison, what its checkpoints were trained on, and where the rest of it is."""
-    from eval.report.console import console_table, origins, room_in_words, without_interval
+    from eval.report.console import console_table
+    from eval.report.numbers import sentences
 
     console.print(console_table(summary, console.width))
     console.print()
     record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     hint = [record["hint"]] if record["hint"] else []
-    origin = origins(summary, record["played_on"])
-    for sentence in (*room_in_words(summary), *origin, *without_interval(summary), *hint):
+    for sentence in (*sentences(summary, record["played_on"]), *hint):
         console.print(sentence, highlight=False, markup=False, emoji=False)
     for what, place in _places(out):
         console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)
@@ -266,6 +260,8 @@ def show(summary: Summary, out: Path, console: Console) -> None:
 def _places(out: Path) -> Iterator[tuple[str, str]]:
     yield "Report", str(out / "report.html")
     yield "Table", f"{out / 'table.csv'}, table.tex, comparison.svg"
+    if (out / GROUPS_FILE).exists():
+        yield "Groups", str(out / GROUPS_FILE)
     yield "Episodes", str(out / "episodes.csv")
     yield "Jobs", str(out / JOBS_FILE)
     yield "Summary", str(out / "summary.json")

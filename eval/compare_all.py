@@ -9,7 +9,8 @@ from rich.console import Console
 
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from eval.compare import MAKES, compare_rows, evaluation_seeds
+from eval import evaluation_seeds
+from eval.compare import MAKES, compare_rows
 from eval.contenders import LoadCheckpoint, Row
 from eval.files import RUN_FILE, only_owner, remove, write_csv_atomic, write_json_atomic, write_text_atomic
 from eval.fitting import Fit, fitting

@@ -16,7 +16,7 @@ from eval.decisions import columns_of, decided, shares
 from eval.episodes import measured_s
 from eval.metrics import episode_metrics
 from eval.provenance import Provenance
-from eval.statistics import Summary
+from eval.summary import Summary
 
 OF_INFERENCE = ("ttft_p50_s", "ttft_p95_s", "tpot_mean_s")
 OF_FINETUNE = ("progress_mean",)

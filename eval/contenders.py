@@ -1,4 +1,4 @@
-"""What stands in a list of policies: rules, files of values, folders of checkpoints, patterns of them, and names for these."""
+"""What stands in a list of policies: rules, files of values, checkpoints, patterns of their folders, code of one's own, and names."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from agents.own import Factory, factory_of
 from agents.planners.options import Asked, asked, best_base
 from agents.planners.planner import MAKERS
 from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_class, rule_names
@@ -18,12 +19,14 @@ from agents.values import RULES, STATIC, Tuned, has_values, how_to_find, read_fi
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
+from eval.own_identity import own_identity
+from eval.summary import Kind
 
 HParam = bool | str | float | int
 
 LoadCheckpoint = Callable[[Path, Scenario], Policy]
 """Loads the policy of a checkpoint folder for a scenario; a UserError if it does not fit or cannot be read. What the policy says of itself,
-if it does, are `algo`, `trained_on` (a scenario's label) and `hparams`."""
+if it does, are `algo`, `trained_on` (a scenario's label), `hparams` and `limits` (cost -> the most that a job may cost in the mean)."""
 
 LONGEST_PART = 14  # characters of a folder's name in that of its policy: a table of 80 columns has room for them
 _NAME = re.compile(r"[\w.+:/ -]*\w[\w.+:/ -]*")
@@ -36,26 +39,25 @@ class PolicyListError(UserError):
 
 @dataclass(frozen=True)
 class Contender:
-    """A policy that plays: its name in the results, how it is made, and what decides its actions."""
+    """A policy that plays: its name in the results, how it is made (what can be pickled), and what decides its actions."""
 
     name: str
     make: MakePolicy
     identity: str
-    """A rule's name, with a hash of its values, or a hash of a checkpoint's files: of two with the same identity one need not be played."""
+    """A rule's name, with a hash of its values, or a hash of a checkpoint's files or of code: of two with the same identity one need not be
+    played."""
+    kind: Kind = "rule"
     folder: Path | None = None
-    """Of a checkpoint; None for a rule."""
+    """Of a checkpoint."""
     algo: str = ""
     """Of a checkpoint; of a rule with values its name."""
     trained_on: str | None = None
     """Label of the scenario in which it was trained, or its values were found."""
     hparams: Mapping[str, HParam] | None = None
     privileged: bool = False
-    """Whether it sees more than an agent sees: a planner."""
-
-    @property
-    def learned(self) -> bool:
-        """Whether it is a checkpoint."""
-        return self.folder is not None
+    """Whether it sees more than an agent sees: a planner, or code of one's own that says so."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Of a checkpoint: those that it was trained with, the most that a job may cost in the mean by cost."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ class Row:
     """Of the list of policies, that asked for it."""
 
     @property
-    def learned(self) -> bool:
-        """Whether it is made of checkpoints."""
-        return self.members[0].learned
+    def kind(self) -> Kind:
+        """Of its members, which are of one."""
+        return self.members[0].kind
 
     @property
     def privileged(self) -> bool:
@@ -84,25 +86,34 @@ class Row:
         return own[0] if len(own) == 1 else f"checkpoints {hashlib.sha256(' '.join(own).encode()).hexdigest()}"
 
     @property
+    def limits(self) -> dict[str, float]:
+        """Those with which all its members were trained."""
+        first, *others = (member.limits for member in self.members)
+        return {cost: most for cost, most in first.items() if all(of.get(cost) == most for of in others)}
+
+    @property
     def trained_on(self) -> str | None:
         """Label of the scenario that it was trained in or its values found in, all if its members differ; None where it is unknown."""
         labels = dict.fromkeys(member.trained_on for member in self.members if member.trained_on)
         return "; ".join(labels) or None
 
 
-def find_rows(words: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint) -> list[Row]:
+def find_rows(
+    words: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint, own_code: bool = False
+) -> list[Row]:
     """The rows that a list of policies asks for, every checkpoint loaded.
 
     A word is a rule's name, a file of values (`agents.values`), the folder of a checkpoint, a pattern of folders (`runs/scorer-*`: a row a
-    folder), a planner (`agents.planners`; its options after colons: `clairvoyant:base=runs/scorer:k=4`), or one of these after `name=`;
-    a pattern with a name is one row of all its folders. A checkpoint without a name is called by
-    its algorithm and the last parts of its folder; `static=FILE` takes the values of that rule from a file with both. Raises
+    folder), a planner (`agents.planners`; its options after colons: `clairvoyant:base=runs/scorer:k=4`), code of one's own (`agents.own`:
+    `path/to/policy.py:make`), or one of these after `name=`; a pattern with a name is one row of all its folders. A checkpoint without a
+    name is called by its algorithm and the last parts of its folder; `static=FILE` takes the values of that rule from a file with both.
+    own_code: words may name code, which runs: only those of the very call that is carried out may, never any from a file. Raises
     UnknownPolicyError for what is none of these, PolicyListError for an empty list, a bad name, or two rows of one name, ValuesError for
-    a rule without values that fit, and what `load_checkpoint` raises.
+    a rule without values that fit, OwnPolicyError for code that makes no policy, and what `load_checkpoint` raises.
     """
     if not words:
         raise PolicyListError(f"no policies to compare: the rules are {', '.join(rule_names())}")
-    rows = [replace(row, word=word) for word in words for row in _rows(word, scenario, load_checkpoint)]
+    rows = [replace(row, word=word) for word in words for row in _rows(word, scenario, load_checkpoint, own_code)]
     rows = _named_by_folder(rows)
     names = [row.name for row in rows]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -128,7 +139,7 @@ def checkpoints_of(word: str) -> list[Path]:
     return places if isinstance(places, list) else []
 
 
-def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Iterator[Row]:
+def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_code: bool) -> Iterator[Row]:
     """The rows of one word; a checkpoint without a name has none yet."""
     if (planner := _planner(word, scenario, load_checkpoint)) is not None:
         yield planner
@@ -138,6 +149,12 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Ite
     if isinstance(places, Path):
         found = _values_of(places, name, scenario)
         yield Row(name or found.rule, (_with_values(name or found.rule, found),))
+        return
+    if isinstance(places, Factory):
+        if not own_code:
+            raise UnknownPolicyError(f"{word} names code, which runs only where the command line itself names it")
+        shown = name or f"{Path(places.place).stem}:{places.name}"
+        yield Row(shown, (_of_code(shown, places, scenario),))
         return
     if isinstance(places, str):
         check_rule(places)
@@ -174,7 +191,7 @@ def _planner(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> 
     make = partial(_make_planner, wanted, base.make)
     make(Layout(scenario))  # says at once what does not fit
     identity = f"planner {wanted.options.identity(wanted.kind)} over {base.identity}"
-    one = Contender(shown, make, identity, algo=wanted.kind, trained_on=base.trained_on, privileged=True)
+    one = Contender(shown, make, identity, "planner", None, wanted.kind, base.trained_on, privileged=True)
     return Row(shown, (one,))
 
 
@@ -203,17 +220,26 @@ def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
 
 def _with_values(name: str, found: Tuned) -> Contender:
     make = partial(rule_class(found.rule), values=found.values)
-    return Contender(name, make, found.identity, None, found.rule, found.scenario or None)
+    return Contender(name, make, found.identity, algo=found.rule, trained_on=found.scenario or None)
 
 
-def _name_and_places(word: str) -> tuple[str | None, str | Path | list[Path]]:
-    """(name, rule), (name, file of values) or (name, folders): an equals sign ends a name, unless the whole is there as it is called."""
+def _of_code(name: str, factory: Factory, scenario: Scenario) -> Contender:
+    """Made once, so that it is said at once what is wrong with it."""
+    made = factory(Layout(scenario))
+    return Contender(name, factory, own_identity(factory, made), "own", privileged=bool(made.privileged))
+
+
+def _name_and_places(word: str) -> tuple[str | None, str | Path | list[Path] | Factory]:
+    """(name, rule), (name, file of values), (name, folders) or (name, code): an equals sign ends a name, unless the whole is there as it
+    is called."""
     if word in rule_names():
         return None, word
     if found := _folders(word):
         return None, found
     if _is_file(word):
         return None, Path(word)
+    if (code := factory_of(word)) is not None and Path(code.place).is_file():
+        return None, code
     name, equals, place = word.partition("=")
     if equals and place in rule_names():
         return name.strip(), place
@@ -222,12 +248,18 @@ def _name_and_places(word: str) -> tuple[str | None, str | Path | list[Path]]:
     if equals and (found := _folders(place)):
         return name.strip(), found
     place = place if equals else word
+    if (code := factory_of(place, word)) is not None:
+        return name.strip() if equals else None, code
     if not place:
         raise PolicyListError(
             f"{word} names nothing: a rule, a folder or a pattern of folders comes after the equals sign"
         )
     if _PATTERN.search(place):
         raise UnknownPolicyError(f"no policy {place!r}: no folder is called so")
+    if place.endswith(".py"):
+        raise UnknownPolicyError(
+            f"no policy {place!r}: a file of code stands with the function that makes the policy, {place}:make"
+        )
     if os.sep in place or Path(place).exists():
         raise UnknownPolicyError(
             f"no policy {place!r}: there is no such folder with a checkpoint, nor a file of values"
@@ -262,10 +294,12 @@ def _load(folder: Path, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> 
         "",
         partial(_loaded, policy),
         identity,
+        "learned",
         folder,
         str(getattr(policy, "algo", None) or hparams.get("algo", "learned")),
         getattr(policy, "trained_on", None),
         hparams,
+        limits=getattr(policy, "limits", None) or {},
     )
 
 

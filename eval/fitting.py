@@ -11,26 +11,28 @@ import numpy as np
 from agents.policy import Observation, Policy, UnknownPolicyError
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from eval.contenders import LoadCheckpoint, PolicyListError, Row, find_rows
+from eval.contenders import LoadCheckpoint, PolicyListError, Row
+from eval.frames import Policies, find_playable
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How the words of a list of policies fit a scenario: rows of those that do; missing: of those that do not, why."""
+    """How a list of policies fits a scenario: by word (or name, where policies are given by name) the rows of those that do, and why the
+    others do not."""
 
-    words: Sequence[str]
-    rows: Sequence[Row]
+    found: Mapping[str, Sequence[Row]]
     missing: Mapping[str, str]
 
-    def of(self, word: str) -> list[Row]:
-        """The rows that a word asks for; none if it does not fit."""
-        return [row for row in self.rows if row.word == word]
+    @property
+    def rows(self) -> list[Row]:
+        """All rows, in the order of the words."""
+        return [row for rows in self.found.values() for row in rows]
 
 
-def fitting(scenarios: Mapping[str, Scenario], policies: Sequence[str], load_checkpoint: LoadCheckpoint) -> list[Fit]:
+def fitting(scenarios: Mapping[str, Scenario], policies: Policies, load_checkpoint: LoadCheckpoint) -> list[Fit]:
     """A fit a scenario, by the name that messages give it; a checkpoint is called the same in all of them.
 
-    Raises PolicyListError for a policy that fits none of them, and what `find_rows` raises for what is no policy at all.
+    Raises PolicyListError for a policy that fits none of them, and what `find_playable` raises for what is no policy at all.
     """
     fits = [_fit(scenario, policies, load_checkpoint) for scenario in scenarios.values()]
     for word in policies:
@@ -41,17 +43,19 @@ def fitting(scenarios: Mapping[str, Scenario], policies: Sequence[str], load_che
     return fits
 
 
-def _fit(scenario: Scenario, policies: Sequence[str], load_checkpoint: LoadCheckpoint) -> Fit:
-    missing = {word: why for word in policies if (why := _why_not(word, scenario, load_checkpoint))}
-    fit = [word for word in policies if word not in missing]
-    rows = _rows(policies, fit, scenario, load_checkpoint) if fit or not policies else []
-    return Fit(policies, rows, missing)
+def _fit(scenario: Scenario, policies: Policies, load_checkpoint: LoadCheckpoint) -> Fit:
+    missing = {word: why for word in policies if (why := _why_not(policies, word, scenario, load_checkpoint))}
+    words = [word for word in policies if word not in missing]
+    if isinstance(policies, Mapping):
+        return Fit({name: _find(policies, [name], scenario, load_checkpoint) for name in words}, missing)
+    rows = _beside_others(policies, words, scenario, load_checkpoint) if words or not policies else []
+    return Fit({word: [row for row in rows if row.word == word] for word in words}, missing)
 
 
-def _why_not(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> str | None:
+def _why_not(policies: Policies, word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> str | None:
     """Why a policy does not fit a scenario, None if it does. What is no policy at all, or names none, is raised."""
     try:
-        find_rows([word], scenario, load_checkpoint)
+        _find(policies, [word], scenario, load_checkpoint)
     except (UnknownPolicyError, PolicyListError):
         raise
     except UserError as error:
@@ -59,10 +63,15 @@ def _why_not(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> 
     return None
 
 
-def _rows(
-    policies: Sequence[str], fit: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint
+def _find(policies: Policies, words: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint) -> list[Row]:
+    some = {word: policies[word] for word in words} if isinstance(policies, Mapping) else words
+    return find_playable(some, scenario, load_checkpoint)
+
+
+def _beside_others(
+    policies: Sequence[str], words: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint
 ) -> list[Row]:
-    """The rows of the words that fit, called as they are beside the others."""
+    """The rows of the words that fit, called as they are beside the others: checkpoints without a name are told apart by their folders."""
 
     def load(folder: Path, scenario: Scenario) -> Policy:
         try:
@@ -70,8 +79,8 @@ def _rows(
         except UserError:
             return Unfit()
 
-    named = [word for word in policies if word in fit or _why_not(word, scenario, load) is None]
-    return [row for row in find_rows(named, scenario, load) if row.word in fit]
+    named = [word for word in policies if word in words or _why_not(policies, word, scenario, load) is None]
+    return [row for row in find_playable(named, scenario, load) if row.word in words]
 
 
 class Unfit:

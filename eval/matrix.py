@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -10,19 +10,20 @@ import numpy as np
 import pandas as pd
 
 from eval import EVALUATION_SEED
-from eval.report.numbers import REWARD, bounds, room, value_and_interval
+from eval.report.numbers import REWARD, room, value_and_interval
 from eval.result_files import Results
 from eval.room import Played, rooms
-from eval.statistics import Estimate, Room, Summary, estimate
+from eval.statistics import AnyEstimate, Estimate, bounds, estimate
+from eval.summary import Room, Summary
 
 PROBE = "probe-"  # begins the name of a rule that lacks something on purpose: one that wins says that a scenario does not need it
 NEAR = 0.1  # of the best reward: a probe as near as that is named; DESIGN 4
 
 
 class Cell(TypedDict):
-    """A policy in a scenario. rank: 1 is the best of those that see what an agent sees; None for a planner."""
+    """A policy in a scenario. rank: 1 is the best of those that see what an agent sees; None for those that see more."""
 
-    reward_per_job: Estimate
+    reward_per_job: AnyEstimate
     rank: int | None
     room: Estimate | None
 
@@ -37,14 +38,16 @@ class Missing(TypedDict):
 
 @dataclass(frozen=True)
 class Column:
-    """A scenario: what it is called, the kinds of the policies that played in it, their rewards and rooms, and what room is measured by."""
+    """A scenario: what it is called, the kinds of the policies that played in it, their rewards and rooms, what room is measured by, and
+    which of them see more than an agent sees."""
 
     label: str
     kinds: Mapping[str, str]
-    rewards: Mapping[str, Estimate]
+    rewards: Mapping[str, AnyEstimate]
     rooms: Mapping[str, Estimate | None]
     ends: Room | None
     best_rule: str | None
+    privileged: Collection[str] = ()
 
     @classmethod
     def of_summary(cls, label: str, summary: Summary) -> Column:
@@ -57,6 +60,7 @@ class Column:
             {name: one["room"] for name, one in policies.items()},
             summary["room"],
             summary["room"]["best_rule"] if summary["room"] else summary["best_rule"],
+            {name for name, one in policies.items() if one["privileged"]},
         )
 
     @classmethod
@@ -73,17 +77,18 @@ class Column:
             {name: found.get(name) for name in results.rows},
             ends,
             results.best_rule,
+            {name for name, row in results.rows.items() if row["kind"] == "planner" or row.get("privileged")},
         )
 
     def reward(self, name: str) -> float:
-        """IQM of the reward of a policy, NaN where it has none."""
-        value = self.rewards[name]["iqm"] if name in self.rewards else None
+        """Middle of the reward of a policy, NaN where it has none."""
+        value = bounds(self.rewards[name])[0] if name in self.rewards else None
         return np.nan if value is None else value
 
     @property
     def ranked(self) -> list[str]:
         """Policies that see what an agent sees, best first."""
-        free = [name for name, kind in self.kinds.items() if kind != "planner" and not np.isnan(self.reward(name))]
+        free = [name for name in self.kinds if name not in self.privileged and not np.isnan(self.reward(name))]
         return sorted(free, key=lambda name: -self.reward(name))
 
     def cell(self, name: str) -> Cell | None:
@@ -117,7 +122,7 @@ class Matrix:
         return sorted(names, key=lambda name: (np.nan_to_num(self.mean_rank(name), nan=np.inf), name))
 
     def kind(self, name: str) -> str:
-        """Of a policy: rule, planner or learned."""
+        """Of a policy, see `eval.summary`."""
         return next(column.kinds[name] for column in self.columns if name in column.kinds)
 
     def mean_rank(self, name: str) -> float:

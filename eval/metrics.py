@@ -118,7 +118,8 @@ METRICS: tuple[Metric, ...] = (
 
 METRIC_NAMES = tuple(metric.name for metric in METRICS)
 BY_NAME = {metric.name: metric for metric in METRICS}
-EPISODE_COLUMNS = ("policy", "seed", *METRIC_NAMES)
+POLICY_COLUMNS = ("kind", "group", "privileged")  # of the policy, the same in all its rows
+EPISODE_COLUMNS = ("policy", "seed", *METRIC_NAMES, *POLICY_COLUMNS)
 
 
 def episode_metrics(jobs: np.ndarray, measured_s: float, decision_us_mean: float) -> dict[str, float]:
@@ -168,16 +169,16 @@ def episode_metrics(jobs: np.ndarray, measured_s: float, decision_us_mean: float
 def episodes_frame(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     """The table of episodes.csv: one row a (policy, seed), columns EPISODE_COLUMNS in order, counts as integers.
 
-    rows: mappings with `policy`, `seed` and all metrics. Raises ValueError if one is missing or a pair comes twice.
+    rows: mappings with `policy`, `seed`, all metrics and POLICY_COLUMNS: `kind` and `privileged` as in `eval.summary`, `group` the row of a
+    comparison that the policy is part of, its own name if it stands alone. Raises ValueError if one is missing.
     """
     frame = pd.DataFrame(list(rows))
     missing = [name for name in EPISODE_COLUMNS if name not in frame]
     if missing:
         raise ValueError(f"episodes have no {', '.join(missing)}")
-    twice = frame[frame.duplicated(["policy", "seed"])]
-    if len(twice):
-        raise ValueError(f"policy {twice['policy'].iloc[0]}, seed {twice['seed'].iloc[0]} comes twice")
-    return frame[list(EPISODE_COLUMNS)].astype({"seed": "int64", "jobs": "int64", "finished_jobs": "int64"})
+    return frame[list(EPISODE_COLUMNS)].astype(
+        {"seed": "int64", "jobs": "int64", "finished_jobs": "int64", "privileged": "bool"}
+    )
 
 
 def _check(jobs: np.ndarray, measured_s: float) -> None:

@@ -24,7 +24,8 @@ from edge6g_env.scenario import Scenario, scenarios
 from eval import EVALUATION_SEED, VALIDATION_SEED
 from eval.files import write_text_atomic
 from eval.provenance import Provenance
-from eval.statistics import PolicySummary, iqm
+from eval.statistics import bounds, iqm
+from eval.summary import PolicySummary
 
 DIGITS = 6  # decimals of a reward: `verify` compares these
 SIGNIFICANT = 6  # digits of the other figures
@@ -57,16 +58,17 @@ class Training(TypedDict):
     validation: list[float]
 
 
-class _OfTraining(TypedDict, total=False):
+class _OfSome(TypedDict, total=False):
     training: Training
+    privileged: bool
 
 
-class ResultRow(_OfTraining):
+class ResultRow(_OfSome):
     """One policy: how it is named to `--policies`, what decides its actions, its rewards on EVALUATION_SEED + 0, 1, ... and what made it.
 
-    metrics: IQM, low and high by name, None where there is none. validation: IQM of its reward on VALIDATION_SEED + 0, 1, ..., of rules;
-    of one that is clearly not the best there, on the first ones only. Of a group of checkpoints rewards are their means. training: of
-    what `edge6g study` trained.
+    metrics: middle, low and high by name, None where there is none. validation: IQM of its reward on VALIDATION_SEED + 0, 1, ..., of rules;
+    of one that is clearly not the best there, on the first ones only. Of a group of checkpoints rewards are their means, and the figures
+    of metrics those over training seeds. training: of what `edge6g study` trained; privileged: of code of one's own that is.
     """
 
     policy: str
@@ -95,7 +97,7 @@ class Results:
         return {EVALUATION_SEED + n: math.nan if reward is None else reward for n, reward in enumerate(rewards)}
 
     def of_kind(self, kind: str) -> list[str]:
-        """Names of the rows of a kind: "rule", "planner" or "learned"."""
+        """Names of the rows of a kind, see `eval.summary`."""
         return [name for name, row in self.rows.items() if row["kind"] == kind]
 
     @property
@@ -181,7 +183,7 @@ def new_row(
         identity=identity,
         seeds=len(rewards),
         rewards=rounded(rewards),
-        metrics={name: [_significant(one[key]) for key in ("iqm", "low", "high")] for name, one in metrics.items()},
+        metrics={name: [_significant(one) for one in bounds(estimate)] for name, estimate in metrics.items()},
         validation=None
         if validated is None
         else {"first_seed": VALIDATION_SEED, "seeds": len(validated), "reward_per_job": round(iqm(validated), DIGITS)},
@@ -190,6 +192,8 @@ def new_row(
             **{name: version(name) for name in LIBRARIES},
         },
     )
+    if summary["kind"] == "own" and summary["privileged"]:
+        row["privileged"] = True
     return row if training is None else {**row, "training": training}
 
 

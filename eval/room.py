@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.result_files import Results, rounded
-from eval.statistics import Estimate, Room, Summary, estimate, iqm, share_of_span
+from eval.statistics import Estimate, estimate, iqm, share_of_span
+from eval.summary import Room, Summary
 
 CLAIRVOYANT = "clairvoyant"
 THIS_RUN = "this run"

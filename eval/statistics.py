@@ -1,22 +1,19 @@
-"""Interquartile means, bootstrap intervals, paired differences, and the summary of a comparison.
+"""Interquartile means, bootstrap intervals, paired differences, Student's intervals.
 
 One point of a sample is one seed. All policies of a comparison meet the same seeds, that is the same arrivals, lengths
-and paths, so differences are taken seed by seed: what makes a seed hard for all cancels. A group of checkpoints is a table, a row a
-checkpoint and a column a seed, and is resampled by both. Training seeds are few: of their means there are Student's intervals.
+and paths, so differences are taken seed by seed: what makes a seed hard for all cancels. Training seeds are few: of their means there are
+Student's intervals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-
-from eval.metrics import BY_NAME, METRIC_NAMES
 
 TRIMMED_SHARE = 0.25  # cut from each end: the mean of the middle half
 CONFIDENCE = 0.95
@@ -24,21 +21,6 @@ RESAMPLES = 10_000
 FEWEST_FOR_INTERVAL = 3
 FEWEST_FOR_STUDENT = 2
 MOST_AT_A_TIME = 4_000_000  # values of a group's resamples in memory
-
-NOTE = (
-    "Intervals are 95 % percentile-bootstrap intervals over the evaluation seeds. The best rule is chosen on the same seeds, which favours "
-    "the rule. Intervals are not corrected for the number of metrics and policies. The time of a decision is one measurement on one "
-    "machine, without an interval."
-)
-OF_ONE = (
-    " A learned policy that is one checkpoint has an interval that speaks of that checkpoint only, not of the algorithm, which would take "
-    "several training seeds."
-)
-OF_GROUPS = (
-    " The interval of {groups} is over training and evaluation seeds: checkpoints and seeds are both drawn again, so it speaks of the "
-    "algorithm as trained. With fewer than ten checkpoints it is rather too narrow."
-)
-OF_FEW = " {groups} has no interval: one that is over training and evaluation seeds takes {fewest} checkpoints."
 
 Interval = tuple[float, float]
 
@@ -62,47 +44,12 @@ class MeanEstimate(TypedDict):
     n: int
 
 
-class PolicySummary(TypedDict):
-    """One policy: the estimate of each metric, and of its paired difference to the best rule (None for that rule).
-
-    room: where it stands between the best rule and the planner that knows the future (`eval.room`), None where that is not known;
-    checkpoints: how many it is made of, 0 for a rule or planner; trained_on: label of the scenario that they were trained in, or a
-    rule's values found in, if it is known;
-    services: by name of the service, each metric over all measured jobs of it (`eval.comparison`).
-    """
-
-    kind: Literal["rule", "learned", "planner"]
-    checkpoints: int
-    trained_on: str | None
-    room: Estimate | None
-    metrics: dict[str, Estimate]
-    difference_to_best_rule: dict[str, Estimate] | None
-    services: dict[str, dict[str, float | None]]
+AnyEstimate = Estimate | MeanEstimate
 
 
-class Room(TypedDict):
-    """What room is measured by: the rule that is 0, the planner that is 1, where their rewards are from, and how far apart they are."""
-
-    best_rule: str
-    best_rule_from: str
-    chosen_on: str
-    clairvoyant: str
-    clairvoyant_from: str
-    seeds: int
-    span: Estimate
-
-
-class Summary(TypedDict):
-    """What summary.json has, besides the provenance of the run."""
-
-    note: str
-    confidence: float
-    resamples: int
-    best_rule: str | None
-    room: Room | None
-    room_note: str | None
-    seeds: list[int]
-    policies: dict[str, PolicySummary]
+def bounds(estimate: AnyEstimate) -> tuple[float | None, float | None, float | None]:
+    """Middle, low and high; the middle is the IQM, of means the mean."""
+    return estimate.get("iqm", estimate["mean"]), estimate["low"], estimate["high"]  # type: ignore[return-value]
 
 
 def iqm(x: ArrayLike) -> float:
@@ -262,109 +209,10 @@ def share_of_span(mine: ArrayLike, low: ArrayLike, high: ArrayLike) -> Estimate:
     return Estimate(iqm=whole, low=ends[0], high=ends[1], mean=mean, n=len(gain))
 
 
-def clear_of_zero(difference: Estimate) -> bool:
+def clear_of_zero(difference: AnyEstimate) -> bool:
     """Whether the interval lies on one side of 0."""
     low, high = difference["low"], difference["high"]
     return low is not None and high is not None and (low > 0.0 or high < 0.0)
-
-
-def summarise(
-    episodes: pd.DataFrame,
-    rules: Sequence[str],
-    learned: Sequence[str],
-    groups: Mapping[str, Sequence[str]] | None = None,
-    planners: Sequence[str] = (),
-) -> Summary:
-    """Estimates per policy and metric, and of the paired differences to the best rule.
-
-    episodes: one row a policy and seed (`metrics.episodes_frame`); groups: name -> the policies of `episodes`, checkpoints, that are taken
-    as one learned policy; planners: policies that see more than an agent sees. The best rule has the highest IQM of reward_per_job among
-    `rules`. Raises ValueError if `rules`, `learned`, `planners` and the members of `groups` are not the policies of `episodes`, each once.
-    """
-    grouped = {name: list(of) for name, of in (groups or {}).items()}
-    alone = (*rules, *planners, *learned)
-    _check_policies(episodes, [*alone, *(name for of in grouped.values() for name in of)])
-    members = {**{name: [name] for name in alone}, **grouped}
-    tables = {name: _tables(episodes, of) for name, of in members.items()}
-    best = _best_rule(tables, rules)
-    return Summary(
-        note=_note(learned, groups or {}),
-        confidence=CONFIDENCE,
-        resamples=RESAMPLES,
-        best_rule=best,
-        room=None,
-        room_note=None,
-        seeds=sorted(int(seed) for seed in episodes["seed"].unique()),
-        policies={
-            name: PolicySummary(
-                kind="rule" if name in rules else "planner" if name in planners else "learned",
-                checkpoints=0 if name in (*rules, *planners) else len(members[name]),
-                trained_on=None,
-                room=None,
-                metrics={metric: _estimate(metric, table) for metric, table in tables[name].items()},
-                difference_to_best_rule=None if best in (None, name) else _differences(tables[name], tables[str(best)]),
-                services={},
-            )
-            for name in members
-        },
-    )
-
-
-def _note(learned: Sequence[str], groups: Mapping[str, Sequence[str]]) -> str:
-    few = [name for name, of in groups.items() if 1 < len(of) < FEWEST_FOR_INTERVAL]
-    several = [name for name, of in groups.items() if len(of) >= FEWEST_FOR_INTERVAL]
-    alone = len(few) + len(several) < len(groups) or bool(learned)
-    return (
-        NOTE
-        + (OF_ONE if alone else "")
-        + (OF_GROUPS.format(groups=", ".join(several)) if several else "")
-        + (OF_FEW.format(groups=", ".join(few), fewest=FEWEST_FOR_INTERVAL) if few else "")
-    )
-
-
-def by_reward(summary: Summary) -> list[str]:
-    """Names of the policies, highest IQM of reward_per_job first; those without one come last."""
-
-    def key(name: str) -> float:
-        value = summary["policies"][name]["metrics"]["reward_per_job"]["iqm"]
-        return float("inf") if value is None else -value
-
-    return sorted(summary["policies"], key=key)
-
-
-def _check_policies(episodes: pd.DataFrame, named: Sequence[str]) -> None:
-    present = set(episodes["policy"])
-    if len(named) != len(set(named)):
-        raise ValueError("a policy is named twice")
-    if set(named) != present:
-        raise ValueError(f"policies without episodes, or episodes without a policy: {sorted(set(named) ^ present)}")
-
-
-def _tables(episodes: pd.DataFrame, members: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Metric -> its values, a row a member and a column a seed."""
-    mine = episodes[episodes["policy"].isin(members)]
-    return {name: mine.pivot(index="policy", columns="seed", values=name).loc[list(members)] for name in METRIC_NAMES}
-
-
-def _best_rule(tables: Mapping[str, Mapping[str, pd.DataFrame]], rules: Sequence[str]) -> str | None:
-    rewards = {rule: iqm(tables[rule]["reward_per_job"].to_numpy().ravel()) for rule in rules}
-    known = {rule: value for rule, value in rewards.items() if not np.isnan(value)}
-    return max(known, key=known.__getitem__) if known else None
-
-
-def _differences(mine: Mapping[str, pd.DataFrame], reference: Mapping[str, pd.DataFrame]) -> dict[str, Estimate]:
-    """Policy less reference, seed by seed; the reference is one policy."""
-    return {name: _estimate(name, table - reference[name].iloc[0]) for name, table in mine.items()}
-
-
-def _estimate(metric: str, table: pd.DataFrame) -> Estimate:
-    """Of a sample of seeds, or of checkpoints and seeds; of what was measured once, the mean without an interval."""
-    values = table.to_numpy(np.float64)
-    if BY_NAME[metric].measured_once:
-        known = _finite(values.ravel())
-        mean = float(known.mean()) if len(known) else None
-        return Estimate(iqm=mean, low=None, high=None, mean=mean, n=min(1, len(known)))
-    return estimate(values[0]) if len(values) == 1 else estimate_group(values)
 
 
 def _trimmed_mean(x: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:

@@ -16,8 +16,9 @@ from eval.comparison import Comparison
 from eval.contenders import HParam
 from eval.metrics import BY_NAME
 from eval.report.charts import draw_difference, figure_bytes, plain_style
-from eval.report.numbers import REWARD, headline, origins, room, room_in_words, value_and_interval, without_interval
-from eval.statistics import by_reward
+from eval.report.numbers import REWARD, headline, room, sentences, value_and_interval
+from eval.statistics import bounds
+from eval.summary import by_reward
 
 FOLDER = "tensorboard"
 HPARAM_METRICS = ("reward_per_job", "slo_attainment", "ttft_p95_s", "price_per_job")
@@ -30,7 +31,8 @@ def run_folder(out_dir: Path | str, policy: str) -> Path:
 
 
 def write_comparison(out_dir: Path | str, comparison: Comparison, hparams: Mapping[str, Mapping[str, HParam]]) -> None:
-    """Write the comparison under `out_dir`/tensorboard: a run of its own, and one a learned policy beneath it.
+    """Write the comparison under `out_dir`/tensorboard: a run of its own, and one each beneath it of learned policies and code
+    of one's own.
 
     The comparison: the difference to the best rule and the whole chart as images, the table as text, all under the tag `comparison`.
     A learned policy: hyperparameters, that is `hparams` and what was changed in the scenario played, beside HPARAM_METRICS, which are
@@ -48,7 +50,7 @@ def write_comparison(out_dir: Path | str, comparison: Comparison, hparams: Mappi
 def markdown_table(comparison: Comparison) -> str:
     """The table of a comparison, headline metrics only, as Markdown."""
     summary, heads = comparison.summary, [f"{BY_NAME[name].label}, {BY_NAME[name].display_unit}" for name in SHOWN]
-    said = (*room_in_words(summary), *origins(summary, comparison.scenario.label), *without_interval(summary))
+    said = sentences(summary, comparison.scenario.label)
     lines = [
         f"**{headline(summary)}**",
         "",
@@ -105,8 +107,8 @@ def _write_hparams(writer: SummaryWriter, comparison: Comparison, policy: str, v
     changes = {key: x if isinstance(x, HParam) else str(x) for key, x in comparison.scenario.changes.items()}
     origin = {"trained_on": mine["trained_on"] or "unknown", "played_on": comparison.scenario.label}
     gain = (mine["difference_to_best_rule"] or {}).get("reward_per_job")
-    figures = {f"values/{name}": mine["metrics"][name]["iqm"] for name in HPARAM_METRICS}
-    figures["values/gain_over_best_rule"] = gain["iqm"] if gain else None
+    figures = {f"values/{name}": bounds(mine["metrics"][name])[0] for name in HPARAM_METRICS}
+    figures["values/gain_over_best_rule"] = bounds(gain)[0] if gain else None
     figures["values/room"] = mine["room"]["iqm"] if mine["room"] else None
     known = {tag: x for tag, x in figures.items() if x is not None}
     for record in hparams_summaries({**values, **changes, **origin, "policy": policy}, dict(known)):

@@ -17,8 +17,9 @@ from agents.values import STATIC, has_values, how_to_find
 from edge6g_env.kernel.codes import REJECT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
+from eval import evaluation_seeds
 from eval.by_service import ByService, best_numbers, frozen
-from eval.compare import evaluation_seeds, play
+from eval.compare import play
 from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
 from eval.decisions import Column, columns_of, decided, shares
 from eval.episodes import Episodes
@@ -134,7 +135,7 @@ def usage(
 
 def _one_policy(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
     """The one policy that a word names."""
-    rows = find_rows([word], scenario, load_checkpoint)
+    rows = find_rows([word], scenario, load_checkpoint, own_code=True)
     if len(rows) > 1 or len(rows[0].members) > 1:
         raise PolicyListError(f"{word} names several policies: usage looks at one")
     return rows[0].members[0]

@@ -13,7 +13,7 @@ from rich.console import Console
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario import scenarios as all_scenarios
-from eval.compare import evaluation_seeds
+from eval import evaluation_seeds
 from eval.contenders import LoadCheckpoint, Row, checkpoints_of, find_rows
 from eval.episodes import Share, progress_bars, run_episodes
 from eval.result_files import ResultRow, Results, ResultsError, for_scenario, rounded, shipped_file
@@ -23,7 +23,7 @@ from eval.result_files import ResultRow, Results, ResultsError, for_scenario, ro
 class Verdict:
     """What became of one row. problem: a sentence that says how it differs, or why it could not be played; None if it agrees.
 
-    elsewhere: it is of checkpoints that are not at hand, which is neither.
+    elsewhere: it is of checkpoints that are not at hand, or of code of one's own, which is neither.
     """
 
     scenario: str
@@ -97,7 +97,10 @@ def _names(results: Results, rows: Sequence[str]) -> Iterator[str]:
 
 
 def _not_at_hand(row: ResultRow) -> str | None:
-    """Of a learned row without its folders: what trains it again. A checkpoint does not ship; None for all others."""
+    """Of a learned row without its folders: what trains it again, as no checkpoint ships; of code of one's own: that a file of results
+    runs none. None for all others."""
+    if row["kind"] == "own":
+        return f"not played, it is code of one's own: `edge6g compare --policies {row['policy']}` runs it"
     training = row.get("training")
     if training is None or checkpoints_of(row["policy"]):
         return None
@@ -155,5 +158,5 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
         said = f"agrees on {one.seeds} seed{'' if one.seeds == 1 else 's'}" if one.problem is None else one.problem
         console.print(f"{one.scenario}: {one.row}: {said}", highlight=False, markup=False, soft_wrap=True)
     agree, elsewhere = sum(one.problem is None for one in verdicts), sum(one.elsewhere for one in verdicts)
-    without = f"; {elsewhere} of checkpoints that are not at hand" if elsewhere else ""
+    without = f"; {elsewhere} not played" if elsewhere else ""
     console.print(f"{agree} of {len(verdicts)} rows agree{without}", highlight=False)

@@ -191,12 +191,13 @@ def load_policy(folder: str | os.PathLike[str], scenario: str | Path | Scenario 
 
     A `scorer`, a `search` or a `mappo` with candidates acts in every scenario, a `ppo` or a `mappo` without where observation and action
     table have the same entries; CheckpointError, with the first entry that differs, otherwise. The policy says what it is: `algo`,
-    `trained_on` (a scenario's label) and `hparams`.
+    `trained_on` (a scenario's label), `hparams` and `limits` (by cost).
     """
     folder = Path(folder)
     record = read_record(folder)
     policy = _policy(folder, record, load_scenario(folder / SCENARIO_FILE if scenario is None else scenario))
     policy.algo, policy.trained_on, policy.hparams = record["algo"], record["trained_on"], hparams(record)
+    policy.limits = record["limits"]
     return policy
 
 

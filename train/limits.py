@@ -15,6 +15,7 @@ import torch
 
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel.codes import COST_NAMES
+from eval.limits import METRICS, cost_of, excess
 
 # Of a job, as the environment's `costs` have it (docs/interface.md).
 _COSTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -23,8 +24,6 @@ _COSTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "energy_j": lambda outcomes: outcomes["energy_j"],
 }
 assert (*_COSTS,) == COST_NAMES
-METRICS: Mapping[str, str] = {"slo_miss": "slo_attainment", "exposure": "exposure_mean", "energy_j": "energy_j_per_job"}
-"""Metric of each (docs/metrics.md); of misses it is what is left of 1."""
 _SHARES = ("slo_miss", "exposure")  # of which the limit is at most 1
 RATE = 0.1  # worth of a cost as high as its limit that a batch adds when the mean is twice the limit; judgement
 
@@ -49,10 +48,6 @@ class Limit:
         above = min(max(mean / self.most - 1.0, -1.0), 1.0)
         return replace(self, price=max(0.0, self.price + RATE * above / self.most))
 
-    def excess(self, mean: float) -> float:
-        """Share of the limit by which a mean cost is above it, 0 where it is met."""
-        return max(0.0, mean / self.most - 1.0)
-
 
 def costs_of(cost: str, outcomes: np.ndarray) -> np.ndarray:
     """Cost of each job, float64 (n,); outcomes: rows of OUTCOME."""
@@ -61,9 +56,9 @@ def costs_of(cost: str, outcomes: np.ndarray) -> np.ndarray:
 
 def above(limits: Sequence[Limit], metrics: Mapping[str, float]) -> float:
     """Share by which the mean cost lies above the limit that is broken most, 0 where all are met; NaN metrics break none."""
-    costs = {cost: metrics[metric] for cost, metric in METRICS.items()}
-    costs["slo_miss"] = 1.0 - costs["slo_miss"]
-    return max((limit.excess(costs[limit.cost]) for limit in limits if not math.isnan(costs[limit.cost])), default=0.0)
+    costs = {cost: float(cost_of(cost, metrics[metric])) for cost, metric in METRICS.items()}
+    known = (limit for limit in limits if not math.isnan(costs[limit.cost]))
+    return max((excess(limit.most, costs[limit.cost]) for limit in known), default=0.0)
 
 
 def limits_of(words: Sequence[str]) -> tuple[Limit, ...]:

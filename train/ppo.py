@@ -91,6 +91,7 @@ class PpoPolicy:
     algo = "ppo"
     trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
+    limits: Mapping[str, float] = {}
 
     def __init__(self, policy: MaskableMultiInputActorCriticPolicy) -> None:
         self._policy = policy

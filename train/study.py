@@ -13,7 +13,8 @@ from rich.console import Console
 
 from edge6g_env.errors import Caution
 from edge6g_env.scenario import Scenario
-from eval.compare import evaluation_seeds, tensorboard_command
+from eval import evaluation_seeds
+from eval.compare import tensorboard_command
 from eval.contenders import LoadCheckpoint, Row, find_rows
 from eval.files import RUN_FILE, begin_run, only_owner, read_object, write_json_atomic, write_text_atomic
 from eval.interrupted import FINISHED, end_run
@@ -116,16 +117,18 @@ def _trained(design: Design, cells: Sequence[Cell], failed: Mapping[str, str]) -
 
 
 def _rules(design: Design, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> list[Row]:
-    """Rows of the rules, that which is known to be the best among them."""
+    """Rows of what is asked for, rules or code of one's own, and of the rule that is known to be the best; COMPANY without any rule."""
     known = shipped(scenario)
     best = [known.best_rule] if known and known.best_rule else []
     company = [rule for rule in shown_rules(scenario) if rule in COMPANY or not best]
-    rows = find_rows(list(dict.fromkeys([*(design.rules or company), *best])), scenario, load_checkpoint)
-    if others := [row.name for row in rows if row.learned or row.privileged]:
+    rows = find_rows(design.rules, scenario, load_checkpoint, own_code=True) if design.rules else []
+    if others := [row.name for row in rows if row.kind not in ("rule", "own")]:
         raise StudyError(
-            f"--rules takes rules, and {others[0]} is none: `edge6g compare` sets anything against a study's checkpoints"
+            f"--rules takes rules and code of one's own, {others[0]} is neither: `edge6g compare` sets anything against checkpoints"
         )
-    return rows
+    wanted = best if any(row.kind == "rule" for row in rows) else [*company, *best]
+    more = [rule for rule in dict.fromkeys(wanted) if rule not in design.rules]
+    return [*rows, *find_rows(more, scenario, load_checkpoint)] if more else rows
 
 
 def _check(design: Design, rules: Sequence[Row]) -> None:
@@ -133,9 +136,11 @@ def _check(design: Design, rules: Sequence[Row]) -> None:
         raise StudyError(
             f"a study takes {FEWEST_SEEDS} training seeds or more, here are {len(set(design.seeds))}: `edge6g train` trains one"
         )
-    names = {name for arm in design.arms for name in (arm.name, arm.picked)}
-    if twice := [row.name for row in rules if row.name in names]:
-        raise StudyError(f"{twice[0]} names an arm and a rule")
+    taken = {name for arm in design.arms for name in (arm.name, arm.picked)}
+    for row in rules:
+        if row.name in taken:
+            raise StudyError(f"{row.name} names an arm and a rule, or two rules")
+        taken.add(row.name)
     cores = os.cpu_count() or 1
     if design.jobs > cores:
         warnings.warn(

@@ -11,16 +11,17 @@ import pandas as pd
 from rich.console import Console
 
 from edge6g_env.scenario import Scenario
-from eval import VALIDATION_SEED
-from eval.compare import compare_found, evaluation_seeds
+from eval import VALIDATION_SEED, evaluation_seeds
+from eval.compare import compare_found
 from eval.contenders import LoadCheckpoint, Row, find_rows
 from eval.episodes import run_policies
 from eval.kept import Kept
+from eval.limits import METRICS, cost_of
 from eval.provenance import Provenance
 from eval.result_files import ResultRow, new_row
-from eval.statistics import Summary, iqm
-from train.checkpoint import read_record
-from train.limits import METRICS, Limit, above
+from eval.statistics import iqm
+from eval.summary import Summary
+from train.limits import Limit, above
 from train.study_arms import Arm, Cell
 from train.study_cells import Ledger
 from train.study_results import ArmResult, Trained
@@ -60,7 +61,7 @@ def evaluate(
     """
     groups = {arm: _group(arm, cells, scenario, load_checkpoint) for arm, cells in arms.items()}
     validated = _validated(scenario, [*rules, *groups.values()], episodes, out, console)
-    best = max((row.name for row in rules), key=lambda name: iqm(validated[REWARD][name]))
+    best = max((row.name for row in rules if row.kind == "rule"), key=lambda name: iqm(validated[REWARD][name]))
     trained = {arm: _trained(arms[arm], row, validated, Ledger(out)) for arm, row in groups.items()}
     picked = [
         Row(arm.picked, (replace(groups[arm].members[of.picked], name=arm.picked),)) for arm, of in trained.items()
@@ -73,8 +74,7 @@ def evaluate(
     for arm, row in groups.items():
         names = [best, *(member.name for member in row.members)]
         whole = _whole([played[REWARD][name] for name in names])
-        costs = {cost: np.array([played[metric][name] for name in names[1:]]) for cost, metric in METRICS.items()}
-        costs["slo_miss"] = 1.0 - costs["slo_miss"]
+        costs = {cost: cost_of(cost, [played[metric][name] for name in names[1:]]) for cost, metric in METRICS.items()}
         found.append(ArmResult(arm, trained[arm], whole[1:], whole[0], costs))
     return Evaluation(best, found, {row.name: row for row in rows}, played[REWARD], summary)
 
@@ -88,7 +88,7 @@ def _group(arm: Arm, cells: Sequence[Cell], scenario: Scenario, load_checkpoint:
 def _trained(cells: Sequence[Cell], group: Row, validated: Mapping[str, Figures], ledger: Ledger) -> Trained:
     """The cells of an arm with what they did on validation seeds; limits are those of their checkpoints."""
     names = [member.name for member in group.members]
-    limits = tuple(Limit(cost, most) for cost, most in read_record(cells[0].folder)["limits"].items())
+    limits = tuple(Limit(cost, most) for cost, most in group.limits.items())
     means = [{metric: float(np.nanmean(of[name])) for metric, of in validated.items()} for name in names]
     broken = [above(limits, one) for one in means]
     rewards = np.array([validated[REWARD][name] for name in names], float)

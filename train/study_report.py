@@ -8,8 +8,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from eval.report.numbers import REWARD, fixed, room, value_and_interval
-from eval.statistics import Estimate, MeanEstimate
+from eval.limits import in_words
+from eval.report.numbers import REWARD, fixed, probability, room, value_and_interval
+from eval.statistics import AnyEstimate
 from train.study_curves import PICTURE, TABLE
 from train.study_results import NOTE
 
@@ -40,13 +41,11 @@ def sentences(record: Mapping[str, Any]) -> list[str]:
             f"{shown(one['over_worlds'], True)} over worlds"
         )
     for name, arm in record["arms"].items():
+        chance = probability(arm["probability_of_improvement"])
+        lines.append(f"{name}: probability of improvement over {reference['name']} {chance}")
         for cost, one in arm["limits"].items():
-            mean, low, high = (one["over_training_seeds"][key] for key in ("mean", "low", "high"))
-            interval = "" if low is None else f" [{low:.4g}, {high:.4g}]"
-            lines.append(
-                f"{name}: {cost} {mean:.4g}{interval} over training seeds, limit {one['most']:g}, above it by {one['above_by']:.1%}; "
-                f"picked run {one['picked']:.4g}, above it by {one['picked_above_by']:.1%}"
-            )
+            picked = f"picked run {one['picked']:.4g}, above it by {one['picked_above_by']:.1%}"
+            lines.append(f"{in_words(name, cost, one)}; {picked}")
     return lines + [f"failed: {name}: {why}" for name, why in record["failed"].items()]
 
 
@@ -80,8 +79,8 @@ def _cells(name: str, arm: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
         (name,),
         (str(len(arm["cells"])),),
-        value_and_interval(REWARD, _as_estimate(arm["reward_per_job"]["over_training_seeds"])),
-        value_and_interval(REWARD, _as_estimate(gain["over_training_seeds"]), signed=True),
+        value_and_interval(REWARD, arm["reward_per_job"]["over_training_seeds"]),
+        value_and_interval(REWARD, gain["over_training_seeds"], signed=True),
         value_and_interval(REWARD, gain["over_worlds"], signed=True),
         room(arm["room"])[:1],
         (f"seed {picked['seed']}",),
@@ -107,13 +106,6 @@ def _table(heads: Sequence[str], rows: Iterator[Any]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
-def shown(figure: Estimate | MeanEstimate, signed: bool = False) -> str:
+def shown(figure: AnyEstimate, signed: bool = False) -> str:
     """A figure of the reward with its interval."""
-    return " ".join(value_and_interval(REWARD, _as_estimate(figure), signed))
-
-
-def _as_estimate(figure: Estimate | MeanEstimate) -> Estimate:
-    """Figures are shown by their middle, which of means is the mean."""
-    if "iqm" in figure:
-        return figure  # type: ignore[return-value]
-    return Estimate(iqm=figure["mean"], low=figure["low"], high=figure["high"], mean=figure["mean"], n=figure["n"])
+    return " ".join(value_and_interval(REWARD, figure, signed))

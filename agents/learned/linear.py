@@ -20,6 +20,7 @@ class LinearPolicy(Compiled):
     algo = "search"
     trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
+    limits: Mapping[str, float] = {}
 
     def __init__(
         self, layout: Layout, reads: Reads, weights: Sequence[float] | np.ndarray, top: int = SCORED_ROWS

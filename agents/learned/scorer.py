@@ -115,6 +115,7 @@ class ScorerPolicy(Compiled):
     algo = "scorer"
     trained_on: str | None = None
     hparams: Mapping[str, Any] = {}
+    limits: Mapping[str, float] = {}
 
     def __init__(self, layout: Layout, net: Scorer) -> None:
         """LayoutError if the layout lacks an entry that the network reads."""

@@ -17,8 +17,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from eval.comparison import Comparison, first_tokens
 from eval.metrics import BY_NAME, Metric
-from eval.report.numbers import REWARD, bounds, value_and_interval
-from eval.statistics import Estimate, Summary, by_reward
+from eval.report.numbers import REWARD, is_looked_at, value_and_interval
+from eval.statistics import AnyEstimate, bounds
+from eval.summary import Summary, by_reward
 
 CHARTED = (
     "reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s",
@@ -29,7 +30,7 @@ LOG_FROM_RATIO = 30.0  # a chart whose largest value is this many times its smal
 NEAR = 4.0  # a policy within so many times the reach of the nearest one is drawn to scale, the others are arrows
 POINTS_OF_CURVE = 250
 
-COLOURS = {"learned": "#d9480f", "rule": "#5b6b7f", "planner": "#862e9c"}
+COLOURS = {"learned": "#d9480f", "own": "#1971c2", "rule": "#5b6b7f", "planner": "#862e9c"}
 MUTED_COLOUR = "#9aa5b1"
 RULE_COLOURS = ("#1c7ed6", "#2b8a3e", "#862e9c", "#0b7285", "#a61e4d", "#5c940d", "#495057", "#b08900")
 LEARNED_COLOURS = ("#d9480f", "#f08c00", "#c92a2a")
@@ -102,9 +103,9 @@ def draw_difference(ax: Axes, summary: Summary) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(6))
 
 
-def zoomed(differences: list[Estimate]) -> tuple[float, float]:
+def zoomed(differences: list[AnyEstimate]) -> tuple[float, float]:
     """Ends of the axis: 0 and all policies within NEAR times the reach of the nearest that differs at all, with some room."""
-    known = [[x for x in bounds(one) if x is not None] for one in differences if one["iqm"] is not None]
+    known = [[x for x in bounds(one) if x is not None] for one in differences if bounds(one)[0] is not None]
     reaches = sorted(reach for reach in (max(map(abs, ends)) for ends in known) if reach > 0.0)
     near = [x for ends in known if reaches and max(map(abs, ends)) <= NEAR * reaches[0] for x in ends]
     low, high = min([0.0, *near]), max([0.0, *near])
@@ -112,20 +113,20 @@ def zoomed(differences: list[Estimate]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _draw_difference(ax: Axes, y: int, difference: Estimate | None, colour: str, is_best: bool) -> None:
+def _draw_difference(ax: Axes, y: int, difference: AnyEstimate | None, colour: str, is_best: bool) -> None:
     low_end, high_end = ax.get_xlim()
     text = "best rule" if is_best else ""
     if is_best:
         ax.plot(0.0, y, "o", color=colour, markerfacecolor="none", markersize=6, zorder=3)
-    elif difference is not None and (iqm := difference["iqm"]) is not None:
+    elif difference is not None and (middle := bounds(difference)[0]) is not None:
         low, high = difference["low"], difference["high"]
-        if low_end <= iqm <= high_end:
+        if low_end <= middle <= high_end:
             if low is not None and high is not None:
                 span = np.clip([low, high], low_end, high_end)
                 ax.plot(span, [y, y], color=colour, linewidth=2.4, solid_capstyle="round", zorder=2)
-            ax.plot(iqm, y, "o", color=colour, markersize=6, zorder=3)
+            ax.plot(middle, y, "o", color=colour, markersize=6, zorder=3)
         else:
-            edge, marker = (low_end, "<") if iqm < low_end else (high_end, ">")
+            edge, marker = (low_end, "<") if middle < low_end else (high_end, ">")
             inwards = low_end + high_end - 2.0 * edge
             ax.plot([edge + 0.12 * inwards, edge + 0.015 * inwards], [y, y], color=colour, linewidth=1.2, alpha=0.6)
             ax.plot(edge + 0.015 * inwards, y, marker, color=colour, markersize=8, zorder=3)
@@ -133,7 +134,7 @@ def _draw_difference(ax: Axes, y: int, difference: Estimate | None, colour: str,
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color=colour)
 
 
-def _reward_difference(summary: Summary, name: str) -> Estimate | None:
+def _reward_difference(summary: Summary, name: str) -> AnyEstimate | None:
     differences = summary["policies"][name]["difference_to_best_rule"]
     return differences["reward_per_job"] if differences else None
 
@@ -145,16 +146,16 @@ def draw_metric(ax: Axes, summary: Summary, metric: Metric) -> None:
     """One dot with its interval per policy, best reward on top; a dashed line through the best rule."""
     names = by_reward(summary)
     for y, name in enumerate(names):
-        iqm, low, high = bounds(summary["policies"][name]["metrics"][metric.name])
+        middle, low, high = bounds(summary["policies"][name]["metrics"][metric.name])
         colour = _colour(summary, name)
-        if iqm is None:
+        if middle is None:
             continue
         if low is not None and high is not None:
             span = [low * metric.shown_scale, high * metric.shown_scale]
             ax.plot(span, [y, y], color=colour, linewidth=2.4, solid_capstyle="round", zorder=2)
-        ax.plot(iqm * metric.shown_scale, y, "o", color=colour, markersize=6, zorder=3)
+        ax.plot(middle * metric.shown_scale, y, "o", color=colour, markersize=6, zorder=3)
         if name == summary["best_rule"]:
-            ax.axvline(iqm * metric.shown_scale, color=MUTED_COLOUR, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+            ax.axvline(middle * metric.shown_scale, color=MUTED_COLOUR, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     logarithmic = _is_wide(summary, metric)
     unit = "" if metric.display_unit == "1" else f"{metric.display_unit}, "
     arrow = "\N{RIGHTWARDS ARROW}" if metric.better == "higher" else "\N{LEFTWARDS ARROW}"
@@ -248,13 +249,13 @@ def draw_first_tokens(ax: Axes, comparison: Comparison, service: int) -> None:
 
 
 def line_styles(summary: Summary) -> dict[str, dict]:
-    """Colour, dashes and width of each policy's line; checkpoints are warm and thick."""
+    """Colour, dashes and width of each policy's line; what a comparison is made for is warm and thick."""
     counts, styles = {True: 0, False: 0}, {}
     for name in by_reward(summary):
-        learned = summary["policies"][name]["kind"] == "learned"
-        colours, number = (LEARNED_COLOURS if learned else RULE_COLOURS), counts[learned]
+        looked_at = is_looked_at(summary, name)
+        colours, number = (LEARNED_COLOURS if looked_at else RULE_COLOURS), counts[looked_at]
         dashes = DASHES[(number // len(colours)) % len(DASHES)]
-        width = 2.4 if learned else 1.4
+        width = 2.4 if looked_at else 1.4
         styles[name] = {"color": colours[number % len(colours)], "linestyle": dashes, "linewidth": width}
-        counts[learned] += 1
+        counts[looked_at] += 1
     return styles

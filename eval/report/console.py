@@ -10,19 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.metrics import BY_NAME
-from eval.report.numbers import (
-    REWARD,
-    has_room,
-    origins,
-    room,
-    room_in_words,
-    value,
-    value_and_interval,
-    without_interval,
-)
-from eval.statistics import Summary, by_reward
-
-__all__ = ["console_table", "origins", "room_in_words", "table_width", "without_interval"]
+from eval.report.numbers import REWARD, cost_and_limit, has_room, room, value, value_and_interval
+from eval.summary import Summary, by_reward, costs_limited
 
 HEADS = {
     "slo_attainment": "SLO\n%",
@@ -32,12 +21,13 @@ HEADS = {
     "price_per_job": "USD/\n1000",
     "energy_j_per_job": "J/job",
 }
-STYLES = {"rule": "", "planner": "magenta", "learned": "bold bright_green"}
+STYLES = {"rule": "", "planner": "magenta", "learned": "bold bright_green", "own": "bold bright_cyan"}
 LEAST_FIRST = ("energy_j_per_job", "ttft_mean_s", "price_per_job", "tpot_mean_s", "ttft_p95_s", "slo_attainment")
 
 
 def console_table(summary: Summary, width: int = 80) -> Table:
-    """Policies, best first: reward, room, the main metrics, the paired difference to the best rule, each with its interval.
+    """Policies, best first: reward, costs that have a limit, room, the main metrics, the paired difference to the best rule, each with its
+    interval.
 
     width: columns of the terminal; what has no room goes, the least important first: metrics, the interval of the reward, that of the
     difference, the difference.
@@ -62,14 +52,15 @@ def _table(summary: Summary, columns: list[str], reward_lines: int, difference_l
     against = (
         f"reward less\n{best}'s{' [95 %]' if difference_lines == 2 else ''}" if best else "reward less\nbest rule's"
     )
-    has = has_room(summary)
-    heads = [f"reward/job{interval}", *(["room"] if has else []), *(HEADS[name] for name in columns)]
+    has, limited = has_room(summary), costs_limited(summary)
+    heads = [f"reward/job{interval}", *limited, *(["room"] if has else []), *(HEADS[name] for name in columns)]
     heads += [against] if difference_lines else []
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for name in by_reward(summary):
         policy = summary["policies"][name]
         cells = ["\n".join(value_and_interval(REWARD, policy["metrics"]["reward_per_job"])[:reward_lines])]
+        cells += ["\n".join(cost_and_limit(summary, name, cost)) for cost in limited]
         cells += [room(policy["room"])[0]] if has else []
         cells += [value(BY_NAME[column], policy["metrics"][column]) for column in columns]
         if difference_lines:

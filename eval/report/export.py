@@ -1,15 +1,13 @@
-"""The table of a comparison for spreadsheets and papers: table.csv and table.tex."""
+"""The table of a comparison for papers: table.tex."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-
 from eval.comparison import Comparison
-from eval.metrics import BY_NAME, METRIC_NAMES
-from eval.report.numbers import DASH, REWARD, bounds, has_room, origins, room, room_in_words, value, value_and_interval
-from eval.statistics import Estimate, by_reward
+from eval.metrics import BY_NAME
+from eval.report.numbers import DASH, REWARD, has_room, room, sentences, value, value_and_interval
+from eval.summary import by_reward
 
 IN_LATEX = ("slo_attainment", "ttft_p50_s", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
 HEADS = {
@@ -25,35 +23,6 @@ _ESCAPES = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "\N{MINUS SIGN}": "$-$", DASH: "--",
 }  # fmt: skip
-
-
-def table_frame(comparison: Comparison) -> pd.DataFrame:
-    """table.csv: a row a policy, best first; each metric in the units of episodes.csv, and its difference to the best rule.
-
-    Columns: policy, kind, checkpoints, trained_on, played_on, best_rule, room, room_low, room_high; then for each metric NAME, NAME_low,
-    NAME_high, NAME_difference, NAME_difference_low, NAME_difference_high. What has no value is empty.
-    """
-    summary, rows = comparison.summary, []
-    for name in by_reward(summary):
-        policy = summary["policies"][name]
-        row: dict[str, object] = {"policy": name, "kind": policy["kind"], "checkpoints": policy["checkpoints"]}
-        row |= {
-            "trained_on": policy["trained_on"],
-            "played_on": comparison.scenario.label,
-            "best_rule": summary["best_rule"],
-        }
-        row |= _columns("room", policy["room"])
-        differences = policy["difference_to_best_rule"] or {}
-        for metric in METRIC_NAMES:
-            row |= _columns(metric, policy["metrics"][metric])
-            row |= _columns(f"{metric}_difference", differences.get(metric))
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _columns(name: str, estimate: Estimate | None) -> dict[str, float | None]:
-    iqm, low, high = bounds(estimate) if estimate else (None, None, None)
-    return {name: iqm, f"{name}_low": low, f"{name}_high": high}
 
 
 def latex_table(comparison: Comparison) -> str:
@@ -80,8 +49,7 @@ def _about(comparison: Comparison) -> Iterator[str]:
     texts = [
         f"edge6g {made_by['version']}, {made_by['date']}, commit {made_by['commit'] or 'unknown'}; needs \\usepackage{{booktabs}}",
         f"{comparison.scenario.label}: interquartile mean over {len(summary['seeds'])} seeds [95 % interval]",
-        *room_in_words(summary),
-        *origins(summary, comparison.scenario.label),
+        *sentences(summary, comparison.scenario.label),
         made_by["command"],
     ]
     return (" ".join(text.split()) for text in texts)

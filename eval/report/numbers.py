@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from eval.groups import OVER
+from eval.limits import in_words
 from eval.metrics import BY_NAME, Metric
-from eval.statistics import FEWEST_FOR_INTERVAL, Estimate, Summary, by_reward, clear_of_zero
+from eval.statistics import FEWEST_FOR_INTERVAL, AnyEstimate, Estimate, bounds, clear_of_zero
+from eval.summary import Kind, Summary, by_reward, mean_cost
 
 DASH = "\N{EN DASH}"
 REWARD = BY_NAME["reward_per_job"]
@@ -20,8 +23,8 @@ def fixed(value: float, places: int, signed: bool = False) -> str:
     return text.replace("-", "\N{MINUS SIGN}") if any(digit in text for digit in "123456789") else "0"
 
 
-def value_and_interval(metric: Metric, estimate: Estimate, signed: bool = False) -> tuple[str, ...]:
-    """IQM and, if there is one, "[low, high]", in the unit shown and with the same decimals; a dash if there is nothing."""
+def value_and_interval(metric: Metric, estimate: AnyEstimate, signed: bool = False) -> tuple[str, ...]:
+    """The middle and, if there is one, "[low, high]", in the unit shown and with the same decimals; a dash if there is nothing."""
     scaled = [None if x is None else x * metric.shown_scale for x in bounds(estimate)]
     known = [x for x in scaled if x is not None]
     if not known:
@@ -32,8 +35,8 @@ def value_and_interval(metric: Metric, estimate: Estimate, signed: bool = False)
     return (shown[0], f"[{shown[1]}, {shown[2]}]") if len(shown) == 3 else (shown[0],)
 
 
-def value(metric: Metric, estimate: Estimate, signed: bool = False) -> str:
-    """The IQM in the unit shown; a dash if there is none."""
+def value(metric: Metric, estimate: AnyEstimate, signed: bool = False) -> str:
+    """The middle in the unit shown; a dash if there is none."""
     return value_and_interval(metric, estimate, signed)[0]
 
 
@@ -42,24 +45,19 @@ def plain_value(metric: Metric, number: float | None) -> str:
     return value(metric, Estimate(iqm=number, low=None, high=None, mean=number, n=1))
 
 
-def bounds(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
-    """IQM, low and high."""
-    return estimate["iqm"], estimate["low"], estimate["high"]
-
-
-def difference_in_words(difference: Estimate, rule: str) -> str:
+def difference_in_words(difference: AnyEstimate, rule: str) -> str:
     """A difference of the reward: "0.068 below jsq, 95 % interval 0.051 to 0.085 below"."""
-    iqm, low, high = bounds(difference)
-    if iqm is None:
+    middle, low, high = bounds(difference)
+    if middle is None:
         return f"not to be set against {rule}"
-    places = decimals(max(abs(x) for x in (iqm, low, high) if x is not None))
-    size = fixed(abs(iqm), places)
-    text = f"as good as {rule}" if size == "0" else f"{size} {_side(iqm)} {rule}"
+    places = decimals(max(abs(x) for x in (middle, low, high) if x is not None))
+    size = fixed(abs(middle), places)
+    text = f"as good as {rule}" if size == "0" else f"{size} {_side(middle)} {rule}"
     if low is None or high is None:
         return text
     if low > 0.0 or high < 0.0 or low == high:
         near, far = sorted((abs(low), abs(high)))
-        same = "" if low == high == 0.0 else f" {_side(iqm)}"
+        same = "" if low == high == 0.0 else f" {_side(middle)}"
         return f"{text}, 95 % interval {fixed(near, places)} to {fixed(far, places)}{same}"
     return f"{text}, 95 % interval {fixed(abs(low), places)} below to {fixed(high, places)} above"
 
@@ -94,9 +92,9 @@ def room_in_words(summary: Summary) -> list[str]:
 
 
 def headline(summary: Summary) -> str:
-    """One sentence on the best learned policy against the best rule; without one of them, on the best policy."""
+    """One sentence on the best learned policy or code of one's own against the best rule; without one of them, on the best policy."""
     names, best = by_reward(summary), summary["best_rule"]
-    first = next((name for name in names if summary["policies"][name]["kind"] == "learned"), names[0])
+    first = next((name for name in names if is_looked_at(summary, name)), names[0])
     differences = summary["policies"][first]["difference_to_best_rule"]
     if differences is None or best is None:
         return f"{names[0]} brings the most reward per job."
@@ -108,32 +106,91 @@ def headline(summary: Summary) -> str:
     return f"{first}: reward per job {difference_in_words(reward, f'{best}, the best rule')}{verdict}."
 
 
-def origins(summary: Summary, played_on: str) -> list[str]:
-    """Where each checkpoint comes from: "scorer-0: trained on campus_v0; played on campus_v0, arrivals.rate_jobs_s = 12".
+def is_looked_at(summary: Summary, name: str) -> bool:
+    """Whether a policy is what a comparison is made for: learned, or code of one's own, and it sees what an agent sees."""
+    policy = summary["policies"][name]
+    return policy["kind"] in ("learned", "own") and not policy["privileged"]
 
-    Of a rule with values the same, where they were found in another scenario than it is played on; of a planner that it is privileged.
-    """
+
+def sentences(summary: Summary, played_on: str) -> list[str]:
+    """What stands beside the figures, wherever they are shown."""
+    return [
+        *room_in_words(summary),
+        *limits_in_words(summary),
+        *groups_in_words(summary),
+        *origins(summary, played_on),
+        *without_interval(summary),
+    ]
+
+
+def limits_in_words(summary: Summary) -> list[str]:
+    """The limits with which policies were trained, beside what their jobs cost."""
+    policies = summary["policies"]
+    return [in_words(name, *one) for name in by_reward(summary) for one in policies[name]["limits"].items()]
+
+
+def cost_and_limit(summary: Summary, name: str, cost: str) -> tuple[str, ...]:
+    """Mean cost of a job of a policy and, if it was trained with a limit, this."""
+    mean, limit = mean_cost(summary, name, cost), summary["policies"][name]["limits"].get(cost)
+    return (DASH if mean is None else f"{mean:.3g}", *([f"limit {limit['most']:g}"] if limit else []))
+
+
+def groups_in_words(summary: Summary) -> list[str]:
+    """The gain of each group of checkpoints over the best rule, by what its interval is over, and how probable one is."""
     lines = []
     for name in by_reward(summary):
-        policy = summary["policies"][name]
-        if policy["kind"] == "learned":
-            of = f" ({policy['checkpoints']} checkpoints)" if policy["checkpoints"] > 1 else ""
-            lines.append(
-                f"{name}{of}: trained on {policy['trained_on'] or 'an unknown scenario'}; played on {played_on}"
-            )
-        elif policy["kind"] == "planner":
-            lines.append(f"{name}: privileged, it tries its choices in copies of the worlds, which no agent has")
-        elif policy["trained_on"] not in (None, played_on):
-            lines.append(f"{name}: values found in {policy['trained_on']}; played on {played_on}")
+        group = summary["policies"][name]["group"]
+        if group is None or group["gain_over_best_rule"] is None or group["probability_of_improvement"] is None:
+            continue
+        gains = (
+            f"{' '.join(value_and_interval(REWARD, estimate, signed=True))} {over.replace('_', ' ')}"
+            for over, estimate in ((over, group["gain_over_best_rule"][over]) for over in OVER)
+        )
+        chance = probability(group["probability_of_improvement"])
+        lines.append(f"{name} less {summary['best_rule']}: {', '.join(gains)}; probability of improvement {chance}")
     return lines
 
 
+def probability(estimate: AnyEstimate) -> str:
+    """A probability with its interval, two decimals."""
+    middle, low, high = bounds(estimate)
+    if middle is None:
+        return DASH
+    return f"{middle:.2f}" + ("" if low is None or high is None else f" [{low:.2f}, {high:.2f}]")
+
+
+def origins(summary: Summary, played_on: str) -> list[str]:
+    """Where each checkpoint comes from: "scorer-0: trained on campus_v0; played on campus_v0, arrivals.rate_jobs_s = 12".
+
+    Of a rule with values the same, where they were found in another scenario than it is played on; of a planner that it is privileged; of
+    code of one's own that it is, and whether it is privileged.
+    """
+    policies = ((name, summary["policies"][name]) for name in by_reward(summary))
+    found = (
+        origin(name, one["kind"], one["privileged"], one["checkpoints"], one["trained_on"], played_on)
+        for name, one in policies
+    )
+    return [line for line in found if line]
+
+
+def origin(
+    name: str, kind: Kind, privileged: bool, checkpoints: int, trained_on: str | None, played_on: str
+) -> str | None:
+    """The sentence about one policy, see `origins`; None where there is nothing to say."""
+    if kind == "learned":
+        of = f" ({checkpoints} checkpoints)" if checkpoints > 1 else ""
+        return f"{name}{of}: trained on {trained_on or 'an unknown scenario'}; played on {played_on}"
+    if kind == "own":
+        return f"{name}: code of one's own{'; privileged, it sees more than an agent sees' if privileged else ''}"
+    if kind == "planner":
+        return f"{name}: privileged, it tries its choices in copies of the worlds, which no agent has"
+    return (
+        f"{name}: values found in {trained_on}; played on {played_on}" if trained_on not in (None, played_on) else None
+    )
+
+
 def without_interval(summary: Summary) -> list[str]:
-    """Why there are no intervals where there are none: too few seeds, or too few checkpoints of a group."""
-    if len(summary["seeds"]) < FEWEST_FOR_INTERVAL:
-        return [f"No intervals: they take {FEWEST_FOR_INTERVAL} seeds, here are {len(summary['seeds'])}"]
-    return [
-        f"{name}: no interval, one over training and evaluation seeds takes {FEWEST_FOR_INTERVAL} checkpoints"
-        for name in by_reward(summary)
-        if 1 < summary["policies"][name]["checkpoints"] < FEWEST_FOR_INTERVAL
-    ]
+    """Why there are no intervals over seeds where there are none."""
+    if len(summary["seeds"]) >= FEWEST_FOR_INTERVAL:
+        return []
+    return [f"No intervals over seeds: they take {FEWEST_FOR_INTERVAL}, here are {len(summary['seeds'])}"]

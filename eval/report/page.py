@@ -15,10 +15,10 @@ from edge6g_env.scenario_services import FinetuneService
 from eval.comparison import Comparison
 from eval.metrics import BY_NAME
 from eval.report.charts import CHARTED, draw_difference, draw_first_tokens, draw_metric, panel
-from eval.report.numbers import headline, origins, room_in_words, without_interval
-from eval.report.tables import decision_tables, difference_tables, metric_tables, rivals, service_tables
+from eval.report.numbers import headline, sentences
+from eval.report.tables import decision_tables, difference_tables, limit_table, metric_tables, rivals, service_tables
 from eval.report.template import PAGE
-from eval.statistics import Summary
+from eval.summary import Summary, costs_limited
 
 PANEL_WIDTH, WIDE_PANEL_WIDTH = 4.6, 6.4  # inches, as all sizes here
 LETTER, ROW, LEGEND_ROW = 0.088, 0.3, 0.18
@@ -31,20 +31,15 @@ def page(comparison: Comparison) -> str:
     return Template(PAGE).substitute(
         title=escape(comparison.scenario.label),
         headline=escape(headline(summary)),
-        origins="".join(
-            f"<p>{escape(line)}</p>"
-            for line in (
-                *room_in_words(summary),
-                *origins(summary, comparison.scenario.label),
-                *without_interval(summary),
-            )
-        ),
+        origins="".join(f"<p>{escape(line)}</p>" for line in sentences(summary, comparison.scenario.label)),
         basis=escape(_basis(comparison)),
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _facts(comparison)),
         difference_class="" if against else "absent",
         first_panel=_first_panel(summary) if against else "",
         best=escape(summary["best_rule"] or "none"),
         differences=difference_tables(summary) if against else "",
+        limits_class="" if costs_limited(summary) else "absent",
+        limits=limit_table(summary) if costs_limited(summary) else "",
         panels="".join(_metric_panels(summary)),
         first_tokens="".join(_first_token_panels(comparison)),
         services=service_tables(comparison),

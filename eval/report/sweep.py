@@ -17,7 +17,7 @@ from eval.files import write_bytes_atomic, write_text_atomic
 from eval.metrics import BY_NAME, Metric
 from eval.report.charts import figure_bytes, plain_style
 from eval.report.console import STYLES, table_width
-from eval.report.numbers import REWARD, value_and_interval
+from eval.report.numbers import REWARD, probability, value_and_interval
 from eval.report.page import image
 from eval.report.sweep_charts import entries, panels, sweep_figure
 from eval.report.tables import cell, html_table, titled, verdict
@@ -53,6 +53,7 @@ $knees
 $legend
 <div class="panels">$panels</div>
 $changes
+$groups
 <h2>Figures of each setting</h2>
 <p class="soft">Interquartile mean [95 % interval] over the seeds.</p>
 $figures
@@ -88,6 +89,7 @@ def page(swept: Swept) -> str:
         panels="".join(image(one.draw, one.name, PANEL, MARGINS) for one in panels(swept)),
         legend=_legend(swept),
         changes="".join(_change_tables(swept)),
+        groups=_group_table(swept),
         figures="".join(_figure_tables(swept)),
         note=escape(NOTE),
         command=escape(swept.made_by["command"]),
@@ -103,7 +105,7 @@ def _facts(swept: Swept) -> Iterator[tuple[str, str]]:
     yield "scenario", f"{swept.scenario.id}: {swept.scenario.summary}"
     for key in swept.keys:
         yield key, "; ".join(text(value) for value in swept.values(key))
-    yield "policies", ", ".join(swept.kinds)
+    yield "policies", ", ".join(swept.policies)
     if swept.seeds:
         yield "seeds", f"{len(swept.seeds)}, {swept.seeds[0]} to {swept.seeds[-1]}, the same in all settings"
     commit = f", commit {made_by['commit']}" if made_by["commit"] else ""
@@ -184,6 +186,20 @@ def _change(metric: Metric, row: Mapping[str, Any] | None) -> str:
     return cell(value_and_interval(metric, found, signed=True), verdict(metric, found))
 
 
+def _group_table(swept: Swept) -> str:
+    """Of each group of checkpoints the gain over the best rule of a setting, and how probable one is."""
+    rows = []
+    for row in swept.improvements:
+        gain = _estimate(row, "difference", "difference_")
+        chance = probability(_estimate(row, "improvement", "improvement_"))
+        cells = [*(cell((escape(text(row[key])),)) for key in swept.keys), cell((escape(row["best_rule"]),))]
+        cells += [cell(value_and_interval(REWARD, gain, signed=True), verdict(REWARD, gain)), cell((chance,))]
+        rows.append(f"<tr>{_head(swept, row['policy'])}{''.join(cells)}</tr>\n")
+    heads = ["", *map(escape, map(last_part, swept.keys)), "best rule", "gain over it", "probability of improvement"]
+    told = "Means over training seeds with Student's 95 % intervals. The probability is how often a training seed earns more in a world."
+    return f'<h2>Groups of checkpoints</h2>\n<p class="soft">{told}</p>\n{html_table(heads, rows)}' if rows else ""
+
+
 def _figure_tables(swept: Swept) -> Iterator[str]:
     for number, name in enumerate(SHOWN):
         metric = BY_NAME[name]
@@ -200,25 +216,26 @@ def _figures(swept: Swept, metric: Metric) -> str:
         heads = [escape(text(value)) for value in setting]
         cells = "".join(
             cell(value_and_interval(metric, one)) if (one := found.get((setting, policy))) else "<td></td>"
-            for policy in swept.kinds
+            for policy in swept.policies
         )
         rows.append(f"<tr><th>{heads[0]}</th>{''.join(cell((head,)) for head in heads[1:])}{cells}</tr>\n")
     return html_table(
-        [*map(escape, map(last_part, swept.keys)), *(_head(swept, policy) for policy in swept.kinds)], rows
+        [*map(escape, map(last_part, swept.keys)), *(_head(swept, policy) for policy in swept.policies)], rows
     )
 
 
 def _by_setting(swept: Swept, metric: Metric) -> dict[tuple[Setting, str], Estimate]:
     rows = records(swept.estimates[swept.estimates["metric"] == metric.name])
-    return {(tuple(row[key] for key in swept.keys), row["policy"]): _estimate(row, "iqm") for row in rows}
+    return {(tuple(row[key] for key in swept.keys), row["policy"]): _estimate(row, "middle") for row in rows}
 
 
-def _estimate(row: Mapping[str, Any], middle: str) -> Estimate:
-    return Estimate(iqm=row[middle], low=row["low"], high=row["high"], mean=row["mean"], n=row["n"])
+def _estimate(row: Mapping[str, Any], middle: str, before: str = "") -> Estimate:
+    return Estimate(iqm=row[middle], low=row[f"{before}low"], high=row[f"{before}high"], mean=row["mean"], n=row["n"])
 
 
 def _head(swept: Swept, policy: str) -> str:
-    return f'<th class="{swept.kinds[policy]}">{escape(policy)}</th>'
+    known = swept.policies[policy]
+    return f'<th class="{known.kind}{" privileged" if known.privileged else ""}">{escape(policy)}</th>'
 
 
 # terminal ---------------------------------------------------------------------------------------------------------
@@ -226,7 +243,7 @@ def _head(swept: Swept, policy: str) -> str:
 
 def console_tables(swept: Swept, width: int) -> Iterator[Table]:
     """Tables of as many policies each as the terminal has columns for: reward, below it the share of jobs within their objectives."""
-    left = list(swept.kinds)
+    left = list(swept.policies)
     while left:
         count = next((n for n in range(len(left), 1, -1) if table_width(_table(swept, left[:n])) <= width), 1)
         yield _table(swept, left[:count])
@@ -239,7 +256,7 @@ def _table(swept: Swept, policies: Sequence[str]) -> Table:
         table.add_column(f"{last_part(key)}\n", overflow="fold")
     for policy in policies:
         table.add_column(
-            Text(f"{policy}\nreward, SLO"), justify="right", no_wrap=True, style=STYLES[swept.kinds[policy]]
+            Text(f"{policy}\nreward, SLO"), justify="right", no_wrap=True, style=STYLES[swept.policies[policy].kind]
         )
     rewards, shares = _by_setting(swept, REWARD), _by_setting(swept, SLO)
     for setting in swept.settings:

@@ -100,7 +100,7 @@ def sweep_figure(swept: Swept, title: str) -> Figure:
 def draw_metric(ax: Axes, swept: Swept, metric: Metric) -> None:
     """A metric of every policy and setting; in the panel of the objectives the knees."""
     mine = swept.estimates[swept.estimates["metric"] == metric.name]
-    lines = list(_lines(swept, mine, ["iqm", "low", "high"], metric.shown_scale))
+    lines = list(_lines(swept, mine, ["middle", "low", "high"], metric.shown_scale))
     _draw(ax, swept, lines)
     if metric.name == "slo_attainment" and swept.knees is not None:
         _draw_knees(ax, swept, ATTAINED * metric.shown_scale)
@@ -153,20 +153,20 @@ def _places(swept: Swept) -> dict[Any, float]:
 
 
 def _styles(swept: Swept, others: Sequence[str]) -> dict[tuple[str, tuple[Any, ...]], dict[str, Any]]:
-    """Colour by policy, checkpoints warm and thick; dashes by setting."""
+    """Colour by policy, what is looked for warm and thick; dashes by setting."""
     places = [swept.keys.index(key) for key in others]
     settings = list(dict.fromkeys(tuple(setting[place] for place in places) for setting in swept.settings))
     counts, styles = {True: 0, False: 0}, {}
-    for policy, kind in swept.kinds.items():
-        learned = kind == "learned"
-        colours = LEARNED_COLOURS if learned else RULE_COLOURS
+    for policy, known in swept.policies.items():
+        looked_at = known.is_looked_at
+        colours = LEARNED_COLOURS if looked_at else RULE_COLOURS
         for number, setting in enumerate(settings):
             styles[policy, setting] = {
-                "color": colours[counts[learned] % len(colours)],
+                "color": colours[counts[looked_at] % len(colours)],
                 "linestyle": DASHES[number % len(DASHES)],
-                "linewidth": 2.4 if learned else 1.6,
+                "linewidth": 2.4 if looked_at else 1.6,
             }
-        counts[learned] += 1
+        counts[looked_at] += 1
     return styles
 
 

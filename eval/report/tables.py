@@ -10,8 +10,9 @@ from edge6g_env.scenario_services import FinetuneService, Service
 from edge6g_env.spaces import Layout
 from eval.comparison import OF_FINETUNE, OF_INFERENCE, PER_SERVICE, Comparison, decision_shares
 from eval.metrics import BY_NAME, METRICS, Metric
-from eval.report.numbers import DASH, bounds, has_room, plain_value, room, value_and_interval
-from eval.statistics import Estimate, Summary, by_reward, clear_of_zero
+from eval.report.numbers import DASH, cost_and_limit, has_room, plain_value, room, value_and_interval
+from eval.statistics import AnyEstimate, bounds, clear_of_zero
+from eval.summary import Summary, by_reward, costs_limited
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ def difference_tables(summary: Summary) -> str:
     """Paired differences to the best rule; those in which no policy differs from it are folded."""
     names = rivals(summary)
 
-    def difference(name: str, metric: Metric) -> Estimate:
+    def difference(name: str, metric: Metric) -> AnyEstimate:
         return (summary["policies"][name]["difference_to_best_rule"] or {})[metric.name]
 
     def cells(metric: Metric) -> Iterator[str]:
@@ -58,6 +59,21 @@ def difference_tables(summary: Summary) -> str:
 def rivals(summary: Summary) -> list[str]:
     """The policies that have a difference to the best rule, best first."""
     return [name for name in by_reward(summary) if summary["policies"][name]["difference_to_best_rule"] is not None]
+
+
+def limit_table(summary: Summary) -> str:
+    """Reward and mean costs that have a limit, side by side: a row a policy, below a cost the limit with which it was trained."""
+    costs = costs_limited(summary)
+    rows = []
+    for name in by_reward(summary):
+        policy = summary["policies"][name]
+        cells = cell(value_and_interval(BY_NAME["reward_per_job"], policy["metrics"]["reward_per_job"]))
+        for cost in costs:
+            limit = policy["limits"].get(cost)
+            css = "" if limit is None else "worse" if limit["above_by"] else "better"
+            cells += cell(cost_and_limit(summary, name, cost), css)
+        rows.append(f"<tr>{_policy_head(summary, name)}{cells}</tr>\n")
+    return html_table(["", "Reward per job", *(f"{cost} <small>a job</small>" for cost in costs)], rows)
 
 
 def service_tables(comparison: Comparison) -> str:
@@ -171,7 +187,8 @@ def titled(title: str, content: str) -> str:
 
 
 def _policy_head(summary: Summary, name: str) -> str:
-    return f'<th class="{summary["policies"][name]["kind"]}">{escape(name)}</th>'
+    policy = summary["policies"][name]
+    return f'<th class="{policy["kind"]}{" privileged" if policy["privileged"] else ""}">{escape(name)}</th>'
 
 
 def _metric_head(metric: Metric) -> str:
@@ -189,8 +206,9 @@ def cell(texts: tuple[str, ...], css: str = "") -> str:
     return f'<td class="{css}">{texts[0]}{interval}</td>'
 
 
-def verdict(metric: Metric, difference: Estimate) -> str:
+def verdict(metric: Metric, difference: AnyEstimate) -> str:
     """CSS class: `better` or `worse` if the interval is clear of 0, else `unclear`."""
-    if not clear_of_zero(difference) or difference["iqm"] is None or metric.unit == "jobs":
+    middle, _, _ = bounds(difference)
+    if not clear_of_zero(difference) or middle is None or metric.unit == "jobs":
         return "unclear"
-    return "better" if (difference["iqm"] > 0) == (metric.better == "higher") else "worse"
+    return "better" if (middle > 0) == (metric.better == "higher") else "worse"

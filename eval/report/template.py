@@ -5,9 +5,9 @@ PAGE = """<!doctype html>
 <title>$title: edge6g comparison</title>
 <style>
 :root { color-scheme: light dark; --ink: #212529; --soft: #6c757d; --line: #dee2e6; --page: #fff; --card: #f8f9fa;
-  --learned: #c2410c; --better: #2b8a3e; --worse: #c92a2a; --heat: 28 126 214 }
+  --learned: #c2410c; --own: #1971c2; --better: #2b8a3e; --worse: #c92a2a; --heat: 28 126 214 }
 @media (prefers-color-scheme: dark) { :root { --ink: #e9ecef; --soft: #9aa5b1; --line: #373d44; --page: #16191d;
-  --card: #1f2429; --learned: #ff922b; --better: #69db7c; --worse: #ff8787; --heat: 77 171 247 }
+  --card: #1f2429; --learned: #ff922b; --own: #4dabf7; --better: #69db7c; --worse: #ff8787; --heat: 77 171 247 }
   img { filter: invert(.91) hue-rotate(180deg) } }
 * { box-sizing: border-box }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 1240px;
@@ -32,7 +32,8 @@ th, td { text-align: right; padding: .32rem .7rem; border-bottom: 1px solid var(
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--page); font-weight: 500 }
 thead th { border-bottom: 2px solid var(--line); font-weight: 600 }
 th.learned { color: var(--learned) }
-th.planner { font-style: italic }
+th.own { color: var(--own) }
+th.planner, th.privileged { font-style: italic }
 td small { display: block; font-size: .76rem; line-height: 1.15; font-weight: 400 }
 tbody tr:hover td { background: var(--card) }
 td.better { color: var(--better); font-weight: 600 }
@@ -68,6 +69,11 @@ $origins
 <p class="soft">Policy less $best, seed by seed: interquartile mean [95 % interval]. \u2713 better and \u2717 worse,
 with an interval clear of 0; grey: not told apart.</p>
 $differences
+</section>
+<section class="$limits_class">
+<h2>Reward and limits</h2>
+<p class="soft">What a job costs in the mean, and below it the limit with which the policy was trained: \u2713 met, \u2717 not met.</p>
+$limits
 </section>
 <h2>Metrics</h2>
 <div class="panels">$panels</div>

@@ -7,42 +7,60 @@ from typing import Any
 
 import pandas as pd
 
-from eval.statistics import Estimate, estimate, estimate_group, iqm
-from eval.sweep.table import Setting, kinds_of, settings_of, values_of, varied_keys
+from eval.groups import over_training_seeds, probability_of_improvement
+from eval.statistics import AnyEstimate, bounds, estimate, iqm
+from eval.sweep.table import Setting, policies_of, settings_of, values_of, varied_keys
 
 SHOWN = ("reward_per_job", "slo_attainment", "ttft_p95_s", "price_per_job", "energy_j_per_job")
 REWARD = SHOWN[0]
+OF_ESTIMATES = (
+    "policy", "kind", "checkpoints", "best_rule", "metric", "middle", "low", "high", "mean", "n", "difference", "difference_low",
+    "difference_high", "improvement", "improvement_low", "improvement_high",
+)  # fmt: skip
+OF_DIFFERENCES = ("key", "reference", "policy", "metric", "difference", "low", "high", "mean", "n")
 
 Values = Mapping[tuple[Setting, str], pd.DataFrame]
 
 
 def estimates(frame: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
-    """A row a setting, policy and metric: its interquartile mean over the seeds with interval, and the paired difference to the best rule.
+    """A row a setting, policy and metric: its value over the seeds with interval, and the paired difference to the best rule there.
 
-    frame: the table of a sweep (`eval.sweep.table`). Columns: the varied keys, policy, kind, best_rule (of the setting, by its reward
-    there), metric, iqm, low, high, mean, n, difference, difference_low, difference_high; the last are empty for the best rule. Units are
-    those of sweep.csv. Raises SweepError for a table that is none of a sweep.
+    frame: the table of a sweep (`eval.sweep.table`). Columns: the varied keys, policy, kind, checkpoints (as `eval.summary` counts them),
+    best_rule (of the setting, by its reward), metric, middle, low, high, mean, n, difference, difference_low, difference_high, which are
+    empty for the best rule, and of the reward of a group improvement, improvement_low, improvement_high: the probability of improvement
+    over the best rule. middle is the interquartile mean with a bootstrap interval, of a group of checkpoints the mean over training seeds
+    with Student's (`eval.groups`). Units are those of sweep.csv. Raises SweepError for a table that is none of a sweep.
     """
-    keys, kinds, best = varied_keys(frame), kinds_of(frame), best_rules(frame)
+    keys, policies, best = varied_keys(frame), policies_of(frame), best_rules(frame)
     rows: list[dict[str, Any]] = []
     for metric in metrics:
         values = values_of(frame, metric)
         for (setting, policy), table in values.items():
-            rule = best[setting]
-            against = None if rule in (None, policy) else estimate_of(table - values[setting, str(rule)].iloc[0])
-            about = {"policy": policy, "kind": kinds[policy], "best_rule": rule, "metric": metric}
-            rows.append(
-                {**dict(zip(keys, setting, strict=True)), **about, **estimate_of(table), **_difference(against)}
+            rule, known = best[setting], policies[policy]
+            gains = None if rule in (None, policy) else table - values[setting, str(rule)].iloc[0]
+            likely = (
+                probability_of_improvement(gains) if gains is not None and _is_rewarded_group(table, metric) else None
             )
-    return pd.DataFrame(rows)
+            row = {
+                "policy": policy,
+                "kind": known.kind,
+                "checkpoints": known.checkpoints,
+                "best_rule": rule,
+                "metric": metric,
+            }
+            row |= _columns(estimate_of(table), "middle", "", ("mean", "n"))
+            row |= _columns(None if gains is None else estimate_of(gains), "difference", "difference_")
+            row |= _columns(likely, "improvement", "improvement_")
+            rows.append({**dict(zip(keys, setting, strict=True)), **row})
+    return pd.DataFrame(rows, columns=[*keys, *OF_ESTIMATES])
 
 
 def differences(frame: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
     """A row a setting, varied key, policy and metric: how much more it is than with the key's first value, all other keys being the same.
 
-    All settings meet the same seeds, so it is paired by seed: interquartile mean of the differences with its interval. frame: the table of
-    a sweep. Columns: the varied keys, key, reference (its first value), policy, metric, difference, low, high, mean, n. Raises SweepError
-    for a table that is none of a sweep.
+    All settings meet the same seeds, so it is paired by seed, of a group by checkpoint and seed. frame: the table of a sweep. Columns: the
+    varied keys, key, reference (its first value), policy, metric, difference, low, high, mean, n; what they are over is as in `estimates`.
+    Raises SweepError for a table that is none of a sweep.
     """
     keys, settings = varied_keys(frame), settings_of(frame)
     rows: list[dict[str, Any]] = []
@@ -51,11 +69,10 @@ def differences(frame: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataF
         for place, key in enumerate(keys):
             reference = settings[0][place]
             for setting, policy, table, other in _pairs(values, place, reference):
-                found = estimate_of(table - other)
-                about = {"key": key, "reference": reference, "policy": policy, "metric": metric}
-                ends = {"difference": found["iqm"], **{name: found[name] for name in ("low", "high", "mean", "n")}}
-                rows.append({**dict(zip(keys, setting, strict=True)), **about, **ends})
-    return pd.DataFrame(rows)
+                row = {"key": key, "reference": reference, "policy": policy, "metric": metric}
+                row |= _columns(estimate_of(table - other), "difference", "", ("mean", "n"))
+                rows.append({**dict(zip(keys, setting, strict=True)), **row})
+    return pd.DataFrame(rows, columns=[*keys, *OF_DIFFERENCES])
 
 
 def _pairs(values: Values, place: int, reference: Any) -> Iterator[tuple[Setting, str, pd.DataFrame, pd.DataFrame]]:
@@ -68,21 +85,26 @@ def _pairs(values: Values, place: int, reference: Any) -> Iterator[tuple[Setting
 
 def best_rules(frame: pd.DataFrame) -> dict[Setting, str | None]:
     """Of each setting the rule with the highest interquartile mean of the reward; None without one."""
-    kinds = kinds_of(frame)
+    policies = policies_of(frame)
     best: dict[Setting, tuple[float, str]] = {}
     for (setting, policy), table in values_of(frame, REWARD).items():
         reward = iqm(table.to_numpy(float).ravel())
-        if kinds[policy] == "rule" and reward == reward and reward > best.get(setting, (float("-inf"), ""))[0]:
+        if policies[policy].kind == "rule" and reward == reward and reward > best.get(setting, (float("-inf"), ""))[0]:
             best[setting] = reward, policy
     return {setting: best[setting][1] if setting in best else None for setting in settings_of(frame)}
 
 
-def estimate_of(table: pd.DataFrame) -> Estimate:
-    """Of the values of a policy, a row a member and a column a seed."""
+def estimate_of(table: pd.DataFrame) -> AnyEstimate:
+    """Of the values of a policy, a row a checkpoint and a column a seed."""
     values = table.to_numpy(float)
-    return estimate(values[0]) if len(values) == 1 else estimate_group(values)
+    return estimate(values[0]) if len(values) == 1 else over_training_seeds(values)
 
 
-def _difference(found: Estimate | None) -> dict[str, float | None]:
-    names = {"iqm": "difference", "low": "difference_low", "high": "difference_high"}
-    return {shown: found[name] if found else None for name, shown in names.items()}  # type: ignore[literal-required]
+def _is_rewarded_group(table: pd.DataFrame, metric: str) -> bool:
+    return metric == REWARD and len(table) > 1
+
+
+def _columns(found: AnyEstimate | None, middle: str, before: str, more: Sequence[str] = ()) -> dict[str, Any]:
+    ends = bounds(found) if found else (None, None, None)
+    others = {name: found[name] for name in more} if found else {}  # type: ignore[literal-required]
+    return {**dict(zip((middle, f"{before}low", f"{before}high"), ends, strict=True)), **others}

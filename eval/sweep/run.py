@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from agents.policy import Policy
+from agents.own import IllegalActionError, OwnPolicyError
 from edge6g_env.scenario import Scenario, load_scenario
-from eval.compare import evaluation_seeds
-from eval.contenders import LoadCheckpoint, PolicyListError
+from eval import evaluation_seeds
+from eval.contenders import LoadCheckpoint
 from eval.episodes import NothingMeasuredError
 from eval.files import (
     RUN_FILE,
@@ -24,13 +24,14 @@ from eval.files import (
     write_text_atomic,
 )
 from eval.fitting import Fit, fitting
+from eval.frames import Policies, cannot_load
 from eval.interrupted import FINISHED, abandon_run, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.pools.pool import Pool
 from eval.pools.workers import make_pool
 from eval.provenance import SCENARIO_FILE, provenance
 from eval.stopping import interrupts_end_in_order
-from eval.sweep.grid import Cell, SweepError, cells_of, in_words, shown
+from eval.sweep.grid import Cell, SweepError, cells_of, shown
 from eval.sweep.plays import play_cells
 from eval.sweep.swept import Swept
 from eval.sweep.table import table_of
@@ -41,7 +42,7 @@ MAKES = (SCENARIO_FILE, PLAYED, TABLE, SUMMARY, "sweep.png", "sweep.svg", "repor
 
 def play(
     scenario: str | Path | Scenario,
-    policies: Sequence[str],
+    policies: Policies,
     vary: Mapping[str, Sequence[Any]],
     seeds: int = 20,
     *,
@@ -52,15 +53,16 @@ def play(
 ) -> pd.DataFrame:
     """Episodes of policies in every combination of values of some keys of a scenario: the table of sweep.csv (`eval.sweep.table`).
 
-    vary: values by dotted key; seeds: EVALUATION_SEED + seed + 0..seeds-1, the same in all settings; workers: processes that play, which
-    changes no number but the time of decisions (a script that asks for several guards its own start by `__name__`); load_checkpoint:
-    `train.checkpoint.load_policy`, where policies are checkpoints; console: for progress bars, without one nothing is shown. Raises
-    SweepError for keys that cannot vary so, ScenarioError for a setting that is no scenario, PolicyListError for a policy that fits none,
-    and what `find_rows` and `make_pool` raise, before anything is played; NothingMeasuredError if no job is measured anywhere.
+    policies: as of `eval.frames.play`; vary: values by dotted key; seeds: EVALUATION_SEED + seed + 0..seeds-1, the same in all settings;
+    workers: processes that play, which changes no number but the time of decisions (a script that asks for several guards its own start by
+    `__name__`); load_checkpoint: `train.checkpoint.load_policy`, where policies are checkpoints; console: for progress bars, without one
+    nothing is shown. Raises SweepError for keys that cannot vary so, ScenarioError for a setting that is no scenario, PolicyListError for a
+    policy that fits none, and what `find_playable` and `make_pool` raise, before anything is played; NothingMeasuredError if no job is
+    measured anywhere, IllegalActionError for an action outside its mask of code of one's own.
     """
     cells = cells_of(load_scenario(scenario), vary)
-    fits = _fits(cells, policies, load_checkpoint or _cannot_load)
-    return _play(cells, fits, evaluation_seeds(seeds, seed), workers, None, console or Console(quiet=True))
+    fits = _fits(cells, policies, load_checkpoint or cannot_load)
+    return _play(cells, policies, fits, evaluation_seeds(seeds, seed), workers, None, console or Console(quiet=True))
 
 
 def sweep(
@@ -96,11 +98,11 @@ def sweep(
         _begin(out, {**made_by, **asked}, overwrite)
         write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
         try:
-            frame = _play(cells, fits, numbers, workers, out, console)
+            frame = _play(cells, policies, fits, numbers, workers, out, console)
         except NothingMeasuredError:
             abandon_run(out, MAKES)
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, IllegalActionError, OwnPolicyError):
             console.print("stopped: the same command goes on with the rest", highlight=False)
             raise
         swept = Swept(scenario, frame, _trained_on(fits), made_by)
@@ -109,24 +111,26 @@ def sweep(
     return swept
 
 
-def _fits(cells: Sequence[Cell], policies: Sequence[str], load_checkpoint: LoadCheckpoint) -> list[Fit]:
+def _fits(cells: Sequence[Cell], policies: Policies, load_checkpoint: LoadCheckpoint) -> list[Fit]:
     return fitting({cell.label: cell.scenario for cell in cells}, policies, load_checkpoint)
 
 
 def _play(
-    cells: Sequence[Cell], fits: Sequence[Fit], seeds: Sequence[int], workers: int, out: Path | None, console: Console
+    cells: Sequence[Cell],
+    policies: Policies,
+    fits: Sequence[Fit],
+    seeds: Sequence[int],
+    workers: int,
+    out: Path | None,
+    console: Console,
 ) -> pd.DataFrame:
     pool: Pool = make_pool(workers)
     with interrupts_end_in_order() as interrupts:
         pool.tick = interrupts.check
         try:
-            return table_of(cells, fits, play_cells(cells, fits, seeds, pool, out, console))
+            return table_of(cells, policies, fits, play_cells(cells, fits, seeds, pool, out, console))
         finally:
             pool.close()
-
-
-def _cannot_load(folder: Path, scenario: Scenario) -> Policy:
-    raise PolicyListError(f"{folder} is the folder of a checkpoint: give load_checkpoint=train.checkpoint.load_policy")
 
 
 def _trained_on(fits: Sequence[Fit]) -> dict[str, str | None]:
@@ -156,7 +160,7 @@ def _leaves_out(earlier: Mapping[str, Any], record: Mapping[str, Any]) -> str | 
         return f"over {', '.join(earlier['vary'])}"
     for key, values in earlier["vary"].items():
         if left := [value for value in values if value not in record["vary"][key]]:
-            return f"with {in_words({key: left[0]})}"
+            return f"with {key} = {left[0]}"
     for what in ("policies", "seeds"):
         if left := [one for one in earlier[what] if one not in record[what]]:
             return f"with {'seed' if what == 'seeds' else 'policy'} {left[0]}"

@@ -14,14 +14,15 @@ from eval.provenance import Provenance
 from eval.statistics import CONFIDENCE, RESAMPLES
 from eval.sweep.figures import differences, estimates
 from eval.sweep.knee import ATTAINED, LOAD, knee_in_words, knees
-from eval.sweep.table import REASON, Setting, kinds_of, records, settings_of, varied_keys
+from eval.sweep.table import REASON, Known, Setting, policies_of, records, settings_of, varied_keys
 
 NOTE = (
     "Figures are interquartile means over the evaluation seeds with 95 % percentile-bootstrap intervals. All policies meet the same seeds "
     "in all settings, so differences, to the best rule of a setting and between settings, are paired by seed. The best rule is chosen on "
     "the same seeds, which favours it. A knee is of means, on straight lines between the loads that were played; its interval draws the "
-    "seeds again. Nothing is corrected for the number of settings, metrics and policies. A checkpoint's interval speaks of that checkpoint "
-    "only."
+    "seeds again. The figures of a group of checkpoints are means over training seeds, each by its mean over the evaluation seeds, with "
+    "Student's intervals over training seeds, but for its knee; a single checkpoint's interval speaks of that checkpoint only. Nothing is "
+    "corrected for the number of settings, metrics and policies."
 )
 
 
@@ -49,9 +50,9 @@ class Swept:
         return settings_of(self.frame)
 
     @cached_property
-    def kinds(self) -> dict[str, str]:
-        """Kind of each policy."""
-        return kinds_of(self.frame)
+    def policies(self) -> dict[str, Known]:
+        """What is known of each, in the order in which they were asked for."""
+        return policies_of(self.frame)
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -97,6 +98,11 @@ class Swept:
             for policy, reason, *setting in rows[["policy", REASON, *self.keys]].itertuples(index=False, name=None)
         ]
 
+    @cached_property
+    def improvements(self) -> list[dict[str, Any]]:
+        """Rows of `estimates` of groups of checkpoints that have a best rule beside them: their reward."""
+        return records(self.estimates[self.estimates["improvement"].notna()])
+
     def record(self) -> dict[str, Any]:
         """summary.json."""
         return {
@@ -119,15 +125,23 @@ class Swept:
         policies: dict[str, Any] = {}
         best_rule = None
         for row in self._of_settings[setting]:
-            best_rule = row["best_rule"]
+            best_rule, metric = row["best_rule"], row["metric"]
             one = policies.setdefault(
-                row["policy"], {"kind": row["kind"], "metrics": {}, "difference_to_best_rule": {}}
+                row["policy"],
+                {"kind": row["kind"], "checkpoints": row["checkpoints"], "metrics": {}, "difference_to_best_rule": {}},
             )
-            one["metrics"][row["metric"]] = {name: row[name] for name in ("iqm", "low", "high", "mean", "n")}
-            ends = {"iqm": "difference", "low": "difference_low", "high": "difference_high"}
-            one["difference_to_best_rule"][row["metric"]] = {name: row[column] for name, column in ends.items()}
+            one["metrics"][metric] = self._estimate(row, "middle", "", ("mean", "n"))
+            one["difference_to_best_rule"][metric] = self._estimate(row, "difference", "difference_")
+            if row["improvement"] is not None:
+                one["probability_of_improvement"] = self._estimate(row, "improvement", "improvement_")
         reasons = {policy: why for policy, where, why in self.unfit if where == setting}
         return {"setting": self.named(setting), "best_rule": best_rule, "policies": policies, "unfit": reasons}
+
+    def _estimate(self, row: Mapping[str, Any], middle: str, before: str, more: Sequence[str] = ()) -> dict[str, Any]:
+        """As in summary.json of a comparison: the middle is an interquartile mean, of a group the mean."""
+        name = "mean" if row["checkpoints"] > 1 else "iqm"
+        others = {name: row[name] for name in more}
+        return others | {name: row[middle], "low": row[f"{before}low"], "high": row[f"{before}high"]}
 
     @cached_property
     def _of_settings(self) -> dict[Setting, list[dict[str, Any]]]:

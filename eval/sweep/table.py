@@ -5,7 +5,8 @@ Columns: one a varied key, then those of episodes.csv, then `reason`: why a poli
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,11 +14,11 @@ import pandas as pd
 from eval.contenders import Row
 from eval.fitting import Fit
 from eval.metrics import EPISODE_COLUMNS, METRIC_NAMES
+from eval.summary import Kind
 from eval.sweep.grid import Cell, SweepError, shown
 
-OF_POLICY = ("kind", "group", "privileged")
 REASON = "reason"
-COLUMNS = (*EPISODE_COLUMNS, *(name for name in OF_POLICY if name not in EPISODE_COLUMNS), REASON)
+COLUMNS = (*EPISODE_COLUMNS, REASON)
 WHOLE = ("seed", "jobs", "finished_jobs")
 
 Setting = tuple[Any, ...]
@@ -25,28 +26,30 @@ Setting = tuple[Any, ...]
 
 
 def table_of(
-    cells: Sequence[Cell], fits: Sequence[Fit], played: Sequence[Mapping[str, Sequence[Mapping[str, object]]]]
+    cells: Sequence[Cell],
+    policies: Iterable[str],
+    fits: Sequence[Fit],
+    played: Sequence[Mapping[str, Sequence[Mapping[str, object]]]],
 ) -> pd.DataFrame:
-    """The table of cells in their order, policies as they were asked for. played: of each cell the episodes by name of a member."""
-    known = {word: fit.of(word) for fit in reversed(fits) for word in fit.words if fit.of(word)}
+    """The table of cells and, by their words, policies in their order. played: of each cell the episodes by name of a member."""
+    known = {word: rows for fit in reversed(fits) for word, rows in fit.found.items()}
     rows: list[dict[str, Any]] = []
     for cell, fit, episodes in zip(cells, fits, played, strict=True):
         setting = {key: shown(value) for key, value in cell.setting.items()}
-        for word in fit.words:
-            for row in fit.of(word):
-                about = {**setting, **_about(row), REASON: None}
-                rows += [{**about, **one} for member in row.members for one in episodes[member.name]]
+        for word in policies:
+            for row in fit.found.get(word, ()):
+                about = {**setting, "group": row.name, REASON: None}
+                for member in row.members:
+                    of = {**about, "kind": member.kind, "privileged": member.privileged}
+                    rows += [{**of, **one} for one in episodes[member.name]]
             if word in fit.missing:
-                rows += [
-                    {**setting, "policy": row.name, **_about(row), REASON: fit.missing[word]} for row in known[word]
-                ]
+                rows += [{**setting, **_nobody(row), REASON: fit.missing[word]} for row in known[word]]
     frame = pd.DataFrame(rows, columns=[*cells[0].setting, *COLUMNS])
     return frame.astype(dict.fromkeys(WHOLE, "Int64") | {"privileged": bool})
 
 
-def _about(row: Row) -> dict[str, Any]:
-    kind = "learned" if row.learned else "planner" if row.privileged else "rule"
-    return {"kind": kind, "group": row.name, "privileged": row.privileged}
+def _nobody(row: Row) -> dict[str, Any]:
+    return {"policy": row.name, "group": row.name, "kind": row.kind, "privileged": row.privileged}
 
 
 def varied_keys(frame: pd.DataFrame) -> list[str]:
@@ -73,9 +76,28 @@ def values_of(frame: pd.DataFrame, metric: str) -> dict[tuple[Setting, str], pd.
     return found
 
 
-def kinds_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Kind of each policy, in the order of the table."""
-    return dict(zip(frame["group"], frame["kind"], strict=True))
+@dataclass(frozen=True)
+class Known:
+    """What a table says of a policy. checkpoints: how many it is made of, 0 for what is none."""
+
+    kind: Kind
+    privileged: bool
+    checkpoints: int
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether it is what one looks for: learned, or code of one's own, and it sees what an agent sees."""
+        return self.kind in ("learned", "own") and not self.privileged
+
+
+def policies_of(frame: pd.DataFrame) -> dict[str, Known]:
+    """Policies, groups of checkpoints as one, in the order of the table."""
+    found: dict[str, Known] = {}
+    for name, rows in frame.groupby("group", sort=False):
+        members, kind = rows.loc[rows["seed"].notna(), "policy"].nunique(), rows["kind"].iloc[0]
+        privileged = kind == "planner" or bool(rows["privileged"].astype(bool).any())
+        found[str(name)] = Known(kind, privileged, members if kind == "learned" or members > 1 else 0)
+    return found
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

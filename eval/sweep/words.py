@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from eval.metrics import BY_NAME
-from eval.report.numbers import decimals, fixed
-from eval.statistics import FEWEST_FOR_INTERVAL
+from eval.report.numbers import decimals, fixed, origin, probability
+from eval.statistics import FEWEST_FOR_INTERVAL, MeanEstimate
 from eval.sweep.figures import REWARD
 from eval.sweep.knee import ATTAINED, LOAD, knee_in_words
 from eval.sweep.swept import Swept
@@ -21,7 +21,7 @@ VERDICTS = {1: "more reward", 0: "not told apart", -1: "less reward"}
 
 def sentences(swept: Swept) -> list[str]:
     """All of them, what was asked for first."""
-    return [*effects(swept), *knee_sentences(swept), *remarks(swept)]
+    return [*effects(swept), *knee_sentences(swept), *improvements(swept), *remarks(swept)]
 
 
 def remarks(swept: Swept) -> list[str]:
@@ -125,18 +125,26 @@ def knee_text(knee_jobs_s: float | None) -> str:
     return "\N{EN DASH}" if found is None else found if isinstance(found, str) else fixed(found, decimals(found))
 
 
+def improvements(swept: Swept) -> list[str]:
+    """Of each group of checkpoints how probably it earns more than the best rule of a setting."""
+    return [
+        f"{row['policy']}, {in_short({key: row[key] for key in swept.keys})}: probability of improvement over {row['best_rule']} "
+        f"{probability(_improvement(row))}"
+        for row in swept.improvements
+    ]
+
+
+def _improvement(row: Mapping[str, Any]) -> MeanEstimate:
+    return MeanEstimate(mean=row["improvement"], low=row["improvement_low"], high=row["improvement_high"], n=row["n"])
+
+
 def origins(swept: Swept) -> list[str]:
-    """Where checkpoints and values come from, and which policies see more than an agent sees."""
-    found = []
-    for policy, kind in swept.kinds.items():
-        trained_on = swept.trained_on.get(policy)
-        if kind == "learned":
-            found.append(f"{policy}: trained on {trained_on or 'an unknown scenario'}")
-        elif kind == "planner":
-            found.append(f"{policy}: privileged, it tries its choices in copies of the worlds, which no agent has")
-        elif trained_on and trained_on != swept.scenario.label:
-            found.append(f"{policy}: values found in {trained_on}")
-    return found
+    """Where policies come from, and which see more than an agent sees."""
+    found = (
+        origin(name, one.kind, one.privileged, one.checkpoints, swept.trained_on.get(name), swept.scenario.label)
+        for name, one in swept.policies.items()
+    )
+    return [line for line in found if line]
 
 
 def unfit(swept: Swept) -> list[str]:

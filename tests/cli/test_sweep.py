@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def table(out: Path) -> pd.DataFrame:
     return pd.read_csv(out / "sweep.csv")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_grid_is_what_comparisons_of_its_settings_are(run, tmp_path: Path):
     """Each setting by `edge6g compare --set`: the same seeds, the same figures; and what else is written."""
     out = tmp_path / "sweep"
@@ -93,21 +95,67 @@ def test_a_grid_is_what_comparisons_of_its_settings_are(run, tmp_path: Path):
         assert text in page
 
 
+OWN = """
+from agents.policy import make_rule
+
+class Mine:
+    privileged, needs_candidates = False, True
+
+    def __init__(self, layout):
+        self.rule, self.wrong = make_rule("jsq", layout), layout.scenario.arrivals.rate_jobs_s > 5.0
+
+    def act(self, obs, rng):
+        return self.rule.act(obs, rng) - self.wrong
+
+def make(layout):
+    return Mine(layout)
+"""
+
+
 @pytest.fixture(scope="module")
-def alone() -> pd.DataFrame:
+def own(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Code of one's own that does what `jsq` does, and what is illegal under a high load."""
+    file = tmp_path_factory.mktemp("own") / "policy.py"
+    file.write_text(OWN)
+    return f"mine={file}:make"
+
+
+@pytest.fixture(scope="module")
+def alone(own: str) -> pd.DataFrame:
     """A sweep that one thread of this process plays; a policy that draws, whose numbers depend on its seeds, among them."""
-    return play(load_scenario("tiny", **SHORT), ["jsq", "random", "greedy"], {LOAD: [1.0, 4.0]}, seeds=3)
+    return play(load_scenario("tiny", **SHORT), ["jsq", "random", "greedy", own], {LOAD: [1.0, 4.0]}, seeds=3)
 
 
-def test_the_numbers_are_the_same_for_any_number_of_workers(alone: pd.DataFrame):
-    two = play(load_scenario("tiny", **SHORT), ["jsq", "random", "greedy"], {LOAD: [1.0, 4.0]}, seeds=3, workers=2)
+def test_the_numbers_are_the_same_for_any_number_of_workers(alone: pd.DataFrame, own: str):
+    policies = ["jsq", "random", "greedy", own]
+    two = play(load_scenario("tiny", **SHORT), policies, {LOAD: [1.0, 4.0]}, seeds=3, workers=2)
     pd.testing.assert_frame_equal(two.drop(columns=TIMED), alone.drop(columns=TIMED), check_exact=True)
+
+
+def test_code_of_one_s_own_is_of_its_kind_and_plays_as_what_it_copies(alone: pd.DataFrame):
+    mine, jsq = (alone[alone["policy"] == name].reset_index(drop=True) for name in ("mine", "jsq"))
+    names = ["policy", "group", "kind", TIMED]
+    pd.testing.assert_frame_equal(mine.drop(columns=names), jsq.drop(columns=names), check_exact=True)
+    assert set(mine["kind"]) == {"own"}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_action_outside_the_mask_ends_a_sweep_with_what_was_played_kept(run, own: str, tmp_path: Path):
+    out = tmp_path / "out"
+    ended = sweep(run, out, f"local,{own}", "--vary", f"{LOAD}=4,8")
+    assert ended.status == 2
+    assert re.search(
+        r"policy\.py:make: node_\d chose action -1 at [\d.]+ s of the episode of seed 1000000\d", ended.err
+    )
+    assert "the same command goes on with the rest" in ended.err
+    assert list((out / "played").iterdir())
+    assert not (out / "sweep.csv").exists()
 
 
 def test_all_policies_meet_the_same_jobs_on_the_same_seeds_in_all_settings(alone: pd.DataFrame):
     assert alone.groupby([LOAD, "policy"])["seed"].apply(list).map(tuple).nunique() == 1
     assert (alone.groupby([LOAD, "seed"])["jobs"].nunique() == 1).all()
-    assert len(knees(alone)) == 3
+    assert len(knees(alone)) == 4
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -172,6 +220,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_policy_that_does_not_fit_a_setting_is_an_empty_row_with_the_reason(run, trained: Path, tmp_path: Path):
     out = tmp_path / "out"
     ended = sweep(run, out, f"local,{trained}/calm,g={trained}/*where", "--vary", f"{LOAD}=1,4")

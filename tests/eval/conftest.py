@@ -18,7 +18,8 @@ from eval.comparison import Comparison, by_service
 from eval.metrics import METRIC_NAMES, episodes_frame
 from eval.provenance import Provenance
 from eval.report import write_report
-from eval.statistics import Summary, summarise
+from eval.summary import Summary, summarise
+from tests.episodes import of_kinds
 
 SEEDS = range(100, 106)
 ADVANTAGE = {"local": 0.0, "greedy": 0.30, "scorer:x": 0.35}  # over `local`, the same in every seed
@@ -34,7 +35,7 @@ def episodes_by_hand() -> pd.DataFrame:
             row = dict.fromkeys(METRIC_NAMES, 1.0) | {"tpot_mean_s": np.nan, "tpot_p95_s": np.nan}
             row |= {"reward_per_job": ease[seed] + advantage, "jobs": 500.0, "finished_jobs": 400.0}
             rows.append({"policy": policy, "seed": seed, **row})
-    return episodes_frame(rows)
+    return episodes_frame(of_kinds(pd.DataFrame(rows), {"scorer:x": "learned"}).to_dict("records"))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +55,7 @@ def scenario() -> Scenario:
 def whole(played_on: Scenario) -> Comparison:
     """With jobs: every policy serves chat locally at int4, and `local` lets every second one expire without a token. Nobody changes it."""
     episodes = episodes_by_hand()
-    summary = summarise(episodes, rules=["local", "greedy"], learned=["scorer:x"])
+    summary = summarise(episodes)
     jobs = {name: jobs_by_hand(played_on, 2 if name == "local" else 1) for name in ADVANTAGE}
     for name, policy in summary["policies"].items():
         policy["services"] = by_service(jobs[name], played_on, len(SEEDS))

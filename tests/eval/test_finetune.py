@@ -14,7 +14,7 @@ from edge6g_env import load_scenario
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import ACTION_COLUMNS, Layout
 from eval.compare import compare
-from eval.statistics import Summary
+from eval.summary import Summary
 from tests.tuners import services_with
 from train.points import coordinates, starts
 

@@ -16,7 +16,7 @@ from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
 from eval.episodes import Episodes, run_episodes
 from eval.jobs import COLUMN_NAMES, jobs_frame, markdown_table, write_jobs
-from eval.metrics import METRIC_NAMES, episodes_frame
+from eval.metrics import METRIC_NAMES
 
 SEEDS = [EVALUATION_SEED + i for i in range(3)]
 POLICIES = ("random", "greedy")
@@ -60,7 +60,7 @@ def test_the_episodes_can_be_computed_from_the_jobs(
     jobs: pd.DataFrame, played: dict[str, Episodes], scenario: Scenario
 ):
     """Every column of episodes.csv but the decision time, by pandas alone."""
-    episodes = episodes_frame(row for one in played.values() for row in one.rows).set_index(["policy", "seed"])
+    episodes = pd.DataFrame([row for one in played.values() for row in one.rows]).set_index(["policy", "seed"])
     time = scenario.time
     measured_s = time.episode_s - time.warmup_s - time.drain_s
     mine = pd.DataFrame(

@@ -12,7 +12,8 @@ from rich.console import Console
 from eval.matrix import Cell, Column, Matrix, Missing
 from eval.report.matrix import console_tables, page
 from eval.result_files import ResultRow, Results
-from eval.statistics import Estimate, Room
+from eval.statistics import Estimate
+from eval.summary import Room
 
 
 def known(iqm: float | None) -> Estimate:

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from eval import EVALUATION_SEED
-from eval.metrics import METRIC_NAMES, episodes_frame
+from eval.metrics import METRIC_NAMES
 from eval.report.numbers import DASH, room, room_in_words
 from eval.result_files import ResultRow, Results
 from eval.room import Played, add_room
-from eval.statistics import Summary, summarise
+from eval.summary import Summary, summarise
+from tests.episodes import of_kinds
 
 SEEDS = [EVALUATION_SEED + n for n in range(8)]
 RNG = np.random.default_rng(5)
@@ -43,9 +44,7 @@ def run(*names: str) -> tuple[Summary, dict[str, Played]]:
             values = dict.fromkeys(METRIC_NAMES, 1.0) | {"reward_per_job": float(reward)}
             rows.append({"policy": name, "seed": seed, **values})
     kinds = {name: KINDS.get(name, "rule") for name in names}
-    of_kind = {kind: [name for name in names if kinds[name] == kind] for kind in ("rule", "learned", "planner")}
-    frame: pd.DataFrame = episodes_frame(rows)
-    summary = summarise(frame, of_kind["rule"], of_kind["learned"], planners=of_kind["planner"])
+    summary = summarise(of_kinds(pd.DataFrame(rows), kinds))
     played = {
         name: Played(kinds[name], name, f"is {name}", dict(zip(SEEDS, map(float, REWARDS[name]), strict=True)))
         for name in names

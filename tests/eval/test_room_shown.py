@@ -12,12 +12,14 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from eval.comparison import Comparison
+from eval.frames import table_frame
 from eval.report.charts import plain_style
 from eval.report.console import console_table
-from eval.report.export import latex_table, table_frame
+from eval.report.export import latex_table
 from eval.report.numbers import DASH, room, room_in_words
 from eval.report.page import page
-from eval.statistics import Estimate, Room, Summary
+from eval.statistics import Estimate
+from eval.summary import Room, Summary
 from eval.tensorboard import markdown_table, write_comparison
 
 ROOMS = {"greedy": (0.0, 0.0, 0.0), "scorer:x": (0.25, 0.125, 0.5), "local": (-1.5, -2.0, -1.0)}
@@ -78,7 +80,7 @@ def test_the_page_has_a_row_of_it_above_the_metrics(with_room: Comparison):
 
 
 def test_the_tables_for_elsewhere_have_it(with_room: Comparison):
-    frame = table_frame(with_room).set_index("policy")
+    frame = table_frame(with_room.summary).set_index("policy")
     for name, figures in ROOMS.items():
         assert tuple(frame.loc[name, ["room", "room_low", "room_high"]]) == figures
     rows = [line for line in latex_table(with_room).splitlines() if line.endswith(r"\\")]
@@ -106,7 +108,7 @@ def test_what_is_far_has_no_decimals(value: float, shown: str):
 def test_without_room_nothing_speaks_of_it(comparison: Comparison):
     assert "room" not in table_head(comparison)
     assert "Room" not in latex_table(comparison)
-    assert table_frame(comparison)["room"].isna().all()
+    assert table_frame(comparison.summary)["room"].isna().all()
     assert f"| {DASH} |" in markdown_table(comparison)
 
 

@@ -1,22 +1,15 @@
-"""Closed forms of the interquartile mean, coverage of the intervals, and the summary of a comparison."""
+"""Closed forms of the interquartile mean, and coverage of the intervals."""
 
 from __future__ import annotations
 
-import json
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
-from eval.metrics import METRIC_NAMES
-from eval.report.charts import line_styles
-from eval.report.numbers import origins
 from eval.statistics import (
-    Summary,
     bootstrap_interval,
-    by_reward,
     clear_of_zero,
     estimate,
     estimate_group,
@@ -26,7 +19,6 @@ from eval.statistics import (
     paired_difference,
     ratio_interval,
     student_interval,
-    summarise,
     welch_interval,
 )
 
@@ -109,58 +101,6 @@ def test_an_empty_sample_is_none_throughout():
     assert estimate([np.nan]) == {"iqm": None, "low": None, "high": None, "mean": None, "n": 0}
 
 
-def test_summary_names_the_best_rule_and_the_differences_to_it(summary: Summary):
-    assert summary["best_rule"] == "greedy"
-    assert summary["seeds"] == list(range(100, 106))
-    assert by_reward(summary) == ["scorer:x", "greedy", "local"]
-    assert summary["policies"]["greedy"]["difference_to_best_rule"] is None
-    learned, rule = (summary["policies"][name]["difference_to_best_rule"] for name in ("scorer:x", "local"))
-    assert learned["reward_per_job"]["iqm"] == pytest.approx(0.05)
-    assert rule["reward_per_job"]["iqm"] == pytest.approx(-0.30)
-    assert clear_of_zero(learned["reward_per_job"])
-    assert set(learned) == set(summary["policies"]["local"]["metrics"]) == set(METRIC_NAMES)
-
-
-def test_summary_estimates_are_those_of_the_sample(summary: Summary, episodes: pd.DataFrame):
-    sample = episodes[episodes["policy"] == "local"]["reward_per_job"]
-    shown = summary["policies"]["local"]["metrics"]["reward_per_job"]
-    assert shown["iqm"] == pytest.approx(np.mean(np.sort(sample)[1:-1]))
-    assert (shown["mean"], shown["n"]) == (pytest.approx(0.25), 6)
-    assert shown["low"] < shown["iqm"] < shown["high"]
-
-
-def test_summary_is_json_without_nan(summary: Summary):
-    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert summary["policies"]["greedy"]["metrics"]["tpot_mean_s"]["iqm"] is None
-
-
-def test_a_learned_policy_is_never_the_best_rule(episodes: pd.DataFrame):
-    alone = summarise(episodes[episodes["policy"] == "scorer:x"], rules=[], learned=["scorer:x"])
-    assert alone["best_rule"] is None
-    assert alone["policies"]["scorer:x"]["difference_to_best_rule"] is None
-
-
-def test_a_planner_is_never_the_best_rule(episodes: pd.DataFrame):
-    """Nor drawn as one: it has its own colour in the legend, and a sentence says what it is."""
-    summary = summarise(episodes, rules=["local", "greedy"], learned=[], planners=["scorer:x"])
-    planner = summary["policies"]["scorer:x"]
-    assert (summary["best_rule"], planner["kind"], planner["checkpoints"]) == ("greedy", "planner", 0)
-    assert planner["difference_to_best_rule"]["reward_per_job"]["iqm"] == pytest.approx(0.05)
-    assert "that checkpoint only" not in summary["note"]
-    assert [line for line in origins(summary, "tiny_v0") if line.startswith("scorer:x: privileged")]
-    styles = line_styles(summary)
-    assert len({(style["color"], style["linestyle"]) for style in styles.values()}) == len(styles)
-
-
-def test_summary_refuses_names_that_do_not_fit_the_episodes(episodes: pd.DataFrame):
-    with pytest.raises(ValueError, match="jsq"):
-        summarise(episodes, rules=["local", "greedy", "jsq"], learned=["scorer:x"])
-    with pytest.raises(ValueError, match="scorer"):
-        summarise(episodes, rules=["local", "greedy"], learned=[])
-    with pytest.raises(ValueError, match="twice"):
-        summarise(episodes, rules=["local", "greedy", "greedy"], learned=["scorer:x"])
-
-
 def test_the_draws_are_those_of_scipy():
     sample = np.random.default_rng(3).gamma(2.0, size=17)
     theirs = stats.bootstrap(
@@ -207,24 +147,6 @@ def test_a_group_needs_three_checkpoints_for_an_interval_and_leaves_out_seeds_wi
         "n": 6,
     }
     assert estimate_group(np.full((3, 4), np.nan))["n"] == 0
-
-
-def test_a_group_is_one_policy_of_the_summary(episodes: pd.DataFrame):
-    both = summarise(episodes, rules=["greedy"], learned=[], groups={"mine": ["scorer:x", "local"]})
-    mine = both["policies"]["mine"]
-    assert (mine["kind"], mine["checkpoints"], mine["metrics"]["reward_per_job"]["n"]) == ("learned", 2, 12)
-    assert mine["difference_to_best_rule"]["reward_per_job"]["mean"] == pytest.approx((0.05 - 0.30) / 2)
-    assert "mine has no interval" in both["note"]
-    assert "that checkpoint only" not in both["note"]
-    alone = summarise(episodes, rules=["greedy", "local"], learned=[], groups={"mine": ["scorer:x"]})
-    assert "that checkpoint only" in alone["note"]
-    assert "has no interval" not in alone["note"]
-
-
-def test_what_was_measured_once_has_no_interval(summary: Summary):
-    for policy in summary["policies"].values():
-        shown = policy["metrics"]["decision_us_mean"]
-        assert (shown["iqm"], shown["low"], shown["high"], shown["n"]) == (1.0, None, None, 1)
 
 
 def test_the_interval_of_a_mean_over_all_that_seeds_bring():

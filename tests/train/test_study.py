@@ -21,7 +21,6 @@ from PIL import Image
 from rich.console import Console
 from scipy import stats
 
-import train.study_evaluation
 from agents.policy import Policy, make_rule
 from edge6g_env import load_scenario
 from edge6g_env.errors import Caution
@@ -53,11 +52,16 @@ def leave_undrawn(patch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_undrawn(monkeypatch)
-    monkeypatch.setattr(train.study_evaluation, "read_record", lambda folder: {"limits": {}})
 
 
 def load_copy(folder: Path, scenario: Scenario) -> Policy:
     return make_rule(OF_SEED[int(folder.name.removeprefix("seed-"))], Layout(scenario))
+
+
+def load_limited(folder: Path, scenario: Scenario) -> Policy:
+    policy: Any = load_copy(folder, scenario)
+    policy.limits = LIMITS
+    return policy
 
 
 class Made:
@@ -70,6 +74,7 @@ class Made:
         found = [Arm(name, "search", ("--algo", "search")) for name in arms]
         self.design = Design(found, range(seeds), Budget(MINUTES), RULES, episodes=3)
         self.said = io.StringIO()
+        self.load = load_copy
 
     def command(self, cell: Cell) -> list[str]:
         how = self.how.get(f"{cell.arm.name}_{cell.seed}", "resume" if cell.begun else "train")
@@ -77,7 +82,7 @@ class Made:
 
     def run(self, **options: Any) -> dict[str, Any]:
         console = Console(file=self.said, width=200)
-        ways: dict[str, Any] = {"train_command": self.command, "load_checkpoint": load_copy, "console": console}
+        ways: dict[str, Any] = {"train_command": self.command, "load_checkpoint": self.load, "console": console}
         return study(self.scenario, self.design, self.out, command="edge6g study", **ways, **options)
 
     def called(self, arm: str = "copy") -> list[str]:
@@ -91,7 +96,7 @@ def three(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> tuple
     made = Made(scenario, folder / "study", seeds=3)
     with pytest.MonkeyPatch.context() as patch:
         leave_undrawn(patch)
-        patch.setattr(train.study_evaluation, "read_record", lambda folder: {"limits": LIMITS})
+        made.load = load_limited
         return made, made.run(keep=folder / "results"), folder / "results"
 
 
@@ -287,7 +292,7 @@ def test_a_cell_whose_end_nobody_saw_is_done_by_its_checkpoint(scenario: Scenari
         ({"arms": [Arm("copy", "search", ("--algo", "search", "--threads", "2"))]}, "whose copy is --algo search:"),
         ({"seeds": [0]}, "takes 2 training seeds or more, here are 1"),
         ({"rules": ("greedy", "copy=local")}, "copy names an arm and a rule"),
-        ({"rules": ("clairvoyant:base=greedy",)}, "--rules takes rules, and clairvoyant"),
+        ({"rules": ("clairvoyant:base=greedy",)}, "--rules takes rules and code of one's own, clairvoyant"),
         ({"rules": ("gredy",)}, "no policy 'gredy'"),
     ],
 )
