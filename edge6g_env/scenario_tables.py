@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -34,6 +34,11 @@ def check_known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
         if value not in names:
             hint = did_you_mean(value, names) or f"there are {', '.join(names)}"
             raise UserError(f"{key}: no {value!r}; {hint}")
+
+
+def left_out() -> Any:
+    """Default of a key that stands nowhere where it has no value, in no fingerprint either: None."""
+    return Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Table(BaseModel):
