@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import tomllib
 from importlib import resources
@@ -25,6 +24,7 @@ from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
+from edge6g_env.scenario_nodes import Nodes
 from edge6g_env.scenario_services import AnyService, FinetuneService, InferenceService
 from edge6g_env.scenario_tables import (
     Actions,
@@ -32,7 +32,6 @@ from edge6g_env.scenario_tables import (
     Cloud,
     Faults,
     Link,
-    Nodes,
     Prediction,
     Prices,
     Privacy,
@@ -124,7 +123,13 @@ class Scenario(Table):
     @property
     def num_ues(self) -> int:
         """UEs of the world: U."""
-        return self.ues.per_node * self.nodes.count
+        return len(self.ue_homes) if self.ue_homes else self.ues.per_node[0] * self.nodes.count
+
+    @property
+    def ue_homes(self) -> list[int]:
+        """Node near which each UE stays, node by node; empty where they are anywhere."""
+        counts = self.ues.per_node
+        return [i for i, count in enumerate(counts) for _ in range(count)] if len(counts) > 1 else []
 
     @property
     def loop_ues(self) -> list[range]:
@@ -169,8 +174,7 @@ class Scenario(Table):
     @property
     def area_m(self) -> tuple[float, float]:
         """Width, west to east, and height of the area, in m."""
-        nodes = self.nodes
-        return min(nodes.columns, nodes.count) * nodes.spacing_m, -(-nodes.count // nodes.columns) * nodes.spacing_m
+        return self.nodes.sides_m
 
     @property
     def inference(self) -> list[InferenceService]:
@@ -207,7 +211,7 @@ class Scenario(Table):
     @property
     def devices(self) -> list[str]:
         """Devices of nodes, UEs and cloud, each once, in this order."""
-        return list(dict.fromkeys([*self.nodes.devices, self.ues.device, self.cloud.device]))
+        return list(dict.fromkeys([*self.nodes.devices, *self.ues.in_turn, self.cloud.device]))
 
     @property
     def fingerprint(self) -> str:
@@ -221,9 +225,15 @@ class Scenario(Table):
     @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
         rows.check_devices("nodes.devices", self.nodes.devices, self.actions.precision)
-        rows.check_devices("ues.device", [self.ues.device], self.actions.precision)
+        rows.check_devices(
+            "ues.devices" if self.ues.devices else "ues.device", self.ues.in_turn, self.actions.precision
+        )
         rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision)
         rows.check_accelerator_prices("nodes.devices", self.nodes.devices)
+        if len(self.ues.per_node) not in (1, self.nodes.count):
+            raise UserError(
+                f"ues.per_node has {len(self.ues.per_node)} numbers, and there are {self.nodes.count} nodes: one a node, or one for all"
+            )
         for service in self.service:
             key = f"service.{service.name}.models" if len(service.family) > 1 else "service.model"
             rows.check_models(key, service.family, self.actions.precision)
@@ -248,12 +258,16 @@ class Scenario(Table):
 
     def _distances_are_valid(self) -> None:
         """The longest link to a candidate cell must lie where the environment's formulas hold."""
-        across_m = math.hypot(*self.area_m)
-        longest_m = min(across_m, (self.radio.candidate_cells + 1) * self.nodes.spacing_m)
-        limit_m = radio.max_distance_m(self.radio.environment)
+        longest_m, limit_m = (
+            self.nodes.longest_link_m(self.radio.candidate_cells),
+            radio.max_distance_m(self.radio.environment),
+        )
         if longest_m > limit_m:
+            key, what = (
+                ("spacing_m", "") if self.nodes.positions_m is None else ("positions_m", ", from anywhere in the area")
+            )
             raise UserError(
-                f"nodes.spacing_m: links are up to {longest_m:.0f} m long, {self.radio.environment} is valid to {limit_m:g} m"
+                f"nodes.{key}: links are up to {longest_m:.0f} m long{what}, {self.radio.environment} is valid to {limit_m:g} m"
             )
 
     @model_validator(mode="after")

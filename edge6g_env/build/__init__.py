@@ -39,6 +39,8 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         device=services.devices(scenario, cost),
         model=services.models(scenario, cost),
         site=places.sites(scenario),
+        equipment=places.equipment(scenario),
+        **places.nodes_by_tile(scenario),
         neighbour=neighbour,
         action_layers=layout.action_layers(cost.layers.tolist()),
         exposure=services.exposures(scenario, cost),
