@@ -124,8 +124,8 @@ class Nodes(Table):
     def places_m(self) -> np.ndarray:
         """float64 (N, 2): x, y of each node, from the south-west corner of the area."""
         if self.positions_m is None:
-            index, (_, _, spacing_m) = np.arange(self.count), self.grid
-            return (np.stack([index % self.columns, index // self.columns], axis=1) + 0.5) * spacing_m
+            index, (columns, _, spacing_m) = np.arange(self.count), self.grid
+            return (np.stack([index % columns, index // columns], axis=1) + 0.5) * spacing_m
         places = np.array(self.positions_m)
         return places if self.area_m is not None else places - places.min(axis=0) + self._margin_m
 

@@ -60,7 +60,7 @@ def tiles_of(scenario: Scenario) -> Tiles:
     return Tiles(math.ceil(width_m / side_m), math.ceil(height_m / side_m), side_m, 1.0 + _ROUNDING)
 
 
-def nodes_by_tile(scenario: Scenario) -> dict[str, np.ndarray]:
+def nodes_by_tile(scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
     """World.tile and World.tile_node."""
     tiles = tiles_of(scenario)
     most = np.array([tiles.tile_columns, tiles.tile_rows]) - 1
@@ -68,7 +68,7 @@ def nodes_by_tile(scenario: Scenario) -> dict[str, np.ndarray]:
     tile = row * tiles.tile_columns + column
     nodes = np.argsort(tile, kind="stable").astype(np.int64)
     count = tiles.tile_columns * tiles.tile_rows
-    return {"tile": np.searchsorted(tile[nodes], np.arange(count + 1)).astype(np.int64), "tile_node": nodes}
+    return np.searchsorted(tile[nodes], np.arange(count + 1)).astype(np.int64), nodes
 
 
 def near_boxes_m(scenario: Scenario) -> np.ndarray:

@@ -115,15 +115,15 @@ def test_every_node_is_in_its_tile_and_no_nearer_than_the_count_of_tiles_says(se
         [0.0, 2.0 * n] for n in range(40)
     ]
     scenario = at(places.tolist(), **{"nodes.neighbours": 3})
-    tiles, found = tiles_of(scenario), nodes_by_tile(scenario)
-    assert sorted(found["tile_node"]) == list(range(40))
-    assert found["tile"][0] == 0
-    assert found["tile"][-1] == 40
+    tiles, (first, by_tile) = tiles_of(scenario), nodes_by_tile(scenario)
+    assert sorted(by_tile) == list(range(40))
+    assert first[0] == 0
+    assert first[-1] == 40
     assert tiles.tile_columns * tiles.tile_m >= scenario.area_m[0]
     assert tiles.tile_rows * tiles.tile_m >= scenario.area_m[1]
-    for t in range(len(found["tile"]) - 1):
+    for t in range(len(first) - 1):
         row, column = divmod(t, tiles.tile_columns)
-        for i in found["tile_node"][found["tile"][t] : found["tile"][t + 1]]:
+        for i in by_tile[first[t] : first[t + 1]]:
             x_m, y_m = node_positions_m(scenario)[i] / tiles.tile_m
             assert column <= x_m <= column + 1
             assert row <= y_m <= row + 1
