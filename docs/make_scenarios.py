@@ -166,7 +166,7 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     nodes, ues, cloud, time = scenario.nodes, scenario.ues, scenario.cloud, scenario.time
     yield "| entity | |\n|---|---|"
     memory = f", with {', '.join(f'{gb:g}' for gb in nodes.memory_gb)} GB" if nodes.memory_gb else ""
-    yield f"| nodes | {nodes.count}, {nodes.spacing_m:g} m apart: {', '.join(nodes.devices)} in turn{memory} |"
+    yield f"| nodes | {nodes.count}, {nodes.placed}: {', '.join(nodes.devices)} in turn{memory} |"
     yield f"| Xn | {scenario.neighbours} neighbours a node, {_rate(scenario.xn.rate_bit_s)}, {1e3 * scenario.xn.delay_s:g} ms |"
     yield f"| backhaul | {_rate(scenario.backhaul.rate_bit_s)} a node, {1e3 * scenario.backhaul.delay_s:g} ms |"
     tuned = (

@@ -116,9 +116,9 @@ class Nodes(Table):
         return min(self.columns, self.count), -(-self.count // self.columns), self.spacing_m
 
     @property
-    def places_in_words(self) -> str:
+    def placed(self) -> str:
         """Where they stand, in words."""
-        return "nodes at given places" if self.spacing_m is None else f"nodes {self.spacing_m:g} m apart"
+        return "at given places" if self.spacing_m is None else f"{self.spacing_m:g} m apart"
 
     @property
     def places_m(self) -> np.ndarray:

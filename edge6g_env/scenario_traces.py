@@ -60,6 +60,6 @@ def _own(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     services = data.get("service")
     tables = list(services.values()) if isinstance(services, Mapping) else services
     for table in tables if isinstance(tables, list) else []:
-        named = isinstance(table, dict) and isinstance(table.get("trace"), str)
+        named = isinstance(table, dict) and isinstance(table.get("trace"), str) and "step_tokens" not in table
         if named and (is_path(table["trace"]) or "trace_sha256" in table):
             yield table

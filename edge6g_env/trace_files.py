@@ -49,7 +49,7 @@ def read_trace(name: str) -> np.ndarray:
 
 def is_path(trace: object) -> bool:
     """Whether a trace is named by the path of its file, not by the name of one that ships."""
-    return isinstance(trace, str) and ("/" in trace or trace.endswith(".csv"))
+    return isinstance(trace, str) and ("/" in trace or trace.lower().endswith(".csv"))
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def read_own(path: Path) -> OwnTrace:
     return _own_trace(path.name, content)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _own_trace(name: str, content: bytes) -> OwnTrace:
     rows = parse_csv(decode(content, name), name)
     azure = bool(rows) and AZURE_COLUMNS[0] in rows[0]
