@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from agents.policy import Policy
     from edge6g_env.scenario import Scenario
 
@@ -529,16 +531,43 @@ def _list_scenarios(context: typer.Context) -> None:
 @scenarios_app.command("show")
 def show_scenario(
     scenario: Annotated[str, typer.Argument(help="Name of a scenario, or path to a TOML file.")],
+    site_map: Annotated[
+        Path | None, typer.Option("--map", help="Picture file for its map: nodes, links, UEs, hotspots, outages.")
+    ] = None,
+    coverage: Annotated[
+        Path | None, typer.Option("--coverage", help="Picture file for what its radio covers: SINR, rates, cells.")
+    ] = None,
     settings: SetOption = None,
 ) -> None:
-    """Entities, services, actions and reward of one scenario, what its nodes hold and what they could compute."""
+    """Entities, services, actions and reward of one scenario, what its nodes hold and what they could compute; pictures of it."""
     with _user_errors():
         loaded = _load(scenario, settings)
         from rich.console import Console
 
+        from edge6g_env import pictures
         from edge6g_env.show import show_scenario as show
 
+        wanted = [(option, file) for option, file in (("--map", site_map), ("--coverage", coverage)) if file]
+        for option, file in wanted:
+            pictures.check_file(option, file)
         show(loaded, Console())
+        for option, file in wanted:
+            pictures.write(_picture(option, loaded), file)
+            typer.echo(file)
+
+
+def _picture(option: str, scenario: Scenario) -> Figure:
+    """What an option of `scenarios show` has drawn; it says on stderr that it takes a while."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"drawing the {option.removeprefix('--')}"):
+        if option == "--map":
+            from edge6g_env.pictures.site_map import Picture
+
+            return Picture(scenario).draw()
+        from edge6g_env.pictures.coverage import draw_map
+
+        return draw_map(scenario)
 
 
 def _show_list(what: str) -> None:

@@ -21,7 +21,6 @@ from importlib import resources
 from pathlib import Path
 
 from PIL import Image
-from scenario_map import SEED, Picture
 from scenario_matters import MATTERS
 from scenario_values import values_found
 
@@ -29,6 +28,8 @@ from edge6g_env import costs, radio
 from edge6g_env.build.places import bands_of
 from edge6g_env.device_split import DRAFT, name_of
 from edge6g_env.kernel.codes import FAULT_KINDS
+from edge6g_env.pictures.outages import SEED
+from edge6g_env.pictures.site_map import Picture
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_tables import Faults, Prices
 from edge6g_env.spaces import Layout
@@ -166,14 +167,14 @@ def _entities(scenario: Scenario) -> Iterator[str]:
     nodes, ues, cloud, time = scenario.nodes, scenario.ues, scenario.cloud, scenario.time
     yield "| entity | |\n|---|---|"
     memory = f", with {', '.join(f'{gb:g}' for gb in nodes.memory_gb)} GB" if nodes.memory_gb else ""
-    yield f"| nodes | {nodes.count}, {nodes.spacing_m:g} m apart: {', '.join(nodes.devices)} in turn{memory} |"
+    yield f"| nodes | {nodes.count}, {nodes.placed}: {', '.join(nodes.devices)} in turn{memory} |"
     yield f"| Xn | {scenario.neighbours} neighbours a node, {_rate(scenario.xn.rate_bit_s)}, {1e3 * scenario.xn.delay_s:g} ms |"
     yield f"| backhaul | {_rate(scenario.backhaul.rate_bit_s)} a node, {1e3 * scenario.backhaul.delay_s:g} ms |"
     tuned = (
         "; fine-tuning takes all of them, paid by the second" if any(s.may_use_cloud for s in scenario.finetune) else ""
     )
     yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token{tuned} |"
-    yield f"| UEs | {scenario.num_ues} {ues.device}, {ues.movement} |"
+    yield f"| UEs | {scenario.num_ues} {ues.devices_in_words}, {ues.movement} |"
     if ues.indoor_share > 0.0:
         yield f"| indoors | {ues.indoor_share:.0%} of the UEs, behind walls of {ues.building} loss |"
     yield from _radio(scenario)

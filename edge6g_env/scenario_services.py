@@ -6,13 +6,14 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
 from edge6g_env import costs
 from edge6g_env.errors import MissingKeyError, UserError
 from edge6g_env.scenario_kinds import OneOf
-from edge6g_env.scenario_tables import NotNegative, Positive, Precision, Table
-from edge6g_env.trace_files import read_trace
+from edge6g_env.scenario_tables import NotNegative, Positive, Precision, Table, left_out
+from edge6g_env.scenario_traces import CONTEXT
+from edge6g_env.trace_files import MOST_TOKENS, OwnTrace, is_path, read_trace
 
 
 class Service(Table):
@@ -76,6 +77,11 @@ class Service(Table):
         return False
 
     @property
+    def own_trace(self) -> OwnTrace | None:
+        """The user's own trace that its lengths come from; None if they come from anywhere else."""
+        return None
+
+    @property
     def facts(self) -> tuple[str, str, str]:
         """What computes, who may see the data, how long its jobs are: in words, for tables of services."""
         raise NotImplementedError
@@ -104,6 +110,9 @@ class InferenceService(Service):
         "tpot_slo_s": ("deadline_s",),
         "model": ("models", "default_model", "quality_metric"),
         "models": ("model",),
+        "trace": ("prompt_tokens", "output_tokens", "trace_sha256"),
+        "prompt_tokens": ("trace", "trace_sha256"),
+        "output_tokens": ("trace", "trace_sha256"),
     }
 
     kind: Literal["inference"] = "inference"
@@ -122,8 +131,11 @@ class InferenceService(Service):
     quality_metric: str = "primary"
     """Metric of model_quality.csv by which `models` are scored, over the best of them."""
     trace: str | None = None
-    prompt_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
-    output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    """One that ships, or with `/` or `.csv` at its end the path of an own one, relative to the TOML file (docs/site.md)."""
+    trace_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = left_out()
+    """Of an own trace: what its file must hold, which then lies beside the TOML file. Whatever records a scenario writes it."""
+    prompt_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    output_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     lora_rank: Annotated[int, Field(ge=1, le=256)] | None = None
     lora_targets: str = "q,v"
     """LoRA adapter of the service over the shared weights of its model: "all-linear", or names of q, k, v, o, gate, up, down."""
@@ -139,6 +151,19 @@ class InferenceService(Service):
         default=[1, 2, 4, 8]
     )
     """How many tokens it may propose in a round: the number of highest predicted utility is taken."""
+
+    _own_trace: OwnTrace | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _takes_its_trace(self, info: ValidationInfo) -> InferenceService:
+        if self.trace_sha256 is None and not is_path(self.trace):
+            return self
+        if self.trace is None:
+            raise UserError("trace_sha256 goes with trace, and there is none")
+        self._own_trace = ((info.context or {}).get(CONTEXT) or {}).get(self.trace_sha256)
+        if self._own_trace is None:
+            raise UserError(f"trace = {self.trace!r}: load_scenario reads it, and nothing else does")
+        return self
 
     @model_validator(mode="after")
     def _has_objectives(self) -> InferenceService:
@@ -249,8 +274,15 @@ class InferenceService(Service):
         weights = ", ".join(map(self.weights_of, self.family))
         return weights, self.privacy, f"means of {self.trace}" if self.trace else "always these"
 
+    @property
+    def own_trace(self) -> OwnTrace | None:
+        """The trace, where it is none that ships."""
+        return self._own_trace
+
     def lengths(self) -> np.ndarray:
         """float64 (rows, 3) of the trace, or one row."""
+        if self._own_trace is not None:
+            return self._own_trace.rows
         if self.trace is not None:
             return read_trace(self.trace)
         return np.array([[0.0, self.prompt_tokens, self.output_tokens]], np.float64)

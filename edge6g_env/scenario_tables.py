@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from edge6g_env import costs, radio
 from edge6g_env.device_split import AnyDeviceSplit, check_shares
-from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.errors import MissingKeyError, UserError, did_you_mean
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.radio.environments import NAMES as ENVIRONMENT_NAMES
 from edge6g_env.scenario_kinds import OneOf
@@ -22,6 +22,8 @@ NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Period = Annotated[float, Field(ge=1e-3, le=1e9)]
 Decibel = Annotated[float, Field(ge=0.0, le=1000.0)]
 Speed = Annotated[float, Field(gt=0.0, le=1000.0)]
+UesOfNode = Annotated[int, Field(ge=0, le=256)]
+TxPower = Annotated[float, Field(ge=0.0, le=100.0)]
 Precision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "int8-wo", "int4"]
 
 _SHORTEST_FAULT_S = 0.05  # the longest slot: parts that change faster would split every substep
@@ -36,12 +38,39 @@ def check_known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
             raise UserError(f"{key}: no {value!r}; {hint}")
 
 
+def in_a_list(one: Any) -> Any:
+    """Annotation of a list in whose place one of its members may stand, which means the same for all; one: what it may be."""
+    return BeforeValidator(_in_a_list, json_schema_input_type=one | list[one])
+
+
+def _in_a_list(value: object) -> object:
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+ALONE = PlainSerializer(lambda values: values[0] if len(values) == 1 else values)
+"""Writes a list of one as its member."""
+
+
+def left_out() -> Any:
+    """Default of a key that stands nowhere where it has no value, in no fingerprint either: None."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class Table(BaseModel):
     """A table of a scenario: unknown keys and values of another kind are refused, nothing changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     elsewhere: ClassVar[dict[str, str]] = {}
     """Of a kind of table: what to write in place of a key that another kind has."""
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Without keys that stand nowhere."""
+        fields = type(self).model_fields
+        return [
+            (key, value)
+            for key, value in super().__repr_args__()
+            if value is not None or not fields[str(key)].exclude_if
+        ]
 
 
 class Time(Table):
@@ -62,37 +91,6 @@ class Time(Table):
         if self.warmup_s + self.drain_s >= self.episode_s:
             raise UserError("warmup_s + drain_s must be less than episode_s")
         return self
-
-
-class Nodes(Table):
-    """Edge nodes on a grid: devices are given out in turn."""
-
-    count: Annotated[int, Field(ge=1, le=1024)]
-    columns: Annotated[int, Field(ge=1)]
-    spacing_m: Annotated[float, Field(ge=1.0, le=1e5)]
-    devices: Annotated[list[str], Field(min_length=1)]
-    memory_gb: Annotated[list[Positive], Field(min_length=1)] | None = None
-    """Memory of the nodes in place of the data sheet's: a number, or one a device, given out with them. The same share of it is usable."""
-    neighbours: Annotated[int, Field(ge=0, le=8)]
-
-    @field_validator("memory_gb", mode="before")
-    @classmethod
-    def _same_for_all(cls, value: object) -> object:
-        return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-    @model_validator(mode="after")
-    def _has_memory_for_each(self) -> Nodes:
-        if self.memory_gb and len(self.memory_gb) not in (1, len(self.devices)):
-            raise UserError(f"memory_gb must be one number, or one a device, {len(self.devices)}")
-        return self
-
-    def device_of(self, i: int) -> str:
-        """Device of node i."""
-        return self.devices[i % len(self.devices)]
-
-    def memory_of_gb(self, i: int) -> float | None:
-        """Memory of node i where it is not that of the data sheet."""
-        return self.memory_gb[i % len(self.devices) % len(self.memory_gb)] if self.memory_gb else None
 
 
 class FixedRadio(Table):
@@ -158,19 +156,70 @@ class Radio(Table):
 
 
 class Ues(Table):
-    """UEs and their device; each model of mobility adds the keys that it needs (edge6g_env.kernel.mobility)."""
+    """UEs and their devices; each model of mobility adds the keys that it needs (edge6g_env.kernel.mobility)."""
 
-    per_node: Annotated[int, Field(ge=1, le=256)]
-    device: str
-    tx_power_w: Annotated[float, Field(ge=0.0, le=100.0)]
+    replaces: ClassVar[dict[str, tuple[str, ...]]] = {"device": ("devices",), "devices": ("device",)}
+    """What an override of a key leaves behind."""
+
+    per_node: Annotated[list[UesOfNode], Field(min_length=1), in_a_list(UesOfNode), ALONE]
+    """A number, of UEs that are anywhere in the area; or one a node, of UEs that stay where that node is the nearest."""
+    device: str | None = None
+    devices: Annotated[list[str], Field(min_length=1)] | None = left_out()
+    """In place of one device: UE u has the device u modulo their number, UEs of a node counting on from those of the one before."""
+    tx_power_w: Annotated[list[TxPower], Field(min_length=1), in_a_list(TxPower), ALONE]
+    """What a UE draws while it sends: a number, or one a device."""
     indoor_share: Share = 0.0
     building: Literal["low", "high"] = "low"
     """Outer walls: low or high penetration loss (TR 38.901 7.4.3)."""
 
     @property
+    def in_turn(self) -> list[str]:
+        """Its devices, as they are given out."""
+        return self.devices or [str(self.device)]
+
+    @property
+    def devices_in_words(self) -> str:
+        """Its devices, in words."""
+        return ", ".join(self.in_turn) + (" in turn" if len(self.in_turn) > 1 else "")
+
+    @property
+    def differ(self) -> bool:
+        """Whether UEs have different devices."""
+        return len(set(self.in_turn)) > 1
+
+    def device_of(self, u: int) -> str:
+        """Device of UE u."""
+        return self.in_turn[u % len(self.in_turn)]
+
+    def tx_power_of_w(self, u: int) -> float:
+        """What UE u draws while it sends."""
+        return self.tx_power_w[u % len(self.in_turn) % len(self.tx_power_w)]
+
+    @property
     def mean_speed_m_s(self) -> float:
         """Mean speed while moving."""
         return 0.0
+
+    @model_validator(mode="after")
+    def _has_devices(self) -> Ues:
+        if self.device is None and self.devices is None:
+            raise MissingKeyError("device")
+        if self.device is not None and self.devices is not None:
+            raise UserError("device and devices name the same: leave one of them away")
+        if len(self.tx_power_w) not in (1, len(self.in_turn)):
+            raise UserError(f"tx_power_w must be one number, or one a device, {len(self.in_turn)}")
+        return self
+
+    @model_validator(mode="after")
+    def _are_somewhere(self) -> Ues:
+        if sum(self.per_node) == 0:
+            raise UserError("per_node must be at least 1, or a list with a node that has UEs")
+        if len(self.per_node) > 1 and not isinstance(self, _PlacedUes):
+            raise UserError(
+                "per_node is a list, of UEs that stay near their node, and this model of mobility lets them walk away: give one number, or "
+                "let mobility be 'waypoint' or 'stationary'"
+            )
+        return self
 
 
 class _WalkingUes(Ues):

@@ -23,10 +23,10 @@ def check(scenario: Scenario) -> None:
                 f"service.{service.name}.expire_s = {service.expire_s:g}: it must be at most time.drain_s = {scenario.time.drain_s:g}, or "
                 "the end of an episode would cut jobs off that still have time"
             )
-        if service.participants > scenario.ues.per_node:
+        if service.participants > (most_ues := max(scenario.ues.per_node)):
             raise UserError(
                 f"service.{service.name}.participants = {service.participants}: it must be at most ues.per_node = "
-                f"{scenario.ues.per_node}: a task is that of UEs of one node"
+                f"{most_ues}: a task is that of UEs of one node"
             )
     if any(service.may_use_cloud for service in scenario.finetune):
         rows.check_accelerator_prices("cloud.device", [scenario.cloud.device])
@@ -50,7 +50,7 @@ def most(scenario: Scenario) -> dict[str, float]:
     usd_gb = prices.air_usd_per_gb + prices.backhaul_usd_per_gb + prices.egress_usd_per_gb
     rented = [scenario.cloud.device] if any(service.may_use_cloud for service in scenario.finetune) else []
     usd_s = max(costs.accelerator_price_usd_per_s(name) for name in [*scenario.nodes.devices, *rented])
-    watts = max(costs.device(name).tdp_w for name in scenario.devices) + scenario.ues.tx_power_w
+    watts = max(costs.device(name).tdp_w for name in scenario.devices) + max(scenario.ues.tx_power_w)
     sent_mb, lives_s = max(map(_sent_mb, scenario.finetune)), max(service.expire_s for service in scenario.finetune)
     price_musd = usd_gb * sent_mb + 1e3 * usd_s * lives_s
     return {"air_mb": sent_mb, "backhaul_mb": sent_mb, "price_musd": price_musd, "energy_j": watts * lives_s}

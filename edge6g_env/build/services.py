@@ -40,6 +40,8 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         usable_bytes=tables.usable_bytes,
         load_bytes_s=tables.load_bytes_per_s,
         usd_s=np.array(paid),
+        memory_gb=np.array([costs.device(name).mem_gb for name in names]),
+        tflops=np.array([costs.device(name).fp16_tflops for name in names]),
     )
 
 

@@ -21,7 +21,6 @@ from eval.files import (
     read_object,
     write_csv_atomic,
     write_json_atomic,
-    write_text_atomic,
 )
 from eval.fitting import Fit, fitting
 from eval.frames import Policies, cannot_load
@@ -29,7 +28,7 @@ from eval.interrupted import FINISHED, abandon_run, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.pools.pool import Pool
 from eval.pools.workers import make_pool
-from eval.provenance import SCENARIO_FILE, provenance
+from eval.provenance import SCENARIO_FILE, provenance, write_scenario
 from eval.stopping import interrupts_end_in_order
 from eval.sweep.grid import Cell, SweepError, cells_of, shown
 from eval.sweep.plays import play_cells
@@ -96,7 +95,7 @@ def sweep(
     }
     with only_owner(out):
         _begin(out, {**made_by, **asked}, overwrite)
-        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        write_scenario(scenario, out)
         try:
             frame = _play(cells, policies, fits, numbers, workers, out, console)
         except NothingMeasuredError:

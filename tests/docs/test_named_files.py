@@ -23,6 +23,7 @@ WRITTEN = {  # by commands, into a run's folder
     *("tensorboard/", "scorer-s0/", "best-rule/"),
 }
 READERS_OWN = {"clinic.toml", "agents/rules/shortest_ttft.py", "path/to/policy.py", "FILE.py"}  # what a reader writes
+READERS_OWN |= {"requests.csv", "site.toml", "map.png", "coverage.png"}  # and docs/site.md
 
 
 def names_of(text: str) -> set[str]:
