@@ -191,7 +191,10 @@ def study(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="Trainings at a time, a process each.")] = 1,
     rules: Annotated[
-        str, typer.Option(help="Rules to set beside them, with commas between; the best known one always stands there.")
+        str,
+        typer.Option(
+            help="Rules and code of your own (FILE.py:make) to set beside them, with commas between; the best known rule always is."
+        ),
     ] = "",
     episodes: Annotated[
         int, typer.Option("--episodes", min=1, max=MOST_SEEDS, help="Unseen seeds that all are played on.")
@@ -247,7 +250,8 @@ def compare(
     policies: Annotated[
         str,
         typer.Option(
-            help="Rules and folders of checkpoints, with commas between; NAME=FOLDER names one, 'NAME=runs/x-*' makes one of several."
+            help="Rules, folders of checkpoints and code of your own (FILE.py:make), with commas between; NAME=FOLDER names one, "
+            "'NAME=runs/x-*' makes one of several."
         ),
     ],
     out: OutOption,
@@ -329,7 +333,9 @@ def usage(
     context: typer.Context,
     out: OutOption,
     scenario: ScenarioOption = "campus",
-    policy: Annotated[str, typer.Option(help="A rule or the folder of a checkpoint.")] = "greedy",
+    policy: Annotated[
+        str, typer.Option(help="A rule, the folder of a checkpoint, or code of your own (FILE.py:make).")
+    ] = "greedy",
     seeds: SeedsOption = 20,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,

@@ -133,7 +133,8 @@ def guarded(make: Callable[[Layout], Any], layout: Layout, word: str) -> Guarded
     if isinstance(made, type) or not callable(getattr(made, "act", None)):
         lacking = ["act(obs, rng)"]
     if lacking:
-        what = f"the class {made.__name__}, no object of it" if isinstance(made, type) else f"a {type(made).__name__}"
+        what = f"an object of {type(made).__name__}" if made is not None else "None"
+        what = f"the class {made.__name__}, no object of it" if isinstance(made, type) else what
         raise OwnPolicyError(f"{word} returned {what}, which has no {lacking[0]}: {PROTOCOL}")
     return Guarded(made, word)
 
@@ -159,7 +160,11 @@ class Guarded(Around):
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """What the policy does; see Policy.act."""
         mask = obs["action_mask"]
-        chosen = np.asarray(super().act(obs, rng))
+        try:
+            chosen = np.asarray(super().act(obs, rng))
+        except Exception as error:
+            error.add_note(f"in act of {self._word}")
+            raise
         if chosen.shape != mask.shape[:2] or chosen.dtype.kind not in "iu":
             what = f"{chosen.dtype} of shape {chosen.shape}"
             raise OwnPolicyError(f"{self._word}: act returned {what}, it must be integers of shape {mask.shape[:2]}")

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from agents.own import IllegalActionError, OwnPolicyError
 from agents.policy import MakePolicy
 from edge6g_env.scenario import Scenario
 from eval import VALIDATION_SEED, evaluation_seeds
@@ -124,15 +123,15 @@ def play(
     kept: Kept,
     console: Console | None,
 ) -> dict[str, Episodes]:
-    """Play what is not kept yet. Where nothing is measured, `out` is left as it was found; after Ctrl-C, or where code of one's own fails,
-    it says that it can go on."""
+    """Play what is not kept yet. Where nothing is measured, `out` is left as it was found; after Ctrl-C, or where a policy fails, it says
+    that it can go on."""
     console = console or Console(stderr=True)
     try:
         return run_policies(makers, scenario, seeds, console, kept)
     except NothingMeasuredError:
         abandon_run(out, makes)
         raise
-    except (KeyboardInterrupt, IllegalActionError, OwnPolicyError):
+    except (Exception, KeyboardInterrupt):
         if any(out.glob(f"{PLAYED}/*")):
             console.print("what was played is kept: the same command goes on with the rest", highlight=False)
         raise

@@ -9,6 +9,7 @@ A table of episodes is that of episodes.csv, read again or put together from sev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -134,7 +135,7 @@ def table_frame(summary: Summary, played_on: str | None = None) -> pd.DataFrame:
 
     Columns: policy, kind, privileged, checkpoints, trained_on, played_on, best_rule, room, room_low, room_high; then for each metric NAME,
     NAME_low, NAME_high, NAME_difference, NAME_difference_low, NAME_difference_high; then, if a policy has a limit of COST, COST (the mean
-    of every policy) and, of those with the limit, COST_limit, COST_above_by, COST_low, COST_high. What has no value is empty.
+    of every policy) and, of those with the limit, COST_most (the limit), COST_above_by, COST_low, COST_high. What has no value is empty.
     """
     rows: list[dict[str, object]] = []
     limited = costs_limited(summary)
@@ -154,21 +155,21 @@ def table_frame(summary: Summary, played_on: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _limit_columns(summary: Summary, name: str, cost: str) -> dict[str, object]:
+def _limit_columns(summary: Summary, name: str, cost: str) -> dict[str, float]:
     one = summary["policies"][name]["limits"].get(cost)
-    interval = shown_cost(one) if one else None
-    return {
-        cost: mean_cost(summary, name, cost),
-        f"{cost}_limit": one and one["most"],
-        f"{cost}_above_by": one and one["above_by"],
-        f"{cost}_low": interval and interval["low"],
-        f"{cost}_high": interval and interval["high"],
-    }
+    most, above_by = (one["most"], one["above_by"]) if one else (math.nan, math.nan)
+    _, low, high = bounds(shown_cost(one)) if one else (None, None, None)
+    found = {"": mean_cost(summary, name, cost), "_most": most, "_above_by": above_by, "_low": low, "_high": high}
+    return {f"{cost}{end}": _number(value) for end, value in found.items()}
 
 
-def _columns(name: str, estimate: AnyEstimate | None) -> dict[str, float | None]:
-    middle, low, high = bounds(estimate) if estimate else (None, None, None)
+def _columns(name: str, estimate: AnyEstimate | None) -> dict[str, float]:
+    middle, low, high = map(_number, bounds(estimate) if estimate else (None, None, None))
     return {name: middle, f"{name}_low": low, f"{name}_high": high}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def groups_frame(summary: Summary) -> pd.DataFrame:

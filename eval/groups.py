@@ -11,7 +11,7 @@ from typing import Literal, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.statistics import Estimate, MeanEstimate, estimate, estimate_group, estimate_mean
+from eval.statistics import AnyEstimate, Estimate, MeanEstimate, estimate, estimate_group, estimate_mean
 
 OVER: tuple[Literal["over_training_seeds", "over_worlds", "over_both"], ...]
 OVER = ("over_training_seeds", "over_worlds", "over_both")
@@ -35,6 +35,12 @@ class GroupSummary(TypedDict):
     reward_per_job: GroupEstimate
     gain_over_best_rule: GroupEstimate | None
     probability_of_improvement: MeanEstimate | None
+
+
+def estimate_of(table: ArrayLike) -> AnyEstimate:
+    """Of a policy's values, (training seeds, worlds): over worlds of one alone, over training seeds of a group."""
+    values = np.atleast_2d(np.asarray(table, np.float64))
+    return estimate(values[0]) if len(values) == 1 else over_training_seeds(values)
 
 
 def group_estimate(table: ArrayLike) -> GroupEstimate:

@@ -39,7 +39,7 @@ class Missing(TypedDict):
 @dataclass(frozen=True)
 class Column:
     """A scenario: what it is called, the kinds of the policies that played in it, their rewards and rooms, what room is measured by, and
-    which of them see more than an agent sees."""
+    which policies see more than an agent sees, beside the planners."""
 
     label: str
     kinds: Mapping[str, str]
@@ -77,7 +77,7 @@ class Column:
             {name: found.get(name) for name in results.rows},
             ends,
             results.best_rule,
-            {name for name, row in results.rows.items() if row["kind"] == "planner" or row.get("privileged")},
+            {name for name, row in results.rows.items() if row.get("privileged")},
         )
 
     def reward(self, name: str) -> float:
@@ -88,7 +88,8 @@ class Column:
     @property
     def ranked(self) -> list[str]:
         """Policies that see what an agent sees, best first."""
-        free = [name for name in self.kinds if name not in self.privileged and not np.isnan(self.reward(name))]
+        free = [name for name, kind in self.kinds.items() if kind != "planner" and name not in self.privileged]
+        free = [name for name in free if not np.isnan(self.reward(name))]
         return sorted(free, key=lambda name: -self.reward(name))
 
     def cell(self, name: str) -> Cell | None:

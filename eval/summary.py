@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from edge6g_env.errors import UserError
-from eval.groups import GroupSummary, group_estimate, over_training_seeds, probability_of_improvement
+from eval.groups import GroupSummary, estimate_of, group_estimate, probability_of_improvement
 from eval.limits import METRICS, Beside, beside, cost_of
 from eval.metrics import BY_NAME, METRIC_NAMES
-from eval.statistics import CONFIDENCE, RESAMPLES, AnyEstimate, Estimate, bounds, estimate, iqm
+from eval.statistics import CONFIDENCE, RESAMPLES, AnyEstimate, Estimate, bounds, iqm
 
 NOTE = (
     "Intervals are 95 % percentile-bootstrap intervals over the evaluation seeds. The best rule is chosen on the same seeds, which favours "
@@ -160,7 +160,8 @@ def _members(episodes: pd.DataFrame) -> dict[str, list[str]]:
         if lacking := seeds - set(theirs):
             raise EpisodesError(f"policy {name} lacks seed {min(lacking)}: policies are compared on the same seeds")
     own = episodes["policy"].astype(str)
-    group = episodes["group"].where(episodes["group"].fillna("") != "", own) if "group" in episodes else own
+    group = episodes["group"].astype(object) if "group" in episodes else own
+    group = group.where(group.notna() & (group != ""), own)
     pairs = dict.fromkeys(zip(group.astype(str), own, strict=True))
     members: dict[str, list[str]] = {}
     for name, policy in pairs:
@@ -224,10 +225,10 @@ def _group(tables: Tables, gains: Tables | None) -> GroupSummary:
 
 
 def _estimate(metric: str, table: pd.DataFrame) -> AnyEstimate:
-    """Of a sample of seeds; of training seeds the mean; of what was measured once, the mean without an interval."""
+    """As `estimate_of`; of what was measured once, the mean without an interval."""
     values = table.to_numpy(np.float64)
     if BY_NAME[metric].measured_once:
         known = values[np.isfinite(values)]
         mean = float(known.mean()) if len(known) else None
         return Estimate(iqm=mean, low=None, high=None, mean=mean, n=min(1, len(known)))
-    return estimate(values[0]) if len(values) == 1 else over_training_seeds(values)
+    return estimate_of(values)

@@ -139,7 +139,7 @@ def test_a_learned_row_is_played_where_its_checkpoints_are_at_hand(run, kept: Pa
     }
     keep(tmp_path / "results", load_scenario("tiny"), {"copycat": group, "local": results.rows["local"]})
     ended = verify(run, tmp_path / "results")
-    assert (ended.status, ended.out.splitlines()[-1]) == (0, "1 of 2 rows agree; 1 of checkpoints that are not at hand")
+    assert (ended.status, ended.out.splitlines()[-1]) == (0, "1 of 2 rows agree; 1 not played")
     assert f"not at hand; they were trained by: {training['command']}" in ended.out
     for rule in ("local", "static"):
         (tmp_path / "runs" / rule).mkdir(parents=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agents.planners.planner import Rollout
@@ -65,8 +67,8 @@ def test_a_checkpoint_without_a_name_is_called_by_algorithm_and_folder():
 
 def test_a_name_stands_before_an_equals_sign():
     mine, rule = rows("mine=runs/scorer-2", "calm=greedy")
-    assert (mine.name, mine.learned, mine.members[0].name) == ("mine", True, "mine")
-    assert (rule.name, rule.learned, rule.members[0].identity) == ("calm", False, "rule greedy")
+    assert (mine.name, mine.kind, mine.members[0].name) == ("mine", "learned", "mine")
+    assert (rule.name, rule.kind, rule.members[0].identity) == ("calm", "rule", "rule greedy")
 
 
 def test_a_pattern_is_a_row_a_folder_in_the_order_of_numbers():
@@ -75,7 +77,7 @@ def test_a_pattern_is_a_row_a_folder_in_the_order_of_numbers():
 
 def test_a_pattern_with_a_name_is_one_row_of_all_folders():
     (row,) = rows("mine=runs/scorer-*")
-    assert (row.name, row.learned) == ("mine", True)
+    assert (row.name, row.kind) == ("mine", "learned")
     assert [member.name for member in row.members] == ["mine/scorer-2", "mine/scorer-10"]
     assert row.trained_on == "campus_v0, seed = scorer-2; campus_v0, seed = scorer-10"
     (alone,) = rows("mine=runs/scorer-1*")
@@ -132,7 +134,7 @@ def test_a_file_of_values_is_played_by_its_rule(tmp_path: Path):
     assert [row.name for row in (static, mine, plain)] == ["static", "mine", "restricted"]
     assert [row.members[0].algo for row in (static, mine, plain)] == ["static", "restricted", "restricted"]
     assert mine.members[0].identity == plain.members[0].identity != static.members[0].identity
-    assert (static.learned, static.trained_on) == (False, "tiny_v0, x = 1")
+    assert (static.kind, static.trained_on) == ("rule", "tiny_v0, x = 1")
     layout = Layout(load_scenario("tiny"))
     assert isinstance(static.members[0].make(layout), Static)
     with pytest.raises(
@@ -159,7 +161,7 @@ def test_the_references_are_named_where_neither_is_there(tmp_path: Path):
 def test_a_planner_is_a_privileged_row_over_its_base():
     plain, mine, other = rows("clairvoyant", "mine=rollout:base=greedy:k=4", "clairvoyant:base=greedy:k=4")
     assert [row.name for row in (plain, mine, other)] == ["clairvoyant", "mine", "clairvoyant:base greedy:k 4"]
-    assert all(row.privileged and not row.learned for row in (plain, mine, other))
+    assert all(row.privileged and row.kind == "planner" for row in (plain, mine, other))
     assert not rows("greedy")[0].privileged
     assert len({row.members[0].identity for row in (plain, mine, other)}) == 3
     planner = mine.members[0].make(Layout(load_scenario("tiny")))
@@ -190,3 +192,133 @@ def test_options_that_say_the_same_are_the_same_planner_and_other_values_of_its_
 def test_a_planner_that_cannot_be_made_is_refused(word: str, message: str):
     with pytest.raises(UserError, match=message):
         rows(word)
+
+
+CODE = """
+import numpy as np
+import weights_beside
+
+class Mine:
+    privileged, needs_candidates = PRIVILEGED, False
+
+    def __init__(self):
+        self.weights = {"first": np.load(FILE), "names": {"a", "b"}}
+
+    def act(self, obs, rng):
+        return np.zeros(obs["action_mask"].shape[:2], np.int64)
+
+def make(layout):
+    return Mine()
+"""
+
+
+def write_code(folder: Path, privileged: bool = False, more: str = "") -> None:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "weights.npy", np.arange(3.0))
+    (folder / "weights_beside.py").write_text("scale = 1\n")
+    code = CODE.replace("FILE", repr(str(folder / "weights.npy"))).replace("PRIVILEGED", str(privileged))
+    (folder / "policy.py").write_text(code + more)
+
+
+def coded(*words: str) -> list[Row]:
+    """As in a process that has not loaded any of it yet."""
+    for name in [name for name in sys.modules if name.startswith(("_edge6g_own_", "weights_beside"))]:
+        del sys.modules[name]
+    return find_rows(words, load_scenario("tiny"), lambda folder, scenario: Loaded(folder), own_code=True)
+
+
+@pytest.fixture
+def path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.mark.usefixtures("path")
+def test_code_of_ones_own_is_a_row_of_its_kind(tmp_path: Path):
+    write_code(tmp_path / "lr=3", privileged=True)
+    plain, mine, rule = coded("lr=3/policy.py:make", "mine=lr=3/policy.py:make", "greedy")
+    assert [(row.name, row.kind, row.privileged) for row in (plain, mine, rule)] == [
+        ("policy:make", "own", True),
+        ("mine", "own", True),
+        ("greedy", "rule", False),
+    ]
+    assert mine.word == "mine=lr=3/policy.py:make"
+    assert (
+        mine.members[0].make(Layout(load_scenario("tiny"))).act({"action_mask": np.ones((1, 2, 3))}, None) == 0
+    ).all()
+
+
+@pytest.mark.usefixtures("path")
+def test_the_identity_of_code_follows_its_sources_and_its_state(tmp_path: Path):
+    """So that what an interrupted run has played is never taken for what other weights would have."""
+    write_code(tmp_path / "own")
+    word, found = "mine=own/policy.py:make", []
+    found.append(coded(word)[0].identity)
+    assert coded(word)[0].identity == found[0]
+    np.save(tmp_path / "own" / "weights.npy", np.arange(3.0) + 1e-9)
+    found.append(coded(word)[0].identity)
+    (tmp_path / "own" / "weights_beside.py").write_text("scale = 2\n")
+    found.append(coded(word)[0].identity)
+    write_code(tmp_path / "own", more="\nlimit = 1\n")
+    found.append(coded(word)[0].identity)
+    write_code(tmp_path / "own", more="\nwhat = lambda: 0\n")  # cannot be read: never the same again
+    found += [coded(word)[0].identity, coded(word)[0].identity]
+    assert len({*found}) == len(found)
+
+
+@pytest.mark.usefixtures("path")
+def test_tensors_count_by_their_values(tmp_path: Path):
+    torch = pytest.importorskip("torch")
+    net = "\nimport torch\nnet = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh())\nnet.load_state_dict(torch.load({}))\n"
+    state = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh()).state_dict()
+    file = tmp_path / "net.pt"
+    write_code(tmp_path / "own", more=net.format(repr(str(file))))
+    found = []
+    for change in (0.0, 0.0, 1e-6):
+        state["0.weight"][0, 0] += change
+        torch.save(state, file)
+        module = coded("own/policy.py:make")[0]
+        found.append(module.identity)
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["own/policy.py:make", "greedy=own/policy.py:make", "clairvoyant:base=own/policy.py:make", "own.policy:make"],
+)
+def test_code_runs_only_where_the_command_line_names_it(tmp_path: Path, word: str):
+    """Not by default, whatever name it has, and not as what a planner goes on with."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "policy.py").write_text("raise AssertionError('it ran')")
+    with pytest.raises(
+        UserError, match=r"names code, which runs only where the command line itself names it|is written NAME|no option"
+    ):
+        rows(word)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("own/policy.py", "a file of code stands with the function that makes the policy, own/policy.py:make"),
+        ("mine=own/policy.py", "no policy 'own/policy.py': a file of code stands with"),
+        ("$=own/policy.py:make", "cannot name a policy"),
+        ("mine=own/gone.py:make", "cannot read .*gone.py"),
+        ("mine=own/policy.py:maker", "did you mean make"),
+    ],
+)
+@pytest.mark.usefixtures("path")
+def test_code_that_cannot_be_named_so_is_refused(tmp_path: Path, word: str, says: str):
+    write_code(tmp_path / "own")
+    with pytest.raises(UserError, match=says):
+        coded(word)
+
+
+def test_limits_of_a_group_are_those_of_all_its_members():
+    def load(folder: Path, scenario: Scenario) -> Loaded:
+        loaded = Loaded(folder)
+        loaded.limits = {"slo_miss": 0.1, "energy_j": 50.0 if folder.name == "scorer-2" else 60.0}
+        return loaded
+
+    group, alone = find_rows(["mine=runs/scorer-*", "x=runs/scorer-2"], load_scenario("tiny"), load)
+    assert group.limits == {"slo_miss": 0.1}
+    assert alone.limits == {"slo_miss": 0.1, "energy_j": 50.0}
+    assert rows("greedy", "runs/scorer-2")[1].limits == rows("greedy")[0].limits == {}

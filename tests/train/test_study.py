@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,22 @@ def test_what_is_trained_stays_when_a_study_grows(scenario: Scenario, tmp_path: 
     assert {name: len(arm["cells"]) for name, arm in record["arms"].items()} == {"copy": 3, "other": 3}
     apart = record["differences"]["other"]
     assert (apart["to"], apart["over_training_seeds"]["mean"], apart["over_worlds"]["iqm"]) == ("copy", 0.0, 0.0)
+
+
+def test_code_of_ones_own_stands_beside_the_rules_and_is_never_the_best(
+    scenario: Scenario, tmp_path: Path, monkeypatch
+):
+    """It copies the better one of the two."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "mine.py").write_text(
+        "from functools import partial\nfrom agents.policy import make_rule\nmake = partial(make_rule, 'greedy')\n"
+    )
+    made = Made(scenario, tmp_path / "study")
+    made.design = replace(made.design, rules=("local", f"mine={tmp_path}/mine.py:make"))
+    record = made.run()
+    assert record["best_rule"]["name"] == "local"
+    rewards = rewards_of(made)
+    assert rewards.loc["mine"].mean() > rewards.loc["local"].mean()
 
 
 def test_an_overwritten_study_is_trained_anew(scenario: Scenario, tmp_path: Path):
