@@ -87,17 +87,17 @@ def _where(along: str, places: list[Any]) -> str:
 
 
 def knee_sentences(swept: Swept) -> list[str]:
-    """Of each policy up to which load it keeps its objectives."""
+    """Up to which load each policy keeps its objectives; those of which the same is said stand together."""
     if swept.knees is None:
         return []
     others = [key for key in swept.keys if key != LOAD]
     loads = sorted(swept.values(LOAD))
-    found = []
+    found: dict[str, list[str]] = {}
     for row in records(swept.knees):
         setting = in_short({key: row[key] for key in others})
-        head = ", ".join(filter(None, [row["policy"], setting]))
-        found.append(f"{head}: {_kept(row['knee_jobs_s'], loads)}{knee_interval(row)}")
-    return found
+        said = f"{_kept(row['knee_jobs_s'], loads)}{knee_interval(row)}"
+        found.setdefault(said, []).append(", ".join(filter(None, [row["policy"], setting])))
+    return [f"{'; '.join(of)}: {said}" for said, of in found.items()]
 
 
 def _kept(knee_jobs_s: float | None, loads: list[float]) -> str:
