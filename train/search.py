@@ -90,7 +90,8 @@ def first_weights(scenarios: Sequence[Scenario], reads: Reads, begin: str, per_s
         taken_off = {f"is_{precision}" for precision in scenario.actions.precision} - {
             f"is_{precision}" for precision in allowed.get("precision", scenario.actions.precision)
         }
-        found.append([values["weights"].get(name, 0.0) - ROW_PENALTY * (name in taken_off) for name in names])
+        weights = [values["weights"].get(name, 0.0) - ROW_PENALTY * (name in taken_off) for name in names]
+        found.append(np.array(weights))
     return unit * np.mean(found, axis=0)
 
 
