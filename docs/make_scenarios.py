@@ -227,7 +227,7 @@ def _services(scenario: Scenario) -> Iterator[str]:
         _, prompt, output = one.lengths().mean(axis=0)
         payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else ""
         means = [f"{mean:.0f}" if mean else "" for mean in (prompt, output)]
-        lengths = f"{rate_jobs_s:.3g} | {means[0]} | {one.inputs_in_words} | {payload} | {means[1]}"
+        lengths = f"{rate_jobs_s:.3g} | {means[0]} | {one.inputs_in_words(scenario.catalog)} | {payload} | {means[1]}"
         times = " | ".join([*one.goals, f"{one.expire_s:g} s", f"{one.value:g}"])
         yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
 

@@ -24,6 +24,7 @@ from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
+from edge6g_env.scenario_own import OwnDevice, OwnModel, catalog_of
 from edge6g_env.scenario_services import AnyService, FinetuneService, InferenceService
 from edge6g_env.scenario_tables import (
     Actions,
@@ -43,6 +44,8 @@ from edge6g_env.scenario_tables import (
     Time,
     check_known,
 )
+
+_OWN = ("device", "model")
 
 
 class ScenarioError(UserError):
@@ -72,8 +75,13 @@ class Scenario(Table):
     prediction: Prediction = Prediction()
     privacy: Privacy = Privacy()
     prices: Prices = Field(default_factory=Prices)
+    device: list[OwnDevice] = Field(default_factory=list)
+    """Devices of its own, beside those of the package or in their place."""
+    model: list[OwnModel] = Field(default_factory=list)
+    """Models of its own, likewise."""
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _catalog: costs.Catalog = PrivateAttr(default_factory=costs.Catalog)
 
     def __eq__(self, other: object) -> bool:
         """Equal in all tables and keys, however it came to them."""
@@ -96,7 +104,21 @@ class Scenario(Table):
 
     def to_toml(self) -> str:
         """The whole scenario as the text of a TOML file that loads as an equal one."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        data = self.model_dump(mode="json", exclude_none=True)
+        return tomli_w.dumps({key: value for key, value in data.items() if value or key not in _OWN})
+
+    @property
+    def catalog(self) -> costs.Catalog:
+        """The devices and models that it may name: those of the package, and its own."""
+        return self._catalog
+
+    def device_spec(self, name: str) -> costs.DeviceSpec:
+        """One of its devices."""
+        return self._catalog.device(name)
+
+    def model_spec(self, weights: str) -> costs.ModelSpec:
+        """The model of some of its weights, shared or `model@service`."""
+        return self._catalog.model(weights.split("@")[0])
 
     @property
     def neighbours(self) -> int:
@@ -194,22 +216,31 @@ class Scenario(Table):
     @property
     def fingerprint(self) -> str:
         """Hash of everything in the scenario but its summary, profiles of devices too: by it a checkpoint knows where it was trained."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"summary"}), sort_keys=True)
-        if measured := {name: costs.profile_digest(name) for name in self.devices if costs.device(name).is_profiled}:
+        without = {"summary", *(key for key in _OWN if not getattr(self, key))}
+        text = json.dumps(self.model_dump(mode="json", exclude=without), sort_keys=True)
+        if measured := {
+            name: costs.profile_digest(name) for name in self.devices if self.device_spec(name).is_profiled
+        }:
             text += json.dumps(measured, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
+    def _has_own_rows(self) -> Scenario:
+        self._catalog = catalog_of(self.device, self.model)
+        return self
+
+    @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
-        rows.check_devices("nodes.devices", self.nodes.devices, self.actions.precision)
-        rows.check_devices("ues.device", [self.ues.device], self.actions.precision)
-        rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision)
-        rows.check_accelerator_prices("nodes.devices", self.nodes.devices)
+        catalog = self._catalog
+        rows.check_devices("nodes.devices", self.nodes.devices, self.actions.precision, catalog)
+        rows.check_devices("ues.device", [self.ues.device], self.actions.precision, catalog)
+        rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision, catalog)
+        rows.check_accelerator_prices("nodes.devices", self.nodes.devices, catalog)
         for service in self.service:
             key = f"service.{service.name}.models" if len(service.family) > 1 else "service.model"
-            rows.check_models(key, service.family, self.actions.precision)
-        rows.check_services(self.inference)
-        rows.check_drafts(self.inference, self.actions.device_split, self.devices)
+            rows.check_models(key, service.family, self.actions.precision, catalog)
+        rows.check_services(self.inference, catalog)
+        rows.check_drafts(self.inference, self.actions.device_split, self.devices, catalog)
         check_known("serving.preload", self.serving.preload, self.weights)
         if self.ues.indoor_share > 0.0 and self.radio.environment.startswith(("InH", "InF")):
             raise UserError(f"ues.indoor_share must be 0 in {self.radio.environment}: its cells are indoors themselves")

@@ -127,7 +127,7 @@ def _member(members: Any, number: int) -> str:
     """How one of a list is called: by its name if it is a table that alone has it, else by its number."""
     names = [_inner(one, "name") for one in members or ()]
     name = _inner(names, number)
-    called = isinstance(name, str) and names.count(name) == 1 and re.fullmatch(r"[\w-]+", name)
+    called = isinstance(name, str) and names.count(name) == 1 and re.fullmatch(r"[\w.-]+", name)
     return f".{name}" if called else f"[{number}]"
 
 

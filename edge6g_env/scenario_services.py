@@ -47,7 +47,7 @@ class Service(Table):
         """The model of a policy that chooses none."""
         return self.family[0]
 
-    def score(self, model: str) -> float:
+    def score(self, model: costs.ModelSpec) -> float:
         """Score of one of its models; all alike where it has one only."""
         return 1.0
 
@@ -80,13 +80,11 @@ class Service(Table):
         """What computes, who may see the data, how long its jobs are: in words, for tables of services."""
         raise NotImplementedError
 
-    @property
-    def encoded_tokens(self) -> tuple[int, int]:
-        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
+    def encoded_tokens(self, catalog: costs.Catalog) -> tuple[int, int]:
+        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute), by its models there."""
         return 0, 0
 
-    @property
-    def inputs_in_words(self) -> str:
+    def inputs_in_words(self, catalog: costs.Catalog) -> str:
         """What pictures and sound add to a prompt; empty without any."""
         return ""
 
@@ -218,19 +216,17 @@ class InferenceService(Service):
             return "-", "-", f"{deadline_s:g} s"
         return f"{ttft_s:g} s", f"{1e3 * tpot_s:g} ms", "-"
 
-    @property
-    def encoded_tokens(self) -> tuple[int, int]:
-        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
-        spec = costs.model(self.default)
+    def encoded_tokens(self, catalog: costs.Catalog) -> tuple[int, int]:
+        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute), by its models there."""
+        spec = catalog.model(self.default)
         tokens = self.inputs * spec.enc_tokens_per_input
         return tokens, tokens if spec.cross_attends else 0
 
-    @property
-    def inputs_in_words(self) -> str:
+    def inputs_in_words(self, catalog: costs.Catalog) -> str:
         """How many, and the tokens that they add to a prompt; empty without any."""
-        return f"{self.inputs}: {self.encoded_tokens[0]} tokens" if self.inputs else ""
+        return f"{self.inputs}: {self.encoded_tokens(catalog)[0]} tokens" if self.inputs else ""
 
-    def score(self, model: str) -> float:
+    def score(self, model: costs.ModelSpec) -> float:
         """Score of one of its models by its metric; ValueError without such a row."""
         return costs.score(model, self.quality_metric)
 

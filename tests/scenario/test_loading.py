@@ -41,7 +41,9 @@ def test_an_empty_file_lists_everything_that_is_missing(tmp_path, refusal):
     path = tmp_path / "empty.toml"
     path.write_text("")
     expected = [f"empty.toml: {name}: missing" for name, field in Scenario.model_fields.items() if field.is_required()]
-    assert len(expected) == len(Scenario.model_fields) - 4  # all but faults, prediction, prices and privacy
+    assert (
+        len(expected) == len(Scenario.model_fields) - 6
+    )  # all but faults, prediction, prices, privacy, device and model
     assert sorted(refusal(path)) == sorted(expected)
 
 
