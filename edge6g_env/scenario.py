@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tomllib
-from importlib import resources
-from importlib.resources.abc import Traversable
+from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tomli_w
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
@@ -19,11 +16,11 @@ from edge6g_env import costs, radio
 from edge6g_env import scenario_loops as loops
 from edge6g_env import scenario_rows as rows
 from edge6g_env import scenario_tuning as tuning
-from edge6g_env._files import TextError, read_text
-from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.errors import UserError
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
+from edge6g_env.scenario_files import ADDED, ScenarioError, read, scenarios
 from edge6g_env.scenario_own import OwnDevice, OwnModel, catalog_of
 from edge6g_env.scenario_services import AnyService, FinetuneService, InferenceService
 from edge6g_env.scenario_tables import (
@@ -45,19 +42,22 @@ from edge6g_env.scenario_tables import (
     check_known,
 )
 
-_OWN = ("device", "model")
+__all__ = ["Scenario", "ScenarioError", "load_scenario", "scenarios"]
 
 
-class ScenarioError(UserError):
-    """A scenario that cannot be found, read or accepted; the message names file, key and what would be right."""
+class Origin(NamedTuple):
+    """The file of a scenario that does not ship, and the fingerprint of what it says, whatever overrides made of it."""
+
+    file: Path
+    fingerprint: str
 
 
 class Scenario(Table):
     """A whole scenario. `name` and `version` make its id, e.g. campus_v0: from 0.1.0 on behaviour never changes under one."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    version: Annotated[int, Field(ge=0)]
-    summary: str
+    version: Annotated[int, Field(ge=0)] = 0
+    summary: str = ""
     job_rows_per_node: Annotated[int, Field(ge=4, le=1024)]
     time: Time
     nodes: Nodes
@@ -82,6 +82,7 @@ class Scenario(Table):
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
     _catalog: costs.Catalog = PrivateAttr(default_factory=costs.Catalog)
+    _origin: Origin | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
         """Equal in all tables and keys, however it came to them."""
@@ -105,7 +106,12 @@ class Scenario(Table):
     def to_toml(self) -> str:
         """The whole scenario as the text of a TOML file that loads as an equal one."""
         data = self.model_dump(mode="json", exclude_none=True)
-        return tomli_w.dumps({key: value for key, value in data.items() if value or key not in _OWN})
+        return tomli_w.dumps({key: value for key, value in data.items() if value or key not in ADDED})
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where it comes from; None if it ships."""
+        return self._origin
 
     @property
     def catalog(self) -> costs.Catalog:
@@ -216,7 +222,7 @@ class Scenario(Table):
     @property
     def fingerprint(self) -> str:
         """Hash of everything in the scenario but its summary, profiles of devices too: by it a checkpoint knows where it was trained."""
-        without = {"summary", *(key for key in _OWN if not getattr(self, key))}
+        without = {"summary", *(key for key in ADDED if not getattr(self, key))}
         text = json.dumps(self.model_dump(mode="json", exclude=without), sort_keys=True)
         if measured := {
             name: costs.profile_digest(name) for name in self.devices if self.device_spec(name).is_profiled
@@ -293,17 +299,8 @@ def _check_outages(scenario: Scenario) -> None:
         fault_parts(scenario, neighbours_of(scenario))
 
 
-def scenarios() -> list[str]:
-    """Names of the scenarios that ship."""
-    return sorted(p.name.removesuffix(".toml") for p in _folder("scenarios").iterdir() if p.name.endswith(".toml"))
-
-
-def _folder(name: str) -> Any:
-    return resources.files("edge6g_env") / name
-
-
 def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario:
-    """Read a scenario by name or path and check it.
+    """Read a scenario by name or path, with what it extends (docs/site.md), and check it.
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted (`**{"time.slot_s": 0.01}`),
     a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility`, or `kind` of arrivals or of a service, leaves
@@ -313,41 +310,30 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
     if isinstance(scenario, Scenario):
         data, where = scenario.model_dump(mode="json", exclude_none=True), scenario.name
     else:
-        data, where = _read(scenario)
+        data, where, path = read(scenario, Scenario)
     changes = dict(dotted(plain(overrides)))
+    changed = deepcopy(data)
     try:
-        override(data, changes, Scenario)
-        loaded = Scenario.model_validate(data)
+        override(changed, changes, Scenario)
+        loaded = Scenario.model_validate(changed)
         _check_outages(loaded)
         _check_memory(loaded)
     except ValidationError as error:
-        raise ScenarioError("\n".join(sentences(error, Scenario, data, where))) from None
+        raise ScenarioError("\n".join(sentences(error, Scenario, changed, where))) from None
     except UserError as error:
         raise ScenarioError(f"{where}: {error}") from None
-    loaded._changes.update({**(scenario.changes if isinstance(scenario, Scenario) else {}), **changes})
+    if isinstance(scenario, Scenario):
+        loaded._changes.update(scenario._changes)
+        loaded._origin = scenario._origin
+    elif path is not None:
+        loaded._origin = Origin(path, _fingerprint_of(data) if changes else loaded.fingerprint)
+    loaded._changes.update(changes)
     return loaded
 
 
-def _read(scenario: str | Path) -> tuple[dict[str, Any], str]:
-    name = os.fspath(scenario)
+def _fingerprint_of(data: dict[str, Any]) -> str:
+    """Fingerprint of the scenario that a file says; empty if it is none without overrides."""
     try:
-        path, where = _file_of(name)
-        return tomllib.loads(read_text(path)), where
-    except OSError as error:
-        raise ScenarioError(f"cannot read {name}: {error.strerror}") from None
-    except TextError as error:
-        raise ScenarioError(f"cannot read {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{where}: not valid TOML: {error}") from None
-
-
-def _file_of(name: str) -> tuple[Path | Traversable, str]:
-    """The file of a scenario and how errors call it."""
-    if name in scenarios():
-        return _folder("scenarios") / f"{name}.toml", f"{name}.toml"
-    if name.endswith(".toml") or "/" in name:
-        if not Path(name).is_file():
-            raise ScenarioError(f"no scenario file {name}")
-        return Path(name), Path(name).name
-    hint = did_you_mean(name, scenarios(), before="; ")
-    raise ScenarioError(f"no scenario {name!r}: there are {', '.join(scenarios())}, or a path to a .toml file{hint}")
+        return Scenario.model_validate(data).fingerprint
+    except ValidationError:
+        return ""

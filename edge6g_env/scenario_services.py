@@ -102,6 +102,9 @@ class InferenceService(Service):
         "tpot_slo_s": ("deadline_s",),
         "model": ("models", "default_model", "quality_metric"),
         "models": ("model",),
+        "trace": ("prompt_tokens", "output_tokens"),
+        "prompt_tokens": ("trace",),
+        "output_tokens": ("trace",),
     }
 
     kind: Literal["inference"] = "inference"

@@ -63,7 +63,7 @@ def _say(console: Console, text: str, indent: str = "") -> None:
 
 def show_scenario(scenario: Scenario, console: Console) -> None:
     """Entities, actions and reward, services with their lengths, nodes with the models that they hold, and what may mislead."""
-    _say(console, f"{scenario.label}: {scenario.summary}")
+    _say(console, ": ".join(filter(None, [scenario.label, scenario.summary])))
     show_facts(Facts(("", ""), list(_facts(scenario, Layout(scenario)))), console)
     for facts in (_objectives(scenario), _lengths(scenario), _nodes(scenario), *_own_rows(scenario)):
         console.print()
