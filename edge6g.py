@@ -333,7 +333,13 @@ def verify(
 
 @app.command()
 def tune(
-    out: Annotated[Path, typer.Option("--out", help="File for the values; what it says of other rules stays.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File for the values; what it says of other rules stays. Of an own site.toml, if left out, site.tuned.json beside it.",
+        ),
+    ] = None,
     rule: Annotated[str, typer.Option(help="tuned, static, restricted, or a rule with parameters.")] = "static",
     scenario: ScenarioOption = "campus",
     seeds: Annotated[

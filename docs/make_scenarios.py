@@ -30,7 +30,8 @@ from edge6g_env.build.places import bands_of
 from edge6g_env.device_split import DRAFT, name_of
 from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
-from edge6g_env.scenario_tables import Faults, Prices
+from edge6g_env.scenario_faults import Faults
+from edge6g_env.scenario_tables import Prices
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
 from eval.statistics import Estimate, by_reward

@@ -20,29 +20,35 @@ from edge6g_env.errors import UserError
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
-from edge6g_env.scenario_files import ADDED, ScenarioError, read, scenarios
+from edge6g_env.scenario_faults import Faults
+from edge6g_env.scenario_files import ScenarioError, read, scenarios
 from edge6g_env.scenario_own import OwnDevice, OwnModel, catalog_of
+from edge6g_env.scenario_radio import Radio
 from edge6g_env.scenario_services import AnyService, FinetuneService, InferenceService
 from edge6g_env.scenario_tables import (
     Actions,
     AnyUes,
+    Backhaul,
     Cloud,
-    Faults,
-    Link,
     Nodes,
     Prediction,
     Prices,
     Privacy,
-    Radio,
     Reward,
     Serving,
     StreetGridUes,
     Table,
     Time,
+    Xn,
     check_known,
 )
 
 __all__ = ["Scenario", "ScenarioError", "load_scenario", "scenarios"]
+
+
+def _is_empty(rows: object) -> bool:
+    """Own rows that there are none of stand nowhere, in no fingerprint either."""
+    return not rows
 
 
 class Origin(NamedTuple):
@@ -53,32 +59,47 @@ class Origin(NamedTuple):
 
 
 class Scenario(Table):
-    """A whole scenario. `name` and `version` make its id, e.g. campus_v0: from 0.1.0 on behaviour never changes under one."""
+    """A whole scenario. `name` and `version` make its id, e.g. campus_v0: from 0.1.0 on behaviour never changes under one.
+    Acts: scenario.py
+    """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = "site"
+    """What it is called, in results and checkpoints.
+    Default: the name of its file"""
     version: Annotated[int, Field(ge=0)] = 0
+    """Of its behaviour: with the name it makes the id, as campus_v0.
+    Default: the first"""
     summary: str = ""
-    job_rows_per_node: Annotated[int, Field(ge=4, le=1024)]
-    time: Time
+    """A sentence for those who read of it; no part of what it is.
+    Default: none"""
     nodes: Nodes
-    radio: Radio
+    """Edge nodes."""
     ues: AnyUes
-    xn: Link
-    backhaul: Link
-    cloud: Cloud
-    serving: Serving
+    """What sends jobs."""
     service: Annotated[list[AnyService], Field(min_length=1)]
+    """What jobs are."""
     arrivals: AnyArrivals
-    actions: Actions
-    reward: Reward
-    faults: Faults = Faults()
-    prediction: Prediction = Prediction()
-    privacy: Privacy = Privacy()
-    prices: Prices = Field(default_factory=Prices)
-    device: list[OwnDevice] = Field(default_factory=list)
+    """How many jobs come, and when."""
+    device: list[OwnDevice] = Field(default_factory=list, exclude_if=_is_empty)
     """Devices of its own, beside those of the package or in their place."""
-    model: list[OwnModel] = Field(default_factory=list)
+    model: list[OwnModel] = Field(default_factory=list, exclude_if=_is_empty)
     """Models of its own, likewise."""
+    radio: Radio = Radio()
+    cloud: Cloud = Cloud()
+    xn: Xn = Xn()
+    backhaul: Backhaul = Backhaul()
+    serving: Serving = Serving()
+    actions: Actions = Actions()
+    reward: Reward = Reward()
+    prices: Prices = Field(default_factory=Prices)
+    privacy: Privacy = Privacy()
+    faults: Faults = Faults()
+    time: Time = Time()
+    job_rows_per_node: Annotated[int, Field(ge=4, le=1024)] = 48
+    """Jobs that are in the world at once, a node: one more is rejected.
+    Default: more than a node can serve within a chat's objectives; judgement
+    Acts: build/arrays.py"""
+    prediction: Prediction = Prediction()
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
     _catalog: costs.Catalog = PrivateAttr(default_factory=costs.Catalog)
@@ -105,8 +126,7 @@ class Scenario(Table):
 
     def to_toml(self) -> str:
         """The whole scenario as the text of a TOML file that loads as an equal one."""
-        data = self.model_dump(mode="json", exclude_none=True)
-        return tomli_w.dumps({key: value for key, value in data.items() if value or key not in ADDED})
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     @property
     def origin(self) -> Origin | None:
@@ -222,8 +242,7 @@ class Scenario(Table):
     @property
     def fingerprint(self) -> str:
         """Hash of everything in the scenario but its summary, profiles of devices too: by it a checkpoint knows where it was trained."""
-        without = {"summary", *(key for key in ADDED if not getattr(self, key))}
-        text = json.dumps(self.model_dump(mode="json", exclude=without), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", exclude={"summary"}), sort_keys=True)
         if measured := {
             name: costs.profile_digest(name) for name in self.devices if self.device_spec(name).is_profiled
         }:

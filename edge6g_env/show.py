@@ -14,8 +14,8 @@ from edge6g_env.describe import Facts
 from edge6g_env.device_split import name_of
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_arrivals import BurstArrivals
+from edge6g_env.scenario_faults import Faults
 from edge6g_env.scenario_own import OwnDevice, OwnModel
-from edge6g_env.scenario_tables import Faults
 from edge6g_env.spaces import Layout
 
 GAP = 2
