@@ -63,7 +63,7 @@ class Scenario(Table):
     Acts: scenario.py
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = "site"
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = ""
     """What it is called, in results and checkpoints.
     Default: the name of its file"""
     version: Annotated[int, Field(ge=0)] = 0

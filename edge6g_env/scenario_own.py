@@ -42,33 +42,50 @@ def _check_name(what: str, name: str, replaces: bool, known: tuple[str, ...]) ->
 
 
 class _DeviceSheet(Table):
-    """A device of the scenario's own: a data sheet, as a row of devices.csv, and what an hour of it costs."""
+    """A device of the scenario's own: a data sheet, as a row of devices.csv, and what an hour of it costs.
+    Acts: costs/kernel_tables.py
+    """
 
     name: Name
+    """What nodes.devices, ues.device and cloud.device call it."""
     replace: bool = False
-    """Whether it takes the place of the package's device of that name."""
+    """Whether it takes the place of the package's device of that name, with its measurements where all peaks and links are the same.
+    Default: a name of the package's is refused"""
     fp16_tflops: Peak
-    """Dense peak with fp32 sums."""
+    """Dense peak of fp16 products with fp32 sums."""
     int8_tops: Peak | None = None
-    """Dense peak; left out, there are no units for it and 8-bit products run as int8-wo."""
+    """Dense peak of int8 products.
+    Default: it has no units for them, and they run as int8-wo"""
     fp8_tflops: Peak | None = None
-    """Likewise."""
+    """Dense peak of fp8 products.
+    Default: it has no units for them, and they run as int8-wo"""
     int4_tops: Peak | None = None
-    """Likewise; int4 weights run on the fp16 units in any case."""
+    """Dense peak of int4 products; int4 weights run on the fp16 units in any case.
+    Default: it has no units for them"""
     mem_gb: Annotated[float, Field(gt=0.0, le=1e6)]
+    """Memory."""
     mem_bw_gbs: Peak
+    """Bandwidth of the memory."""
     idle_w: Annotated[float, Field(ge=0.0, le=1e5)] | None = None
-    """Left out: 0.12 of tdp_w."""
+    """Power at rest.
+    Default: 0.12 of tdp_w, the median of devices.csv; judgement"""
     tdp_w: Watts
+    """Power at full load."""
     disk_read_gbs: Peak | None = None
-    """Left out: 3.5, an NVMe disk on four lanes of PCIe 3.0."""
+    """From the disk, where models are loaded.
+    Default: 3.5, an NVMe disk on four lanes of PCIe 3.0; judgement"""
     host_link_gbs: Peak | None = None
-    """From the host to a card with memory of its own. Left out, as of phones and Jetsons, the memory is shared with the CPU: 0.6 of it is
-    usable, not 0.9, and layers run as on those."""
+    """From the host to a card with memory of its own.
+    Default: none, as of phones and Jetsons: the memory is shared with the CPU, 0.6 of it is usable and not 0.9, and layers run as on
+    those"""
     usd_per_hour: Usd
-    """As a node, rented or written off."""
+    """What it costs as a node, rented or written off."""
     source: str = ""
+    """Where the figures are from.
+    Default: not said"""
     status: str = ""
+    """Verified, recalled, judgement.
+    Default: not said"""
 
     @model_validator(mode="after")
     def _can_be(self) -> _DeviceSheet:
@@ -113,59 +130,121 @@ else:
         __base__=_DeviceSheet,
         __doc__=_DeviceSheet.__doc__,
         __module__=__name__,
-        **{"class": (Annotated[Literal["ue", "edge", "cloud"], Field(description="Whose defaults it has.")], ...)},
+        **{
+            "class": (
+                Annotated[
+                    Literal["ue", "edge", "cloud"],
+                    Field(description="Whose measured layers its own are like."),
+                ],
+                ...,
+            )
+        },
     )
 
 
 class OwnModel(Table):
-    """A model of the scenario's own: a shape, as a row of models.csv or moe.csv, how good it is, and what its tokens cost."""
+    """A model of the scenario's own: a shape, as a row of models.csv or moe.csv, how good it is, and what its tokens cost.
+    Acts: costs/kernel_tables.py
+    """
 
     name: Name
+    """What services call it."""
     replace: bool = False
-    """Whether it takes the place of the package's model of that name."""
+    """Whether it takes the place of the package's model of that name.
+    Default: a name of the package's is refused"""
     layers: Annotated[int, Field(ge=1, le=_MOST_LAYERS)]
+    """Layers of the decoder."""
     hidden: Size
+    """Width of the activations between layers."""
     ffn: Size
     """Width of the feed-forward part; of experts expert_ffn counts."""
     heads: Size
+    """Query heads."""
     kv_heads: Size
-    """A divisor of heads."""
+    """Heads of keys and values, a divisor of heads."""
     vocab: Size
+    """Rows of the embedding."""
     context: Size
     """Most tokens of a prompt and its answer."""
     modality: Modality
     """text, image+text or audio, and after -> what comes out, as in audio->text."""
     score01: Annotated[float, Field(gt=0.0, le=1.0)]
-    """Its primary score."""
+    """Its primary score, by which its answers are worth what they are beside the best model known."""
     metric: Metric | None = None
-    """What score01 is of: by it the model is compared with others. Left out: that of the shipped models of its modality."""
+    """What score01 is of: models are compared where this is the same.
+    Default: that of the shipped models of its modality"""
     scores: dict[MetricInPercent, Annotated[float, Field(ge=0.0, le=100.0)]] = Field(default_factory=dict)
-    """Further metrics in per cent, for a service's quality_metric; of one that begins with wer_ less is better."""
+    """Further metrics in per cent, for a service's quality_metric; of one that begins with wer_ less is better.
+    Default: none"""
     relative_quality: dict[Precision, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(default_factory=dict)
-    """What a precision keeps of it. Left out: the median of the shipped models of its size."""
+    """What a precision keeps of the quality at fp16.
+    Default: the median of the shipped models of its size; judgement"""
     usd_per_million_input_tokens: Usd | None = None
+    """In the cloud.
+    Default: by size, as of rows of prices.csv; judgement"""
     usd_per_million_output_tokens: Usd | None = None
-    """In the cloud. Left out: a price list by size."""
+    """In the cloud.
+    Default: by size, as of rows of prices.csv; judgement"""
     head_dim: Size | None = None
+    """Width of a head.
+    Default: hidden / heads"""
     params_total: Count | None = None
+    """Parameters.
+    Default: by its shape"""
     params_per_layer: Count | None = None
+    """Parameters of a layer, all experts counted.
+    Default: by its shape"""
     params_active: Count | None = None
+    """Parameters that a token passes.
+    Default: by its shape"""
     fp16_bytes: Count | None = None
+    """All weights at fp16.
+    Default: two bytes a parameter"""
     kv_bytes_per_token_fp16: Count | None = None
+    """Keys and values of a token in all layers.
+    Default: by its shape"""
     boundary_bytes_per_token_fp16: Count | None = None
+    """Activations of a token at a cut.
+    Default: by its shape"""
     tied_embeddings: Flag = False
+    """Whether the output head is the embedding.
+    Default: two matrices"""
     gated_mlp: Flag = True
+    """Whether the feed-forward part has a gate.
+    Default: it has"""
     experts: Count = 0
+    """Feed-forward blocks of a layer, where it has several.
+    Default: dense"""
     experts_active: Count = 0
+    """Blocks that a token passes.
+    Default: dense"""
     expert_ffn: Count = 0
+    """Width of a block.
+    Default: dense"""
     enc_layers: Count = 0
+    """Layers of the encoder of pictures or sound.
+    Default: no encoder"""
     enc_hidden: Count = 0
+    """Width of its activations.
+    Default: no encoder"""
     enc_ffn: Count = 0
+    """Width of its feed-forward part.
+    Default: no encoder"""
     enc_heads: Count = 0
+    """Its heads.
+    Default: no encoder"""
     enc_tokens_per_input: Count = 0
+    """Tokens that it makes of a picture, or of a window of sound.
+    Default: no encoder"""
     enc_params: Count = 0
+    """Its parameters.
+    Default: no encoder"""
     source: str = ""
+    """Where the figures are from.
+    Default: not said"""
     status: str = ""
+    """Verified, recalled, judgement.
+    Default: not said"""
 
     @model_validator(mode="after")
     def _can_be(self) -> OwnModel:
