@@ -86,9 +86,11 @@ class ScorerAlgorithm(Algorithm):
             stage=_STAGE_A,
             episodes=self.settings["episodes"],
             top=self.config.top,
+            per_s=PER_S,
             limits=limits,
             **own,
         )
+        self._set_linear(self.net, self.search.first)
         terms = terms_of(self.settings, worlds.scenarios)
         own = {name: self.settings[name] for name in gradient.SETTINGS}
         self.gradient = TeamGradient(worlds, pool, self.net, seed, terms, stage=_STAGE_B, limits=limits, **own)
