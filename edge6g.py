@@ -39,7 +39,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-scenarios_app = typer.Typer(help="List the scenarios, or show one.", invoke_without_command=True, rich_markup_mode=None)
+scenarios_app = typer.Typer(
+    help="List the scenarios, show one, or print their schema.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
 app.add_typer(scenarios_app, name="scenarios")
 
 ScenarioOption = Annotated[str, typer.Option("--scenario", help="Name of a scenario, or path to a TOML file.")]
@@ -385,7 +389,13 @@ def verify(
 
 @app.command()
 def tune(
-    out: Annotated[Path, typer.Option("--out", help="File for the values; what it says of other rules stays.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File for the values; what it says of other rules stays. Of an own site.toml, if left out, site.tuned.json beside it.",
+        ),
+    ] = None,
     rule: Annotated[str, typer.Option(help="tuned, static, restricted, or a rule with parameters.")] = "static",
     scenario: ScenarioOption = "campus",
     seeds: Annotated[
@@ -568,6 +578,17 @@ def _picture(option: str, scenario: Scenario) -> Figure:
         from edge6g_env.pictures.coverage import draw_map
 
         return draw_map(scenario)
+
+
+@scenarios_app.command("schema")
+def show_schema() -> None:
+    """JSON schema of the files of scenarios, by which editors complete and check them (docs/site.md)."""
+    with _user_errors():
+        import json
+
+        from edge6g_env.scenario_schema import schema
+
+        typer.echo(json.dumps(schema(), indent=1))
 
 
 def _show_list(what: str) -> None:

@@ -1,8 +1,8 @@
 """Values of rules: what `edge6g tune` finds, read from a file and checked; those of `static` and `restricted` as distances of actions.
 
 A file is JSON with the names of rules, and below each `values`, `scenario` (label of the one in which they were found) and how they were
-found (train/tune.py). Those that ship lie beside the TOML files of the scenarios. `static` and `restricted` have values of columns, any
-other rule with values has numbers by name (agents/parameters.py).
+found (train/tune.py). They lie beside the TOML files of the scenarios, those that ship and a user's own. `static` and `restricted` have
+values of columns, any other rule with values has numbers by name (agents/parameters.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -27,7 +28,7 @@ from edge6g_env import CompiledPolicy
 from edge6g_env._files import TextError, read_text
 from edge6g_env.device_split import DRAFT
 from edge6g_env.errors import UserError
-from edge6g_env.scenario import Scenario, scenarios
+from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_services import InferenceService, Service
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 
@@ -139,9 +140,24 @@ def _steps(layout: Layout, column: str, wanted: Sequence[int]) -> np.ndarray:
     return np.where(has_meaning(table, column), steps, 0)
 
 
-def shipped_file(scenario: Scenario) -> Traversable:
-    """Where the values of a scenario that ships lie."""
-    return resources.files("edge6g_env") / "scenarios" / f"{scenario.name}.json"
+def values_file(scenario: Scenario) -> Path | Traversable:
+    """Where the values of a scenario lie: beside its own file, or in the package."""
+    return own_file(scenario) or resources.files("edge6g_env") / "scenarios" / f"{scenario.name}.json"
+
+
+def own_file(scenario: Scenario) -> Path | None:
+    """The file beside that of a scenario of one's own, site.tuned.json of site.toml; None for one that ships.
+
+    A file that says what a scenario that ships says, as a run leaves it, is no scenario of one's own.
+    """
+    origin = scenario.origin
+    if origin is None or _is_shipped(scenario, origin.fingerprint):
+        return None
+    return origin.file.with_name(f"{origin.file.stem}.tuned.json")
+
+
+def _is_shipped(scenario: Scenario, fingerprint: str) -> bool:
+    return scenario.name in scenarios() and load_scenario(scenario.name).fingerprint == fingerprint
 
 
 def rules_with_values() -> list[str]:
@@ -151,8 +167,11 @@ def rules_with_values() -> list[str]:
 
 
 def tuned(rule: str, scenario: Scenario, path: Path | None = None) -> Tuned:
-    """Values of a rule for a scenario, from a file, or those that ship with it, or its paper's; ValuesError if there are none that fit."""
-    file = shipped_file(scenario) if path is None else path
+    """Values of a rule for a scenario, from a file, or those of `values_file`, or its paper's; ValuesError if there are none that fit.
+
+    Those beside a scenario's own file are found for that file as it is, or for these overrides of it: by the fingerprint.
+    """
+    file = values_file(scenario) if path is None else path
     found = read_file(file).get(rule) if path is not None or file.is_file() else None
     if found is None and path is None and getattr(rule_class(rule), "published", False):
         return Tuned(rule, parameters.starts(parameters_of(rule, scenario)), "")
@@ -160,12 +179,20 @@ def tuned(rule: str, scenario: Scenario, path: Path | None = None) -> Tuned:
         where = file.name if path is not None or file.is_file() else scenario.name
         raise ValuesError(f"{where} has no values of {rule}: {how_to_find(rule, scenario)}")
     try:
+        if path is None and own_file(scenario) and not is_of(found, scenario):
+            raise ValuesError(f"its values of {rule} are those of {scenario.name} as it was before")
         _check(rule, found["values"], scenario)
         return Tuned(rule, found["values"], str(found["scenario"]))
     except (KeyError, TypeError, AttributeError):
         raise ValuesError(f"{file.name}: {rule} is not as `edge6g tune` writes it") from None
     except (ValuesError, parameters.ParameterError) as error:
         raise ValuesError(f"{file.name}: {error}: {how_to_find(rule, scenario)}") from None
+
+
+def is_of(entry: object, scenario: Scenario) -> bool:
+    """Whether an entry of a file of values was found in the scenario, or in what its file says without overrides."""
+    known = {scenario.fingerprint, *([scenario.origin.fingerprint] if scenario.origin else [])}
+    return isinstance(entry, Mapping) and entry.get("fingerprint") in known
 
 
 def numbers(rule: str, scenario: Scenario, values: Mapping[str, float] | None) -> dict[str, float]:
@@ -201,11 +228,14 @@ def read_file(file: Path | Traversable) -> Mapping[str, Any]:
 
 def how_to_find(rule: str, scenario: Scenario) -> str:
     """The command that finds values, and how they are named then."""
-    ships = scenario.name in scenarios()
-    file = f"{scenario.name}.json"
-    command = f"edge6g tune --rule {rule} --scenario {scenario.name}{'' if ships else '.toml'} --out {file}"
     same = ", with the same --set," if scenario.changes else ""
-    return f"`{command}`{same} finds values, {rule}={file} plays them"
+    if scenario.origin is not None and (file := own_file(scenario)):
+        where = shlex.quote(str(scenario.origin.file))
+        return f"`edge6g tune --rule {rule} --scenario {where}`{same} finds values and leaves them in {file.name} beside it"
+    ships = scenario.name in scenarios()
+    name = f"{scenario.name}.json"
+    command = f"edge6g tune --rule {rule} --scenario {scenario.name}{'' if ships else '.toml'} --out {name}"
+    return f"`{command}`{same} finds values, {rule}={name} plays them"
 
 
 def _check(rule: str, values: Values, scenario: Scenario) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import mean
 
-from agents.values import TUNED, read_file
-from agents.values import shipped_file as values_file
+from agents.values import TUNED, read_file, values_file
 from edge6g_env.scenario import load_scenario, scenarios
 from eval.matrix import NEAR, PROBE, Column, Matrix
 from eval.report.numbers import REWARD, fixed, value_and_interval

@@ -31,7 +31,8 @@ from edge6g_env.kernel.codes import FAULT_KINDS
 from edge6g_env.pictures.outages import SEED
 from edge6g_env.pictures.site_map import Picture
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
-from edge6g_env.scenario_tables import Faults, Prices
+from edge6g_env.scenario_faults import Faults
+from edge6g_env.scenario_tables import Prices
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
 from eval.statistics import Estimate
@@ -229,7 +230,7 @@ def _services(scenario: Scenario) -> Iterator[str]:
         _, prompt, output = one.lengths().mean(axis=0)
         payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else ""
         means = [f"{mean:.0f}" if mean else "" for mean in (prompt, output)]
-        lengths = f"{rate_jobs_s:.3g} | {means[0]} | {one.inputs_in_words} | {payload} | {means[1]}"
+        lengths = f"{rate_jobs_s:.3g} | {means[0]} | {one.inputs_in_words(scenario.catalog)} | {payload} | {means[1]}"
         times = " | ".join([*one.goals, f"{one.expire_s:g} s", f"{one.value:g}"])
         yield f"| {one.name} | {' | '.join(one.facts[:2])} | {lengths} | {times} |"
 

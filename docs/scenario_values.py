@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.values import RESTRICTED, STATIC, TUNED, read_file, shipped_file
+from agents.values import RESTRICTED, STATIC, TUNED, read_file, values_file
 from edge6g_env.scenario import Scenario
 
 
 def values_found(scenario: Scenario) -> Iterator[str]:
     """Lines in Markdown; none for a scenario without values."""
-    file = shipped_file(scenario)
+    file = values_file(scenario)
     found = read_file(file) if file.is_file() else {}
     if not found:
         return

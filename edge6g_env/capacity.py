@@ -47,18 +47,18 @@ def nodes_by_kind(scenario: Scenario) -> dict[tuple[str, float], list[int]]:
     found: dict[tuple[str, float], list[int]] = {}
     for i in range(nodes.count):
         device = nodes.device_of(i)
-        found.setdefault((device, nodes.memory_of_gb(i) or costs.device(device).mem_gb), []).append(i)
+        found.setdefault((device, nodes.memory_of_gb(i) or scenario.device_spec(device).mem_gb), []).append(i)
     return found
 
 
 def _load_s(scenario: Scenario, device: str, memory_gb: float, weights: str, precision: str) -> float | None:
     """As in kernel/loading.py: `serving.load_overhead_s`, then all bytes at the slower of disk and host link."""
-    spec, size = costs.device(device), costs.memory_bytes(weights.split("@")[0], precision)
+    spec, size = scenario.device_spec(device), costs.memory_bytes(scenario.model_spec(weights), precision)
     fits = size <= usable_bytes(spec, memory_gb)
     return scenario.serving.load_overhead_s + size / load_bytes_per_s(spec) if fits else None
 
 
-def part_bytes(model: str, precision: str, low: int, high: int) -> float:
+def part_bytes(model: str | costs.ModelSpec, precision: str, low: int, high: int) -> float:
     """Bytes of layers [low, high) of a model, with the embedding where they begin at 0 and the head where they end at the last."""
     spec = costs.model(model)
     layer, total = shapes.stored_layer_bytes(spec, precision), shapes.stored_bytes(spec, precision)
@@ -70,29 +70,30 @@ def part_bytes(model: str, precision: str, low: int, high: int) -> float:
     return (high - low) * layer + (embedding if low == 0 else 0.0) + (last if high == spec.layers else 0.0)
 
 
-def _held_bytes(model: str, precision: str, layer_kv_bytes: float, low: int, high: int) -> float:
+def _held_bytes(model: costs.ModelSpec, precision: str, layer_kv_bytes: float, low: int, high: int) -> float:
     return part_bytes(model, precision, low, high) + max(0, high - low) * layer_kv_bytes
 
 
-def _cuts(scenario: Scenario, model: str) -> Iterator[tuple[int, int, int]]:
+def _cuts(scenario: Scenario, layers: int) -> Iterator[tuple[int, int, int]]:
     """(layers on the device, layers before the second cut, layers) of every pair of shares in the grids."""
-    layers = costs.model(model).layers
     for device_share in scenario.actions.device_split:
         first = cut_layer(share_of(device_share), layers)
         for edge_share in scenario.actions.edge_split:
             yield first, first + cut_layer(edge_share, layers - first), layers
 
 
-def _fits(scenario: Scenario, service: InferenceService, model: str, precision: str, ue: str) -> bool:
+def _fits(scenario: Scenario, service: InferenceService, model: costs.ModelSpec, precision: str, ue: str) -> bool:
     """Whether the parts of some cut fit onto a UE's device, nodes and cloud with the KV of a service's smallest job, as far as the privacy
     class allows them there."""
     kinds = nodes_by_kind(scenario)
-    sizes = [usable_bytes(costs.device(name), gb) for (name, gb), nodes in kinds.items() for _ in nodes]
+    sizes = [usable_bytes(scenario.device_spec(name), gb) for (name, gb), nodes in kinds.items() for _ in nodes]
     there, here = sorted([0.0, *sizes])[-2:]  # the two largest nodes
-    phone, cloud = (usable_bytes(costs.device(name)) for name in (ue, scenario.cloud.device))
+    phone, cloud = (usable_bytes(scenario.device_spec(name)) for name in (ue, scenario.cloud.device))
     _, prompt, output = service.lengths().T
-    kv_bytes = float(costs.kv_bytes(model, prompt.min() + service.encoded_tokens[0] + output.mean(), precision))
-    for first, second, layers in _cuts(scenario, model):
+    kv_bytes = float(
+        costs.kv_bytes(model, prompt.min() + service.encoded_tokens(scenario.catalog)[0] + output.mean(), precision)
+    )
+    for first, second, layers in _cuts(scenario, model.layers):
         size = partial(_held_bytes, model, precision, kv_bytes / layers)
         if size(0, first) > phone or (first == 0 and service.privacy == "device"):
             continue
@@ -107,10 +108,11 @@ def _fits(scenario: Scenario, service: InferenceService, model: str, precision: 
 def _tuning_fits(scenario: Scenario, service: FinetuneService, precision: str, ue: str) -> bool:
     """Whether the parts of some cut of a fine-tuning job fit onto a UE's device and one server, with all that a step of it holds there, as
     far as the privacy class allows it."""
-    model, tokens, layers = service.model, service.tokens_a_step, costs.model(service.model).layers
+    model, tokens = scenario.model_spec(service.model), service.tokens_a_step
+    layers = model.layers
     layer_bytes, once_bytes = map(float, costs.training_state_bytes(model, tokens, **service.training))
-    phone, cloud = (usable_bytes(costs.device(name)) for name in (ue, scenario.cloud.device))
-    nodes = [usable_bytes(costs.device(name), gb) for name, gb in nodes_by_kind(scenario)]
+    phone, cloud = (usable_bytes(scenario.device_spec(name)) for name in (ue, scenario.cloud.device))
+    nodes = [usable_bytes(scenario.device_spec(name), gb) for name, gb in nodes_by_kind(scenario)]
     server = max([*nodes, *([cloud] if service.may_use_cloud else [])])
     size = partial(_held_bytes, model, precision, layer_bytes)
     for share in scenario.actions.device_split:
@@ -130,11 +132,11 @@ def _check_draft(scenario: Scenario, service: InferenceService) -> None:
     if service.draft is None or service.draft_precision is None:
         return
     _, prompt, output = service.lengths().T
-    tokens = float(prompt.min() + output.mean())
-    need = costs.memory_bytes(service.draft, service.draft_precision)
-    need += float(costs.kv_bytes(service.draft, tokens, service.draft_precision))
+    tokens, draft = float(prompt.min() + output.mean()), scenario.model_spec(service.draft)
+    need = costs.memory_bytes(draft, service.draft_precision)
+    need += float(costs.kv_bytes(draft, tokens, service.draft_precision))
     for device in dict.fromkeys(scenario.ues.in_turn):
-        if need > (usable := usable_bytes(costs.device(device))):
+        if need > (usable := usable_bytes(scenario.device_spec(device))):
             raise UserError(
                 f"service.{service.name}.draft = {service.draft!r}: at {service.draft_precision} it takes {need / 1e9:.3g} GB with the KV "
                 f"of {tokens:.0f} tokens, and {usable / 1e9:.3g} GB are usable on {device}; name a smaller draft or precision"
@@ -168,13 +170,15 @@ def _serves(scenario: Scenario, service: Service, ue: str) -> bool:
     if isinstance(service, FinetuneService):
         return any(_tuning_fits(scenario, service, precision, ue) for precision in precisions)
     assert isinstance(service, InferenceService)
-    return any(_fits(scenario, service, model, precision, ue) for model in service.family for precision in precisions)
+    models = [scenario.model_spec(model) for model in service.family]
+    return any(_fits(scenario, service, model, precision, ue) for model in models for precision in precisions)
 
 
 def check_memory(scenario: Scenario) -> None:
-    """Each service can be served in an empty world to every UE, each draft fits onto its device, and nodes whose memory is given can run
-    some part; UserError otherwise."""
+    """Each service can be served in an empty world to every UE, each draft fits onto its device, own devices hold a layer, and nodes whose
+    memory is given can run some part; UserError otherwise."""
     precisions = scenario.actions.precision
+    _check_own_devices(scenario)
     for drafting in scenario.inference:
         _check_draft(scenario, drafting)
     devices = list(dict.fromkeys(scenario.ues.in_turn))
@@ -185,20 +189,38 @@ def check_memory(scenario: Scenario) -> None:
     if scenario.nodes.memory_gb is None:
         return
     parts = [
-        (part_bytes(model, p, *part), f"{model} at {p}")
+        (part_bytes(scenario.model_spec(model), p, *part), f"{model} at {p}")
         for model in scenario.models
         for p in precisions
-        for first, second, layers in _cuts(scenario, model)
+        for first, second, layers in _cuts(scenario, scenario.model_spec(model).layers)
         for part in ((first, second), (second, layers))
         if part[1] > part[0]
     ]
     smallest_bytes, name = min(parts, default=(0.0, ""))
     for device, memory_gb in nodes_by_kind(scenario):
-        usable = usable_bytes(costs.device(device), memory_gb)
+        usable = usable_bytes(scenario.device_spec(device), memory_gb)
         if usable < smallest_bytes:
             raise UserError(
                 f"nodes.memory_gb = {memory_gb:g}: {usable / 1e9:.3g} GB of it are usable on {device}, and the smallest part that could "
                 f"run, of {name}, takes {smallest_bytes / 1e9:.3g} GB"
+            )
+
+
+def _check_own_devices(scenario: Scenario) -> None:
+    """Each device of the scenario's own holds a layer of the smallest model; UserError otherwise."""
+    if not scenario.device:
+        return
+    layers = [
+        (shapes.stored_layer_bytes(scenario.model_spec(model), precision), f"{model} at {precision}")
+        for model in scenario.models
+        for precision in scenario.actions.precision
+    ]
+    least_bytes, name = min(layers)
+    for own in scenario.device:
+        if (usable := usable_bytes(scenario.device_spec(own.name))) < least_bytes:
+            raise UserError(
+                f"device.{own.name}.mem_gb = {own.mem_gb:g}: {usable / 1e9:.3g} GB of it are usable, and a layer of the smallest model, "
+                f"{name}, takes {least_bytes / 1e9:.3g} GB"
             )
 
 
@@ -230,30 +252,32 @@ def accelerator_s(scenario: Scenario, service: Service, device: str, memory_gb: 
     and what fits beside the weights in KV. What layers hold of sound but do not compute is part of c, not of p. Prompts are spread evenly
     over the iterations, so that they ride along: no schedule is faster, as layer_s is convex. Source: COSTS 10.
     """
-    usable = usable_bytes(costs.device(device), memory_gb)
+    usable = usable_bytes(scenario.device_spec(device), memory_gb)
     if isinstance(service, FinetuneService):
-        return min(_tuning_s(service, device, usable, p) for p in scenario.actions.precision)
+        return min(_tuning_s(scenario, service, device, usable, p) for p in scenario.actions.precision)
     assert isinstance(service, InferenceService)
     pairs = [(model, p) for model in service.family for p in scenario.actions.precision]
     return min((_accelerator_s(scenario, service, device, usable, *pair) for pair in pairs), default=np.inf)
 
 
-def _tuning_s(service: FinetuneService, device: str, usable: float, precision: str) -> float:
+def _tuning_s(scenario: Scenario, service: FinetuneService, device: str, usable: float, precision: str) -> float:
+    model = scenario.model_spec(service.model)
     step = service.step_tokens, service.step_sequences, precision
-    if costs.training_memory_bytes(service.model, service.tokens_a_step, precision, **service.training) > usable:
+    if costs.training_memory_bytes(model, service.tokens_a_step, precision, **service.training) > usable:
         return float(np.inf)
     return (
         service.participants
         * service.steps
-        * float(costs.training_step_s(service.model, device, *step, **service.training))
+        * float(costs.training_step_s(model, scenario.device_spec(device), *step, **service.training))
     )
 
 
 def _accelerator_s(
-    scenario: Scenario, service: InferenceService, device: str, usable: float, model: str, precision: str
+    scenario: Scenario, service: InferenceService, device: str, usable: float, name: str, precision: str
 ) -> float:
+    model, target = scenario.model_spec(name), scenario.device_spec(device)
     _, text, output = service.lengths().T
-    encoded, apart = service.encoded_tokens
+    encoded, apart = service.encoded_tokens(scenario.catalog)
     prompt = text + (encoded - apart)
     context = float(np.sum(output * (prompt + apart + 0.5 * output)) / np.sum(output))
     left_bytes = usable - costs.memory_bytes(model, precision)
@@ -263,12 +287,12 @@ def _accelerator_s(
     decodes_a_job, tokens_a_job = output.mean() - 1.0, prompt.mean() + output.mean() - 1.0
     most = min(scenario.serving.token_budget / tokens_a_job, sequences / max(decodes_a_job, 1e-9))
     jobs = most * np.geomspace(1e-3, 1.0, 25)
-    cost, layers = resolved_parts(model, device, precision), costs.model(model).layers
+    cost, layers = resolved_parts(model, target, precision), model.layers
     layer_s = parts.table_times(cost, np.maximum(1.0, jobs * tokens_a_job))
     layer_s += attention_decode_times_s(cost.attention_decode, jobs * decodes_a_job * context)
     cached, ones = np.full(len(prompt), float(apart)), np.ones(len(prompt))
     prefill_s = attention_prefill_times_s(cost.attention_prefill, prompt, cached, ones).mean()
-    encoder_s = float(costs.encoder_s(model, device, precision, service.inputs)) if service.inputs else 0.0
+    encoder_s = float(costs.encoder_s(model, target, precision, service.inputs)) if service.inputs else 0.0
     iteration_s = layers * layer_s + cost.head_s[0] + cost.overhead_s[0]
     each_s = output.mean() * (cost.head_s[1] + cost.overhead_s[1])
     return float((iteration_s / jobs).min() + layers * prefill_s + encoder_s + each_s)

@@ -224,7 +224,8 @@ class _LoneWorld(BatchEnv):
             rows["low"], rows["high"] = 0, 0
             rows["low"][job.variant], rows["high"][job.variant] = low, high
         _, precision = self.scenario.variants[job.variant]
-        world.server[0, i].weight_bytes = capacity.part_bytes(service.family[job.model], precision, low, high)
+        model = self.scenario.model_spec(service.family[job.model])
+        world.server[0, i].weight_bytes = capacity.part_bytes(model, precision, low, high)
         world.adapter["resident"][0, i] = 0
         if (a := world.choice[self._s, job.model].adapter) >= 0:
             world.adapter["resident"][0, i, a] = 1

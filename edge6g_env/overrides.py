@@ -69,10 +69,13 @@ def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]
     parts = re.sub(r"\[(\d+)\]", r".\1", key).split(".")
     table: Any = data
     tables: Tables | None = Tables({None: model})
-    for depth, part in enumerate(parts[:-1]):
+    depth = 0
+    while depth < len(parts) - 1:
+        part = _name_of(table, parts[depth:-1]) if isinstance(table, list) else parts[depth]
         if not isinstance(table, list):
             tables = tables_of(tables and tables.model_of(table), part)
         table = _inner(table, part, ".".join(parts[:depth]), key)
+        depth += 1 + part.count(".")
     if isinstance(table, list):
         member = _member(table, parts[-1], ".".join(parts[:-1]), key)
         example = ".".join([*parts, next((one for one in member if one != "name"), "name")])
@@ -86,6 +89,13 @@ def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]
     if tables and (now := tables.model_of(table)) not in (None, before):
         for name in table.keys() - now.model_fields:
             del table[name]
+
+
+def _name_of(tables: list[Any], parts: list[str]) -> str:
+    """The first of the parts, or as many as are the name of a table: names of models have points."""
+    names = [table.get("name") for table in tables]
+    joined = (".".join(parts[: n + 1]) for n in reversed(range(len(parts))))
+    return next((name for name in joined if name in names), parts[0])
 
 
 def _inner(table: dict[str, Any] | list[Any], part: str, above: str, key: str) -> Any:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tomllib
-from importlib import resources
-from importlib.resources.abc import Traversable
+from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tomli_w
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
@@ -19,61 +16,94 @@ from edge6g_env import scenario_loops as loops
 from edge6g_env import scenario_rows as rows
 from edge6g_env import scenario_traces as own_traces
 from edge6g_env import scenario_tuning as tuning
-from edge6g_env._files import TextError, read_text
-from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.errors import UserError
 from edge6g_env.overrides import dotted, override, plain
 from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
+from edge6g_env.scenario_faults import Faults
+from edge6g_env.scenario_files import ScenarioError, read, scenarios
 from edge6g_env.scenario_nodes import Nodes
+from edge6g_env.scenario_own import OwnDevice, OwnModel, catalog_of
+from edge6g_env.scenario_radio import Radio
 from edge6g_env.scenario_services import AnyService, FinetuneService, InferenceService
 from edge6g_env.scenario_tables import (
     Actions,
-    AnyUes,
+    Backhaul,
     Cloud,
-    Faults,
-    Link,
     Prediction,
     Prices,
     Privacy,
-    Radio,
     Reward,
     Serving,
-    StreetGridUes,
     Table,
     Time,
+    Xn,
     check_known,
 )
+from edge6g_env.scenario_ues import AnyUes, StreetGridUes
+from edge6g_env.trace_files import OwnTrace
+
+__all__ = ["Scenario", "ScenarioError", "load_scenario", "scenarios"]
 
 
-class ScenarioError(UserError):
-    """A scenario that cannot be found, read or accepted; the message names file, key and what would be right."""
+def _is_empty(rows: object) -> bool:
+    """Own rows that there are none of stand nowhere, in no fingerprint either."""
+    return not rows
+
+
+class Origin(NamedTuple):
+    """The file of a scenario that does not ship, and the fingerprint of what it says, whatever overrides made of it."""
+
+    file: Path
+    fingerprint: str
 
 
 class Scenario(Table):
-    """A whole scenario. `name` and `version` make its id, e.g. campus_v0: from 0.1.0 on behaviour never changes under one."""
+    """A whole scenario. `name` and `version` make its id, e.g. campus_v0: from 0.1.0 on behaviour never changes under one.
+    Acts: scenario.py
+    """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    version: Annotated[int, Field(ge=0)]
-    summary: str
-    job_rows_per_node: Annotated[int, Field(ge=4, le=1024)]
-    time: Time
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = ""
+    """What it is called, in results and checkpoints.
+    Default: the name of its file"""
+    version: Annotated[int, Field(ge=0)] = 0
+    """Of its behaviour: with the name it makes the id, as campus_v0.
+    Default: the first"""
+    summary: str = ""
+    """A sentence for those who read of it; no part of what it is.
+    Default: none"""
     nodes: Nodes
-    radio: Radio
+    """Edge nodes."""
     ues: AnyUes
-    xn: Link
-    backhaul: Link
-    cloud: Cloud
-    serving: Serving
+    """What sends jobs."""
     service: Annotated[list[AnyService], Field(min_length=1)]
+    """What jobs are."""
     arrivals: AnyArrivals
-    actions: Actions
-    reward: Reward
-    faults: Faults = Faults()
-    prediction: Prediction = Prediction()
-    privacy: Privacy = Privacy()
+    """How many jobs come, and when."""
+    device: list[OwnDevice] = Field(default_factory=list, exclude_if=_is_empty)
+    """Devices of its own, beside those of the package or in their place."""
+    model: list[OwnModel] = Field(default_factory=list, exclude_if=_is_empty)
+    """Models of its own, likewise."""
+    radio: Radio = Radio()
+    cloud: Cloud = Cloud()
+    xn: Xn = Xn()
+    backhaul: Backhaul = Backhaul()
+    serving: Serving = Serving()
+    actions: Actions = Actions()
+    reward: Reward = Reward()
     prices: Prices = Field(default_factory=Prices)
+    privacy: Privacy = Privacy()
+    faults: Faults = Faults()
+    time: Time = Time()
+    job_rows_per_node: Annotated[int, Field(ge=4, le=1024)] = 48
+    """Jobs that are in the world at once, a node: one more is rejected.
+    Default: more than a node can serve within a chat's objectives; judgement
+    Acts: build/arrays.py"""
+    prediction: Prediction = Prediction()
 
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _catalog: costs.Catalog = PrivateAttr(default_factory=costs.Catalog)
+    _origin: Origin | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
         """Equal in all tables and keys, however it came to them, and in what its own traces hold."""
@@ -114,6 +144,24 @@ class Scenario(Table):
     def own_traces(self) -> dict[str, bytes]:
         """File name -> content of each own trace, as the text of `to_toml` names them."""
         return {one.own_trace.copy_name: one.own_trace.content for one in self.service if one.own_trace}
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where it comes from; None if it ships."""
+        return self._origin
+
+    @property
+    def catalog(self) -> costs.Catalog:
+        """The devices and models that it may name: those of the package, and its own."""
+        return self._catalog
+
+    def device_spec(self, name: str) -> costs.DeviceSpec:
+        """One of its devices."""
+        return self._catalog.device(name)
+
+    def model_spec(self, weights: str) -> costs.ModelSpec:
+        """The model of some of its weights, shared or `model@service`."""
+        return self._catalog.model(weights.split("@")[0])
 
     @property
     def neighbours(self) -> int:
@@ -218,27 +266,34 @@ class Scenario(Table):
         """Hash of everything in the scenario but its summary, and of what profiles and own traces hold: by it a checkpoint knows where it
         was trained."""
         text = json.dumps({key: value for key, value in self._told().items() if key != "summary"}, sort_keys=True)
-        if measured := {name: costs.profile_digest(name) for name in self.devices if costs.device(name).is_profiled}:
+        if measured := {
+            name: costs.profile_digest(name) for name in self.devices if self.device_spec(name).is_profiled
+        }:
             text += json.dumps(measured, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
+    def _has_own_rows(self) -> Scenario:
+        self._catalog = catalog_of(self.device, self.model)
+        return self
+
+    @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
-        rows.check_devices("nodes.devices", self.nodes.devices, self.actions.precision)
-        rows.check_devices(
-            "ues.devices" if self.ues.devices else "ues.device", self.ues.in_turn, self.actions.precision
-        )
-        rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision)
-        rows.check_accelerator_prices("nodes.devices", self.nodes.devices)
+        catalog = self._catalog
+        ue_key = "ues.devices" if self.ues.devices else "ues.device"
+        rows.check_devices("nodes.devices", self.nodes.devices, self.actions.precision, catalog)
+        rows.check_devices(ue_key, self.ues.in_turn, self.actions.precision, catalog)
+        rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision, catalog)
+        rows.check_accelerator_prices("nodes.devices", self.nodes.devices, catalog)
         if len(self.ues.per_node) not in (1, self.nodes.count):
             raise UserError(
                 f"ues.per_node has {len(self.ues.per_node)} numbers, and there are {self.nodes.count} nodes: one a node, or one for all"
             )
         for service in self.service:
             key = f"service.{service.name}.models" if len(service.family) > 1 else "service.model"
-            rows.check_models(key, service.family, self.actions.precision)
-        rows.check_services(self.inference)
-        rows.check_drafts(self.inference, self.actions.device_split, self.devices)
+            rows.check_models(key, service.family, self.actions.precision, catalog)
+        rows.check_services(self.inference, catalog)
+        rows.check_drafts(self.inference, self.actions.device_split, self.devices, catalog)
         check_known("serving.preload", self.serving.preload, self.weights)
         if self.ues.indoor_share > 0.0 and self.radio.environment.startswith(("InH", "InF")):
             raise UserError(f"ues.indoor_share must be 0 in {self.radio.environment}: its cells are indoors themselves")
@@ -294,17 +349,8 @@ def _check_outages(scenario: Scenario) -> None:
         fault_parts(scenario, neighbours_of(scenario))
 
 
-def scenarios() -> list[str]:
-    """Names of the scenarios that ship."""
-    return sorted(p.name.removesuffix(".toml") for p in _folder("scenarios").iterdir() if p.name.endswith(".toml"))
-
-
-def _folder(name: str) -> Any:
-    return resources.files("edge6g_env") / name
-
-
 def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario:
-    """Read a scenario by name or path and check it.
+    """Read a scenario by name or path, with what it extends (docs/site.md), and check it.
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted (`**{"time.slot_s": 0.01}`),
     a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility`, or `kind` of arrivals or of a service, leaves
@@ -315,46 +361,35 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
         data, where = scenario.model_dump(mode="json", exclude_none=True), scenario.name
         held = {one.own_trace.sha256: one.own_trace for one in scenario.service if one.own_trace}
     else:
-        (data, where), held = _read(scenario), {}
+        (data, where, path), held = read(scenario, Scenario), {}
     changes = dict(dotted(plain(overrides)))
+    changed = deepcopy(data)
     try:
-        override(data, changes, Scenario)
-        loaded = Scenario.model_validate(data, context={own_traces.CONTEXT: own_traces.read_all(data, held)})
+        override(changed, changes, Scenario)
+        loaded = _validated(changed, held)
         _check_outages(loaded)
         _check_memory(loaded)
     except ValidationError as error:
-        raise ScenarioError("\n".join(sentences(error, Scenario, data, where))) from None
+        raise ScenarioError("\n".join(sentences(error, Scenario, changed, where))) from None
     except UserError as error:
         raise ScenarioError(f"{where}: {error}") from None
-    loaded._changes.update({**(scenario.changes if isinstance(scenario, Scenario) else {}), **changes})
+    if isinstance(scenario, Scenario):
+        loaded._changes.update(scenario._changes)
+        loaded._origin = scenario._origin
+    elif path is not None:
+        loaded._origin = Origin(path, _fingerprint_of(data) if changes else loaded.fingerprint)
+    loaded._changes.update(changes)
     return loaded
 
 
-def _read(scenario: str | Path) -> tuple[dict[str, Any], str]:
-    name = os.fspath(scenario)
+def _fingerprint_of(data: dict[str, Any]) -> str:
+    """Fingerprint of the scenario that a file says; empty if it is none without overrides."""
     try:
-        path, where = _file_of(name)
-        data = tomllib.loads(read_text(path))
-    except OSError as error:
-        raise ScenarioError(f"cannot read {name}: {error.strerror}") from None
-    except TextError as error:
-        raise ScenarioError(f"cannot read {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{where}: not valid TOML: {error}") from None
-    try:
-        own_traces.find_beside(data, Path(str(path)))
-    except UserError as error:
-        raise ScenarioError(f"{where}: {error}") from None
-    return data, where
+        return _validated(data, {}).fingerprint
+    except ValueError:  # a ValidationError, or a UserError
+        return ""
 
 
-def _file_of(name: str) -> tuple[Path | Traversable, str]:
-    """The file of a scenario and how errors call it."""
-    if name in scenarios():
-        return _folder("scenarios") / f"{name}.toml", f"{name}.toml"
-    if name.endswith(".toml") or "/" in name:
-        if not Path(name).is_file():
-            raise ScenarioError(f"no scenario file {name}")
-        return Path(name), Path(name).name
-    hint = did_you_mean(name, scenarios(), before="; ")
-    raise ScenarioError(f"no scenario {name!r}: there are {', '.join(scenarios())}, or a path to a .toml file{hint}")
+def _validated(data: dict[str, Any], held: dict[str, OwnTrace]) -> Scenario:
+    """The scenario of tables, with the own traces that they name; held: those that need not be read."""
+    return Scenario.model_validate(data, context={own_traces.CONTEXT: own_traces.read_all(data, held)})

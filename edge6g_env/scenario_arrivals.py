@@ -11,10 +11,14 @@ from edge6g_env.scenario_tables import Period, Table
 
 
 class Arrivals(Table):
-    """How jobs arrive but for those of loops, at a wanted mean rate. Each kind adds its own keys, and says which kind it is."""
+    """How jobs arrive but for those of loops, at a wanted mean rate. Each kind adds its own keys, and says which kind it is.
+    Acts: kernel/traffic.py
+    """
 
     kind: str
+    """poisson: drawn; trace: the traces of the services are replayed; burst: drawn, with calm and busy times."""
     rate_jobs_s: Annotated[float, Field(gt=0.0, le=1e5)]
+    """Mean arrivals of the whole site."""
 
     @property
     def course(self) -> str:
@@ -49,10 +53,12 @@ class BurstArrivals(Arrivals):
 
     kind: Literal["burst"]
     burst_ratio: Annotated[float, Field(ge=1.0, le=1e6)]
-    """Busy rate over calm rate."""
+    """Busy rate over calm rate.
+    Acts: scenario_arrivals.py"""
     calm_s: Period
+    """Mean time that a service is calm."""
     burst_s: Period
-    """Mean time in each state."""
+    """Mean time that it is busy."""
 
     @property
     def busy_share(self) -> float:

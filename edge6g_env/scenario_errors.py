@@ -47,7 +47,7 @@ def _sentence(problem: Any, place: _Place, scenario: type[BaseModel], where: str
     kind, value = problem["type"], problem["input"]
     prefix = f"{where}: {place.key}" if place.key else where
     if kind == "missing":
-        return f"{prefix}: missing"
+        return f"{prefix}: missing{_needed(place)}"
     if kind == "extra_forbidden":
         if instead := getattr(place.table, "elsewhere", {}).get(problem["loc"][-1]):
             return f"{prefix}{_shown(value)}: {_own_kind(place)}{instead}"
@@ -65,6 +65,18 @@ def _sentence(problem: Any, place: _Place, scenario: type[BaseModel], where: str
             return f"{prefix}.{cause}: missing"
         return f"{prefix}{_shown(value)}: {cause}"
     return f"{prefix}{_shown(value)}: {_should_be(kind, value) or problem['msg']}"
+
+
+def _needed(place: _Place) -> str:
+    """Of a table that is missing: how it begins, and what every kind of it needs."""
+    if not place.tables or not (kinds := place.tables.kinds.values()):
+        return ""
+    head = f"[[{place.key}]]" if place.tables.is_list else f"[{place.key}]"
+    first, *others = ([key for key, field in model.model_fields.items() if field.is_required()] for model in kinds)
+    keys = [key for key in first if all(key in other for other in others)]
+    if place.tables.key and place.tables.key in keys:
+        keys = [place.tables.key, *(key for key in keys if key != place.tables.key)]
+    return f": {head} needs {', '.join(keys)}" if keys else f": {head}"
 
 
 def toml_value(value: Any) -> str:
@@ -127,7 +139,7 @@ def _member(members: Any, number: int) -> str:
     """How one of a list is called: by its name if it is a table that alone has it, else by its number."""
     names = [_inner(one, "name") for one in members or ()]
     name = _inner(names, number)
-    called = isinstance(name, str) and names.count(name) == 1 and re.fullmatch(r"[\w-]+", name)
+    called = isinstance(name, str) and names.count(name) == 1 and re.fullmatch(r"[\w.-]+", name)
     return f".{name}" if called else f"[{number}]"
 
 

@@ -21,30 +21,42 @@ Side = Annotated[float, Field(ge=1.0, le=_MOST_M)]
 
 
 class Nodes(Table):
-    """Edge nodes on a grid, or at given places: devices are given out in turn."""
+    """Edge nodes on a grid, or at given places: devices are given out in turn.
+    Acts: build/places.py
+    """
 
     replaces: ClassVar[dict[str, tuple[str, ...]]] = {
         "positions_m": (*_GRID, "count"),
         **dict.fromkeys(_GRID, ("positions_m", "area_m")),
     }
     """What an override of a key leaves behind."""
+    worked_out: ClassVar[tuple[str, ...]] = ("count",)
 
     count: Annotated[int, Field(ge=1, le=1024)]
-    """As many as there are places, where these are given and it is left out."""
+    """How many. Where places are given, as many as these if it is left out."""
     columns: Annotated[int, Field(ge=1)] | None = None
+    """Of a grid: nodes in each row, one after another.
+    Default: none: nodes have columns and spacing_m, or positions_m"""
     spacing_m: Annotated[float, Field(ge=1.0, le=1e5)] | None = None
-    """From node to node of a grid, which stand in the middle of squares that make up the area."""
+    """From node to node of a grid, which stand in the middle of squares that make up the area.
+    Default: none: nodes have columns and spacing_m, or positions_m
+    Acts: scenario_nodes.py"""
     positions_m: (
         Annotated[list[Annotated[list[Coordinate], Field(min_length=2, max_length=2)]], Field(min_length=1)] | None
     ) = left_out()
-    """In place of a grid: [x, y] of each node, to the east and to the north."""
+    """In place of a grid: [x, y] of each node, to the east and to the north.
+    Default: none: nodes have columns and spacing_m, or positions_m"""
     area_m: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = left_out()
-    """Width and height of the area, where places are given, which then count from its south-west corner. Left out, it is what surrounds all
-    of them, and half of the median distance to the nearest other one around that."""
+    """Width and height of the area, where places are given, which then count from its south-west corner.
+    Default: what surrounds all places, and half of the median distance to the nearest other one around that"""
     devices: Annotated[list[str], Field(min_length=1)]
+    """Their accelerators, given out in turn (`edge6g list devices`, or own ones)."""
     memory_gb: Annotated[list[Positive], Field(min_length=1), in_a_list(Positive)] | None = None
-    """Memory of the nodes in place of the data sheet's: a number, or one a device, given out with them. The same share of it is usable."""
+    """Memory of the nodes: a number, or one a device, given out with them. The same share of it is usable.
+    Default: that of the data sheet
+    Acts: kernel/places/memory.py"""
     neighbours: Annotated[int, Field(ge=0, le=8)]
+    """Nearest others that a node can send to."""
 
     @model_validator(mode="before")
     @classmethod

@@ -18,25 +18,42 @@ from edge6g_env.trace_files import MOST_TOKENS, OwnTrace, is_path, read_trace
 
 class Service(Table):
     """What every service has: its share of the jobs, what they are worth, and who may see their data. Each kind adds its own keys, and says
-    which kind it is."""
+    which kind it is.
+    Acts: build/services.py
+    """
 
     replaces: ClassVar[dict[str, tuple[str, ...]]] = {}
     """What an override of a key leaves behind."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """What it is called, in results and in `[service.NAME]`."""
     kind: str
+    """inference, or finetune.
+    Default: inference"""
     share: Annotated[float, Field(gt=0.0, le=1.0)]
     """Of the jobs that are drawn or replayed; of a loop of the UEs."""
     expire_s: Positive
+    """A job that has not ended so long after its arrival has expired.
+    Acts: kernel/step.py"""
     value: Annotated[float, Field(gt=0.0, le=1e6)] = 1.0
-    """What a job of quality 1 is worth that meets its objectives."""
+    """What a job of quality 1 is worth that meets its objectives.
+    Default: the unit of the reward
+    Acts: kernel/worth.py"""
     privacy: Literal["open", "site", "device"]
+    """Where raw data may go: anywhere, to nodes but not to the cloud, nowhere.
+    Acts: spaces.py"""
     cloud: bool = True
-    """Whether anything of it may reach the cloud; without, activations stay on the site as well as raw data."""
+    """Whether anything of it may reach the cloud; without, activations stay on the site as well as raw data.
+    Default: it may
+    Acts: spaces.py"""
     payload_bytes: NotNegative = 0.0
-    """Picture or sound that goes up with raw data, beside token ids."""
-    exposure_cost: NotNegative
-    """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device."""
+    """Picture or sound that goes up with raw data, beside token ids.
+    Default: text only
+    Acts: kernel/costing.py"""
+    exposure_cost: NotNegative = 0.0
+    """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device.
+    Default: nothing
+    Acts: kernel/worth.py"""
 
     @property
     def family(self) -> list[str]:
@@ -48,7 +65,7 @@ class Service(Table):
         """The model of a policy that chooses none."""
         return self.family[0]
 
-    def score(self, model: str) -> float:
+    def score(self, model: costs.ModelSpec) -> float:
         """Score of one of its models; all alike where it has one only."""
         return 1.0
 
@@ -86,13 +103,11 @@ class Service(Table):
         """What computes, who may see the data, how long its jobs are: in words, for tables of services."""
         raise NotImplementedError
 
-    @property
-    def encoded_tokens(self) -> tuple[int, int]:
-        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
+    def encoded_tokens(self, catalog: costs.Catalog) -> tuple[int, int]:
+        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute), by its models there."""
         return 0, 0
 
-    @property
-    def inputs_in_words(self) -> str:
+    def inputs_in_words(self, catalog: costs.Catalog) -> str:
         """What pictures and sound add to a prompt; empty without any."""
         return ""
 
@@ -118,39 +133,76 @@ class InferenceService(Service):
     kind: Literal["inference"] = "inference"
     period_s: Annotated[float, Field(ge=1e-3, le=1e6)] | None = None
     """A loop: `share` of the UEs, rounded, send a job each period, from a phase on that is drawn once. UEs are given out by their
-    index, service by service; the other services' jobs come from the UEs that are left, or from all if none is."""
+    index, service by service; the other services' jobs come from the UEs that are left, or from all if none is.
+    Default: its jobs are drawn or replayed
+    Acts: kernel/traffic.py"""
     ttft_slo_s: Annotated[float, Field(gt=0.0, le=600.0)] | None = None
+    """Objective for the first token, since the arrival.
+    Default: none: a service has both objectives, or deadline_s
+    Acts: kernel/worth.py"""
     tpot_slo_s: Annotated[float, Field(gt=0.0, le=60.0)] | None = None
+    """Objective for each other token.
+    Default: none: a service has both objectives, or deadline_s
+    Acts: kernel/worth.py"""
     deadline_s: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
-    """Of the whole answer, since the arrival, in place of the two objectives, which may be left out."""
+    """Of the whole answer, since the arrival, in place of the two objectives, which may be left out.
+    Default: none
+    Acts: kernel/worth.py"""
     model: str | None = None
+    """Its model (`edge6g list models`, or an own one).
+    Default: none: a service has a model, or models"""
     models: Annotated[list[str], Field(min_length=2, max_length=8)] | None = None
-    """In place of one model: those of a family, small to large. Which of them answers is decided a job at a time."""
+    """In place of one model: those of a family, small to large. Which of them answers is decided a job at a time.
+    Default: none"""
     default_model: str | None = None
-    """Of `models`: what a policy takes that chooses only a route."""
+    """Of `models`: what a policy takes that chooses only a route.
+    Default: none: models need one
+    Acts: scenario_services.py"""
     quality_metric: str = "primary"
-    """Metric of model_quality.csv by which `models` are scored, over the best of them."""
+    """Metric of model_quality.csv, or of an own model's scores, by which `models` are scored, over the best of them.
+    Default: that of the primary score
+    Acts: scenario_services.py"""
     trace: str | None = None
-    """One that ships, or with `/` or `.csv` at its end the path of an own one, relative to the TOML file (docs/site.md)."""
+    """Where lengths come from, and instants if arrivals replay them: one that ships, or with `/` or `.csv` at its end the path of an own
+    one, relative to the TOML file (docs/site.md).
+    Default: none: a service has a trace, or prompt_tokens and output_tokens
+    Acts: scenario_services.py"""
     trace_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = left_out()
-    """Of an own trace: what its file must hold, which then lies beside the TOML file. Whatever records a scenario writes it."""
+    """Of an own trace: what its file must hold, which then lies beside the TOML file. Whatever records a scenario writes it.
+    Default: none: the file may hold what it likes
+    Acts: scenario_traces.py"""
     prompt_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    """Length of each prompt, in place of a trace.
+    Default: none
+    Acts: scenario_services.py"""
     output_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    """Length of each answer.
+    Default: none
+    Acts: scenario_services.py"""
     lora_rank: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Rank of its LoRA adapter over the shared weights of its model.
+    Default: none"""
     lora_targets: str = "q,v"
-    """LoRA adapter of the service over the shared weights of its model: "all-linear", or names of q, k, v, o, gate, up, down."""
+    """What the adapter changes: "all-linear", or names of q, k, v, o, gate, up, down.
+    Default: the LoRA paper (arXiv 2106.09685)"""
     own_weights: bool = False
-    """A copy of the model that was tuned as a whole and shares nothing."""
+    """A copy of the model that was tuned as a whole and shares nothing.
+    Default: weights are shared
+    Acts: scenario_services.py"""
     inputs: Annotated[int, Field(ge=0, le=64)] = 0
-    """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`."""
+    """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`.
+    Default: none"""
     draft: str | None = None
-    """Model that proposes tokens on the UE's device where the device split is "draft"; what answers is the service's own model."""
+    """Model that proposes tokens on the UE's device where the device split is "draft"; what answers is the service's own model.
+    Default: none"""
     draft_precision: Precision | None = None
-    """Of the draft, whatever that of the model."""
+    """Of the draft, whatever that of the model.
+    Default: none: a draft needs one"""
     draft_tokens: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1, max_length=16)] = Field(
         default=[1, 2, 4, 8]
     )
-    """How many tokens it may propose in a round: the number of highest predicted utility is taken."""
+    """How many tokens it may propose in a round: the number of highest predicted utility is taken.
+    Default: judgement"""
 
     _own_trace: OwnTrace | None = PrivateAttr(default=None)
 
@@ -243,19 +295,17 @@ class InferenceService(Service):
             return "-", "-", f"{deadline_s:g} s"
         return f"{ttft_s:g} s", f"{1e3 * tpot_s:g} ms", "-"
 
-    @property
-    def encoded_tokens(self) -> tuple[int, int]:
-        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute)."""
-        spec = costs.model(self.default)
+    def encoded_tokens(self, catalog: costs.Catalog) -> tuple[int, int]:
+        """(tokens that its inputs add to the prompt, those of them that layers hold and read but do not compute), by its models there."""
+        spec = catalog.model(self.default)
         tokens = self.inputs * spec.enc_tokens_per_input
         return tokens, tokens if spec.cross_attends else 0
 
-    @property
-    def inputs_in_words(self) -> str:
+    def inputs_in_words(self, catalog: costs.Catalog) -> str:
         """How many, and the tokens that they add to a prompt; empty without any."""
-        return f"{self.inputs}: {self.encoded_tokens[0]} tokens" if self.inputs else ""
+        return f"{self.inputs}: {self.encoded_tokens(catalog)[0]} tokens" if self.inputs else ""
 
-    def score(self, model: str) -> float:
+    def score(self, model: costs.ModelSpec) -> float:
         """Score of one of its models by its metric; ValueError without such a row."""
         return costs.score(model, self.quality_metric)
 
@@ -306,22 +356,36 @@ class FinetuneService(Service):
 
     kind: Literal["finetune"]
     model: str
+    """What is tuned (`edge6g list models`, or an own one); its weights are shared and frozen."""
     step_tokens: Annotated[int, Field(ge=1, le=131_072)]
     """Tokens of a sequence, those of pictures among them; the encoder is frozen and its time is left out."""
     step_sequences: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Sequences of a step: its batch."""
+    """Sequences of a step: its batch.
+    Default: as a phone can hold; judgement"""
     steps: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Steps of a job.
+    Acts: kernel/places/training.py"""
     lora_rank: Annotated[int, Field(ge=1, le=256)]
+    """Rank of the adapter that is trained."""
     lora_targets: str = "q,v"
-    """What is trained: "all-linear", or names of q, k, v, o, gate, up, down."""
+    """What is trained: "all-linear", or names of q, k, v, o, gate, up, down.
+    Default: the LoRA paper (arXiv 2106.09685)"""
     checkpointing: bool = True
-    """Only the input of each layer is kept, and the layer computed again on the way back."""
+    """Only the input of each layer is kept, and the layer computed again on the way back.
+    Default: as memory is scarce at the edge; judgement
+    Acts: costs/adapters.py"""
     participants: Annotated[int, Field(ge=1, le=256)] = 1
-    """UEs of a task, served by one node as it arrives: a job each. `share` counts tasks."""
+    """UEs of a task, served by one node as it arrives: a job each. `share` counts tasks.
+    Default: one
+    Acts: kernel/rounds.py"""
     aggregate_every: Annotated[int, Field(ge=1)] | None = None
-    """Steps of a round, after which the adapters of several participants are averaged."""
+    """Steps of a round, after which the adapters of several participants are averaged.
+    Default: none: several participants need it
+    Acts: kernel/rounds.py"""
     round_timeout_s: Annotated[float, Field(gt=0.0, le=1e6)] | None = None
-    """A round ends so long after the first of it has arrived."""
+    """A round ends so long after the first of it has arrived.
+    Default: none: several participants need it
+    Acts: kernel/rounds.py"""
 
     @model_validator(mode="after")
     def _has_rounds(self) -> FinetuneService:

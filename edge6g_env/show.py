@@ -14,7 +14,8 @@ from edge6g_env.describe import Facts
 from edge6g_env.device_split import name_of
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_arrivals import BurstArrivals
-from edge6g_env.scenario_tables import Faults
+from edge6g_env.scenario_faults import Faults
+from edge6g_env.scenario_own import OwnDevice, OwnModel
 from edge6g_env.spaces import Layout
 
 GAP = 2
@@ -62,9 +63,9 @@ def _say(console: Console, text: str, indent: str = "") -> None:
 
 def show_scenario(scenario: Scenario, console: Console) -> None:
     """Entities, actions and reward, services with their lengths, nodes with the models that they hold, and what may mislead."""
-    _say(console, f"{scenario.label}: {scenario.summary}")
+    _say(console, ": ".join(filter(None, [scenario.label, scenario.summary])))
     show_facts(Facts(("", ""), list(_facts(scenario, Layout(scenario)))), console)
-    for facts in (_objectives(scenario), _lengths(scenario), _nodes(scenario)):
+    for facts in (_objectives(scenario), _lengths(scenario), _nodes(scenario), *_own_rows(scenario)):
         console.print()
         show_facts(facts, console)
     for warning in warnings(scenario):
@@ -146,7 +147,9 @@ def _lengths(scenario: Scenario) -> Facts:
         prompt, output = (f"{mean:.0f}" if mean else "-" for mean in one.lengths()[:, 1:].mean(axis=0))
         payload = f"{one.payload_bytes / 1e3:g}" if one.payload_bytes else "-"
         rate = f"{rate_jobs_s:.3g}", f"{share:.0%}"
-        rows.append((one.name, *rate, prompt, output, payload, one.inputs_in_words or "-", one.facts[2]))
+        rows.append(
+            (one.name, *rate, prompt, output, payload, one.inputs_in_words(scenario.catalog) or "-", one.facts[2])
+        )
     heads = ("service", "jobs/s", "share", "prompt", "output", "payload (kB)", "inputs", "lengths (tokens)")
     return Facts(heads, rows)
 
@@ -156,7 +159,7 @@ def _nodes(scenario: Scenario) -> Facts:
     rows: list[tuple[str, ...]] = []
     before: tuple[str, ...] = ()
     for one in capacity.holdings(scenario):
-        usd_per_hour = 3600.0 * costs.accelerator_price_usd_per_s(one.device)
+        usd_per_hour = 3600.0 * costs.accelerator_price_usd_per_s(scenario.device_spec(one.device))
         own = (one.device, _shortened(one.nodes), f"{one.memory_gb:g}", f"{usd_per_hour:.3g}")
         loads = ("-" if load_s is None else f"{load_s:.1f}" for load_s in one.load_s.values())
         rows.append((*(own if own != before else ("", "", "", "")), one.weights, *loads))
@@ -165,6 +168,17 @@ def _nodes(scenario: Scenario) -> Facts:
     return Facts(
         heads, rows, "Seconds to load a model from the node's disk at each precision; - where it does not fit."
     )
+
+
+def _own_rows(scenario: Scenario) -> Iterator[Facts]:
+    """What the rows of the scenario's own leave out, and what was taken for it."""
+    own: list[OwnDevice | OwnModel] = [*scenario.device, *scenario.model]
+    if rows := [(row.name, "; ".join(row.derived())) for row in own]:
+        yield Facts(
+            ("own row", "derived"),
+            rows,
+            "Not given in the scenario, but derived as for a row that ships (docs/site.md).",
+        )
 
 
 def _shortened(nodes: Sequence[int]) -> str:

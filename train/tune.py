@@ -17,7 +17,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from agents.policy import check_rule, parameters_of
-from agents.values import RULES, TUNED, read_file, rules_with_values
+from agents.values import RULES, TUNED, is_of, own_file, read_file, rules_with_values
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
@@ -43,7 +43,7 @@ class TuneError(UserError):
 def tune(
     scenario: Scenario,
     rule: str,
-    out: Path,
+    out: Path | None = None,
     *,
     seeds: int | None = None,
     cpu_minutes: float | None = None,
@@ -55,13 +55,14 @@ def tune(
 ) -> dict[str, Any]:
     """Find the values of a rule on training seeds, from TUNING_SEED + seed on, write them to the file `out`, return what it says.
 
-    seeds: of `static` and `restricted`, SEEDS if None; cpu_minutes: of any other rule, CPU_MINUTES if None. What `out` says of other
-    rules stays. Raises TuneError for a rule without values, an option that its search does not have, or a file that holds values of this
-    rule already, ValuesError for one that is no file of values, NothingMeasuredError if no job is measured, KeyboardInterrupt after Ctrl-C
-    or SIGTERM, with what was played kept.
+    out: None of a scenario of one's own means the file beside it, where the rule finds them (agents.values.own_file). seeds: of `static`
+    and `restricted`, SEEDS if None; cpu_minutes: of any other rule, CPU_MINUTES if None. What `out` says of other rules stays. Raises
+    TuneError for a rule without values, an option that its search does not have, or a file that holds values of this rule already,
+    ValuesError for one that is no file of values, NothingMeasuredError if no job is measured, KeyboardInterrupt after Ctrl-C or SIGTERM,
+    with what was played kept.
     """
     console = console or Console(stderr=True)
-    _check_place(rule, scenario, out, overwrite)
+    out = _checked_place(rule, scenario, out, overwrite)
     _check_options(rule, seeds, cpu_minutes)
     made_by, flights = provenance(command, scenario), Flights(scenario, threads)
     file = out.with_name(f"{out.name}.{rule}{UNFINISHED}")
@@ -101,19 +102,24 @@ def tune(
     return entry
 
 
-def _check_place(rule: str, scenario: Scenario, out: Path, overwrite: bool) -> None:
-    """Raise if there is nothing to find of the rule, or `out` cannot hold it."""
+def _checked_place(rule: str, scenario: Scenario, out: Path | None, overwrite: bool) -> Path:
+    """The file for the values; raises if there is nothing to find of the rule, or the file cannot hold it."""
     names = rules_with_values()
     if rule not in names:
         check_rule(rule)
         raise TuneError(f"{rule} has no parameters that could be found: --rule takes {', '.join(names)}")
     if rule not in RULES and rule != TUNED and not parameters_of(rule, scenario):
         raise TuneError(f"{rule} has no parameters in {scenario.name}")
-    if out.is_dir() or out.suffix != ".json":
-        raise TuneError(f"--out {out}: must name a file that ends in .json")
-    there = read_file(out) if out.exists() else {}
-    if rule in there and not overwrite:
-        raise TuneError(f"{out} holds values of {rule}: choose another --out, or replace them with --overwrite")
+    place = own_file(scenario) if out is None else out
+    if place is None:
+        raise TuneError(f"--out: {scenario.name} has values that ship: name a file for others, one that ends in .json")
+    if place.is_dir() or place.suffix != ".json":
+        raise TuneError(f"--out {place}: must name a file that ends in .json")
+    there = read_file(place) if place.exists() else {}
+    is_outdated = out is None and rule in there and not is_of(there[rule], scenario)
+    if rule in there and not overwrite and not is_outdated:
+        raise TuneError(f"{place} holds values of {rule}: choose another --out, or replace them with --overwrite")
+    return place
 
 
 def _check_options(rule: str, seeds: int | None, cpu_minutes: float | None) -> None:
@@ -152,15 +158,21 @@ def _rounded(value: Any) -> Any:
     return [_rounded(part) for part in value] if isinstance(value, list) else value
 
 
-def show(rule: str, entry: Mapping[str, Any], out: Path, console: Console) -> None:
-    """Print the values, what they earn, and how they are played."""
+def show(rule: str, entry: Mapping[str, Any], out: Path | None, console: Console) -> None:
+    """Print the values, what they earn, and how they are played; out: None where the rule finds them by itself."""
     for line in (
         _weights_told(entry["values"]) if rule == TUNED else map(_told, *zip(*entry["values"].items(), strict=True))
     ):
         console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
     kind = "training" if rule in RULES else "validation"
     reward = f"{entry['reward_per_job']:.4f} reward per job on {entry['seeds']} {kind} seeds"
-    console.print(f"{reward}; --policies {rule}={out} plays them", highlight=False, markup=False, soft_wrap=True)
+    played = rule if out is None else f"{rule}={out}"
+    console.print(
+        f"{reward}; --policies {played} plays them",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _told(name: str, value: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from agents.policy import rule_names
-from agents.values import has_values, read_file, shipped_file
+from agents.values import has_values, read_file, values_file
 from edge6g_env import capacity
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario
@@ -130,7 +130,7 @@ def best_base(scenario: Scenario, among: Sequence[str] = ("tuned", "restricted",
     found = [rule for rule in among if rule in rule_names() and has_values(rule, scenario)]
     if not found or found[0] == "tuned":
         return found[0] if found else "greedy"
-    earned = read_file(shipped_file(scenario))
+    earned = read_file(values_file(scenario))
     return max(found, key=lambda rule: float(earned[rule]["reward_per_job"]))
 
 

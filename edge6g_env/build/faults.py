@@ -8,7 +8,7 @@ from edge6g_env.errors import UserError
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES, blank
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import Outage
+from edge6g_env.scenario_faults import Outage
 
 
 def fault_parts(scenario: Scenario, neighbours: np.ndarray) -> np.recarray:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge6g_env import costs
 from edge6g_env.build._records import from_columns
 from edge6g_env.costs.memory import usable_bytes
 from edge6g_env.kernel.fields import DTYPES
@@ -107,7 +106,7 @@ def sites(scenario: Scenario) -> np.recarray:
     """SITE (N,)"""
     nodes = scenario.nodes
     own = [nodes.device_of(i) for i in range(nodes.count)]
-    usable = [usable_bytes(costs.device(name), nodes.memory_of_gb(i)) for i, name in enumerate(own)]
+    usable = [usable_bytes(scenario.device_spec(name), nodes.memory_of_gb(i)) for i, name in enumerate(own)]
     position = node_positions_m(scenario)
     box_m = near_boxes_m(scenario) if scenario.ue_homes else np.zeros((nodes.count, 4))
     return from_columns(

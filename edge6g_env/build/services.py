@@ -19,7 +19,9 @@ from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts
 
 def cost_tables(scenario: Scenario) -> costs.CostTables:
     """What each device of the scenario needs for each variant."""
-    return costs.kernel_tables(scenario.devices, [(weights.split("@")[0], p) for weights, p in scenario.variants])
+    specs = [scenario.device_spec(name) for name in scenario.devices]
+    variants = [(scenario.model_spec(weights), precision) for weights, precision in scenario.variants]
+    return costs.kernel_tables(specs, variants, beside=[*scenario.catalog.own_models.values()])
 
 
 def cost_array(tables: costs.CostTables) -> np.ndarray:
@@ -30,7 +32,7 @@ def cost_array(tables: costs.CostTables) -> np.ndarray:
 def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
     """DEVICE (D,): a node's accelerator costs its seconds; a UE's device is the user's own, and the cloud is paid by the token."""
     names = scenario.devices
-    paid = [costs.accelerator_price_usd_per_s(name) if name in scenario.nodes.devices else 0.0 for name in names]
+    usd_s = {name: costs.accelerator_price_usd_per_s(scenario.device_spec(name)) for name in scenario.nodes.devices}
     return from_columns(
         DTYPES["device"],
         iteration_overhead_s=tables.overhead_s[:, 0],
@@ -39,16 +41,16 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         decode_w=tables.busy_w[:, 1],
         usable_bytes=tables.usable_bytes,
         load_bytes_s=tables.load_bytes_per_s,
-        usd_s=np.array(paid),
-        memory_gb=np.array([costs.device(name).mem_gb for name in names]),
-        tflops=np.array([costs.device(name).fp16_tflops for name in names]),
+        usd_s=np.array([usd_s.get(name, 0.0) for name in names]),
+        memory_gb=np.array([scenario.device_spec(name).mem_gb for name in names]),
+        tflops=np.array([scenario.device_spec(name).fp16_tflops for name in names]),
     )
 
 
 def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
     """MODEL (V,)"""
     variants, tied = scenario.variants, tables.head_bytes == 0.0
-    prices = [costs.token_price_usd(weights.split("@")[0]) for weights, _ in variants]
+    prices = [costs.token_price_usd(scenario.model_spec(weights)) for weights, _ in variants]
     preload = [
         weights in scenario.serving.preload and precision == scenario.actions.default_precision
         for weights, precision in variants
@@ -93,7 +95,8 @@ def adapted(scenario: Scenario) -> list[tuple[InferenceService, str]]:
 
 def adapters(scenario: Scenario) -> np.recarray:
     """LORA (A,)"""
-    sizes = [costs.adapter_bytes(model, s.lora_rank, s.lora_targets) for s, model in adapted(scenario)]  # type: ignore[arg-type]
+    each = ((scenario.model_spec(model), s.lora_rank, s.lora_targets) for s, model in adapted(scenario))
+    sizes = [costs.adapter_bytes(*one) for one in each]  # type: ignore[arg-type]
     return from_rows(DTYPES["lora"], [{"bytes": size} for size in sizes])
 
 
@@ -107,8 +110,9 @@ def choices(scenario: Scenario) -> np.recarray:
             row, several = out[s, m], len(service.family) > 1
             row["weights"] = scenario.weights.index(service.weights_of(model))
             row["adapter"] = order.index((service.name, model)) if (service.name, model) in order else -1
-            row["score"] = service.score(model) / max(map(service.score, service.family))
-            row["quality_factor"] = row["score"] / costs.quality(model, "fp16") if several else 1.0
+            best = max(service.score(scenario.model_spec(name)) for name in service.family)
+            row["score"] = service.score(scenario.model_spec(model)) / best
+            row["quality_factor"] = row["score"] / scenario.catalog.quality(model) if several else 1.0
     return out.view(np.recarray)
 
 
@@ -120,7 +124,7 @@ def rounds(scenario: Scenario) -> np.recarray:
     for service in drafting:
         for m, model in enumerate(service.family):
             try:
-                acceptance = costs.draft_acceptance(model, str(service.draft))
+                acceptance = costs.draft_acceptance(*map(scenario.model_spec, (model, str(service.draft))))
             except costs.UnknownNameError:
                 continue
             rows, drafted = out[scenario.service.index(service), m], np.array(service.draft_tokens, np.float64)
@@ -131,7 +135,10 @@ def rounds(scenario: Scenario) -> np.recarray:
 
 def services(scenario: Scenario) -> tuple[np.ndarray, np.recarray]:
     """Rows of all traces, float64 (rows, 3), and SERVICE (S,), which says where each has its own."""
-    lengths = [service.lengths() + np.array([0.0, service.encoded_tokens[0], 0.0]) for service in scenario.service]
+    encoded = [service.encoded_tokens(scenario.catalog)[0] for service in scenario.service]
+    lengths = [
+        one.lengths() + np.array([0.0, tokens, 0.0]) for one, tokens in zip(scenario.service, encoded, strict=True)
+    ]
     first = np.cumsum([0, *map(len, lengths)]).tolist()
     parts = zip(scenario.service, lengths, first, scenario.loop_ues, strict=False)
     rows = [_service(scenario, *part) for part in parts]
@@ -147,8 +154,8 @@ def encoder_times(scenario: Scenario) -> np.ndarray:
         own = [service.weights_of(model) for model in service.family]
         for v, (weights, precision) in enumerate(scenario.variants):
             if weights in own:
-                name = weights.split("@")[0]
-                out[s, :, v] = [costs.encoder_s(name, d, precision, service.inputs) for d in scenario.devices]
+                model, devices = scenario.model_spec(weights), map(scenario.device_spec, scenario.devices)
+                out[s, :, v] = [costs.encoder_s(model, device, precision, service.inputs) for device in devices]
     return out
 
 
@@ -161,7 +168,7 @@ def longer_outputs(scenario: Scenario) -> np.ndarray:
 
 def _service(scenario: Scenario, service: Service, trace: np.ndarray, first: int, ues: range) -> dict[str, Any]:
     """A row: a key of the table is a field of its name, those of the other kind are 0; and what follows from the table."""
-    input_tokens, input_context = service.encoded_tokens
+    input_tokens, input_context = service.encoded_tokens(scenario.catalog)
     own = {
         **service.objectives,
         "kind": KINDS.index(service.kind),

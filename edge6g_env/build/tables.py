@@ -77,7 +77,7 @@ def cloud_table(scenario: Scenario) -> np.recarray:
         cloud,
         cloud_device=scenario.devices.index(cloud.device),
         accelerator_places=int(min(cloud.batch, cloud.concurrency)),
-        usd_s=costs.accelerator_price_usd_per_s(cloud.device) if is_rented else 0.0,
+        usd_s=costs.accelerator_price_usd_per_s(scenario.device_spec(cloud.device)) if is_rented else 0.0,
     )
 
 

@@ -24,7 +24,7 @@ def sizes(scenario: Scenario) -> np.recarray:
     """TUNING (S, V)"""
     out = np.zeros((len(scenario.service), len(scenario.variants)), DTYPES["tuning"])
     for s, service, v, precision in _tuned(scenario):
-        row, model, tokens = out[s, v], service.model, service.tokens_a_step
+        row, model, tokens = out[s, v], scenario.model_spec(service.model), service.tokens_a_step
         row["adapter_bytes"] = costs.adapter_bytes(model, service.lora_rank, service.lora_targets, layers=1)
         row["state_bytes"], row["step_bytes"] = costs.training_state_bytes(model, tokens, **service.training)
         row["head_bytes"] = costs.training_head_bytes(model, tokens, precision)
@@ -36,6 +36,7 @@ def times(scenario: Scenario) -> np.ndarray:
     out = np.zeros((len(scenario.service), len(scenario.devices), len(scenario.variants), 3))
     for s, service, v, precision in _tuned(scenario):
         for d, device in enumerate(scenario.devices):
-            step = (service.model, device, service.step_tokens, service.step_sequences, precision)
+            pair = scenario.model_spec(service.model), scenario.device_spec(device)
+            step = (*pair, service.step_tokens, service.step_sequences, precision)
             out[s, d, v] = costs.training_pass_s(*step, **service.training)
     return out

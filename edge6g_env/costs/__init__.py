@@ -14,6 +14,7 @@ from edge6g_env.costs.adapters import (
     training_state_bytes,
     training_step_s,
 )
+from edge6g_env.costs.catalog import Catalog
 from edge6g_env.costs.draft import draft_acceptance, tokens_per_round
 from edge6g_env.costs.efficiency import (
     ALL_PRECISIONS,
@@ -70,6 +71,7 @@ __all__ = [
     "ALL_PRECISIONS",
     "PRECISIONS",
     "TOKEN_GRID",
+    "Catalog",
     "CostTables",
     "DecodeAttention",
     "DeviceFit",

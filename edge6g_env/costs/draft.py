@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from edge6g_env._arrays import require_within
 from edge6g_env.costs.checks import Floats
+from edge6g_env.costs.specs import ModelSpec
 from edge6g_env.costs.tables import read_rows, unknown
 
 
@@ -21,12 +22,19 @@ def _acceptance() -> dict[tuple[str, str], float]:
     return table
 
 
-def draft_acceptance(target: str, draft: str) -> float:
-    """Share of the draft's tokens that the target accepts, 0..1; ValueError naming known pairs for one without row."""
+def draft_acceptance(target: str | ModelSpec, draft: str | ModelSpec) -> float:
+    """Share of the draft's tokens that the target accepts, 0..1; ValueError naming known pairs for one without row.
+
+    Models that are in no table have none, whatever their names.
+    """
+    names = tuple(one.name if isinstance(one, ModelSpec) else one for one in (target, draft))
+    is_own = any(isinstance(one, ModelSpec) and one.own for one in (target, draft))
     try:
-        return _acceptance()[target, draft]
+        if not is_own:
+            return _acceptance()[names]  # type: ignore[index]  # two of them
     except (KeyError, TypeError):
-        raise unknown("target/draft", f"{target}/{draft}", ("/".join(pair) for pair in _acceptance())) from None
+        pass
+    raise unknown("target/draft", "/".join(names), ("/".join(pair) for pair in _acceptance()))
 
 
 def tokens_per_round(acceptance: ArrayLike, drafted: ArrayLike) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -107,7 +107,7 @@ def _device_tables(specs: Sequence[DeviceSpec], variants: Sequence[tuple[ModelSp
     }
 
 
-def _variant_tables(variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.ndarray]:
+def _variant_tables(variants: Sequence[tuple[ModelSpec, str]], beside: Iterable[ModelSpec]) -> dict[str, np.ndarray]:
     layer = np.array([shapes.stored_layer_bytes(m, p) for m, p in variants])
     head = np.array([0.0 if m.tied_embeddings else shapes.stored_head_bytes(m, p) for m, p in variants])
     total = np.array([shapes.stored_bytes(m, p) for m, p in variants])
@@ -122,12 +122,17 @@ def _variant_tables(variants: Sequence[tuple[ModelSpec, str]]) -> dict[str, np.n
         ),
         "layers": layers,
         "params_per_layer": np.array([m.params_per_layer for m, _ in variants], dtype=np.float64),
-        "quality": np.array([quality(m, p) for m, p in variants]),
+        "quality": np.array([quality(m, p, beside=beside) for m, p in variants]),
     }
 
 
-def kernel_tables(devices: Sequence[str | DeviceSpec], variants: Sequence[tuple[str | ModelSpec, str]]) -> CostTables:
-    """Tables of every device with every variant (model, precision), in the order given.
+def kernel_tables(
+    devices: Sequence[str | DeviceSpec],
+    variants: Sequence[tuple[str | ModelSpec, str]],
+    beside: Sequence[ModelSpec] = (),
+) -> CostTables:
+    """Tables of every device with every variant (model, precision), in the order given; beside: models that count among those
+    known where quality is relative to the best.
 
     Raises ValueError for an empty list, an unknown device, model or precision, or a variant without a quality row.
     """
@@ -135,4 +140,4 @@ def kernel_tables(devices: Sequence[str | DeviceSpec], variants: Sequence[tuple[
         raise ValueError(f"devices and variants must not be empty, got {len(devices)} and {len(variants)}")
     specs = [device(name) for name in devices]
     pairs = [(model(name), check_precision(precision)) for name, precision in variants]
-    return CostTables(**_pair_tables(specs, pairs), **_device_tables(specs, pairs), **_variant_tables(pairs))
+    return CostTables(**_pair_tables(specs, pairs), **_device_tables(specs, pairs), **_variant_tables(pairs, beside))

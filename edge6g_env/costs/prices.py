@@ -79,6 +79,8 @@ def _of_kinds(name: str, argument: str, kinds: tuple[str, ...], unit: str) -> Pr
 
 def token_price_usd(model: str | ModelSpec) -> TokenPrice:
     """USD per token in and out of a model served in a cloud; ValueError naming those with a price if it has none."""
+    if isinstance(model, ModelSpec) and model.own:
+        return TokenPrice(model.own.usd_per_input_token, model.own.usd_per_output_token)
     name = model.name if isinstance(model, ModelSpec) else model
     rate_in = _of_kinds(name, "model", ("token_in_out", "token_in"), "USD/1M tokens")
     rate_out = _of_kinds(name, "model", ("token_in_out", "token_out"), "USD/1M tokens")
@@ -86,7 +88,7 @@ def token_price_usd(model: str | ModelSpec) -> TokenPrice:
 
 
 def _own_price_usd_per_hour(device: str | DeviceSpec) -> float | None:
-    """What a profile says of its machine."""
+    """What a device says itself: a profile of its machine, a row of a scenario's own."""
     if isinstance(device, DeviceSpec):
         return device.usd_per_hour
     profile = None if device in shipped_devices() else profiles.find(device)
@@ -96,7 +98,7 @@ def _own_price_usd_per_hour(device: str | DeviceSpec) -> float | None:
 def accelerator_price_usd_per_s(device: str | DeviceSpec) -> float:
     """USD per second of an accelerator, rented or written off over its life; ValueError naming those with a price.
 
-    A profiled machine has the price that its profile gives it.
+    A profiled machine has the price that its profile gives it, a scenario's own device that of its row.
     """
     name = device.name if isinstance(device, DeviceSpec) else device
     if (own := _own_price_usd_per_hour(device)) is not None:

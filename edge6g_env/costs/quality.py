@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -23,14 +24,18 @@ def _scores_by(metric: str) -> dict[str, float]:
     return {row["model"]: row.number("score01") for row in sorted(rows, key=lambda row: row["variant"] == "base")}
 
 
-def score(model: str, metric: str = "primary") -> float:
+def score(model: str | ModelSpec, metric: str = "primary") -> float:
     """Score of a model in [0, 1] by a metric of model_quality.csv, or by its primary one; ValueError without such a row."""
     if metric == "primary":
         return _score("model", model).score01
-    known = _scores_by(metric)
-    if model not in known:
-        raise unknown("model", model, known) if known else unknown("metric", metric, metrics())
-    return known[model]
+    if isinstance(model, ModelSpec) and model.own:
+        if metric not in model.own.scores:
+            raise unknown("metric", metric, model.own.scores)
+        return model.own.scores[metric]
+    name, known = _name(model), _scores_by(metric)
+    if name not in known:
+        raise unknown("model", name, known) if known else unknown("metric", metric, metrics())
+    return known[name]
 
 
 @cache
@@ -51,7 +56,14 @@ def _relative() -> dict[tuple[str, str], float]:
     return {(row["model"], row["precision"]): row.number("relative_quality") for row in read_rows("quality_map.csv")}
 
 
-def _score(argument: str, name: str) -> Score:
+def _name(model: str | ModelSpec) -> str:
+    return model.name if isinstance(model, ModelSpec) else model
+
+
+def _score(argument: str, model: str | ModelSpec) -> Score:
+    if isinstance(model, ModelSpec) and model.own:
+        return Score(model.own.metric, model.own.scores[model.own.metric])
+    name = _name(model)
     try:
         return scores()[name]
     except (KeyError, TypeError):
@@ -63,32 +75,44 @@ def relative_quality(model: str | ModelSpec, precision: str) -> float:
 
     fp32 and bf16 keep all of it: models are published in one of the 16-bit formats, which fp32 holds exactly.
     """
-    name = model.name if isinstance(model, ModelSpec) else model
-    _score("model", name)
+    _score("model", model)
     if precision in ("fp32", "bf16"):
         return 1.0
+    kept = model.own.relative_quality if isinstance(model, ModelSpec) and model.own else _kept_by(_name(model))
     try:
-        return _relative()[name, precision]
+        return kept[precision]
     except (KeyError, TypeError):
-        raise unknown("precision", precision, (p for m, p in _relative() if m == name)) from None
+        raise unknown("precision", precision, kept) from None
 
 
-def quality(model: str | ModelSpec, precision: str = "fp16", best_model: str | ModelSpec | None = None) -> float:
+def _kept_by(name: str) -> dict[str, float]:
+    """Precision -> relative quality of a model in quality_map.csv."""
+    return {precision: kept for (model, precision), kept in _relative().items() if model == name}
+
+
+def quality(
+    model: str | ModelSpec,
+    precision: str = "fp16",
+    best_model: str | ModelSpec | None = None,
+    beside: Iterable[ModelSpec] = (),
+) -> float:
     """Quality of an answer in [0, 1]: score / score of the best model offered * relative quality of the precision.
 
-    best_model: the best model that the service offers; by default the best one known for the metric. Scores of two
-    metrics are never divided: ValueError if best_model is scored by another one, or is worse than the model. Source:
-    data/quality.md, point 1.
+    best_model: the best model that the service offers; by default the best one known for the metric, in the table or among those `beside`
+    it, which take the place of rows with their names. Scores of two metrics are never divided: ValueError if best_model is scored by
+    another one, or is worse than the model. Source: data/quality.md, point 1.
     """
-    name = model.name if isinstance(model, ModelSpec) else model
-    own = _score("model", name)
+    own = _score("model", model)
     if best_model is None:
-        best = max(s.score01 for s in scores().values() if s.metric == own.metric)
+        known = {**scores(), **{other.name: _score("beside", other) for other in beside}, _name(model): own}
+        best = max(s.score01 for s in known.values() if s.metric == own.metric)
     else:
-        other = _score("best_model", best_model.name if isinstance(best_model, ModelSpec) else best_model)
+        other = _score("best_model", best_model)
         if other.metric != own.metric:
-            raise ValueError(f"best_model = {best_model!r} is scored by {other.metric}, {name!r} by {own.metric}")
+            raise ValueError(
+                f"best_model = {best_model!r} is scored by {other.metric}, {_name(model)!r} by {own.metric}"
+            )
         best = other.score01
         if best < own.score01:
-            raise ValueError(f"best_model = {best_model!r} scores {best}, below {name!r} with {own.score01}")
-    return own.score01 / best * relative_quality(name, precision)
+            raise ValueError(f"best_model = {best_model!r} scores {best}, below {_name(model)!r} with {own.score01}")
+    return own.score01 / best * relative_quality(model, precision)

@@ -20,6 +20,20 @@ HALVED_RATIO = 3.0  # int8 units do twice the fp16 rate; four times it where fp1
 
 
 @dataclass(frozen=True)
+class OwnFigures:
+    """Of a model that no table has: what model_quality.csv, quality_map.csv and prices.csv say of the others."""
+
+    metric: str
+    """What its primary score is of."""
+    scores: Mapping[str, float]
+    """Metric -> score in [0, 1], the primary one among them."""
+    relative_quality: Mapping[str, float]
+    """Precision -> what it keeps of the fp16 quality, 0 to 1."""
+    usd_per_input_token: float
+    usd_per_output_token: float
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """A row of models.csv or moe.csv: parameters, layers, units and tokens; `*_bytes*` are bytes; `enc_*` is 0 without encoder.
 
@@ -27,7 +41,8 @@ class ModelSpec:
     that is left out, 0, None, NaN or blank follows from these. Numbers may be strings. A layer of experts has `experts` feed-forward
     blocks of width `expert_ffn`, of which a token passes `experts_active`; `params_*` count all of them. An encoder
     (`enc_layers`) needs `enc_hidden`, `enc_ffn`, `enc_heads` and `enc_tokens_per_input`; `kv_heads` divides `heads`; `tied_embeddings`
-    and `gated_mlp` are 0 or 1. ValueError names a field that is missing or out of range.
+    and `gated_mlp` are 0 or 1. `own` holds its score, precisions and prices where no table has them by its name. ValueError names a field
+    that is missing or out of range.
     """
 
     name: Name
@@ -59,6 +74,7 @@ class ModelSpec:
     experts_active: Count = 0
     expert_ffn: Count = 0
     params_active: Count = 0
+    own: OwnFigures | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         """Read the cells; raise ValueError for what is missing; fill in what follows from the shape."""
@@ -199,7 +215,7 @@ def _derived(spec: ModelSpec) -> Iterator[tuple[str, int]]:
 
 
 def _spec_of(kind: type[Spec], row: Mapping[str, Any]) -> Spec:
-    names = {f.name for f in fields(kind)} - {"fit", "measured_tflops"}
+    names = {f.name for f in fields(kind)} - {"fit", "measured_tflops", "own"}
     cells = {("class_" if name == "class" else name): value for name, value in row.items()}
     try:
         return kind(**{name: value for name, value in cells.items() if name in names})

@@ -19,7 +19,7 @@ from edge6g_env.kernel.handle import handle_of
 from edge6g_env.kernel.outside import place_hotspots
 from edge6g_env.pictures.outages import DOWN, SEED, Span, draw_timeline, outages
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import StreetGridUes
+from edge6g_env.scenario_ues import StreetGridUes
 
 # Okabe, Ito: Color Universal Design, 2008
 DEVICES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")

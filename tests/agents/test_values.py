@@ -20,8 +20,8 @@ from agents.values import (
     choices,
     has_values,
     read_file,
-    shipped_file,
     tuned,
+    values_file,
 )
 from edge6g_env.kernel.codes import HOLD, LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.scenario import load_scenario, scenarios
@@ -185,7 +185,7 @@ def test_a_scenario_without_values_is_refused_with_the_command(tmp_path: Path, r
 @pytest.mark.parametrize("name", scenarios())
 def test_values_that_ship_fit_their_scenario(name: str, rule: str):
     scenario = load_scenario(name)
-    file = shipped_file(scenario)
+    file = values_file(scenario)
     if not file.is_file() or rule not in read_file(file):
         pytest.skip(f"no values of {rule} ship with {name} yet")
     found = tuned(rule, scenario)

@@ -135,6 +135,6 @@ def test_values_out_of_range_are_refused(name: str, layout: Layout):
 
 @pytest.mark.parametrize("name", NUMERIC)
 def test_without_values_the_command_that_finds_them_is_said(name: str, tmp_path, monkeypatch):
-    monkeypatch.setattr(values, "shipped_file", lambda scenario: tmp_path / "none.json")
+    monkeypatch.setattr(values, "values_file", lambda scenario: tmp_path / "none.json")
     with pytest.raises(ValuesError, match=f"tiny has no values of {name}: `edge6g tune --rule {name} --scenario tiny"):
         rule_class(name)(Layout(load_scenario("tiny")))

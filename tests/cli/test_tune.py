@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import tomli_w
 
-from agents.values import tuned
+from agents.values import ValuesError, has_values, tuned
 from edge6g_env.scenario import load_scenario
 from eval.pools.flights import Flights
 
@@ -127,3 +128,73 @@ def test_compare_says_how_the_references_are_named(run, tmp_path: Path):
     refused = run(*play, tmp_path / "refused", "--policies", "greedy,static")
     assert (refused.status, refused.err.count("\n"), (tmp_path / "refused").exists()) == (2, 1, False)
     assert "`edge6g tune --rule static --scenario tiny --out tiny.json`, with the same --set" in refused.err
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A scenario of one's own that extends one that ships, short."""
+    path = tmp_path / "ward.toml"
+    tables: dict[str, dict[str, float]] = {}
+    for key, value in SHORT.items():
+        table, name = key.split(".")
+        tables.setdefault(table, {})[name] = value
+    path.write_text('extends = "tiny"\n' + tomli_w.dumps(tables))
+    return path
+
+
+def test_an_own_scenario_finds_its_values_beside_it_as_long_as_it_stays_what_it_was(run, tmp_path: Path, site: Path):
+    """By the name of its file and by fingerprint; what it extends gives it none."""
+    scenario = load_scenario(site)
+    with pytest.raises(
+        ValuesError, match=r"ward has no values of static: `edge6g tune --rule static --scenario .*ward\.toml`"
+    ):
+        tuned("static", scenario)
+    ended = run("tune", "--scenario", site, "--rule", "static", "--seeds", 4)
+    assert ended.status == 0
+    assert ended.out.strip().endswith("--policies static plays them")
+    file = tmp_path / "ward.tuned.json"
+    found = json.loads(file.read_text())["static"]
+    assert (found["fingerprint"], tuned("static", scenario).values) == (scenario.fingerprint, found["values"])
+    assert has_values("static", load_scenario(site, **{"arrivals.rate_jobs_s": 9.0}))  # as of those that ship
+    assert not has_values("restricted", scenario)
+    again = run("tune", "--scenario", site, "--rule", "static", "--seeds", 4)
+    assert (again.status, "holds values of static" in again.err) == (2, True)
+    ended = run(
+        "compare", "--scenario", site, "--seeds", 3, "--policies", "greedy,static", "--out", tmp_path / "compare"
+    )
+    assert ended.status == 0
+    site.write_text(site.read_text() + "\n[nodes]\nneighbours = 1\n")
+    with pytest.raises(
+        ValuesError, match=r"ward\.tuned\.json: its values of static are those of ward as it was before"
+    ):
+        tuned("static", load_scenario(site))
+    assert run("tune", "--scenario", site, "--rule", "static", "--seeds", 4).status == 0  # the old ones are of no use
+    assert has_values("static", load_scenario(site))
+
+
+def test_a_file_that_extends_an_own_one_has_none_of_its_values(tmp_path: Path, site: Path):
+    (tmp_path / "ward.tuned.json").write_text(
+        json.dumps({"static": {"fingerprint": load_scenario(site).fingerprint, "values": {}, "scenario": "ward_v0"}})
+    )
+    other = tmp_path / "other.toml"
+    other.write_text('extends = "ward.toml"\nname = "ward"')
+    with pytest.raises(ValuesError, match="static has no values for service"):
+        tuned("static", load_scenario(site))  # found, and wrong
+    with pytest.raises(ValuesError, match="ward has no values of static"):
+        tuned("static", load_scenario(other))
+
+
+def test_what_a_run_left_of_a_shipped_scenario_has_the_values_that_ship(tmp_path: Path):
+    path = tmp_path / "scenario.toml"
+    path.write_text(load_scenario("tiny").to_toml())
+    assert tuned("static", load_scenario(path)) == tuned("static", load_scenario("tiny"))
+    path.write_text(load_scenario("tiny", **SHORT).to_toml())
+    assert not has_values("static", load_scenario(path))  # another scenario under its name
+
+
+def test_a_shipped_scenario_needs_a_file_for_others(run):
+    ended = run("tune", "--scenario", "tiny", "--rule", "static")
+    assert (ended.status, ended.err) == (
+        2,
+        "edge6g: --out: tiny has values that ship: name a file for others, one that ends in .json\n",
+    )

@@ -64,7 +64,7 @@ def slow_backlog_s(batch, b, i):
         layer_s += costs.attention_time_s(model, device, chunk, job.prefilled, 1, precision)
         total_s += float(layer_s) * (part.high - part.low) * left / chunk
         service = scenario.service[int(job.service)]
-        if service.inputs and part.low == 0 and job.prefilled <= service.encoded_tokens[1]:
+        if service.inputs and part.low == 0 and job.prefilled <= service.encoded_tokens(batch.scenario.catalog)[1]:
             total_s += float(costs.encoder_s(model, device, precision, service.inputs))
     return total_s
 

@@ -3,11 +3,10 @@
 import tomllib
 
 import pytest
+import tomli_w
 
 import edge6g_env
 from edge6g_env import costs, load_scenario
-from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import Radio
 
 
 def leaves(data, prefix=""):
@@ -37,15 +36,99 @@ def test_tiny_campus_azure_and_blackout_ship():
     assert {"tiny", "campus", "azure", "blackout"} <= set(edge6g_env.scenarios())
 
 
-def test_an_empty_file_lists_everything_that_is_missing(tmp_path, refusal):
+def test_an_empty_file_lists_what_is_missing_most_important_first(tmp_path, refusal):
+    """What only a user can know: nodes, UEs, services, arrivals. Everything else has a default."""
     path = tmp_path / "empty.toml"
     path.write_text("")
-    expected = [f"empty.toml: {name}: missing" for name, field in Scenario.model_fields.items() if field.is_required()]
-    assert len(expected) == len(Scenario.model_fields) - 4  # all but faults, prediction, prices and privacy
-    assert sorted(refusal(path)) == sorted(expected)
+    lines = refusal(path)
+    assert [line.split(": ")[:3] for line in lines] == [
+        ["empty.toml", key, "missing"] for key in ("nodes", "ues", "service", "arrivals")
+    ]
+    for line, head in zip(lines, ("[nodes]", "[ues]", "[[service]]", "[arrivals]"), strict=True):
+        assert f": {head} needs " in line
+    assert lines[3].endswith("[arrivals] needs kind, rate_jobs_s")
 
 
-@pytest.mark.parametrize("key", ["slot_s", "spacing_m", "margin_db", "concurrency", "reward_mix", "tpot_slo_s", "kind"])
+SMALLEST = """
+[nodes]
+count = 3
+columns = 3
+spacing_m = 150.0
+devices = ["l4"]
+neighbours = 2
+
+[ues]
+per_node = 4
+device = "phone-a17pro"
+mobility = "stationary"
+
+[[service]]
+name = "chat"
+model = "llama-3.2-3b"
+privacy = "site"
+share = 1.0
+prompt_tokens = 400
+output_tokens = 80
+ttft_slo_s = 2.0
+tpot_slo_s = 0.1
+expire_s = 60.0
+
+[arrivals]
+kind = "poisson"
+rate_jobs_s = 1.5
+"""
+
+
+def test_some_25_lines_are_a_scenario_and_each_of_them_is_needed(tmp_path, refusal):
+    path = tmp_path / "Ward 7.toml"
+    path.write_text(SMALLEST)
+    scenario = load_scenario(path)
+    assert scenario.id == "ward_7_v0"
+    env = edge6g_env.batch_env(scenario, 1)
+    env.reset(seed=1)
+    lines = SMALLEST.splitlines()
+    keys = [n for n, line in enumerate(lines) if "=" in line]
+    assert len(keys) <= 25
+    either = {"model": "name either model or models", "prompt_tokens": "name either a trace", "output_tokens": "either"}
+    for n in keys:
+        path.write_text("\n".join(lines[:n] + lines[n + 1 :]))
+        (line,) = refusal(path)
+        assert either.get(lines[n].split(" =")[0], "missing") in line
+
+
+@pytest.mark.parametrize("name", edge6g_env.scenarios())
+def test_defaults_are_the_values_that_the_shipped_scenarios_have(name, text_of, tmp_path):
+    """Without what a default says as well, a file is the same scenario."""
+    full = load_scenario(name)
+    told = full.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    path = tmp_path / f"{name}.toml"
+    path.write_text(tomli_w.dumps({"nodes": {}, "ues": {}, **told}))
+    shorter = load_scenario(path)
+    assert shorter == full
+    assert shorter.fingerprint == full.fingerprint
+    assert len(path.read_text()) < 0.75 * len(full.to_toml())
+
+
+def test_a_table_with_one_key_has_the_defaults_of_that_table_for_the_others(tmp_path):
+    """[xn] and [backhaul] have the same keys and each its own defaults."""
+    path = tmp_path / "mine.toml"
+    path.write_text(SMALLEST + "\n[xn]\ndelay_s = 0.002\n[backhaul]\ndelay_jitter = 0.5\n")
+    xn, backhaul = load_scenario(path).xn, load_scenario(path).backhaul
+    usual = load_scenario("campus")
+    assert (xn.rate_bit_s, xn.delay_s, xn.delay_jitter) == (usual.xn.rate_bit_s, 0.002, usual.xn.delay_jitter)
+    assert (backhaul.rate_bit_s, backhaul.delay_s) == (usual.backhaul.rate_bit_s, usual.backhaul.delay_s)
+
+
+@pytest.mark.parametrize(
+    ("grid", "default"), [(["fp16", "int8", "int4"], "int4"), (["bf16"], "bf16"), (["fp16", "int8"], "int8")]
+)
+def test_the_default_precision_is_one_of_the_grid(grid, default, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(SMALLEST + f"\n[actions]\nprecision = {grid}\n".replace("'", '"'))
+    assert load_scenario(path).actions.default_precision == default
+
+
+@pytest.mark.parametrize("key", ["count", "spacing_m", "per_node", "share", "tpot_slo_s", "kind", "rate_jobs_s"])
 def test_a_missing_key_is_named_with_its_table(key, text_of, tmp_path, refusal):
     """Required keys have no default anywhere: without the line the file is refused."""
     lines, table, tables = text_of("tiny").splitlines(), "", []
@@ -59,26 +142,6 @@ def test_a_missing_key_is_named_with_its_table(key, text_of, tmp_path, refusal):
     found = refusal(path)
     where = ["service.chat", "service.assistant"] if "service" in tables else tables
     assert found == [f"mine.toml: {place}.{key}: missing" for place in where]
-
-
-def test_every_key_of_the_file_is_required_but_for_those_with_a_default(text_of, tmp_path):
-    """Line by line: no key of a shipped file can be left out, unless its table has a default for it."""
-    defaults = {name: field.default for name, field in Radio.model_fields.items() if not field.is_required()}
-    lines, radio = text_of("tiny").splitlines(), 0
-    keys = [n for n, line in enumerate(lines) if "=" in line.split("#")[0]]
-    assert len(keys) > 60
-    path = tmp_path / "mine.toml"
-    for n in keys:
-        path.write_text("\n".join(lines[:n] + lines[n + 1 :]))
-        name = lines[n].split("=")[0].strip()
-        if name in defaults:
-            assert getattr(load_scenario(path).radio, name) == defaults[name]
-            radio += 1
-            continue
-        either = {"trace": "name either a trace", "model": "name either model or models"}
-        with pytest.raises(edge6g_env.ScenarioError, match=either.get(name, "missing")):
-            load_scenario(path)
-    assert 0 < radio < 5
 
 
 @pytest.mark.parametrize(
@@ -188,7 +251,6 @@ def test_every_key_of_the_file_is_required_but_for_those_with_a_default(text_of,
             '[[faults.outage]]\nkind = "cloud"\nnodes = [1]\nstart_s = 2.0\nend_s = 3.0\n[arrivals]',
             "faults.outage[0]: an outage of kind cloud takes no nodes",
         ),
-        ("delay_jitter = 0.25", "", "xn.delay_jitter: missing"),
     ],
 )
 def test_a_slip_is_named_with_file_key_and_what_would_be_right(old, new, line, spoiled, refusal):

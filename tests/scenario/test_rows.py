@@ -105,7 +105,9 @@ def test_a_prompt_and_its_answer_fit_into_the_context_of_the_model(refusal):
         assert f"the context of llama-2-7b, {context}: it needs a model with at least {context + 1}" in line
     assert costs.model("mixtral-8x7b").context == 0  # not known: nothing is refused
     scenario_rows._check_context(
-        load_scenario("tiny").service[0].model_copy(update={"model": "mixtral-8x7b"}), "mixtral-8x7b"
+        load_scenario("tiny").service[0].model_copy(update={"model": "mixtral-8x7b"}),
+        costs.model("mixtral-8x7b"),
+        costs.Catalog(),
     )
 
 

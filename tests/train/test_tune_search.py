@@ -169,7 +169,7 @@ def test_points_of_parameters_are_values_that_the_rules_take():
 def test_what_another_search_has_written_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = tmp_path / "tiny.json"
     scenario = load_scenario("tiny")
-    of_static = values.read_file(values.shipped_file(scenario))["static"]
+    of_static = values.read_file(values.values_file(scenario))["static"]
 
     def run(searches: Searches, note: Any) -> dict[str, Any]:
         out.write_text(json.dumps({"static": of_static}), encoding="utf-8")
