@@ -7,7 +7,7 @@ Student's intervals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TypedDict
 
@@ -56,6 +56,12 @@ def iqm(x: ArrayLike) -> float:
     """Interquartile mean of x (n,): the mean after a quarter (rounded down) is cut from each end. NaN is skipped."""
     values = _finite(x)
     return float(_trimmed_mean(values)) if len(values) else float("nan")
+
+
+def mean_of(x: ArrayLike | Sequence[float | None]) -> float:
+    """Plain mean of the values that there are, of any shape: None and NaN are skipped; NaN if there is none."""
+    values = _finite(np.array(x, np.float64))
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def bootstrap_interval(

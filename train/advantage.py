@@ -19,9 +19,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from agents.learned.scorer import Scorer
 from eval.pools.pool import Pool, play, shares
+from eval.statistics import mean_of
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
-from train.gradient import KEPT, absent, drawn, load_modules, mean_of, module_tensors
+from train.gradient import KEPT, absent, drawn, load_modules, module_tensors
 from train.labels import Labelled, LabelPart, Labels
 from train.limits import Limit, priced, prices_tensor, prices_told
 from train.setup import SettingError

@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from agents.learned.scorer import FAR, Scorer
 from edge6g_env.features import scales
 from eval.pools.pool import Pending, Pool, shares
+from eval.statistics import mean_of
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
 from train.limits import Limit, priced, prices_tensor, prices_told
@@ -214,12 +215,6 @@ def load_modules(parts: Mapping[str, nn.Module], tensors: Mapping[str, torch.Ten
     for part, module in parts.items():
         start = f"{part}."
         module.load_state_dict({name[len(start) :]: one for name, one in tensors.items() if name.startswith(start)})
-
-
-def mean_of(runs: np.ndarray) -> float:
-    """Mean of the runs that have a value, NaN if none has."""
-    known = runs[~np.isnan(runs)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _copy(net: Scorer) -> Scorer:
