@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from agents.policy import Policy
     from edge6g_env.scenario import Scenario
 
@@ -39,7 +41,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-scenarios_app = typer.Typer(help="List the scenarios, or show one.", invoke_without_command=True, rich_markup_mode=None)
+scenarios_app = typer.Typer(
+    help="List the scenarios, show one, or print their schema.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
 app.add_typer(scenarios_app, name="scenarios")
 
 ScenarioOption = Annotated[str, typer.Option("--scenario", help="Name of a scenario, or path to a TOML file.")]
@@ -485,16 +491,54 @@ def _list_scenarios(context: typer.Context) -> None:
 @scenarios_app.command("show")
 def show_scenario(
     scenario: Annotated[str, typer.Argument(help="Name of a scenario, or path to a TOML file.")],
+    site_map: Annotated[
+        Path | None, typer.Option("--map", help="Picture file for its map: nodes, links, UEs, hotspots, outages.")
+    ] = None,
+    coverage: Annotated[
+        Path | None, typer.Option("--coverage", help="Picture file for what its radio covers: SINR, rates, cells.")
+    ] = None,
     settings: SetOption = None,
 ) -> None:
-    """Entities, services, actions and reward of one scenario, what its nodes hold and what they could compute."""
+    """Entities, services, actions and reward of one scenario, what its nodes hold and what they could compute; pictures of it."""
     with _user_errors():
         loaded = _load(scenario, settings)
         from rich.console import Console
 
+        from edge6g_env import pictures
         from edge6g_env.show import show_scenario as show
 
+        wanted = [(option, file) for option, file in (("--map", site_map), ("--coverage", coverage)) if file]
+        for option, file in wanted:
+            pictures.check_file(option, file)
         show(loaded, Console())
+        for option, file in wanted:
+            pictures.write(_picture(option, loaded), file)
+            typer.echo(file)
+
+
+def _picture(option: str, scenario: Scenario) -> Figure:
+    """What an option of `scenarios show` has drawn; it says on stderr that it takes a while."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"drawing the {option.removeprefix('--')}"):
+        if option == "--map":
+            from edge6g_env.pictures.site_map import Picture
+
+            return Picture(scenario).draw()
+        from edge6g_env.pictures.coverage import draw_map
+
+        return draw_map(scenario)
+
+
+@scenarios_app.command("schema")
+def show_schema() -> None:
+    """JSON schema of the files of scenarios, by which editors complete and check them (docs/site.md)."""
+    with _user_errors():
+        import json
+
+        from edge6g_env.scenario_schema import schema
+
+        typer.echo(json.dumps(schema(), indent=1))
 
 
 def _show_list(what: str) -> None:

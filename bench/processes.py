@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.timing import Row, load
 from edge6g_env.scenario import Scenario
+from eval.provenance import SCENARIO_FILE, write_scenario
 
 FIRST_STEP = """
 import json, resource, sys, time
@@ -42,11 +43,10 @@ TRAINING_DECISIONS = 60_000  # of each, at least
 def start(scenario: Scenario) -> Iterator[Row]:
     """From the start of Python to the first step: with an empty cache, which compiles, and with the full one that it leaves."""
     with tempfile.TemporaryDirectory(prefix="edge6g-bench-") as folder:
-        toml = Path(folder) / "scenario.toml"
-        toml.write_text(scenario.to_toml(), encoding="utf-8")
+        write_scenario(scenario, Path(folder))
         cache = Path(folder) / "cache"
         for kind in ("cold", "warm"):
-            seen = _first_step(toml, cache)
+            seen = _first_step(Path(folder) / SCENARIO_FILE, cache)
             peak_mb, all_s = seen.pop("peak MB"), seen.pop("all")
             note = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in seen.items())
             yield Row("start", scenario.id, f"{kind}, to the first step", all_s, "s of CPU", note)

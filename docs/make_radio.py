@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from radio_samples import Sample
 
+from edge6g_env.pictures.coverage import draw_coverage, points_of
 from edge6g_env.scenario import load_scenario, scenarios
 
 PAGE = Path(__file__).resolve().parent / "radio.md"
@@ -43,12 +44,12 @@ class Content:
     draw: Callable[[], Figure]
 
 
-def coverage(name: str, num_worlds: int = 256, ues: int = 512, pixel_m: float = 10.0) -> Content:
-    """Coverage of a scenario by that many UEs a world that do not move."""
+def coverage(name: str, num_worlds: int = 256, pixel_m: float = 10.0) -> Content:
+    """Coverage of a scenario by UEs that do not move."""
     scenario = load_scenario(name)
-    points = radio_samples.coverage(name, num_worlds, max(1, ues // scenario.nodes.count))
+    points = points_of(scenario, num_worlds)
     text = radio_text.coverage_text(scenario, points, pixel_m)
-    return Content(f"coverage-{name}", text, lambda: radio_plots.draw_coverage(scenario, points, pixel_m))
+    return Content(f"coverage-{name}", text, lambda: draw_coverage(scenario, points, pixel_m))
 
 
 def trace(name: str = TRACED, seconds: float = 60.0, window_s: float = 12.0) -> Content:

@@ -21,7 +21,6 @@ from importlib import resources
 from pathlib import Path
 
 from PIL import Image
-from scenario_map import SEED, Picture
 from scenario_matters import MATTERS
 from scenario_values import values_found
 
@@ -29,6 +28,8 @@ from edge6g_env import costs, radio
 from edge6g_env.build.places import bands_of
 from edge6g_env.device_split import DRAFT, name_of
 from edge6g_env.kernel.codes import FAULT_KINDS
+from edge6g_env.pictures.outages import SEED
+from edge6g_env.pictures.site_map import Picture
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_faults import Faults
 from edge6g_env.scenario_tables import Prices
@@ -173,7 +174,7 @@ def _entities(scenario: Scenario) -> Iterator[str]:
         "; fine-tuning takes all of them, paid by the second" if any(s.may_use_cloud for s in scenario.finetune) else ""
     )
     yield f"| cloud | {cloud.device}, {cloud.concurrency} requests at a time, paid by the token{tuned} |"
-    yield f"| UEs | {scenario.num_ues} {ues.device}, {ues.movement} |"
+    yield f"| UEs | {scenario.num_ues} {ues.devices_in_words}, {ues.movement} |"
     if ues.indoor_share > 0.0:
         yield f"| indoors | {ues.indoor_share:.0%} of the UEs, behind walls of {ues.building} loss |"
     yield from _radio(scenario)

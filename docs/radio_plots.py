@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,100 +11,16 @@ import numpy as np
 matplotlib.use("Agg")
 import radio_samples
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from radio_samples import Sample
 
 from edge6g_env import radio
-from edge6g_env.build.places import bands_of, node_positions_m
-from edge6g_env.scenario import Scenario, load_scenario
+from edge6g_env.scenario import load_scenario
 
 # Okabe, Ito: Color Universal Design, 2008
 BLACK, ORANGE, SKY, GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
-BLUE, VERMILION, PURPLE, YELLOW, GREY = "#0072b2", "#d55e00", "#cc79a7", "#f0e442", "#999999"
-SERVERS = (SKY, ORANGE, GREEN, PURPLE, VERMILION, GREY, YELLOW, BLUE)
-MARKERS = ("s", "D", "^", "o")
-
-
-# --- coverage ----------------------------------------------------------------------------------------------------------------------
-
-
-def draw_coverage(scenario: Scenario, points: dict[str, np.ndarray], pixel_m: float, shown_worlds: int = 2) -> Figure:
-    """One draw a place, the median downlink SINR, who serves, the median uplink rate, over the area of a scenario."""
-    width_m, height_m = scenario.area_m
-    figure = Figure(figsize=(11.0, 1.0 + 9.6 * height_m / width_m), layout="compressed")
-    (one, median), (server, rate) = figure.subplots(2, 2, sharex=True, sharey=True)
-    _draw_sinrs_of_places(figure, (one, median), scenario, points, pixel_m, shown_worlds)
-    _draw_servers(figure, server, scenario, points, pixel_m)
-    rate_mbit_s = radio_samples.by_pixel(points, "uplink_bit_s", scenario.area_m, pixel_m) / 1e6
-    norm = Normalize(0.0, float(np.nanpercentile(rate_mbit_s, 99.0)))
-    image = _image(rate, rate_mbit_s, scenario.area_m, norm=norm, cmap="cividis")
-    rate.set_title("Uplink rate of a UE alone in its cell, median")
-    figure.colorbar(image, ax=rate, label="Mbit/s", extend="max", pad=0.02)
-    for axes in (one, median, server, rate):
-        _draw_nodes(axes, scenario)
-        axes.set(xlim=(0, width_m), ylim=(0, height_m), aspect="equal")
-    one.yaxis.set_major_locator(MaxNLocator(4))
-    one.set_ylabel("m")
-    server.set(xlabel="m", ylabel="m")
-    rate.set_xlabel("m")
-    figure.legend(*one.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    return figure
-
-
-def _draw_sinrs_of_places(
-    figure: Figure,
-    two: tuple[Axes, Axes],
-    scenario: Scenario,
-    points: dict[str, np.ndarray],
-    pixel_m: float,
-    shown_worlds: int,
-) -> None:
-    one, median = two
-    norm = Normalize(-5.0, 65.0)
-    x_m, y_m, sinr_db = (points[name][:shown_worlds].ravel() for name in ("x_m", "y_m", "downlink_sinr_db"))
-    one.scatter(x_m, y_m, s=5, c=sinr_db, norm=norm, lw=0)
-    one.set_title(f"Downlink SINR, {len(x_m):,} UEs with one draw each")
-    image = _image(
-        median, radio_samples.by_pixel(points, "downlink_sinr_db", scenario.area_m, pixel_m), scenario.area_m, norm=norm
-    )
-    median.set_title(f"Downlink SINR, median in squares of {pixel_m:g} m")
-    figure.colorbar(image, ax=median, label="dB", extend="both", pad=0.02)
-
-
-def _image(axes: Axes, values: np.ndarray, area_m: tuple[float, float], **options: Any) -> AxesImage:
-    return axes.imshow(values, origin="lower", extent=(0, area_m[0], 0, area_m[1]), interpolation="nearest", **options)
-
-
-def _draw_servers(
-    figure: Figure, axes: Axes, scenario: Scenario, points: dict[str, np.ndarray], pixel_m: float
-) -> None:
-    """With one band the node that serves most UEs of a square, with two the share that the second one serves."""
-    presets, area = scenario.radio.presets, scenario.area_m
-    if len(presets) == 1:
-        colours = ListedColormap([SERVERS[i % len(SERVERS)] for i in range(scenario.nodes.count)])
-        most = radio_samples.most_frequent(points, area, pixel_m)
-        _image(axes, most, area, cmap=colours, norm=Normalize(-0.5, scenario.nodes.count - 0.5), alpha=0.8)
-        axes.set_title("Cell that serves most UEs of a square")
-        for i, (x_m, y_m) in enumerate(node_positions_m(scenario)):
-            axes.annotate(
-                f"node {i}", (x_m, y_m), (0, -8), textcoords="offset points", ha="center", va="top", fontsize=9
-            )
-        return
-    share = 100.0 * radio_samples.share_of_band(points, 1, area, pixel_m)
-    image = _image(axes, share, area, norm=Normalize(0.0, 100.0), cmap="magma")
-    axes.set_title(f"UEs of a square that a {radio.preset(presets[1]).band} cell serves")
-    figure.colorbar(image, ax=axes, label="%", pad=0.02)
-
-
-def _draw_nodes(axes: Axes, scenario: Scenario) -> None:
-    nodes, bands = node_positions_m(scenario), bands_of(scenario)
-    for z, name in enumerate(scenario.radio.presets):
-        label = f"{radio.preset(name).band} cell, {radio.preset(name).carrier_ghz:g} GHz"
-        axes.plot(*nodes[bands == z].T, MARKERS[z], color="white", mec="black", ms=6.5, label=label, zorder=3)
+BLUE, VERMILION, PURPLE = "#0072b2", "#d55e00", "#cc79a7"
 
 
 # --- distributions -------------------------------------------------------------------------------------------------------------------

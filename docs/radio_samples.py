@@ -1,7 +1,5 @@
-"""What the radio of the kernel does, read from worlds in which nobody sends a job. The numbers behind docs/make_radio.py.
-
-Rates are those of a UE that is alone in its cell beside the other traffic, over the whole band, with fading and block errors; SINRs are
-without fading. Interference is that of the other traffic.
+"""What the radio of the kernel does, read from worlds in which nobody sends a job (edge6g_env/kernel/outside.py): interference is that of
+the other traffic alone. The numbers behind docs/make_radio.py.
 """
 
 from __future__ import annotations
@@ -14,115 +12,9 @@ from typing import Any
 import numpy as np
 
 from edge6g_env import radio
-from edge6g_env._jit import njit
-from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel import channel, rates
-from edge6g_env.kernel.handle import handle_of
+from edge6g_env.kernel.outside import LEVELS
+from edge6g_env.pictures.quiet import Worlds
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
-
-SEED = 0
-QUIET: dict[str, Any] = {"arrivals.rate_jobs_s": 1e-9}
-STILL: dict[str, Any] = {
-    "ues.mobility": "stationary",
-    "ues.hotspots": 0,
-    "ues.hotspot_share": 0.0,
-    "ues.hotspot_radius_m": 0.0,
-    "ues.indoor_share": 0.0,
-}
-LEVELS = ("uplink_sinr_db", "downlink_sinr_db", "uplink_bit_s", "downlink_bit_s", "power_dbm", "los", "blocked")
-
-
-@njit
-def _read_levels(w, now_s, out):  # type: ignore[no-untyped-def]
-    """Fill out (LEVELS, B, U); the rates first, since they bring interference and fading to now_s."""
-    for b in range(out.shape[1]):
-        for u in range(out.shape[2]):
-            out[2, b, u] = rates.uplink(w, b, u, 1, now_s)[0]
-            out[3, b, u] = rates.downlink(w, b, u, 1, now_s)[0]
-        for u in range(out.shape[2]):
-            ue = w.ue[b, u]
-            band, cell = w.band[w.site[ue.node].band], w.cell[b, u, ue.serving]
-            loss_db = channel.link_loss_db(w, b, u, ue.serving, now_s)
-            out[0, b, u] = rates.uplink_sinr_db(w, b, u, loss_db, band.bandwidth_hz)
-            out[1, b, u] = rates.downlink_sinr_db(w, b, u, loss_db, now_s)
-            out[4, b, u] = band.ptx_bs_dbm - loss_db
-            out[5, b, u], out[6, b, u] = cell.los, cell.blocked
-
-
-class Worlds:
-    """Worlds of a scenario whose agents always hold."""
-
-    def __init__(self, scenario: str, num_worlds: int, **overrides: Any) -> None:
-        self.batch = BatchEnv(scenario, num_worlds, **QUIET, **overrides)
-        self.batch.reset(seed=SEED)
-        self.world, self.scenario = self.batch.world, self.batch.scenario
-        self._handle = handle_of(self.world)
-        self._hold = np.zeros((num_worlds, self.batch.num_agents), np.int64)
-
-    def step(self) -> None:
-        """One slot."""
-        self.batch.step(self._hold)
-
-    @property
-    def now_s(self) -> float:
-        """Time, the same in all worlds."""
-        return float(self.world.episode["now_s"][0])
-
-    @property
-    def serving_band(self) -> np.ndarray:
-        """int64 (B, U): index of the serving cell's band."""
-        return np.asarray(self.world.site["band"])[self.world.ue["node"]]
-
-    def levels(self) -> dict[str, np.ndarray]:
-        """LEVELS of every UE now, float64 (B, U) each."""
-        out = np.zeros((len(LEVELS), *self.world.ue.shape))
-        with np.errstate(over="ignore"):
-            _read_levels(self._handle, self.now_s, out)
-        return dict(zip(LEVELS, out, strict=True))
-
-
-# --- coverage ----------------------------------------------------------------------------------------------------------------------
-
-
-def coverage(scenario: str, num_worlds: int, ues_per_node: int) -> dict[str, np.ndarray]:
-    """UEs that stand outdoors at uniform places, each with links of its own: x_m, y_m, node, band and LEVELS, (B, U) each."""
-    worlds = Worlds(scenario, num_worlds, **STILL, **{"ues.per_node": ues_per_node})
-    worlds.step()  # an MCS is chosen by the grid step before
-    ue = worlds.world.ue
-    places = {name: np.array(ue[name]) for name in ("x_m", "y_m", "node")}
-    return {**places, "band": worlds.serving_band, **worlds.levels()}
-
-
-def by_pixel(points: dict[str, np.ndarray], name: str, area_m: tuple[float, float], pixel_m: float) -> np.ndarray:
-    """Median of a level over the UEs of each square of the area, float64 (rows, columns); NaN where there are none."""
-    return np.array(
-        [[np.median(v) if len(v) else np.nan for v in row] for row in _pixels(points, name, area_m, pixel_m)]
-    )
-
-
-def most_frequent(points: dict[str, np.ndarray], area_m: tuple[float, float], pixel_m: float) -> np.ndarray:
-    """Node that serves most UEs of each square, float64 (rows, columns); NaN where there are none."""
-    rows = _pixels(points, "node", area_m, pixel_m)
-    return np.array([[np.bincount(v.astype(int)).argmax() if len(v) else np.nan for v in row] for row in rows])
-
-
-def share_of_band(points: dict[str, np.ndarray], band: int, area_m: tuple[float, float], pixel_m: float) -> np.ndarray:
-    """Share of the UEs of each square that a band serves, float64 (rows, columns); NaN where there are none."""
-    rows = _pixels(points, "band", area_m, pixel_m)
-    return np.array([[np.mean(v == band) if len(v) else np.nan for v in row] for row in rows])
-
-
-def _pixels(
-    points: dict[str, np.ndarray], name: str, area_m: tuple[float, float], pixel_m: float
-) -> list[list[np.ndarray]]:
-    columns, rows = (max(1, round(side_m / pixel_m)) for side_m in area_m)
-    column = np.minimum((points["x_m"].ravel() / area_m[0] * columns).astype(int), columns - 1)
-    row = np.minimum((points["y_m"].ravel() / area_m[1] * rows).astype(int), rows - 1)
-    order = np.argsort(row * columns + column, kind="stable")
-    edges = np.searchsorted((row * columns + column)[order], np.arange(1, rows * columns))
-    parts = np.split(points[name].ravel()[order], edges)
-    return [parts[r * columns : (r + 1) * columns] for r in range(rows)]
-
 
 # --- distributions -------------------------------------------------------------------------------------------------------------------
 

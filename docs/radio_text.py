@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
-from radio_samples import SEED, Sample, by_pixel, handovers_of, spans_of
+from radio_samples import Sample, handovers_of, spans_of
 
 from edge6g_env import radio
 from edge6g_env.build.places import bands_of, node_positions_m
+from edge6g_env.pictures.coverage import by_pixel
+from edge6g_env.pictures.quiet import SEED
 from edge6g_env.scenario import Scenario, load_scenario
 
 Levels = dict[str, np.ndarray]

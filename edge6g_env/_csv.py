@@ -44,7 +44,11 @@ def read_csv(path: Path | Traversable) -> list[Row]:
     A line may end early: the cells that it lacks are empty. Where cells are divided by semicolons or tabs, 0,5 is a number.
     Raises TextError that names file and line, OSError if the file cannot be read.
     """
-    text, name = read_text(path), path.name
+    return parse_csv(read_text(path), path.name)
+
+
+def parse_csv(text: str, name: str) -> list[Row]:
+    """The same of a text that was read already; name: of its file."""
     lines = _split(text, name)
     if not lines:
         raise TextError(f"{name}: the table is empty: its first line must name the columns")

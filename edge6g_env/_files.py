@@ -20,6 +20,10 @@ _ENCODINGS = (  # longer marks first: that of UTF-16 is the beginning of one of 
 )
 
 
+RUN_FILE, CHECKPOINT_FILE = "run.json", "checkpoint.json"
+"""By these a folder is known as that of a run, or of what it has trained."""
+
+
 class TextError(UserError):
     """A text file whose content cannot be taken; the message names file, line and what would be right."""
 
@@ -29,17 +33,21 @@ def read_text(path: Path | Traversable) -> str:
 
     Raises TextError for other bytes (latin-1, NUL), OSError if it cannot be read.
     """
-    content = path.read_bytes()
+    return decode(path.read_bytes(), path)
+
+
+def decode(content: bytes, called: object) -> str:
+    """The same of bytes that were read already; called: what the error names them by."""
     mark, encoding = next((known for known in _ENCODINGS if content.startswith(known[0])), (b"", "utf-8"))
     try:
         text = content[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
         before = content[len(mark) :][: error.start].decode(encoding, errors="ignore")
         raise TextError(
-            f"{path}: {_line(before)}: this is no {encoding.upper()} text: save the file as UTF-8"
+            f"{called}: {_line(before)}: this is no {encoding.upper()} text: save the file as UTF-8"
         ) from None
     if "\0" in text:
-        raise TextError(f"{path}: {_line(text.partition(chr(0))[0])}: there is a NUL: save the file as text in UTF-8")
+        raise TextError(f"{called}: {_line(text.partition(chr(0))[0])}: there is a NUL: save the file as text in UTF-8")
     return _with_newlines(text)
 
 
@@ -50,6 +58,12 @@ def _with_newlines(text: str) -> str:
 def _line(before: str) -> str:
     """Place of what comes after a text: "line 3"."""
     return f"line {_with_newlines(before).count(chr(10)) + 1}"
+
+
+def is_in_run(file: Path) -> bool:
+    """Whether a file lies in the folder of a run or checkpoint, or in one below it, as those of a comparison over several scenarios do."""
+    folder = file.resolve().parent
+    return any(path.is_file() for path in (folder / RUN_FILE, folder / CHECKPOINT_FILE, folder.parent / RUN_FILE))
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:

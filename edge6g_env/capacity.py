@@ -82,13 +82,13 @@ def _cuts(scenario: Scenario, layers: int) -> Iterator[tuple[int, int, int]]:
             yield first, first + cut_layer(edge_share, layers - first), layers
 
 
-def _fits(scenario: Scenario, service: InferenceService, model: costs.ModelSpec, precision: str) -> bool:
-    """Whether the parts of some cut fit onto device, nodes and cloud with the KV of a service's smallest job, as far as the privacy class
-    allows them there."""
+def _fits(scenario: Scenario, service: InferenceService, model: costs.ModelSpec, precision: str, ue: str) -> bool:
+    """Whether the parts of some cut fit onto a UE's device, nodes and cloud with the KV of a service's smallest job, as far as the privacy
+    class allows them there."""
     kinds = nodes_by_kind(scenario)
     sizes = [usable_bytes(scenario.device_spec(name), gb) for (name, gb), nodes in kinds.items() for _ in nodes]
     there, here = sorted([0.0, *sizes])[-2:]  # the two largest nodes
-    phone, cloud = (usable_bytes(scenario.device_spec(name)) for name in (scenario.ues.device, scenario.cloud.device))
+    phone, cloud = (usable_bytes(scenario.device_spec(name)) for name in (ue, scenario.cloud.device))
     _, prompt, output = service.lengths().T
     kv_bytes = float(
         costs.kv_bytes(model, prompt.min() + service.encoded_tokens(scenario.catalog)[0] + output.mean(), precision)
@@ -105,13 +105,13 @@ def _fits(scenario: Scenario, service: InferenceService, model: costs.ModelSpec,
     return False
 
 
-def _tuning_fits(scenario: Scenario, service: FinetuneService, precision: str) -> bool:
-    """Whether the parts of some cut of a fine-tuning job fit onto device and one server, with all that a step of it holds there, as far as
-    the privacy class allows it."""
+def _tuning_fits(scenario: Scenario, service: FinetuneService, precision: str, ue: str) -> bool:
+    """Whether the parts of some cut of a fine-tuning job fit onto a UE's device and one server, with all that a step of it holds there, as
+    far as the privacy class allows it."""
     model, tokens = scenario.model_spec(service.model), service.tokens_a_step
     layers = model.layers
     layer_bytes, once_bytes = map(float, costs.training_state_bytes(model, tokens, **service.training))
-    phone, cloud = (usable_bytes(scenario.device_spec(name)) for name in (scenario.ues.device, scenario.cloud.device))
+    phone, cloud = (usable_bytes(scenario.device_spec(name)) for name in (ue, scenario.cloud.device))
     nodes = [usable_bytes(scenario.device_spec(name), gb) for name, gb in nodes_by_kind(scenario)]
     server = max([*nodes, *([cloud] if service.may_use_cloud else [])])
     size = partial(_held_bytes, model, precision, layer_bytes)
@@ -128,56 +128,64 @@ def _tuning_fits(scenario: Scenario, service: FinetuneService, precision: str) -
 
 
 def _check_draft(scenario: Scenario, service: InferenceService) -> None:
-    """The UEs' device holds a service's draft with the KV of its shortest prompt and a mean answer; UserError otherwise."""
+    """Every device of the UEs holds a service's draft with the KV of its shortest prompt and a mean answer; UserError otherwise."""
     if service.draft is None or service.draft_precision is None:
         return
     _, prompt, output = service.lengths().T
-    tokens, usable = float(prompt.min() + output.mean()), usable_bytes(scenario.device_spec(scenario.ues.device))
-    draft = scenario.model_spec(service.draft)
+    tokens, draft = float(prompt.min() + output.mean()), scenario.model_spec(service.draft)
     need = costs.memory_bytes(draft, service.draft_precision)
     need += float(costs.kv_bytes(draft, tokens, service.draft_precision))
-    if need > usable:
-        raise UserError(
-            f"service.{service.name}.draft = {service.draft!r}: at {service.draft_precision} it takes {need / 1e9:.3g} GB with the KV of "
-            f"{tokens:.0f} tokens, and {usable / 1e9:.3g} GB are usable on {scenario.ues.device}; name a smaller draft or precision"
-        )
+    for device in dict.fromkeys(scenario.ues.in_turn):
+        if need > (usable := usable_bytes(scenario.device_spec(device))):
+            raise UserError(
+                f"service.{service.name}.draft = {service.draft!r}: at {service.draft_precision} it takes {need / 1e9:.3g} GB with the KV "
+                f"of {tokens:.0f} tokens, and {usable / 1e9:.3g} GB are usable on {device}; name a smaller draft or precision"
+            )
 
 
-def _unservable(service: Service) -> str:
+def _unservable(service: Service, ues: str) -> str:
+    """ues: which ones, where others are served."""
     key, family = f"service.{service.name}.model", ", ".join(service.family)
     none = f"{key}s: none of {family} fits anywhere" if len(service.family) > 1 else f"{key}: {family} fits nowhere"
+    none += ues and f" for {ues}"
+    rejected = f"every job of {'theirs' if ues else 'it'} would be rejected"
     if isinstance(service, FinetuneService):
         stays = (
             " by a service of privacy 'device', whose first layers and head run there" if service.keeps_labels else ""
         )
         return (
             f"{none}, with a step of {service.tokens_a_step} tokens, whole or cut between device and server as actions.device_split has it"
-            f"{stays}: every job of it would be rejected; name a smaller model or step, or add a precision, a cut or memory"
+            f"{stays}: {rejected}; name a smaller model or step, or add a precision, a cut or memory"
         )
     stays = "" if service.privacy == "open" else f", and its text may not leave the {service.privacy}"
     return (
-        f"{none}, whole or cut as actions.device_split and actions.edge_split have it{stays}: every job of it would be rejected; name a "
+        f"{none}, whole or cut as actions.device_split and actions.edge_split have it{stays}: {rejected}; name a "
         "smaller model, or add a precision, a cut or memory"
     )
 
 
-def _serves(scenario: Scenario, service: Service, model: str, precision: str) -> bool:
+def _serves(scenario: Scenario, service: Service, ue: str) -> bool:
+    """Whether a UE with this device is served with any of the models."""
+    precisions = scenario.actions.precision
     if isinstance(service, FinetuneService):
-        return _tuning_fits(scenario, service, precision)
+        return any(_tuning_fits(scenario, service, precision, ue) for precision in precisions)
     assert isinstance(service, InferenceService)
-    return _fits(scenario, service, scenario.model_spec(model), precision)
+    models = [scenario.model_spec(model) for model in service.family]
+    return any(_fits(scenario, service, model, precision, ue) for model in models for precision in precisions)
 
 
 def check_memory(scenario: Scenario) -> None:
-    """Each service can be served in an empty world, each draft fits onto the device, own devices hold a layer, and nodes whose memory is
-    given can run some part; UserError otherwise."""
+    """Each service can be served in an empty world to every UE, each draft fits onto its device, own devices hold a layer, and nodes whose
+    memory is given can run some part; UserError otherwise."""
     precisions = scenario.actions.precision
     _check_own_devices(scenario)
     for drafting in scenario.inference:
         _check_draft(scenario, drafting)
+    devices = list(dict.fromkeys(scenario.ues.in_turn))
     for service in scenario.service:
-        if not any(_serves(scenario, service, m, p) for m in service.family for p in precisions):
-            raise UserError(_unservable(service))
+        without = [device for device in devices if not _serves(scenario, service, device)]
+        if without:
+            raise UserError(_unservable(service, "" if without == devices else f"UEs with {', '.join(without)}"))
     if scenario.nodes.memory_gb is None:
         return
     parts = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from edge6g_env.errors import UserError
@@ -26,6 +26,9 @@ class _ShareOrDraft:
             handler.generate_schema(Annotated[float, Field(ge=0.0, le=1.0)]),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
         )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"const": DRAFT}]}
 
 
 AnyDeviceSplit = Annotated[DeviceSplit, _ShareOrDraft()]

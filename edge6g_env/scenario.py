@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -15,6 +14,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from edge6g_env import costs, radio
 from edge6g_env import scenario_loops as loops
 from edge6g_env import scenario_rows as rows
+from edge6g_env import scenario_traces as own_traces
 from edge6g_env import scenario_tuning as tuning
 from edge6g_env.errors import UserError
 from edge6g_env.overrides import dotted, override, plain
@@ -22,26 +22,26 @@ from edge6g_env.scenario_arrivals import AnyArrivals
 from edge6g_env.scenario_errors import sentences, toml_value
 from edge6g_env.scenario_faults import Faults
 from edge6g_env.scenario_files import ScenarioError, read, scenarios
+from edge6g_env.scenario_nodes import Nodes
 from edge6g_env.scenario_own import OwnDevice, OwnModel, catalog_of
 from edge6g_env.scenario_radio import Radio
 from edge6g_env.scenario_services import AnyService, FinetuneService, InferenceService
 from edge6g_env.scenario_tables import (
     Actions,
-    AnyUes,
     Backhaul,
     Cloud,
-    Nodes,
     Prediction,
     Prices,
     Privacy,
     Reward,
     Serving,
-    StreetGridUes,
     Table,
     Time,
     Xn,
     check_known,
 )
+from edge6g_env.scenario_ues import AnyUes, StreetGridUes
+from edge6g_env.trace_files import OwnTrace
 
 __all__ = ["Scenario", "ScenarioError", "load_scenario", "scenarios"]
 
@@ -106,8 +106,16 @@ class Scenario(Table):
     _origin: Origin | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
-        """Equal in all tables and keys, however it came to them."""
-        return isinstance(other, Scenario) and self.model_dump() == other.model_dump()
+        """Equal in all tables and keys, however it came to them, and in what its own traces hold."""
+        return isinstance(other, Scenario) and self._told() == other._told()
+
+    def _told(self) -> dict[str, Any]:
+        """All that it says, in values as JSON has them; own traces by their hashes."""
+        told = self.model_dump(mode="json")
+        for table in told["service"]:
+            if "trace_sha256" in table:
+                table["trace"] = None
+        return told
 
     @property
     def id(self) -> str:
@@ -125,8 +133,17 @@ class Scenario(Table):
         return ", ".join([self.id, *(f"{key} = {toml_value(value)}" for key, value in self._changes.items())])
 
     def to_toml(self) -> str:
-        """The whole scenario as the text of a TOML file that loads as an equal one."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        """The whole scenario as the text of a TOML file that loads as an equal one; beside it lie its `own_traces`."""
+        tables = self.model_dump(mode="json", exclude_none=True)
+        for table, service in zip(tables["service"], self.service, strict=True):
+            if service.own_trace:
+                table["trace"] = service.own_trace.copy_name
+        return tomli_w.dumps(tables)
+
+    @property
+    def own_traces(self) -> dict[str, bytes]:
+        """File name -> content of each own trace, as the text of `to_toml` names them."""
+        return {one.own_trace.copy_name: one.own_trace.content for one in self.service if one.own_trace}
 
     @property
     def origin(self) -> Origin | None:
@@ -154,7 +171,13 @@ class Scenario(Table):
     @property
     def num_ues(self) -> int:
         """UEs of the world: U."""
-        return self.ues.per_node * self.nodes.count
+        return len(self.ue_homes) if self.ue_homes else self.ues.per_node[0] * self.nodes.count
+
+    @property
+    def ue_homes(self) -> list[int]:
+        """Node near which each UE stays, node by node; empty where they are anywhere."""
+        counts = self.ues.per_node
+        return [i for i, count in enumerate(counts) for _ in range(count)] if len(counts) > 1 else []
 
     @property
     def loop_ues(self) -> list[range]:
@@ -199,8 +222,7 @@ class Scenario(Table):
     @property
     def area_m(self) -> tuple[float, float]:
         """Width, west to east, and height of the area, in m."""
-        nodes = self.nodes
-        return min(nodes.columns, nodes.count) * nodes.spacing_m, -(-nodes.count // nodes.columns) * nodes.spacing_m
+        return self.nodes.sides_m
 
     @property
     def inference(self) -> list[InferenceService]:
@@ -237,12 +259,13 @@ class Scenario(Table):
     @property
     def devices(self) -> list[str]:
         """Devices of nodes, UEs and cloud, each once, in this order."""
-        return list(dict.fromkeys([*self.nodes.devices, self.ues.device, self.cloud.device]))
+        return list(dict.fromkeys([*self.nodes.devices, *self.ues.in_turn, self.cloud.device]))
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything in the scenario but its summary, profiles of devices too: by it a checkpoint knows where it was trained."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"summary"}), sort_keys=True)
+        """Hash of everything in the scenario but its summary, and of what profiles and own traces hold: by it a checkpoint knows where it
+        was trained."""
+        text = json.dumps({key: value for key, value in self._told().items() if key != "summary"}, sort_keys=True)
         if measured := {
             name: costs.profile_digest(name) for name in self.devices if self.device_spec(name).is_profiled
         }:
@@ -257,10 +280,15 @@ class Scenario(Table):
     @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
         catalog = self._catalog
+        ue_key = "ues.devices" if self.ues.devices else "ues.device"
         rows.check_devices("nodes.devices", self.nodes.devices, self.actions.precision, catalog)
-        rows.check_devices("ues.device", [self.ues.device], self.actions.precision, catalog)
+        rows.check_devices(ue_key, self.ues.in_turn, self.actions.precision, catalog)
         rows.check_devices("cloud.device", [self.cloud.device], self.actions.precision, catalog)
         rows.check_accelerator_prices("nodes.devices", self.nodes.devices, catalog)
+        if len(self.ues.per_node) not in (1, self.nodes.count):
+            raise UserError(
+                f"ues.per_node has {len(self.ues.per_node)} numbers, and there are {self.nodes.count} nodes: one a node, or one for all"
+            )
         for service in self.service:
             key = f"service.{service.name}.models" if len(service.family) > 1 else "service.model"
             rows.check_models(key, service.family, self.actions.precision, catalog)
@@ -270,8 +298,7 @@ class Scenario(Table):
         if self.ues.indoor_share > 0.0 and self.radio.environment.startswith(("InH", "InF")):
             raise UserError(f"ues.indoor_share must be 0 in {self.radio.environment}: its cells are indoors themselves")
         self._distances_are_valid()
-        if self.arrivals.kind == "trace" and not all(service.is_traced for service in self.service):
-            raise UserError("arrivals.kind = 'trace' needs a trace for every service")
+        rows.check_replay(self.arrivals.kind, self.service)
         loops.check(self)
         tuning.check(self)
         names = [service.name for service in self.service]
@@ -286,12 +313,16 @@ class Scenario(Table):
 
     def _distances_are_valid(self) -> None:
         """The longest link to a candidate cell must lie where the environment's formulas hold."""
-        across_m = math.hypot(*self.area_m)
-        longest_m = min(across_m, (self.radio.candidate_cells + 1) * self.nodes.spacing_m)
-        limit_m = radio.max_distance_m(self.radio.environment)
+        longest_m, limit_m = (
+            self.nodes.longest_link_m(self.radio.candidate_cells),
+            radio.max_distance_m(self.radio.environment),
+        )
         if longest_m > limit_m:
+            key, what = (
+                ("spacing_m", "") if self.nodes.positions_m is None else ("positions_m", ", from anywhere in the area")
+            )
             raise UserError(
-                f"nodes.spacing_m: links are up to {longest_m:.0f} m long, {self.radio.environment} is valid to {limit_m:g} m"
+                f"nodes.{key}: links are up to {longest_m:.0f} m long{what}, {self.radio.environment} is valid to {limit_m:g} m"
             )
 
     @model_validator(mode="after")
@@ -323,18 +354,19 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted (`**{"time.slot_s": 0.01}`),
     a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility`, or `kind` of arrivals or of a service, leaves
-    behind the file's keys that it does not have.
+    behind the file's keys that it does not have. Paths in a file are relative to it, those of overrides to the current folder.
     Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):
         data, where = scenario.model_dump(mode="json", exclude_none=True), scenario.name
+        held = {one.own_trace.sha256: one.own_trace for one in scenario.service if one.own_trace}
     else:
-        data, where, path = read(scenario, Scenario)
+        (data, where, path), held = read(scenario, Scenario), {}
     changes = dict(dotted(plain(overrides)))
     changed = deepcopy(data)
     try:
         override(changed, changes, Scenario)
-        loaded = Scenario.model_validate(changed)
+        loaded = _validated(changed, held)
         _check_outages(loaded)
         _check_memory(loaded)
     except ValidationError as error:
@@ -353,6 +385,11 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
 def _fingerprint_of(data: dict[str, Any]) -> str:
     """Fingerprint of the scenario that a file says; empty if it is none without overrides."""
     try:
-        return Scenario.model_validate(data).fingerprint
-    except ValidationError:
+        return _validated(data, {}).fingerprint
+    except ValueError:  # a ValidationError, or a UserError
         return ""
+
+
+def _validated(data: dict[str, Any], held: dict[str, OwnTrace]) -> Scenario:
+    """The scenario of tables, with the own traces that they name; held: those that need not be read."""
+    return Scenario.model_validate(data, context={own_traces.CONTEXT: own_traces.read_all(data, held)})

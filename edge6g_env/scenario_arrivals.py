@@ -53,7 +53,8 @@ class BurstArrivals(Arrivals):
 
     kind: Literal["burst"]
     burst_ratio: Annotated[float, Field(ge=1.0, le=1e6)]
-    """Busy rate over calm rate."""
+    """Busy rate over calm rate.
+    Acts: scenario_arrivals.py"""
     calm_s: Period
     """Mean time that a service is calm."""
     burst_s: Period

@@ -41,7 +41,7 @@ class Outage(Table):
 
 class Faults(Table):
     """What fails, all times exponential; what is not named never does.
-    Acts: kernel/faults.py
+    Acts: build/faults.py
     """
 
     retries: Annotated[int, Field(ge=0, le=100)] = 3

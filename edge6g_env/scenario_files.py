@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from edge6g_env._files import TextError, read_text
+from edge6g_env import scenario_traces as own_traces
+from edge6g_env._files import TextError, is_in_run, read_text
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.overrides import dotted, override
 from edge6g_env.scenario_kinds import tables_of
@@ -81,10 +82,13 @@ def _resolved(
         raise ScenarioError(f"{names[-1]}: {EXTENDS} goes in a circle: {', '.join([*names, where])}")
     data = _parsed(file, where)
     try:
+        own_traces.find_beside(data, here)
         _check_lists(data, model)
         if EXTENDS not in data:
             _check_no_changes(data, model)
             return data
+        if is_in_run(here):
+            raise UserError(f"{EXTENDS}: a scenario in the folder of a run stands for itself, and opens no other file")
         extended = data.pop(EXTENDS)
         if not isinstance(extended, str):
             raise UserError(f"{EXTENDS}: must be the name of a scenario, or the path of a TOML file, in quotes")

@@ -50,22 +50,29 @@ class _DeviceSheet(Table):
     """What nodes.devices, ues.device and cloud.device call it."""
     replace: bool = False
     """Whether it takes the place of the package's device of that name, with its measurements where all peaks and links are the same.
-    Default: a name of the package's is refused"""
+    Default: a name of the package's is refused
+    Acts: scenario_own.py"""
     fp16_tflops: Peak
-    """Dense peak of fp16 products with fp32 sums."""
+    """Dense peak of fp16 products with fp32 sums.
+    Acts: costs/parts.py"""
     int8_tops: Peak | None = None
     """Dense peak of int8 products.
-    Default: it has no units for them, and they run as int8-wo"""
+    Default: it has no units for them, and they run as int8-wo
+    Acts: costs/parts.py"""
     fp8_tflops: Peak | None = None
     """Dense peak of fp8 products.
-    Default: it has no units for them, and they run as int8-wo"""
+    Default: it has no units for them, and they run as int8-wo
+    Acts: costs/parts.py"""
     int4_tops: Peak | None = None
     """Dense peak of int4 products; int4 weights run on the fp16 units in any case.
-    Default: it has no units for them"""
+    Default: it has no units for them
+    Acts: costs/specs.py"""
     mem_gb: Annotated[float, Field(gt=0.0, le=1e6)]
-    """Memory."""
+    """Memory.
+    Acts: costs/memory.py"""
     mem_bw_gbs: Peak
-    """Bandwidth of the memory."""
+    """Bandwidth of the memory.
+    Acts: costs/parts.py"""
     idle_w: Annotated[float, Field(ge=0.0, le=1e5)] | None = None
     """Power at rest.
     Default: 0.12 of tdp_w, the median of devices.csv; judgement"""
@@ -73,19 +80,24 @@ class _DeviceSheet(Table):
     """Power at full load."""
     disk_read_gbs: Peak | None = None
     """From the disk, where models are loaded.
-    Default: 3.5, an NVMe disk on four lanes of PCIe 3.0; judgement"""
+    Default: 3.5, an NVMe disk on four lanes of PCIe 3.0; judgement
+    Acts: costs/memory.py"""
     host_link_gbs: Peak | None = None
     """From the host to a card with memory of its own.
     Default: none, as of phones and Jetsons: the memory is shared with the CPU, 0.6 of it is usable and not 0.9, and layers run as on
-    those"""
+    those
+    Acts: costs/memory.py"""
     usd_per_hour: Usd
-    """What it costs as a node, rented or written off."""
+    """What it costs as a node, rented or written off.
+    Acts: costs/prices.py"""
     source: str = ""
     """Where the figures are from.
-    Default: not said"""
+    Default: not said
+    Acts: costs/specs.py"""
     status: str = ""
     """Verified, recalled, judgement.
-    Default: not said"""
+    Default: not said
+    Acts: costs/specs.py"""
 
     @model_validator(mode="after")
     def _can_be(self) -> _DeviceSheet:
@@ -113,7 +125,7 @@ class _DeviceSheet(Table):
         for name, how in (("idle_w", f"{derived.IDLE_SHARE:g} of tdp_w"), ("disk_read_gbs", "judgement")):
             if getattr(self, name) is None:
                 yield f"{name} = {getattr(spec, name):g} ({how})"
-        if missing := [name for name in ("int8_tops", "fp8_tflops", "int4_tops") if getattr(self, name) is None]:
+        if missing := [name for name in ("int8_tops", "fp8_tflops") if getattr(self, name) is None]:
             yield f"no units of their own for {', '.join(name.split('_')[0] for name in missing)}"
         if spec.shares_memory:
             yield "memory shared with its CPU, for want of host_link_gbs"
@@ -134,7 +146,7 @@ else:
             "class": (
                 Annotated[
                     Literal["ue", "edge", "cloud"],
-                    Field(description="Whose measured layers its own are like."),
+                    Field(description="Whose measured layers its own are like.\nActs: costs/parts.py"),
                 ],
                 ...,
             )
@@ -151,100 +163,135 @@ class OwnModel(Table):
     """What services call it."""
     replace: bool = False
     """Whether it takes the place of the package's model of that name.
-    Default: a name of the package's is refused"""
+    Default: a name of the package's is refused
+    Acts: scenario_own.py"""
     layers: Annotated[int, Field(ge=1, le=_MOST_LAYERS)]
-    """Layers of the decoder."""
+    """Layers of the decoder.
+    Acts: costs/shapes.py"""
     hidden: Size
-    """Width of the activations between layers."""
+    """Width of the activations between layers.
+    Acts: costs/shapes.py"""
     ffn: Size
-    """Width of the feed-forward part; of experts expert_ffn counts."""
+    """Width of the feed-forward part; of experts expert_ffn counts.
+    Acts: costs/shapes.py"""
     heads: Size
-    """Query heads."""
+    """Query heads.
+    Acts: costs/shapes.py"""
     kv_heads: Size
-    """Heads of keys and values, a divisor of heads."""
+    """Heads of keys and values, a divisor of heads.
+    Acts: costs/shapes.py"""
     vocab: Size
-    """Rows of the embedding."""
+    """Rows of the embedding.
+    Acts: costs/shapes.py"""
     context: Size
-    """Most tokens of a prompt and its answer."""
+    """Most tokens of a prompt and its answer.
+    Acts: scenario_rows.py"""
     modality: Modality
-    """text, image+text or audio, and after -> what comes out, as in audio->text."""
+    """text, image+text or audio, and after -> what comes out, as in audio->text.
+    Acts: costs/specs.py"""
     score01: Annotated[float, Field(gt=0.0, le=1.0)]
-    """Its primary score, by which its answers are worth what they are beside the best model known."""
+    """Its primary score, by which its answers are worth what they are beside the best model known.
+    Acts: costs/quality.py"""
     metric: Metric | None = None
     """What score01 is of: models are compared where this is the same.
-    Default: that of the shipped models of its modality"""
+    Default: that of the shipped models of its modality
+    Acts: costs/quality.py"""
     scores: dict[MetricInPercent, Annotated[float, Field(ge=0.0, le=100.0)]] = Field(default_factory=dict)
     """Further metrics in per cent, for a service's quality_metric; of one that begins with wer_ less is better.
-    Default: none"""
+    Default: none
+    Acts: costs/quality.py"""
     relative_quality: dict[Precision, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(default_factory=dict)
     """What a precision keeps of the quality at fp16.
-    Default: the median of the shipped models of its size; judgement"""
+    Default: the median of the shipped models of its size; judgement
+    Acts: costs/quality.py"""
     usd_per_million_input_tokens: Usd | None = None
     """In the cloud.
-    Default: by size, as of rows of prices.csv; judgement"""
+    Default: by size, as of rows of prices.csv; judgement
+    Acts: scenario_own.py"""
     usd_per_million_output_tokens: Usd | None = None
     """In the cloud.
-    Default: by size, as of rows of prices.csv; judgement"""
+    Default: by size, as of rows of prices.csv; judgement
+    Acts: scenario_own.py"""
     head_dim: Size | None = None
     """Width of a head.
-    Default: hidden / heads"""
+    Default: hidden / heads
+    Acts: costs/shapes.py"""
     params_total: Count | None = None
     """Parameters.
-    Default: by its shape"""
+    Default: by its shape
+    Acts: costs/specs.py"""
     params_per_layer: Count | None = None
     """Parameters of a layer, all experts counted.
-    Default: by its shape"""
+    Default: by its shape
+    Acts: costs/shapes.py"""
     params_active: Count | None = None
     """Parameters that a token passes.
-    Default: by its shape"""
+    Default: by its shape
+    Acts: costs/specs.py"""
     fp16_bytes: Count | None = None
     """All weights at fp16.
-    Default: two bytes a parameter"""
+    Default: two bytes a parameter
+    Acts: costs/shapes.py"""
     kv_bytes_per_token_fp16: Count | None = None
     """Keys and values of a token in all layers.
-    Default: by its shape"""
+    Default: by its shape
+    Acts: costs/memory.py"""
     boundary_bytes_per_token_fp16: Count | None = None
     """Activations of a token at a cut.
-    Default: by its shape"""
+    Default: by its shape
+    Acts: costs/specs.py"""
     tied_embeddings: Flag = False
     """Whether the output head is the embedding.
-    Default: two matrices"""
+    Default: two matrices
+    Acts: costs/shapes.py"""
     gated_mlp: Flag = True
     """Whether the feed-forward part has a gate.
-    Default: it has"""
+    Default: it has
+    Acts: costs/shapes.py"""
     experts: Count = 0
     """Feed-forward blocks of a layer, where it has several.
-    Default: dense"""
+    Default: dense
+    Acts: costs/shapes.py"""
     experts_active: Count = 0
     """Blocks that a token passes.
-    Default: dense"""
+    Default: dense
+    Acts: costs/shapes.py"""
     expert_ffn: Count = 0
     """Width of a block.
-    Default: dense"""
+    Default: dense
+    Acts: costs/shapes.py"""
     enc_layers: Count = 0
     """Layers of the encoder of pictures or sound.
-    Default: no encoder"""
+    Default: no encoder
+    Acts: costs/times.py"""
     enc_hidden: Count = 0
     """Width of its activations.
-    Default: no encoder"""
+    Default: no encoder
+    Acts: costs/times.py"""
     enc_ffn: Count = 0
     """Width of its feed-forward part.
-    Default: no encoder"""
+    Default: no encoder
+    Acts: costs/times.py"""
     enc_heads: Count = 0
     """Its heads.
-    Default: no encoder"""
+    Default: no encoder
+    Acts: costs/times.py"""
     enc_tokens_per_input: Count = 0
     """Tokens that it makes of a picture, or of a window of sound.
-    Default: no encoder"""
+    Default: no encoder
+    Acts: costs/times.py"""
     enc_params: Count = 0
     """Its parameters.
-    Default: no encoder"""
+    Default: no encoder
+    Acts: costs/specs.py"""
     source: str = ""
     """Where the figures are from.
-    Default: not said"""
+    Default: not said
+    Acts: costs/specs.py"""
     status: str = ""
     """Verified, recalled, judgement.
-    Default: not said"""
+    Default: not said
+    Acts: costs/specs.py"""
 
     @model_validator(mode="after")
     def _can_be(self) -> OwnModel:

@@ -85,7 +85,7 @@ class Radio(Table):
     configured_grant: bool = True
     """Whether the messages of a decode stream have grants in advance, or ask for each.
     Default: as for any periodic traffic of 5G (TS 38.321); judgement
-    Acts: build/radio.py"""
+    Acts: scenario_radio.py"""
     candidate_cells: Annotated[int, Field(ge=1, le=16)] = 4
     """Cells that a UE measures.
     Default: its own and the nearest around it; judgement

@@ -9,8 +9,8 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.device_split import DRAFT, DeviceSplit
-from edge6g_env.errors import UserError
-from edge6g_env.scenario_services import FinetuneService, InferenceService
+from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.scenario_services import FinetuneService, InferenceService, Service
 from edge6g_env.scenario_tables import check_known
 from edge6g_env.trace_files import traces
 
@@ -68,14 +68,34 @@ def _has_row(look_up: Callable[..., object], *names: str | costs.ModelSpec) -> b
 def check_services(services: Sequence[InferenceService], catalog: costs.Catalog) -> None:
     """Each trace has rows, each model room for them and the matrices that an adapter names; UserError otherwise."""
     for service in services:
-        if service.trace is not None:
-            check_known(f"service.{service.name}.trace", [service.trace], traces())
+        if service.trace is not None and service.own_trace is None:
+            _check_trace(service.name, service.trace)
         if service.models is not None:
             _check_family(service, service.models, catalog)
         for model in map(catalog.model, service.family):
             _check_inputs(service, model, catalog)
             _check_context(service, model, catalog)
             check_targets(service, model)
+
+
+def _check_trace(service: str, name: str) -> None:
+    if name not in traces():
+        hint = did_you_mean(name, traces()) or f"there are {', '.join(traces())}"
+        raise UserError(f"service.{service}.trace: no {name!r}; {hint} (an own file is named by a path with / or .csv)")
+
+
+def check_replay(kind: str, services: Sequence[Service]) -> None:
+    """Where traces are replayed, each service has one whose requests do not all come at once; UserError otherwise."""
+    if kind != "trace":
+        return
+    if not all(service.is_traced for service in services):
+        raise UserError("arrivals.kind = 'trace' needs a trace for every service")
+    for service in services:
+        if np.ptp(service.lengths()[:, 0]) <= 0.0:
+            raise UserError(
+                f"service.{service.name}.trace: all its requests come at one instant, and arrivals.kind = 'trace' replays their "
+                "times: give it two instants at least, or draw arrivals with 'poisson' or 'burst'"
+            )
 
 
 def check_targets(service: InferenceService | FinetuneService, model: costs.ModelSpec) -> None:

@@ -145,7 +145,8 @@ def _any(options: list[Schema]) -> Schema:
 
 
 def _required(model: type[BaseModel]) -> list[str]:
-    return [key for key, field in model.model_fields.items() if field.is_required()]
+    worked_out = getattr(model, "worked_out", ())
+    return [key for key, field in model.model_fields.items() if field.is_required() and key not in worked_out]
 
 
 def _needed(tables: Tables) -> Schema:

@@ -6,13 +6,14 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
 from edge6g_env import costs
 from edge6g_env.errors import MissingKeyError, UserError
 from edge6g_env.scenario_kinds import OneOf
-from edge6g_env.scenario_tables import NotNegative, Positive, Precision, Table
-from edge6g_env.trace_files import read_trace
+from edge6g_env.scenario_tables import NotNegative, Positive, Precision, Table, left_out
+from edge6g_env.scenario_traces import CONTEXT
+from edge6g_env.trace_files import MOST_TOKENS, OwnTrace, is_path, read_trace
 
 
 class Service(Table):
@@ -47,7 +48,8 @@ class Service(Table):
     Acts: spaces.py"""
     payload_bytes: NotNegative = 0.0
     """Picture or sound that goes up with raw data, beside token ids.
-    Default: text only"""
+    Default: text only
+    Acts: kernel/costing.py"""
     exposure_cost: NotNegative = 0.0
     """What the reward loses for an exposure of 1: of what reaches the cloud where privacy is "site", else of what leaves the device.
     Default: nothing
@@ -92,6 +94,11 @@ class Service(Table):
         return False
 
     @property
+    def own_trace(self) -> OwnTrace | None:
+        """The user's own trace that its lengths come from; None if they come from anywhere else."""
+        return None
+
+    @property
     def facts(self) -> tuple[str, str, str]:
         """What computes, who may see the data, how long its jobs are: in words, for tables of services."""
         raise NotImplementedError
@@ -118,9 +125,9 @@ class InferenceService(Service):
         "tpot_slo_s": ("deadline_s",),
         "model": ("models", "default_model", "quality_metric"),
         "models": ("model",),
-        "trace": ("prompt_tokens", "output_tokens"),
-        "prompt_tokens": ("trace",),
-        "output_tokens": ("trace",),
+        "trace": ("prompt_tokens", "output_tokens", "trace_sha256"),
+        "prompt_tokens": ("trace", "trace_sha256"),
+        "output_tokens": ("trace", "trace_sha256"),
     }
 
     kind: Literal["inference"] = "inference"
@@ -149,19 +156,29 @@ class InferenceService(Service):
     Default: none"""
     default_model: str | None = None
     """Of `models`: what a policy takes that chooses only a route.
-    Default: none: models need one"""
+    Default: none: models need one
+    Acts: scenario_services.py"""
     quality_metric: str = "primary"
     """Metric of model_quality.csv, or of an own model's scores, by which `models` are scored, over the best of them.
-    Default: that of the primary score"""
+    Default: that of the primary score
+    Acts: scenario_services.py"""
     trace: str | None = None
-    """Where lengths come from, and instants if arrivals replay them.
-    Default: none: a service has a trace, or prompt_tokens and output_tokens"""
-    prompt_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    """Where lengths come from, and instants if arrivals replay them: one that ships, or with `/` or `.csv` at its end the path of an own
+    one, relative to the TOML file (docs/site.md).
+    Default: none: a service has a trace, or prompt_tokens and output_tokens
+    Acts: scenario_services.py"""
+    trace_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = left_out()
+    """Of an own trace: what its file must hold, which then lies beside the TOML file. Whatever records a scenario writes it.
+    Default: none: the file may hold what it likes
+    Acts: scenario_traces.py"""
+    prompt_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     """Length of each prompt, in place of a trace.
-    Default: none"""
-    output_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    Default: none
+    Acts: scenario_services.py"""
+    output_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     """Length of each answer.
-    Default: none"""
+    Default: none
+    Acts: scenario_services.py"""
     lora_rank: Annotated[int, Field(ge=1, le=256)] | None = None
     """Rank of its LoRA adapter over the shared weights of its model.
     Default: none"""
@@ -170,7 +187,8 @@ class InferenceService(Service):
     Default: the LoRA paper (arXiv 2106.09685)"""
     own_weights: bool = False
     """A copy of the model that was tuned as a whole and shares nothing.
-    Default: weights are shared"""
+    Default: weights are shared
+    Acts: scenario_services.py"""
     inputs: Annotated[int, Field(ge=0, le=64)] = 0
     """Pictures, or windows of sound, that a job brings for the model's encoder; their tokens come on top of `prompt_tokens`.
     Default: none"""
@@ -185,6 +203,19 @@ class InferenceService(Service):
     )
     """How many tokens it may propose in a round: the number of highest predicted utility is taken.
     Default: judgement"""
+
+    _own_trace: OwnTrace | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _takes_its_trace(self, info: ValidationInfo) -> InferenceService:
+        if self.trace_sha256 is None and not is_path(self.trace):
+            return self
+        if self.trace is None:
+            raise UserError("trace_sha256 goes with trace, and there is none")
+        self._own_trace = ((info.context or {}).get(CONTEXT) or {}).get(self.trace_sha256)
+        if self._own_trace is None:
+            raise UserError(f"trace = {self.trace!r}: load_scenario reads it, and nothing else does")
+        return self
 
     @model_validator(mode="after")
     def _has_objectives(self) -> InferenceService:
@@ -293,8 +324,15 @@ class InferenceService(Service):
         weights = ", ".join(map(self.weights_of, self.family))
         return weights, self.privacy, f"means of {self.trace}" if self.trace else "always these"
 
+    @property
+    def own_trace(self) -> OwnTrace | None:
+        """The trace, where it is none that ships."""
+        return self._own_trace
+
     def lengths(self) -> np.ndarray:
         """float64 (rows, 3) of the trace, or one row."""
+        if self._own_trace is not None:
+            return self._own_trace.rows
         if self.trace is not None:
             return read_trace(self.trace)
         return np.array([[0.0, self.prompt_tokens, self.output_tokens]], np.float64)
@@ -325,7 +363,8 @@ class FinetuneService(Service):
     """Sequences of a step: its batch.
     Default: as a phone can hold; judgement"""
     steps: Annotated[int, Field(ge=1, le=1_000_000)]
-    """Steps of a job."""
+    """Steps of a job.
+    Acts: kernel/places/training.py"""
     lora_rank: Annotated[int, Field(ge=1, le=256)]
     """Rank of the adapter that is trained."""
     lora_targets: str = "q,v"
@@ -334,7 +373,7 @@ class FinetuneService(Service):
     checkpointing: bool = True
     """Only the input of each layer is kept, and the layer computed again on the way back.
     Default: as memory is scarce at the edge; judgement
-    Acts: build/tuning.py"""
+    Acts: costs/adapters.py"""
     participants: Annotated[int, Field(ge=1, le=256)] = 1
     """UEs of a task, served by one node as it arrives: a job each. `share` counts tasks.
     Default: one

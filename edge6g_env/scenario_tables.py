@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from edge6g_env import costs
 from edge6g_env.device_split import AnyDeviceSplit, check_shares
-from edge6g_env.errors import MissingKeyError, UserError, did_you_mean
-from edge6g_env.scenario_kinds import OneOf
+from edge6g_env.errors import UserError, did_you_mean
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -19,7 +18,6 @@ Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Period = Annotated[float, Field(ge=1e-3, le=1e9)]
 Decibel = Annotated[float, Field(ge=0.0, le=1000.0)]
-Speed = Annotated[float, Field(gt=0.0, le=1000.0)]
 Precision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "int8-wo", "int4"]
 
 
@@ -31,12 +29,41 @@ def check_known(key: str, values: Sequence[str], names: Sequence[str]) -> None:
             raise UserError(f"{key}: no {value!r}; {hint}")
 
 
+def in_a_list(one: Any) -> Any:
+    """Annotation of a list in whose place one of its members may stand, which means the same for all; one: what it may be."""
+    return BeforeValidator(_in_a_list, json_schema_input_type=one | list[one])
+
+
+def _in_a_list(value: object) -> object:
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+ALONE = PlainSerializer(lambda values: values[0] if len(values) == 1 else values)
+"""Writes a list of one as its member."""
+
+
+def left_out() -> Any:
+    """Default of a key that stands nowhere where it has no value, in no fingerprint either: None."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class Table(BaseModel):
     """A table of a scenario: unknown keys and values of another kind are refused, nothing changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     elsewhere: ClassVar[dict[str, str]] = {}
     """Of a kind of table: what to write in place of a key that another kind has."""
+    worked_out: ClassVar[tuple[str, ...]] = ()
+    """Keys that follow from others where they are left out."""
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Without keys that stand nowhere."""
+        fields = type(self).model_fields
+        return [
+            (key, value)
+            for key, value in super().__repr_args__()
+            if value is not None or not fields[str(key)].exclude_if
+        ]
 
 
 class Time(Table):
@@ -74,152 +101,6 @@ class Time(Table):
         if self.warmup_s + self.drain_s >= self.episode_s:
             raise UserError("warmup_s + drain_s must be less than episode_s")
         return self
-
-
-class Nodes(Table):
-    """Edge nodes on a grid: devices are given out in turn."""
-
-    count: Annotated[int, Field(ge=1, le=1024)]
-    columns: Annotated[int, Field(ge=1)]
-    spacing_m: Annotated[float, Field(ge=1.0, le=1e5)]
-    devices: Annotated[list[str], Field(min_length=1)]
-    memory_gb: Annotated[list[Positive], Field(min_length=1)] | None = None
-    """Memory of the nodes in place of the data sheet's: a number, or one a device, given out with them. The same share of it is usable."""
-    neighbours: Annotated[int, Field(ge=0, le=8)]
-
-    @field_validator("memory_gb", mode="before")
-    @classmethod
-    def _same_for_all(cls, value: object) -> object:
-        return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-    @model_validator(mode="after")
-    def _has_memory_for_each(self) -> Nodes:
-        if self.memory_gb and len(self.memory_gb) not in (1, len(self.devices)):
-            raise UserError(f"memory_gb must be one number, or one a device, {len(self.devices)}")
-        return self
-
-    def device_of(self, i: int) -> str:
-        """Device of node i."""
-        return self.devices[i % len(self.devices)]
-
-    def memory_of_gb(self, i: int) -> float | None:
-        """Memory of node i where it is not that of the data sheet."""
-        return self.memory_gb[i % len(self.devices) % len(self.memory_gb)] if self.memory_gb else None
-
-
-class Ues(Table):
-    """UEs and their device; each model of mobility adds the keys that it needs (edge6g_env.kernel.mobility)."""
-
-    per_node: Annotated[int, Field(ge=1, le=256)]
-    device: str
-    tx_power_w: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
-    indoor_share: Share = 0.0
-    building: Literal["low", "high"] = "low"
-    """Outer walls: low or high penetration loss (TR 38.901 7.4.3)."""
-
-    @property
-    def mean_speed_m_s(self) -> float:
-        """Mean speed while moving."""
-        return 0.0
-
-
-class _WalkingUes(Ues):
-    speed_min_m_s: Speed
-    speed_max_m_s: Speed
-
-    @model_validator(mode="after")
-    def _speeds_in_order(self) -> _WalkingUes:
-        if self.speed_max_m_s < self.speed_min_m_s:
-            raise UserError("speed_max_m_s must be at least speed_min_m_s")
-        return self
-
-    @property
-    def mean_speed_m_s(self) -> float:
-        """Mean speed while moving."""
-        return 0.5 * (self.speed_min_m_s + self.speed_max_m_s)
-
-    @property
-    def _speeds(self) -> str:
-        return f"{self.speed_min_m_s:g} to {self.speed_max_m_s:g} m/s"
-
-
-class _PlacedUes(Ues):
-    hotspots: Annotated[int, Field(ge=0, le=64)] = 0
-    hotspot_share: Share = 0.0
-    hotspot_radius_m: NotNegative = 0.0
-
-    @model_validator(mode="after")
-    def _has_what_hotspots_need(self) -> _PlacedUes:
-        missing = [key for key in ("hotspot_share", "hotspot_radius_m") if key not in self.model_fields_set]
-        if self.hotspots > 0 and missing:
-            raise MissingKeyError(missing[0])
-        return self
-
-    @property
-    def _hotspots(self) -> str:
-        return f"{self.hotspots} hotspots take {self.hotspot_share:.0%}"
-
-
-class WaypointUes(_WalkingUes, _PlacedUes):
-    """Random waypoints, a speed for each leg, a pause of exponential length at each waypoint."""
-
-    mobility: Literal["waypoint"]
-    pause_s: NotNegative
-
-    @model_validator(mode="after")
-    def _has_somewhere_to_go(self) -> WaypointUes:
-        one_point = self.hotspots > 0 and self.hotspot_share > 0.99 and self.hotspot_radius_m < 1.0
-        if one_point and self.pause_s < 1e-3:
-            raise UserError(
-                "hotspot_radius_m must be at least 1 when nearly all waypoints lie in hotspots and pause_s is 0"
-            )
-        return self
-
-    @property
-    def movement(self) -> str:
-        """How they move, in words."""
-        return f"walking {self._speeds}, {self._hotspots} of the waypoints"
-
-
-class GaussMarkovUes(_WalkingUes):
-    """Mean speed and mean direction are a UE's own; its velocity strays from that mean and remembers."""
-
-    mobility: Literal["gauss-markov"]
-    velocity_memory: Share
-    velocity_period_s: Annotated[float, Field(ge=0.01, le=1e6)]
-    velocity_std_m_s: Annotated[float, Field(ge=0.0, le=1000.0)]
-
-    @property
-    def movement(self) -> str:
-        """How they move, in words."""
-        memory = f"correlated by {self.velocity_memory:g} over {self.velocity_period_s:g} s"
-        return f"Gauss-Markov, mean {self._speeds}, velocity +- {self.velocity_std_m_s:g} m/s {memory}"
-
-
-class StreetGridUes(_WalkingUes):
-    """Streets in two directions, a speed for each block, a turn at random at each crossing."""
-
-    mobility: Literal["street-grid"]
-    street_spacing_m: Annotated[float, Field(ge=1.0, allow_inf_nan=False)]
-
-    @property
-    def movement(self) -> str:
-        """How they move, in words."""
-        return f"{self._speeds} along streets {self.street_spacing_m:g} m apart"
-
-
-class StationaryUes(_PlacedUes):
-    """One place for the whole episode."""
-
-    mobility: Literal["stationary"]
-
-    @property
-    def movement(self) -> str:
-        """How they move, in words."""
-        return f"standing still, {self._hotspots} of the places"
-
-
-AnyUes = Annotated[WaypointUes | GaussMarkovUes | StreetGridUes | StationaryUes, OneOf("mobility")]
 
 
 class Link(Table):

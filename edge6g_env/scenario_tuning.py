@@ -23,10 +23,10 @@ def check(scenario: Scenario) -> None:
                 f"service.{service.name}.expire_s = {service.expire_s:g}: it must be at most time.drain_s = {scenario.time.drain_s:g}, or "
                 "the end of an episode would cut jobs off that still have time"
             )
-        if service.participants > scenario.ues.per_node:
+        if service.participants > (most_ues := max(scenario.ues.per_node)):
             raise UserError(
                 f"service.{service.name}.participants = {service.participants}: it must be at most ues.per_node = "
-                f"{scenario.ues.per_node}: a task is that of UEs of one node"
+                f"{most_ues}: a task is that of UEs of one node"
             )
     if any(service.may_use_cloud for service in scenario.finetune):
         rows.check_accelerator_prices("cloud.device", [scenario.cloud.device], scenario.catalog)
@@ -52,7 +52,7 @@ def most(scenario: Scenario) -> dict[str, float]:
     usd_s = max(
         costs.accelerator_price_usd_per_s(scenario.device_spec(name)) for name in [*scenario.nodes.devices, *rented]
     )
-    watts = max(scenario.device_spec(name).tdp_w for name in scenario.devices) + scenario.ues.tx_power_w
+    watts = max(scenario.device_spec(name).tdp_w for name in scenario.devices) + max(scenario.ues.tx_power_w)
     sent_mb = max(_sent_mb(service, scenario.model_spec(service.model)) for service in scenario.finetune)
     lives_s = max(service.expire_s for service in scenario.finetune)
     price_musd = usd_gb * sent_mb + 1e3 * usd_s * lives_s

@@ -76,7 +76,10 @@ def show_scenario(scenario: Scenario, console: Console) -> None:
 def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     nodes, ues, cloud, time, grid = scenario.nodes, scenario.ues, scenario.cloud, scenario.time, scenario.actions
     yield "nodes", f"{nodes.count}, {', '.join(nodes.devices)} in turn, {scenario.neighbours} neighbours each"
-    yield "UEs", f"{scenario.num_ues}, {ues.device}, {ues.movement}"
+    yield "area", f"{scenario.area_m[0]:g} m x {scenario.area_m[1]:g} m, {nodes.places_in_words}"
+    yield "UEs", f"{scenario.num_ues}, {ues.devices_in_words}, {ues.movement}"
+    if scenario.ue_homes:
+        yield "", f"each where its node is the nearest: {_listed(ues.per_node)}"
     yield "cloud", f"{cloud.device}, {cloud.concurrency} requests at a time, {scenario.backhaul.delay_s:g} s away"
     yield "radio", f"{scenario.radio.environment}, {', '.join(scenario.radio.presets)} in turn"
     if fixed := scenario.radio.fixed:

@@ -79,6 +79,11 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     Feature("utility", "1", -100.0, 1.0),
 )
 
+_UE_DEVICE = (
+    Feature("job/device_memory_gb", "GB", 0.0, 1e3, "log"),
+    Feature("job/device_tflops", "TFLOP/s", 0.0, 1e4, "log"),
+)
+
 
 def longest_s(scenario: Scenario) -> float:
     """Times are not told apart beyond this: no job lives longer, so that none of them is worth more than another."""
@@ -134,6 +139,7 @@ def job_features(scenario: Scenario) -> list[Feature]:
         count("job/steps", 1e6, "1"),
         Feature("job/step_tokens", "token", 0.0, 131_072.0, "log"),
         count("job/done_steps", 1e6, "1"),
+        *(_UE_DEVICE if scenario.ues.differ else ()),
     ]
 
 

@@ -18,13 +18,13 @@ from eval import EVALUATION_SEED, VALIDATION_SEED
 from eval.comparison import Comparison, by_service
 from eval.contenders import LoadCheckpoint, Row, find_rows, how_to_add_references
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
-from eval.files import only_owner, write_csv_atomic, write_json_atomic, write_text_atomic
+from eval.files import only_owner, write_csv_atomic, write_json_atomic
 from eval.interrupted import abandon_run, begin_or_go_on, end_run
 from eval.jobs import JOBS_FILE, jobs_frame, write_jobs
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
 from eval.metrics import episodes_frame
-from eval.provenance import SCENARIO_FILE, Provenance, provenance
+from eval.provenance import SCENARIO_FILE, Provenance, provenance, write_scenario
 from eval.result_files import check_keep, for_scenario, is_outdated, new_row, shipped
 from eval.result_files import keep as keep_rows
 from eval.room import Played, add_room
@@ -98,7 +98,7 @@ def compare_rows(
     contenders = [member for row in rows for member in row.members]
     identities = {one.name: one.identity for one in contenders}
     makers = {one.name: one.make for one in contenders}
-    write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+    write_scenario(scenario, out)
     played = play(makers, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
     comparison = _comparison(scenario, rows, played, made_by)
     if keep is not None:

@@ -12,10 +12,12 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from edge6g_env._files import read_text, write_bytes_atomic, write_json_atomic, write_text_atomic
+from edge6g_env._files import RUN_FILE, read_text, write_bytes_atomic, write_json_atomic, write_text_atomic
 from edge6g_env.errors import UserError
+from edge6g_env.trace_files import copies
 
 __all__ = [
+    "RUN_FILE",
     "RunFolderError",
     "begin_run",
     "kind_of_run",
@@ -34,7 +36,6 @@ def write_csv_atomic(frame: pd.DataFrame, path: Path | str) -> None:
     write_text_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
-RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
 
 
@@ -48,16 +49,21 @@ def begin_run(
     """Make `folder` that of a new run and write `record` to its run.json, by which it is known from then on.
 
     kind: "compare", say; makes: names of what a run of this kind puts into its folder. With overwrite these are removed
-    from the folder of an earlier run of the same kind; nothing else is ever removed. Raises RunFolderError for a folder
-    that holds anything else (hidden files apart), or, without overwrite, an earlier run.
+    from the folder of an earlier run of the same kind, and copies of own traces; nothing else is ever removed. Raises RunFolderError for a
+    folder that holds anything else (hidden files apart), or, without overwrite, an earlier run.
     """
     path = Path(folder)
     _check_is_folder(path)
     if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
         _check_earlier_run(path, kind, overwrite)
-        for name in makes:
-            remove(path / name)
+        remove_made(path, makes)
     write_json_atomic({"kind": kind, **record}, path / RUN_FILE)
+
+
+def remove_made(folder: Path, makes: Sequence[str]) -> None:
+    """Remove what a run has put into its folder: all of these names, and copies of own traces."""
+    for path in (*(folder / name for name in makes), *copies(folder)):
+        remove(path)
 
 
 @contextmanager

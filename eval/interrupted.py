@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from eval.files import RUN_FILE, begin_run, read_object, remove, write_json_atomic
+from eval.files import RUN_FILE, begin_run, read_object, remove_made, write_json_atomic
 
 FINISHED = "finished"
 
@@ -42,5 +42,4 @@ def end_run(folder: Path, leftovers: Sequence[str]) -> None:
 
 def abandon_run(folder: Path, makes: Sequence[str]) -> None:
     """Take back a run that has nothing to show: its files go."""
-    for name in (*makes, RUN_FILE):
-        remove(folder / name)
+    remove_made(folder, (*makes, RUN_FILE))

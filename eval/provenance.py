@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import edge6g_env
+from edge6g_env._files import write_bytes_atomic, write_text_atomic
 from edge6g_env.scenario import Scenario
 
 SCENARIO_FILE = "scenario.toml"
@@ -42,6 +43,13 @@ def provenance(command: str, scenario: Scenario) -> Provenance:
         fingerprint=scenario.fingerprint,
         changes=scenario.changes,
     )
+
+
+def write_scenario(scenario: Scenario, folder: Path, file: str = SCENARIO_FILE) -> None:
+    """Write a scenario as it is played to the folder of a run: the TOML file, and copies of its own traces that it names beside it."""
+    for name, content in scenario.own_traces.items():
+        write_bytes_atomic(folder / name, content)
+    write_text_atomic(folder / file, scenario.to_toml())
 
 
 def commit() -> str | None:

@@ -22,13 +22,13 @@ from eval.compare import evaluation_seeds, play
 from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
 from eval.decisions import Column, columns_of, decided, shares
 from eval.episodes import Episodes
-from eval.files import only_owner, write_json_atomic, write_text_atomic
+from eval.files import only_owner, write_json_atomic
 from eval.forecasts import NOTE as FORECASTS_NOTE
 from eval.forecasts import Forecast, Foreseeing, forecast_table, forecasts
 from eval.interrupted import begin_or_go_on, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
-from eval.provenance import SCENARIO_FILE, provenance
+from eval.provenance import SCENARIO_FILE, provenance, write_scenario
 from eval.statistics import Estimate, clear_of_zero, estimate, paired_difference
 
 MAKES = (SCENARIO_FILE, PLAYED, "usage.json")
@@ -112,7 +112,7 @@ def usage(
     record = {**provenance(command, scenario), "policy": contender.name, "seeds": numbers}
     with only_owner(out):
         begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
-        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        write_scenario(scenario, out)
         free: dict[str, MakePolicy] = {contender.name: partial(Foreseeing.made_by, contender.make)}
         makers = {**free, **_frozen(contender.make, columns)}
         identities = dict.fromkeys(makers, contender.identity)

@@ -67,7 +67,7 @@ class Look:
 
     def phone(self) -> Any:
         """The device of the UEs."""
-        return self._w.device[self._w.mobility[0].ue_device]
+        return self._w.device[self._w.equipment[0].accelerator]
 
     @property
     def bands(self) -> np.recarray:

@@ -23,7 +23,7 @@ from safetensors.torch import load, save
 from agents.learned.linear import LinearPolicy
 from agents.learned.reading import LayoutError, Reads
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy
-from edge6g_env._files import read_text
+from edge6g_env._files import CHECKPOINT_FILE, read_text
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
@@ -35,7 +35,7 @@ from train.ppo import PpoPolicy, make_ppo_policy
 from train.worlds import Varied
 
 FORMAT = 3
-RECORD, POLICY, TRAINER = "checkpoint.json", "policy.safetensors", "trainer.safetensors"
+RECORD, POLICY, TRAINER = CHECKPOINT_FILE, "policy.safetensors", "trainer.safetensors"
 
 Policy = ScorerPolicy | PpoPolicy | LinearPolicy
 Tensors = Mapping[str, torch.Tensor]

@@ -21,9 +21,8 @@ from eval.files import (
     only_owner,
     read_object,
     write_json_atomic,
-    write_text_atomic,
 )
-from eval.provenance import provenance
+from eval.provenance import provenance, write_scenario
 from train import checkpoint, learning_curve
 from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
@@ -96,7 +95,7 @@ def train(
             made = [*MAKES, *checkpoint.scenario_files(several), *rules_files(several), *_earlier_curves(out)]
             begin_run(out, KIND, made, record, overwrite=overwrite or resume)
             for file, scenario in zip(checkpoint.scenario_files(several), setup.scenarios, strict=True):
-                write_text_atomic(out / file, scenario.to_toml())
+                write_scenario(scenario, out, file)
         _remove_leavings(out)
         _learn(learner, out, interrupts, console)
 

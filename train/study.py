@@ -18,7 +18,7 @@ from eval.contenders import LoadCheckpoint, Row, find_rows
 from eval.files import RUN_FILE, begin_run, only_owner, read_object, write_json_atomic, write_text_atomic
 from eval.interrupted import FINISHED, end_run
 from eval.kept import FOLDER as PLAYED
-from eval.provenance import SCENARIO_FILE, Provenance, provenance
+from eval.provenance import SCENARIO_FILE, Provenance, provenance, write_scenario
 from eval.report.numbers import room_in_words
 from eval.result_files import check_keep, shipped
 from eval.result_files import keep as keep_rows
@@ -87,7 +87,7 @@ def study(
     made_by = provenance(command, scenario)
     with interrupts_end_in_order() as interrupts, only_owner(out):
         _begin(out, design, made_by, overwrite)
-        write_text_atomic(out / SCENARIO_FILE, scenario.to_toml())
+        write_scenario(scenario, out)
         try:
             cells = design.cells(out)
             failed = train_cells(cells, design.budget, design.jobs, train_command, interrupts, console)

@@ -16,6 +16,7 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
     cost = services.cost_tables(scenario)
     trace, service = services.services(scenario)
     neighbour = places.neighbours_of(scenario)
+    tile, tile_node = places.nodes_by_tile(scenario)
     parts = fault_parts(scenario, neighbour)
     return World(
         interface=tables.interface_table(layout, debug),
@@ -39,6 +40,9 @@ def make_world(layout: Layout, num_worlds: int, *, candidates: bool, debug: bool
         device=services.devices(scenario, cost),
         model=services.models(scenario, cost),
         site=places.sites(scenario),
+        equipment=places.equipment(scenario),
+        tile=tile,
+        tile_node=tile_node,
         neighbour=neighbour,
         action_layers=layout.action_layers(cost.layers.tolist()),
         exposure=services.exposures(scenario, cost),

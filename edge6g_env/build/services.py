@@ -42,6 +42,8 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         usable_bytes=tables.usable_bytes,
         load_bytes_s=tables.load_bytes_per_s,
         usd_s=np.array([usd_s.get(name, 0.0) for name in names]),
+        memory_gb=np.array([scenario.device_spec(name).mem_gb for name in names]),
+        tflops=np.array([scenario.device_spec(name).fp16_tflops for name in names]),
     )
 
 

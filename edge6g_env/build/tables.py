@@ -8,6 +8,7 @@ import numpy as np
 
 from edge6g_env import costs
 from edge6g_env.build._records import from_table, or_zero
+from edge6g_env.build.places import tiles_of
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.scenario import Scenario
@@ -23,6 +24,7 @@ def interface_table(layout: Layout, debug: bool) -> np.recarray:
         None,
         n_precisions=len(scenario.actions.precision),
         n_job_features=len(job_features(scenario)),
+        shows_device=scenario.ues.differ,
         debug=debug,
     )
 
@@ -35,15 +37,13 @@ def time_table(scenario: Scenario) -> np.recarray:
 
 def mobility_table(scenario: Scenario) -> np.recarray:
     """[ues], and the area that they are in; keys of other models of mobility are 0."""
-    ues, nodes = scenario.ues, scenario.nodes
+    ues = scenario.ues
     width_m, height_m = scenario.area_m
     own = {
         "width_m": width_m,
         "height_m": height_m,
-        "node_columns": min(nodes.columns, nodes.count),
-        "node_spacing_m": nodes.spacing_m,
+        **tiles_of(scenario)._asdict(),
         "model": codes.MOBILITY_NAMES.index(ues.mobility),
-        "ue_device": scenario.devices.index(ues.device),
     }
     return from_table(DTYPES["mobility"], None, **or_zero(DTYPES["mobility"], ues, own))
 

@@ -14,7 +14,6 @@ from edge6g_env._jit import njit_inner
 from edge6g_env.kernel import rng
 
 _CANDIDATES_EVERY_M = 20  # a UE looks for new candidate cells this often; judgement: a tenth of the UMi site distance
-_OUT_OF_REACH = 0.500001  # spacings from a place in a cell of the node grid to its centre, with room for rounding
 _NODE_ADDRESS = 65_536  # owner of a link's random numbers is ue * _NODE_ADDRESS + node
 _OF_UE = _NODE_ADDRESS - 1  # what a UE has once, not once a link
 
@@ -210,35 +209,36 @@ def _put_in_order(near, filled, i, d_m):
 
 
 @njit_inner
-def _column_of(place_m, spacing_m, count):
-    """The column, or row, of the node grid that a coordinate lies in."""
-    return min(max(int(place_m / spacing_m), 0), count - 1)
+def _tile_of(place_m, tile_m, count):
+    """The column, or row, of tiles that a coordinate lies in."""
+    return min(max(int(place_m / tile_m), 0), count - 1)
 
 
 @njit_inner
 def _look_at_ring(w, b, u, ring, filled):
-    """Put the nodes that are `ring` columns or rows away from UE u's own, and not more, among the nearest; returns how many there are."""
-    mobility, ue, near, n_nodes = w.mobility[0], w.ue[b, u], w.cell[b, w.ue.shape[1]], w.node.shape[1]
-    columns, rows = mobility.node_columns, (n_nodes - 1) // mobility.node_columns + 1
-    column = _column_of(ue.x_m, mobility.node_spacing_m, columns)
-    row = _column_of(ue.y_m, mobility.node_spacing_m, rows)
+    """Put the nodes `ring` columns or rows of tiles away from UE u, and not more, among the nearest; returns how many there are."""
+    mobility, ue, near = w.mobility[0], w.ue[b, u], w.cell[b, w.ue.shape[1]]
+    columns, rows = mobility.tile_columns, mobility.tile_rows
+    column = _tile_of(ue.x_m, mobility.tile_m, columns)
+    row = _tile_of(ue.y_m, mobility.tile_m, rows)
     for y in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
         whole_row = y == row - ring or y == row + ring
         for x in range(column - ring, column + ring + 1, 1 if whole_row else 2 * ring):
-            i = y * columns + x
-            if 0 <= x < columns and i < n_nodes:
-                filled = _put_in_order(near, filled, i, distance_m(w, b, u, i))
+            if 0 <= x < columns:
+                for place in range(w.tile[y * columns + x], w.tile[y * columns + x + 1]):
+                    i = w.tile_node[place]
+                    filled = _put_in_order(near, filled, i, distance_m(w, b, u, i))
     return filled
 
 
 @njit_inner
 def _find_nearest(w, b, u):
-    """The nearest nodes of UE u, nearest first, and the serving one in any case, in the spare row of w.cell. Ring by ring of the node
-    grid: a node of ring r is at least r - 1/2 spacings away."""
-    n_cells, spare, spacing_m = w.cell.shape[2], w.ue.shape[1], w.mobility[0].node_spacing_m
+    """The nearest nodes of UE u, nearest first, and the serving one in any case, in the spare row of w.cell. Ring by ring of tiles: a node
+    of ring r is at least r - tile_reach sides of a tile away."""
+    n_cells, spare, mobility = w.cell.shape[2], w.ue.shape[1], w.mobility[0]
     near, serving, has_serving = w.cell[b, spare], w.ue[b, u].node, False
     filled, ring = 0, 0
-    while filled < n_cells or near[n_cells - 1].distance_m > (ring - _OUT_OF_REACH) * spacing_m:
+    while filled < n_cells or near[n_cells - 1].distance_m > (ring - mobility.tile_reach) * mobility.tile_m:
         filled = _look_at_ring(w, b, u, ring, filled)
         ring += 1
     for m in range(n_cells):

@@ -121,7 +121,7 @@ def _check_device(w, b, u):
     if jobs != ue.device_jobs or busy != ue.device_busy or abs(kv_bytes - ue.device_kv_bytes) > _BYTE:
         w.step[b].error = DEVICE_MISCOUNTED
     held_bytes = weight_bytes(w, ue.device_variant, 0, layers) + kv_bytes if jobs > 0 else 0.0
-    if held_bytes > w.device[w.mobility[0].ue_device].usable_bytes + _BYTE:
+    if held_bytes > w.device[w.equipment[u].accelerator].usable_bytes + _BYTE:
         w.step[b].error = DEVICE_OVERRUN
 
 

@@ -130,7 +130,7 @@ def _label_bytes(w, job):
 @njit_seldom
 def _device_s(w, job, what):
     """Seconds that the device computes in a leg; a job that it trains alone is done with the first."""
-    layers, total, device_ = job.device_layers, w.model[job.variant].layers, w.mobility[0].ue_device
+    layers, total, device_ = job.device_layers, w.model[job.variant].layers, device.accelerator(w, job)
     if layers == 0:
         return 0.0
     times = w.tuning_s[job.service, device_, job.variant]
@@ -269,7 +269,7 @@ def _expect_messages(w, b, job, v, layers, target):
         send_s = 8.0 * adapter_bytes / expected.up_bit_s
         expected.token_s += rounds * (up_s + send_s + down_s + 8.0 * adapter_bytes / expected.down_bit_s)
         expected.air_bytes += rounds * 2.0 * adapter_bytes
-        expected.energy_j += rounds * w.mobility[0].tx_power_w * send_s
+        expected.energy_j += rounds * w.equipment[job.ue].tx_power_w * send_s
     if layers == w.model[v].layers:
         return
     times, cut_bytes = 1.0 + service.u_shape, tokens * w.model[v].boundary_bytes
@@ -277,7 +277,7 @@ def _expect_messages(w, b, job, v, layers, target):
     expected.token_s += times * (up_s + down_s)
     expected.token_s += 8.0 * (sent_bytes / expected.up_bit_s + times * cut_bytes / expected.down_bit_s)
     expected.air_bytes += sent_bytes + times * cut_bytes
-    expected.energy_j += w.mobility[0].tx_power_w * 8.0 * sent_bytes / expected.up_bit_s
+    expected.energy_j += w.equipment[job.ue].tx_power_w * 8.0 * sent_bytes / expected.up_bit_s
     if target >= 0:
         expected.token_s += 2.0 * times * delay_s + 8.0 * (sent_bytes + times * cut_bytes) / rate
         expected.backhaul_bytes += sent_bytes + times * cut_bytes
@@ -288,10 +288,10 @@ def _expect_device(w, b, job, v, layers):
     """Add the device's part of each step, beside the jobs that compute there now."""
     if layers == 0:
         return
-    service, expected, device_ = w.service[job.service], w.forecast[b], w.mobility[0].ue_device
+    service, expected, device_ = w.service[job.service], w.forecast[b], device.accelerator(w, job)
     whole = layers == w.model[v].layers
     compute_s = costing.step_s(w, job.service, device_, v, layers, whole or service.u_shape == 1)
-    expected.load_s += device.missing_s(w, w.ue[b, job.ue], v, layers)
+    expected.load_s += device.missing_s(w, b, job, v, layers)
     expected.time_s += expected.load_s
     expected.token_s += compute_s * (1.0 + w.ue[b, job.ue].device_busy)
     expected.energy_j += compute_s * w.device[device_].prefill_w
@@ -341,7 +341,7 @@ def expect(w, b, i, job, c):
     expected.busy_s *= steps
     expected.energy_j *= steps
     if layers == 0:
-        expected.energy_j += w.mobility[0].tx_power_w * 8.0 * expected.setup_air_bytes / expected.up_bit_s
+        expected.energy_j += w.equipment[job.ue].tx_power_w * 8.0 * expected.setup_air_bytes / expected.up_bit_s
     expected.air_bytes = expected.setup_air_bytes + steps * expected.air_bytes
     expected.backhaul_bytes = expected.setup_link_bytes + steps * expected.backhaul_bytes
     expected.price_usd = steps * (expected.price_usd + usd_s * expected.token_s)

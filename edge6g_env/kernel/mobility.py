@@ -22,7 +22,39 @@ from edge6g_env.kernel import channel, codes, rng
 _STRAIGHT_ON = 0.5
 _FASTEST_SIGMAS = 4.0  # Gauss-Markov: nobody is faster than this above speed_max_m_s (1 in 3,000 would); judgement
 _EARLY = 0.999999  # of the time to a link step: it may not be missed by rounding
+_TRIES = 64  # for a place near a node, which then is that of the node itself; judgement, of a box half full all fail once in 1e19
 _ON_CROSSING = 1e-6  # of a block: what rounding may put between a UE and the crossing that it stands on
+
+
+@njit_inner
+def hotspot_m(w, b, spot):
+    """Centre of a hotspot: the same for all UEs, drawn anew each episode."""
+    mobility, key = w.mobility[0], w.episode[b].place_key
+    x_m = rng.uniform(key, rng.FOR_HOTSPOT, spot, 0) * mobility.width_m
+    return x_m, rng.uniform(key, rng.FOR_HOTSPOT, spot, 1) * mobility.height_m
+
+
+@njit_inner
+def _is_nearest(w, home, x_m, y_m):
+    """Whether no node is nearer to a place than this one."""
+    least_m = math.hypot(x_m - w.site[home].x_m, y_m - w.site[home].y_m)
+    for i in range(w.site.shape[0]):
+        if math.hypot(x_m - w.site[i].x_m, y_m - w.site[i].y_m) < least_m:
+            return False
+    return True
+
+
+@njit_inner
+def _place_at_home(w, b, u, leg):
+    """A uniform place among those whose nearest node is that of UE u, by rejection. They are a convex part of the area: the way from one
+    of them to the next leads through no others."""
+    site, key, first = w.site[w.equipment[u].home], w.episode[b].key, 2 * _TRIES * leg
+    for n in range(first, first + 2 * _TRIES, 2):
+        x_m = site.west_m + rng.uniform(key, rng.FOR_HOME, u, n) * (site.east_m - site.west_m)
+        y_m = site.south_m + rng.uniform(key, rng.FOR_HOME, u, n + 1) * (site.north_m - site.south_m)
+        if _is_nearest(w, w.equipment[u].home, x_m, y_m):
+            return x_m, y_m
+    return site.x_m, site.y_m
 
 
 @njit_inner
@@ -32,10 +64,11 @@ def _waypoint(w, b, u, leg):
         spot = int(rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 1) * mobility.hotspots)
         radius = mobility.hotspot_radius_m * math.sqrt(rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 2))
         angle = 2.0 * math.pi * rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 3)
-        place_key = w.episode[b].place_key
-        x = rng.uniform(place_key, rng.FOR_HOTSPOT, spot, 0) * mobility.width_m + radius * math.cos(angle)
-        y = rng.uniform(place_key, rng.FOR_HOTSPOT, spot, 1) * mobility.height_m + radius * math.sin(angle)
+        x_m, y_m = hotspot_m(w, b, spot)
+        x, y = x_m + radius * math.cos(angle), y_m + radius * math.sin(angle)
         return min(max(x, 0.0), mobility.width_m), min(max(y, 0.0), mobility.height_m)
+    if w.equipment[u].home >= 0:
+        return _place_at_home(w, b, u, leg)
     x = rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 2) * mobility.width_m
     return x, rng.uniform(key, rng.FOR_WAYPOINT, u, 4 * leg + 3) * mobility.height_m
 

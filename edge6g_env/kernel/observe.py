@@ -88,7 +88,12 @@ def _put_job(w, b, i, row, at):
     at = put(row, at, service.kind == codes.FINETUNE)
     at = put(row, at, service.steps)
     at = put(row, at, service.step_tokens)
-    return put(row, at, job.done_steps)
+    at = put(row, at, job.done_steps)
+    if w.interface[0].shows_device == 0:
+        return at
+    device = w.device[w.equipment[job.ue].accelerator]
+    at = put(row, at, device.memory_gb)
+    return put(row, at, device.tflops)
 
 
 @njit_inner

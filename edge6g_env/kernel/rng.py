@@ -20,6 +20,7 @@ FOR_ACCESS, FOR_RETRANSMISSION = range(24, 26)
 FOR_FIRST_STATE, FOR_DWELL = range(26, 28)
 FOR_LOOP = 28  # count 0: phase of a UE's loop; count n + 1: lengths of its job n
 FOR_OUTPUT, FOR_CHOICE = range(29, 31)
+FOR_HOME = 31
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

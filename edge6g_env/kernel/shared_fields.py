@@ -6,6 +6,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "interface": (
         ("n_precisions", "i8", "1", "precisions of the action table"),
         ("n_job_features", "i8", "1", "entries of an observation about the job"),
+        ("shows_device", "i8", "0/1", "the device of the job's UE is among them: UEs have different ones"),
         ("debug", "i8", "0/1", "check conservation and memory in every slot"),
     ),
     "time": (
@@ -47,10 +48,16 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "mobility": (
         ("width_m", "f8", "m", "area, west to east"),
         ("height_m", "f8", "m", "area, south to north"),
-        ("node_columns", "i8", "1", "columns of the grid of nodes"),
-        ("node_spacing_m", "f8", "m", "its spacing"),
+        ("tile_columns", "i8", "1", "columns of the square tiles by which nodes are looked up"),
+        ("tile_rows", "i8", "1", "their rows"),
+        ("tile_m", "f8", "m", "side of a tile"),
+        (
+            "tile_reach",
+            "f8",
+            "1",
+            "a node that is r tiles away is at least r - tile_reach sides of a tile away",
+        ),
         ("indoor_share", "f8", "1", "share of the UEs that are inside buildings"),
-        ("tx_power_w", "f8", "W", "what a UE draws while it sends"),
         ("model", "i8", "id", "see MOBILITY_NAMES"),
         ("speed_min_m_s", "f8", "m/s", "slowest walk; Gauss-Markov: slowest mean"),
         ("speed_max_m_s", "f8", "m/s", "fastest walk; Gauss-Markov: fastest mean"),
@@ -62,7 +69,11 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("velocity_period_s", "f8", "s", "Gauss-Markov: how long a velocity is kept"),
         ("velocity_std_m_s", "f8", "m/s", "Gauss-Markov: standard deviation of each component of the velocity"),
         ("street_spacing_m", "f8", "m", "street grid: from street to street"),
-        ("ue_device", "i8", "D", "device of the UEs"),
+    ),
+    "equipment": (
+        ("accelerator", "i8", "D", "device of the UE"),
+        ("tx_power_w", "f8", "W", "what it draws while it sends"),
+        ("home", "i8", "N", "node that is the nearest one wherever it is, hotspots apart, -1: any"),
     ),
     "wired": (
         ("xn_rate_bit_s", "f8", "bit/s", "rate of a link between neighbours"),
@@ -228,6 +239,8 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("usable_bytes", "f8", "B", "memory for weights and KV"),
         ("load_bytes_s", "f8", "B/s", "rate at which weights are read"),
         ("usd_s", "f8", "USD/s", "price of a second, 0 for what is not paid by time"),
+        ("memory_gb", "f8", "GB", "its memory, as agents are told of a UE's device"),
+        ("tflops", "f8", "TFLOP/s", "its fp16 peak, likewise"),
     ),
     "model": (
         ("layers", "i8", "layer", "layers of the model"),
@@ -249,6 +262,10 @@ FIELDS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("x_m", "f8", "m", "position"),
         ("y_m", "f8", "m", "position"),
         ("usable_bytes", "f8", "B", "memory for weights and KV"),
+        ("west_m", "f8", "m", "box around all places that are nearer to it than to any other node"),
+        ("east_m", "f8", "m", "the same"),
+        ("south_m", "f8", "m", "the same"),
+        ("north_m", "f8", "m", "the same"),
     ),
     "policy": (
         ("scored", "i8", "0/1", "the best score decides, not the best predicted utility"),

@@ -3,8 +3,8 @@
 `job.left_bytes` below is `world.job[b, j].left_bytes` in the kernel and `world.job["left_bytes"]` outside it. Times are seconds
 since the start of the episode. Sizes: B worlds, N nodes, K neighbours a node, U UEs, M candidate cells a UE or models a service, J job
 rows, S services, V variants (a model at a precision), A adapters, R rounds of a draft, D devices, Z bands, C actions, Q places in a
-queue, P parts that can fail, E changes by planned outages, G points of the token grid; of what flies P policies, R candidates that are
-scored, D' and E entries that are read, H hidden units, W weights.
+queue, T tiles of the area, P parts that can fail, E changes by planned outages, G points of the token grid; of what flies P policies, R
+candidates that are scored, D' and E entries that are read, H hidden units, W weights.
 
 Letters of the kernel: `w` the World, `b` a world, `i` a node, `k` a neighbour of it, `u` a UE, `m` a candidate cell of it, `v` a variant,
 `a` an adapter, `s` a service, `c` an action, `z` a band, `p` a part (of a job, or one that can fail). `job` is the record, `job.row` its
@@ -42,6 +42,9 @@ class World(NamedTuple):
     device: np.recarray  # (D,) DEVICE
     model: np.recarray  # (V,) MODEL
     site: np.recarray  # (N,) SITE
+    equipment: np.recarray  # (U,) EQUIPMENT of a UE, the same in all worlds and episodes
+    tile: np.ndarray  # (T + 1,) int64 first row of tile_node of each tile, row by row of tiles, and the end
+    tile_node: np.ndarray  # (N,) int64 nodes by the tile that they stand in
     neighbour: np.ndarray  # (N, K) int64 nodes, nearest first
     action_layers: np.ndarray  # (C, V, 2) int64 layer_1, layer_2 for a variant
     exposure: np.ndarray  # (V, layers + 1) share of a prompt that a cut behind so many layers gives away, 1 at 0

@@ -83,7 +83,7 @@ def _scenario_facts(scenario: Scenario) -> Iterator[tuple[str, str]]:
     nodes, time = scenario.nodes, scenario.time
     yield (
         "nodes",
-        f"{nodes.count}, {', '.join(nodes.devices)} in turn; {scenario.num_ues} UEs with {scenario.ues.device}",
+        f"{nodes.count}, {', '.join(nodes.devices)} in turn; {scenario.num_ues} UEs with {scenario.ues.devices_in_words}",
     )
     yield (
         "load",

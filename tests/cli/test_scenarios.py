@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from edge6g_env import costs
 from edge6g_env.capacity import most_jobs_s
 from edge6g_env.scenario import load_scenario, scenarios
+from edge6g_env.scenario_schema import schema
 from edge6g_env.spaces import Layout
 from tests.tuners import TEAM, services_with
 
@@ -97,6 +99,12 @@ def test_a_narrow_terminal_loses_no_word(run, monkeypatch, name: str, columns: i
     out = run("scenarios", "show", name).out
     assert max(len(line.rstrip()) for line in out.splitlines()) <= columns
     assert words - {word.strip(",;:()") for word in out.split()} == set()
+
+
+def test_the_schema_of_the_files_is_printed(run):
+    ended = run("scenarios", "schema")
+    assert ended.status == 0
+    assert json.loads(ended.out) == json.loads(json.dumps(schema()))
 
 
 def test_without_a_command_the_help_is_shown(run):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import load_scenario, radio, scenarios
+from edge6g_env.pictures import coverage
 
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_BYTES = 200_000  # a picture of a page
@@ -30,8 +31,8 @@ def samples(make_radio):
 
 
 @pytest.fixture(scope="module")
-def points(samples):
-    return samples.coverage("dense-urban", 2, 8)
+def points():
+    return coverage.points_of(load_scenario("dense-urban"), 2)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +40,11 @@ def rows(samples):
     return samples.record("dense-urban", 6.0)
 
 
-def test_squares_hold_the_ues_that_stand_in_them(samples, points):
+def test_squares_hold_the_ues_that_stand_in_them(points):
     area_m = load_scenario("dense-urban").area_m
-    medians = samples.by_pixel(points, "uplink_sinr_db", area_m, 100.0)
-    shares = samples.share_of_band(points, 1, area_m, 100.0)
-    servers = samples.most_frequent(points, area_m, 100.0)
+    medians = coverage.by_pixel(points, "uplink_sinr_db", area_m, 100.0)
+    shares = coverage.share_of_band(points, 1, area_m, 100.0)
+    servers = coverage.most_frequent(points, area_m, 100.0)
     assert medians.shape == shares.shape == servers.shape == (4, 8)
     for row, column in np.ndindex(4, 8):
         here = (points["x_m"] // 100.0 == column) & (points["y_m"] // 100.0 == row)
@@ -54,13 +55,13 @@ def test_squares_hold_the_ues_that_stand_in_them(samples, points):
         assert nodes.count(int(servers[row, column])) == max(map(nodes.count, nodes))
 
 
-def test_an_empty_square_is_nan(samples, points):
+def test_an_empty_square_is_nan(points):
     area_m = load_scenario("dense-urban").area_m
     corner = {name: values[(points["x_m"] > 100.0) | (points["y_m"] > 100.0)] for name, values in points.items()}
     for values in (
-        samples.by_pixel(corner, "uplink_sinr_db", area_m, 100.0),
-        samples.share_of_band(corner, 1, area_m, 100.0),
-        samples.most_frequent(corner, area_m, 100.0),
+        coverage.by_pixel(corner, "uplink_sinr_db", area_m, 100.0),
+        coverage.share_of_band(corner, 1, area_m, 100.0),
+        coverage.most_frequent(corner, area_m, 100.0),
     ):
         assert np.isnan(values[0, 0])
         assert np.isfinite(values.ravel()[1:]).all()
@@ -131,8 +132,8 @@ def test_pictures_are_drawn(make_radio, samples, rows, tmp_path):
     plots = make_radio.radio_plots
     lines = samples.distribution(["tiny"], 1, 2.0, 1.0)
     figures = (
-        make_radio.coverage("tiny", num_worlds=2, ues=600, pixel_m=20.0).draw(),
-        make_radio.coverage("dense-urban", num_worlds=2, ues=640, pixel_m=20.0).draw(),
+        make_radio.coverage("tiny", num_worlds=2, pixel_m=20.0).draw(),
+        make_radio.coverage("dense-urban", num_worlds=2, pixel_m=20.0).draw(),
         plots.draw_distributions(lines),
         plots.draw_trace("dense-urban", samples.one_ue(rows, *samples.tell_tale(rows, 3.0))),
     )
@@ -169,7 +170,7 @@ def test_the_page_tells_what_the_trace_shows(make_radio, samples, rows):
     assert lost_s == pytest.approx((one["los"] == 0).sum() * slot_s, abs=0.1 * len(cells))
 
 
-def test_the_page_tells_what_a_coverage_map_shows(make_radio, samples, points):
+def test_the_page_tells_what_a_coverage_map_shows(make_radio, points):
     """Its medians from the UEs themselves: none of those near a node, or far from all, lies outside of theirs."""
     text = make_radio.radio_text.coverage_text(load_scenario("dense-urban"), points, 20.0)
     near_db, far_m, far_db = (

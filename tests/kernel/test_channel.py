@@ -227,8 +227,13 @@ def test_below_6_ghz_the_wall_is_20_db_and_each_link_has_its_own_depth(make_air)
 # --- candidate cells ------------------------------------------------------------------------------------------------------------
 
 
-def test_candidate_cells_are_the_nearest_and_links_that_stay_keep_their_state(make_air):
-    air = make_air(1, "campus", **{**make_air.STRIDE, "radio.candidate_cells": 4, "ues.per_node": 32}).reset(7)
+SCATTERED = [[10.0 * n * n, 37.0 * (n * n % 7)] for n in range(1, 9)]  # crowded in the west, rare in the east
+
+
+@pytest.mark.parametrize("places", [{}, {"nodes.positions_m": SCATTERED}], ids=["grid", "places"])
+def test_candidate_cells_are_the_nearest_and_links_that_stay_keep_their_state(make_air, places):
+    stride = {**make_air.STRIDE, "radio.candidate_cells": 4, "ues.per_node": 32}
+    air = make_air(1, "campus", **stride, **places).reset(7)
     (x, y), exchanged, kept = node_positions_m(air.scenario).T, 0, 0
     for _ in range(120):
         before, steps, served = air.links[0].copy(), air.ues["link_steps"][0].copy(), air.ues["node"][0].copy()

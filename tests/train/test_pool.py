@@ -17,6 +17,7 @@ import torch
 import train.trainers
 from edge6g_env._threads import usable_cores
 from edge6g_env.errors import Caution
+from edge6g_env.scenario import load_scenario
 from tests.parts import Dies, Episodes, Odd, Raises, Says, Writes, torch_threads, unpicklable
 from train.learner import Learner
 from train.limits import Limit
@@ -59,6 +60,10 @@ def two() -> Iterator[Workers]:
 @pytest.fixture(scope="module")
 def alone(scenario) -> list[np.ndarray]:
     """Jobs of each seed, without a pool."""
+    return alone_in(scenario)
+
+
+def alone_in(scenario) -> list[np.ndarray]:
     hangar = Hangar(1)
     jobs = [Episodes(scenario, [seed])(hangar) for seed in SEEDS]
     hangar.close()
@@ -96,6 +101,14 @@ def test_results_are_the_same_in_the_same_order_whoever_plays(scenario, alone, t
     finally:
         if pool is not two:
             pool.close()
+
+
+def test_an_own_trace_goes_with_its_scenario_into_the_workers(scenario, two, tmp_path):
+    log = tmp_path / "requests.csv"
+    log.write_text("t_s,context_tokens,generated_tokens\n" + "".join(f"{n},{90 + n},{5 + n}\n" for n in range(30)))
+    mine = load_scenario(scenario, **{"service.chat.trace": str(log)})
+    log.unlink()
+    assert_jobs(play(two, [Episodes(mine, [seed]) for seed in SEEDS]), alone_in(mine))
 
 
 def test_a_worker_that_is_killed_in_the_midst_is_replaced_and_its_part_played_again(scenario, alone, two, tmp_path):

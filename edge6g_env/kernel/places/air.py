@@ -119,7 +119,7 @@ def advance(w, b, job, t0, t1):
     need_s = 8.0 * job.left_bytes / rate
     sent_s = min(need_s, t1 - start_s)
     if up:
-        job.energy_j += sent_s * w.mobility[0].tx_power_w
+        job.energy_j += sent_s * w.equipment[job.ue].tx_power_w
     if start_s + need_s > t1:
         job.left_bytes -= sent_s * rate / 8.0
         job.clock_s = t1
@@ -185,7 +185,7 @@ def pay_passes(w, job, passes):
         cut_bytes = passes * costing.pass_bytes(w, job.variant, job.pass_tokens)
         job.air_bytes += cut_bytes
         job.price_usd += cut_bytes * w.prices[0].usd_per_air_byte
-        job.energy_j += w.mobility[0].tx_power_w * 8.0 * cut_bytes / job.message_bit_s
+        job.energy_j += w.equipment[job.ue].tx_power_w * 8.0 * cut_bytes / job.message_bit_s
 
 
 @njit_inner
@@ -232,7 +232,7 @@ def forecast(w, b, job, v, layers_before, passes):
     """Add the upload, the way back, and for a device with a part in each pass its round trip; latencies at their means."""
     if layers_before == w.model[v].layers:
         return
-    expected, mobility, raw = w.forecast[b], w.mobility[0], layers_before == 0
+    expected, tx_power_w, raw = w.forecast[b], w.equipment[job.ue].tx_power_w, layers_before == 0
     band, up = w.band[w.site[w.ue[b, job.ue].node].band], expected.up_bit_s
     back_s = band.downlink_access_s + 8.0 * costing.TOKEN_BYTES / expected.down_bit_s
     hop_s = link.hop_s(w, b, job)
@@ -242,10 +242,10 @@ def forecast(w, b, job, v, layers_before, passes):
     expected.time_s += expected.upload_s + back_s + hop_s
     expected.back_s += back_s + hop_s
     expected.air_bytes += sent_bytes + costing.TOKEN_BYTES * (1.0 + passes)
-    expected.energy_j += mobility.tx_power_w * send_s
+    expected.energy_j += tx_power_w * send_s
     if not raw or expected.pass_tokens > 1.0:
         message_bytes = costing.pass_bytes(w, v, expected.pass_tokens)
         message_s = 8.0 * message_bytes / up
         expected.token_s += band.uplink_stream_s + message_s + back_s + 2.0 * hop_s
         expected.air_bytes += passes * message_bytes
-        expected.energy_j += passes * mobility.tx_power_w * message_s
+        expected.energy_j += passes * tx_power_w * message_s

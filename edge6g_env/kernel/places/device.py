@@ -13,6 +13,12 @@ _IDLE, _FULL = 1e-6, 1.0 - 1e-6  # load of a device that has hardly any jobs, an
 
 
 @njit_inner
+def accelerator(w, job):
+    """The device of the job's UE."""
+    return w.equipment[job.ue].accelerator
+
+
+@njit_inner
 def refuse(w, b, job, v, layers, own_bytes):
     """Why the first `layers` layers of variant v cannot run on the job's device, with own_bytes of KV or training state: it has one
     variant at a time, at the largest part that a job there needs, and what all jobs have of their own."""
@@ -23,7 +29,7 @@ def refuse(w, b, job, v, layers, own_bytes):
         return codes.DEVICE_BUSY
     held = max(layers, ue.device_layers) if ue.device_jobs > 0 else layers
     need_bytes = costing.weight_bytes(w, v, 0, held) + ue.device_kv_bytes + own_bytes
-    return codes.DONE if need_bytes <= w.device[w.mobility[0].ue_device].usable_bytes else codes.DEVICE_TOO_SMALL
+    return codes.DONE if need_bytes <= w.device[accelerator(w, job)].usable_bytes else codes.DEVICE_TOO_SMALL
 
 
 @njit_inner
@@ -47,8 +53,8 @@ def begin(w, b, job):
     v, layers = part_of(w, job)
     if layers == 0:
         return codes.OVER
-    ue, device = w.ue[b, job.ue], w.mobility[0].ue_device
-    work_s = missing_s(w, ue, v, layers)
+    ue, device = w.ue[b, job.ue], accelerator(w, job)
+    work_s = missing_s(w, b, job, v, layers)
     _hold(w, b, ue, job, v, layers)
     compute_s = costing.whole_prompt_s(w, device, job, v, 0, layers)
     work_s += compute_s
@@ -67,7 +73,7 @@ def begin_load(w, b, job):
     if job.device_layers == 0:
         return codes.OVER
     ue = w.ue[b, job.ue]
-    load_s = missing_s(w, ue, job.variant, job.device_layers)
+    load_s = missing_s(w, b, job, job.variant, job.device_layers)
     _hold(w, b, ue, job, job.variant, job.device_layers)
     return begin_work(w, b, job, load_s, 0.0)
 
@@ -77,7 +83,7 @@ def begin_work(w, b, job, load_s, compute_s):
     """Have the device work for so long if it does nothing else."""
     if load_s + compute_s <= 0.0:
         return codes.OVER
-    job.energy_j += compute_s * w.device[w.mobility[0].ue_device].prefill_w
+    job.energy_j += compute_s * w.device[accelerator(w, job)].prefill_w
     compute(w, b, job, 1)
     job.left_s, job.stage, job.stage_s = load_s + compute_s, codes.DEVICE, job.clock_s
     return codes.UNDER_WAY
@@ -86,7 +92,7 @@ def begin_work(w, b, job, load_s, compute_s):
 @njit_inner
 def _hold(w, b, ue, job, v, layers):
     """Have the job's layers and room for its KV on the device; layers that no job needs any more give way to KV."""
-    usable_bytes = w.device[w.mobility[0].ue_device].usable_bytes
+    usable_bytes = w.device[accelerator(w, job)].usable_bytes
     job.on_device = 1
     ue.device_jobs += 1
     w.node[b, job.ingress].device_jobs += 1
@@ -111,13 +117,14 @@ def count(w, b, job):
 
 
 @njit_inner
-def missing_s(w, ue, v, layers):
-    """Time in s to read from the UE's storage what layers [0, layers) of v lack on the device."""
+def missing_s(w, b, job, v, layers):
+    """Time in s to read from the UE's storage what layers [0, layers) of v lack on the job's device."""
+    ue = w.ue[b, job.ue]
     held = ue.device_layers if ue.device_variant == v else 0
     if held >= layers:
         return 0.0
     missing = costing.weight_bytes(w, v, 0, layers) - costing.weight_bytes(w, v, 0, held)
-    return missing / w.device[w.mobility[0].ue_device].load_bytes_s
+    return missing / w.device[accelerator(w, job)].load_bytes_s
 
 
 @njit_inner
@@ -145,7 +152,7 @@ def _pass_s(w, job):
     steps = job.pass_tokens - 1.0 if job.draft >= 0 else 1.0
     if layers == 0 or steps == 0.0:
         return 0.0
-    return steps * costing.lone_pass_s(w, w.mobility[0].ue_device, job, v, 1.0, layers, layers == w.model[v].layers)
+    return steps * costing.lone_pass_s(w, accelerator(w, job), job, v, 1.0, layers, layers == w.model[v].layers)
 
 
 @njit_inner
@@ -157,7 +164,7 @@ def pass_s(w, b, job):
 @njit_inner
 def pay_passes(w, job, passes):
     """Energy of passes; the device is the user's own and costs nothing."""
-    job.energy_j += passes * _pass_s(w, job) * w.device[w.mobility[0].ue_device].decode_w
+    job.energy_j += passes * _pass_s(w, job) * w.device[accelerator(w, job)].decode_w
 
 
 @njit_inner
@@ -181,11 +188,11 @@ def forecast(w, b, job, v, layers, output):
     """Add the device's part to what is expected of a candidate: layers of its model, or all of its draft."""
     if layers == 0:
         return
-    ue, expected, device = w.ue[b, job.ue], w.forecast[b], w.mobility[0].ue_device
+    ue, expected, device = w.ue[b, job.ue], w.forecast[b], accelerator(w, job)
     others, with_head = ue.device_busy, layers == w.model[v].layers
     known = w.known[b, w.known.shape[1] - 2, v]
     costing.know_pass(w, known, device, v, job, output, 1.0)
-    load_s = missing_s(w, ue, v, layers)
+    load_s = missing_s(w, b, job, v, layers)
     compute_s = costing.one_pass_s(w, device, v, layers, known.prompt_layer_s, with_head)
     compute_s += costing.encoder_s(w, device, job, v, 0)
     step_s = costing.iteration_s(w, device, v, known.with_layer_s, 1.0, layers / w.model[v].layers, with_head)

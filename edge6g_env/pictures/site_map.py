@@ -1,32 +1,33 @@
-"""The map of a scenario, with the timeline of its outages under it: what docs/make_scenarios.py draws."""
+"""The map of a scenario, with the timeline of its outages under it."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.patheffects import withStroke
-from scenario_outages import DOWN, SEED, Span, draw_timeline, outages
 
 from edge6g_env.batch import BatchEnv
 from edge6g_env.build.places import bands_of, neighbours_of, node_positions_m
 from edge6g_env.kernel.codes import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
-from edge6g_env.kernel.rng import FOR_HOTSPOT, uniform
+from edge6g_env.kernel.handle import handle_of
+from edge6g_env.kernel.outside import place_hotspots
+from edge6g_env.pictures.outages import DOWN, SEED, Span, draw_timeline, outages
 from edge6g_env.scenario import Scenario
-from edge6g_env.scenario_tables import StreetGridUes
+from edge6g_env.scenario_ues import StreetGridUes
 
 # Okabe, Ito: Color Universal Design, 2008
 DEVICES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
 HOTSPOT, STREET = "#f0e442", "#e6e6e6"
-SHAPES = ("s", "D", "^", "o")
+SHAPES = ("s", "D", "^", "o")  # of nodes, by band
+UE_SHAPES = ("o", "^", "x", "s", "+", "D")  # by device
+MOST_NAMED = 64  # nodes with their names below them
+LONGEST_IN = 12.0  # of the map, for an area that is higher than wide
 
 
 class Picture:
@@ -64,21 +65,30 @@ class Picture:
     def draw(self) -> Figure:
         """The map, and under it the timeline if anything can fail."""
         if not self.parts:
-            figure = Figure(figsize=(9.0, 1.0 + 9.0 * _shape(self.scenario)), layout="constrained")
+            figure = Figure(figsize=(9.0, 1.0 + self._height_in), layout="constrained")
             self._draw_map(figure, figure.add_subplot())
             return figure
-        heights = 9.0 * _shape(self.scenario), 0.9 + 0.15 * len(self.parts)
+        heights = self._height_in, 0.9 + 0.15 * len(self.parts)
         figure = Figure(figsize=(9.0, 1.2 + sum(heights)), layout="constrained")
         above, below = figure.subplots(2, 1, height_ratios=heights)
         self._draw_map(figure, above)
         draw_timeline(below, self.scenario, self.parts, self.shown_s)
         return figure
 
+    @property
+    def _height_in(self) -> float:
+        """Of the map, 9 inches wide, with margins and the cloud."""
+        width_m, height_m = self.scenario.area_m
+        margin_m = _margin_m(self.scenario)
+        return min(9.0 * (height_m + 4.2 * margin_m) / (width_m + 2.0 * margin_m), LONGEST_IN)
+
     def _draw_map(self, figure: Figure, axes: Axes) -> None:
         width_m, height_m = self.scenario.area_m
-        margin_m = 0.06 * width_m
+        margin_m = _margin_m(self.scenario)
         axes.set(xlim=(-margin_m, width_m + margin_m), ylim=(-margin_m, height_m + 3.2 * margin_m), aspect="equal")
-        axes.set(xlabel="m", ylabel="m", yticks=np.arange(0.0, height_m + 1.0, self.scenario.nodes.spacing_m))
+        axes.set(xlabel="m", ylabel="m")
+        if (spacing_m := self.scenario.nodes.spacing_m) is not None and height_m <= 20.0 * spacing_m:
+            axes.set_yticks(np.arange(0.0, height_m + 1.0, spacing_m))
         axes.spines[["top", "right"]].set_visible(False)
         area = Rectangle((0, 0), width_m, height_m, fill=False, ec="#bbbbbb")
         axes.add_patch(area)
@@ -105,28 +115,33 @@ class Picture:
         axes.text(*cloud_m, text, ha="center", va="center", fontsize=9, bbox=box)
 
     def _draw_ues(self, axes: Axes) -> None:
-        nodes_m = node_positions_m(self.scenario)
+        nodes_m, shapes = node_positions_m(self.scenario), self._ue_shapes()
         for place_m, node in zip(self.ue_m, self.served_by, strict=True):
             axes.plot(*zip(place_m, nodes_m[node], strict=True), color="#555555", lw=0.4, alpha=0.5, zorder=2)
-        axes.scatter(self.ue_m[:, 0], self.ue_m[:, 1], s=13, color="#333333", zorder=3, lw=0)
+        devices = np.array([self.scenario.ues.device_of(u) for u in range(len(self.ue_m))])
+        for device, shape in shapes.items():
+            x_m, y_m = self.ue_m[devices == device].T
+            axes.scatter(x_m, y_m, s=13, marker=shape, color="#333333", zorder=3, lw=1 if shape in "x+" else 0)
+
+    def _ue_shapes(self) -> dict[str, str]:
+        """Shape of each device of the UEs."""
+        return {name: UE_SHAPES[n % len(UE_SHAPES)] for n, name in enumerate(dict.fromkeys(self.scenario.ues.in_turn))}
 
     def _draw_nodes(self, axes: Axes) -> None:
         nodes_m, bands, gone = node_positions_m(self.scenario), bands_of(self.scenario), self.down(NODE_FAULT)
         size, devices = (8.5 if len(nodes_m) <= 16 else 7.0), self._devices()
         for i, at_m in enumerate(nodes_m):
-            colour = devices[self._device_of(i)]
-            axes.scatter(at_m[0], at_m[1], s=110, marker=SHAPES[bands[i]], color=colour, edgecolors="black", zorder=4)
+            colour = devices[self.scenario.nodes.device_of(i)]
+            axes.scatter(at_m[0], at_m[1], s=110, marker=_shape(bands[i]), color=colour, edgecolors="black", zorder=4)
             if (i, -1) in gone:
                 axes.scatter(at_m[0], at_m[1], s=230, marker="x", color=DOWN, linewidths=3.0, zorder=6)
-            axes.annotate(f"node_{i}", at_m, (0, -9), textcoords="offset points", ha="center", va="top", fontsize=size,
+            if i < MOST_NAMED:
+                axes.annotate(f"node_{i}", at_m, (0, -9), textcoords="offset points", ha="center", va="top", fontsize=size,
                           path_effects=[withStroke(linewidth=2.2, foreground="white")], zorder=5)  # fmt: skip
-
-    def _device_of(self, node: int) -> str:
-        return self.scenario.nodes.devices[node % len(self.scenario.nodes.devices)]
 
     def _devices(self) -> dict[str, str]:
         """Colour of each device of the nodes."""
-        names = dict.fromkeys(self._device_of(i) for i in range(self.scenario.nodes.count))
+        names = dict.fromkeys(self.scenario.nodes.device_of(i) for i in range(self.scenario.nodes.count))
         return {name: DEVICES[n % len(DEVICES)] for n, name in enumerate(names)}
 
     def _legend(self) -> list[Line2D | Patch]:
@@ -135,12 +150,12 @@ class Picture:
             _mark("s", colour, f"node, {name}") for name, colour in self._devices().items()
         ]
         if len(presets) > 1:
-            handles += [_mark(SHAPES[z], "#dddddd", f"of band {name}") for z, name in enumerate(presets)]
+            handles += [_mark(_shape(z), "#dddddd", f"of band {name}") for z, name in enumerate(presets)]
         handles.append(Line2D([], [], color="#777777", lw=1.3, label="Xn link"))
         handles.append(Line2D([], [], color="#999999", ls=":", lw=0.9, label="backhaul"))
-        handles.append(
-            Line2D([], [], color="#555555", marker="o", ms=3.6, lw=0.4, label="UE, and the node that serves it")
-        )
+        for name, shape in self._ue_shapes().items():
+            what = f"UE with {name}, and its node" if self.scenario.ues.differ else "UE, and the node that serves it"
+            handles.append(Line2D([], [], color="#555555", marker=shape, ms=3.6, lw=0.4, label=what))
         if hotspots:
             handles.append(Patch(color=HOTSPOT, alpha=0.4, label="hotspot"))
         if isinstance(self.scenario.ues, StreetGridUes):
@@ -161,10 +176,13 @@ def _line(axes: Axes, one_m: Span, other_m: Span, is_down: bool, **style: Any) -
     axes.plot(*zip(one_m, other_m, strict=True), zorder=1.5 if is_down else 1, **shown)
 
 
-def _shape(scenario: Scenario) -> float:
-    """Height of the map over its width, with margins and the cloud."""
+def _shape(band: int) -> str:
+    return SHAPES[band % len(SHAPES)]
+
+
+def _margin_m(scenario: Scenario) -> float:
     width_m, height_m = scenario.area_m
-    return (height_m + 4.2 * 0.06 * width_m) / (1.12 * width_m)
+    return 0.06 * max(width_m, 0.75 * height_m)
 
 
 def _draw_streets(axes: Axes, scenario: Scenario) -> None:
@@ -183,12 +201,8 @@ def _streets_m(side_m: float, spacing_m: float) -> np.ndarray:
 
 
 def _hotspots_m(env: BatchEnv) -> np.ndarray:
-    """float64 (spots, 2): centres, by the same random numbers as in kernel/mobility.py."""
-    mobility, key = env.world.mobility[0], env.world.episode[0].key
-    sides_m = float(mobility.width_m), float(mobility.height_m)
+    """float64 (spots, 2): centres."""
+    centres_m = np.zeros((int(env.world.mobility[0].hotspots), 2))
     with np.errstate(over="ignore"):
-        spots = [
-            [uniform(key, FOR_HOTSPOT, spot, axis) * side_m for axis, side_m in enumerate(sides_m)]
-            for spot in range(int(mobility.hotspots))
-        ]
-    return np.array(spots).reshape(-1, 2)
+        place_hotspots(handle_of(env.world), 0, centres_m)
+    return centres_m

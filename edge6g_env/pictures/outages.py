@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from edge6g_env.batch import BatchEnv
-from edge6g_env.kernel import faults
 from edge6g_env.kernel.codes import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
 from edge6g_env.kernel.handle import handle_of
+from edge6g_env.kernel.outside import change_parts
 from edge6g_env.scenario import Scenario
 
 SEED = 0
@@ -61,7 +61,7 @@ def outages(env: BatchEnv) -> list[Part]:
         if now_s >= episode_s:
             break
         with np.errstate(over="ignore"):
-            faults.change_parts(handle_of(world), 0, now_s)
+            change_parts(handle_of(world), 0, now_s)
     for (p, why), start_s in since.items():
         (parts[p].planned if why == "planned" else parts[p].by_chance).append((start_s, episode_s))
     return parts
