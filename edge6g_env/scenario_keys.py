@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -155,15 +156,24 @@ def _of_class(model: type[BaseModel]) -> Doc:
     return _parsed(model.__doc__ or "")
 
 
-def _field_texts(cls: type[BaseModel]) -> dict[str, str]:
+def _field_texts(cls: type[BaseModel]) -> Mapping[str, str]:
     """Field -> text behind it, of those that stand in a class itself; empty without source."""
+    return _texts_of_module(cls.__module__).get(cls.__name__, {})
+
+
+@cache
+def _texts_of_module(name: str) -> dict[str, dict[str, str]]:
+    """Class -> field -> text behind it."""
     try:
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    except (OSError, TypeError, SyntaxError):
+        lines = ast.parse(inspect.getsource(sys.modules[name])).body
+    except (OSError, TypeError, KeyError):
         return {}
-    lines = body.body if isinstance(body, ast.ClassDef) else []
+    return {one.name: _texts(one) for one in ast.walk(ast.Module(lines, [])) if isinstance(one, ast.ClassDef)}
+
+
+def _texts(cls: ast.ClassDef) -> dict[str, str]:
     found = {}
-    for one, after in pairwise(lines):
+    for one, after in pairwise(cls.body):
         is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and is_text:
             found[one.target.id] = str(after.value.value)  # type: ignore[attr-defined]
