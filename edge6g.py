@@ -116,7 +116,9 @@ def train(
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            "--vary", metavar="KEY=LOW:HIGH", help="Setting that each batch of worlds draws anew; may be repeated."
+            "--vary",
+            metavar="KEY=LOW:HIGH",
+            help="Setting of the scenario that is drawn anew all along; may be repeated.",
         ),
     ] = None,
     with_: Annotated[

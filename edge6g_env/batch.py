@@ -94,13 +94,16 @@ class BatchEnv:
         self.observe = _arguments.choice("observe", observe, ("plain", "candidates"))
         self.skip_idle, self.debug = _arguments.flag("skip_idle", skip_idle), _arguments.flag("debug", debug)
         self.scenario = load_scenario(scenario, **overrides)
-        self.layout, self.num_agents = Layout(self.scenario), self.scenario.nodes.count
+        self.layout, self.num_agents = self._make_layout(), self.scenario.nodes.count
         self.world, self._started, self._closed = self._make_world(), False, False
         self._landed = False  # a flight may have left worlds at the end of their episodes
         space = self.layout.state_space
         self._state_low, self._state_high = space.low, space.high
         self._num_actions = self.layout.num_actions
         self._connect()
+
+    def _make_layout(self) -> Layout:
+        return Layout(self.scenario)
 
     def _make_world(self) -> World:
         options = {"candidates": self.observe == "candidates", "debug": self.debug}
@@ -120,7 +123,7 @@ class BatchEnv:
     def _connect(self) -> None:
         """Make what the kernel takes, the threads (started when first needed), and the views."""
         self._handle = handle_of(self.world)
-        self._rows = _rows_of(self.world)
+        self._rows = rows_of(self.world)
         self._threads = Threads(1 if self._closed else self.threads, self.num_worlds)
         self.last_step = LastStep(self.world, self.observe == "candidates")
 
@@ -415,7 +418,11 @@ class BatchEnv:
     def state(self, worlds: slice = slice(None)) -> np.ndarray:
         """float32 (B, S): the whole world for a centralised critic, see state_names: what all agents observe, and what none does."""
         mobility.stand_ues(self._handle)
-        return np.clip(state_of(self.world, worlds), self._state_low, self._state_high).astype(np.float32)
+        return np.clip(state_of(self._seen(worlds), worlds), self._state_low, self._state_high).astype(np.float32)
+
+    def _seen(self, worlds: slice) -> World:
+        """The World with the tables that these worlds have."""
+        return self.world
 
     def save_state(self, world: int | None = None) -> dict[str, np.ndarray]:
         """An exact copy of all worlds, or of one as of a batch of one: a dict of arrays that np.savez takes without pickling."""
@@ -466,7 +473,7 @@ def batch_env(scenario: str | Path | Scenario = "campus", num_worlds: int = 64, 
     return BatchEnv(scenario, num_worlds, **options)
 
 
-def _rows_of(world: World) -> dict[str, np.ndarray]:
+def rows_of(world: World) -> dict[str, np.ndarray]:
     """(B, ...) views of all that makes the state of a world, without what is worked out anew before it is read, by name."""
     rows: dict[str, np.ndarray] = {}
     for name in STATE_ARRAYS:

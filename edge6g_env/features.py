@@ -39,6 +39,13 @@ def unscaled(feature: Feature, per: float = 1.0) -> Feature:
     return replace(feature, low=-per, high=per, scale="linear")
 
 
+def widest(*of: Sequence[Feature]) -> tuple[Feature, ...]:
+    """The same entries of several sequences, each over the widest of its ranges; ValueError if they are not as many."""
+    return tuple(
+        replace(same[0], low=min(f.low for f in same), high=max(f.high for f in same)) for same in zip(*of, strict=True)
+    )
+
+
 def scales(features: Sequence[Feature]) -> np.ndarray:
     """float32 (3, entries): whether each is scaled by its logarithm, unit, top. An entry x becomes x / unit, of those
     log(1 + x / unit) / top: it lies around [-1, 1] then."""

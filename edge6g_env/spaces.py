@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, zip_longest
 
 import numpy as np
 from gymnasium import spaces
@@ -13,7 +13,7 @@ from gymnasium import spaces
 from edge6g_env import scenario_tuning as tuning
 from edge6g_env._state import NODE_STATE, UE_STATE, WORLD_STATE
 from edge6g_env.device_split import DRAFT, name_of, share_of
-from edge6g_env.features import Feature, count, flag, seconds
+from edge6g_env.features import Feature, count, flag, seconds, widest
 from edge6g_env.kernel import codes
 from edge6g_env.scenario import Scenario
 
@@ -371,6 +371,45 @@ class Layout:
             low, high = (np.tile(limit, (self.num_actions, 1)) for limit in _limits(self.candidates))
             parts["candidates"] = spaces.Box(low, high, dtype=np.float32)
         return spaces.Dict(parts)
+
+
+@dataclass(frozen=True)
+class WidestLayout(Layout):
+    """That of scenarios which have the same entries and actions: each range is the widest of all of theirs."""
+
+    others: tuple[Layout, ...]
+
+    def _widest(self, kind: str) -> tuple[Feature, ...]:
+        return widest(getattr(Layout(self.scenario), kind), *(getattr(layout, kind) for layout in self.others))
+
+    @cached_property
+    def observation(self) -> tuple[Feature, ...]:
+        """Entries of an observation."""
+        return self._widest("observation")
+
+    @cached_property
+    def state(self) -> tuple[Feature, ...]:
+        """Entries of `state()`."""
+        return self._widest("state")
+
+    @cached_property
+    def candidates(self) -> tuple[Feature, ...]:
+        """Entries of a candidate."""
+        return self._widest("candidates")
+
+    @property
+    def state_space(self) -> spaces.Box:
+        """Space of `state()`."""
+        return _box(self.state)
+
+
+def first_difference(names: Sequence[str], others: Sequence[str]) -> tuple[int, str, str] | None:
+    """Where two lists of names differ first, and the two names there in quotes, `none` where a list has ended; None if they are equal."""
+    for place, pair in enumerate(zip_longest(names, others)):
+        if pair[0] != pair[1]:
+            one, other = ("none" if name is None else repr(name) for name in pair)
+            return place, one, other
+    return None
 
 
 def _index(features: Sequence[Feature], name: str) -> int:

@@ -19,6 +19,7 @@ __all__ = [
     "RunFolderError",
     "begin_run",
     "kind_of_run",
+    "numbered",
     "only_owner",
     "read_object",
     "remove",
@@ -32,6 +33,11 @@ __all__ = [
 def write_csv_atomic(frame: pd.DataFrame, path: Path | str) -> None:
     """Write `frame` without its index; NaN becomes an empty cell."""
     write_text_atomic(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """Names of `count` files of one kind: `rules.json`, `rules-2.json` and so on."""
+    return [name, *(name.replace(".", f"-{n}.") for n in range(2, count + 1))]
 
 
 RUN_FILE = "run.json"

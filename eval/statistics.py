@@ -111,6 +111,12 @@ def iqm(x: ArrayLike) -> float:
     return float(_trimmed_mean(values)) if len(values) else float("nan")
 
 
+def mean_of(x: ArrayLike | Sequence[float | None]) -> float:
+    """Plain mean of the values that there are, of any shape: None and NaN are skipped; NaN if there is none."""
+    values = _finite(np.array(x, np.float64))
+    return float(values.mean()) if len(values) else float("nan")
+
+
 def bootstrap_interval(
     x: ArrayLike, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +20,9 @@ from hypothesis import HealthCheck, settings
 # An example that compiles, reads the fits or waits for its turn takes a second; time is no property of the model.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# A shell has what it starts in the background ignore Ctrl-C, and so would all that the tests start: some of them are about its end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["EDGE6G_PROFILE_DIR"] = str(Path(tempfile.gettempdir()) / f"edge6g-no-profiles-{os.getpid()}")
 
 

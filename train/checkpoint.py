@@ -90,7 +90,7 @@ class Progress:
 
 
 def scenario_record(scenarios: Sequence[Scenario], varied: Sequence[Varied] = ()) -> dict[str, Any]:
-    """What checkpoint.json says of the scenarios; all of each is in the files of `scenario_files` beside it."""
+    """What checkpoint.json says of the scenarios. All of each is in a file beside it: a policy acts in the first if none is named."""
     return {
         "trained_on": " + ".join(scenario.label for scenario in scenarios),
         "scenario": " + ".join(scenario.id for scenario in scenarios),
@@ -98,11 +98,6 @@ def scenario_record(scenarios: Sequence[Scenario], varied: Sequence[Varied] = ()
         "changes": {key: value for scenario in scenarios for key, value in scenario.changes.items()},
         "varied": {one.key: [one.low, one.high] for one in varied},
     }
-
-
-def scenario_files(count: int) -> list[str]:
-    """Files of the scenarios of a run, in their order: the first is the one that a policy acts in if none is named."""
-    return [SCENARIO_FILE, *(SCENARIO_FILE.replace(".", f"-{n}.") for n in range(2, count + 1))]
 
 
 def write_record(folder: Path, record: Mapping[str, Any], progress: Progress) -> None:

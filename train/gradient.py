@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from agents.learned.scorer import FAR, Scorer
 from edge6g_env.features import scales
+from eval.statistics import mean_of
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
 from train.limits import Limit, priced, prices_tensor, prices_told
@@ -200,12 +201,6 @@ class TeamGradient:
         load_optimizer(self.optimizer, tensors)
         self.limits = priced(self.limits, tensors["prices"].tolist())
         self.half, self._pending = int(tensors["half"]), None
-
-
-def mean_of(runs: np.ndarray) -> float:
-    """Mean of the runs that have a value, NaN if none has."""
-    known = runs[~np.isnan(runs)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _copy(net: Scorer) -> Scorer:

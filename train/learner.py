@@ -77,7 +77,7 @@ class Learner:
             **checkpoint.scenario_record(self.setup.scenarios, self.setup.varied),
             "seed": self.setup.seed,
             "settings": dict(self._trainer.settings),
-            "limits": {limit.cost: limit.most for limit in self.setup.limits},
+            "limits": self.setup.limits_by_cost,
             "config": dict(self._trainer.config),
             "layout": self._trainer.reads.to_dict(),
         }

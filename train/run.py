@@ -18,12 +18,13 @@ from eval.files import (
     RUN_FILE,
     begin_run,
     kind_of_run,
+    numbered,
     only_owner,
     read_object,
     write_json_atomic,
     write_text_atomic,
 )
-from eval.provenance import provenance
+from eval.provenance import SCENARIO_FILE, provenance
 from train import checkpoint, learning_curve
 from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
@@ -33,7 +34,8 @@ from train.seeds import VALIDATION_SEED
 from train.setup import Setup
 from train.stopping import Interrupts, interrupts_end_in_order
 from train.trainers import TRAINERS, Trainer
-from train.validation import Validations, rules_files, told
+from train.validation import RULES_FILE, Validations, told
+from train.worlds import check_layout_stays
 
 ALGORITHMS = tuple(TRAINERS)
 # Algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say.
@@ -76,12 +78,11 @@ def train(
     torch.set_num_threads(1)
     asked = {name: getattr(setup, name) for name in ("algo", "seed", "minutes", "decisions", "num_worlds", "threads")}
     asked |= {"workers": setup.workers, "ray_address": setup.ray_address}
-    limits = {limit.cost: limit.most for limit in setup.limits}
     record: dict[str, Any] = {
         **provenance(command, setup.scenarios[0]),
         **asked,
         "settings": dict(setup.settings),
-        "limits": limits,
+        "limits": setup.limits_by_cost,
     }
     with interrupts_end_in_order() as interrupts, only_owner(out):
         goes_on = resume and _begun(out)
@@ -92,10 +93,10 @@ def train(
             learner.load(out)
             _note_resume(out, record)
         else:
-            several = len(setup.scenarios)
-            made = [*MAKES, *checkpoint.scenario_files(several), *rules_files(several), *_earlier_curves(out)]
+            scenarios, rules = (numbered(name, len(setup.scenarios)) for name in (SCENARIO_FILE, RULES_FILE))
+            made = [*MAKES, *scenarios, *rules, *_earlier_curves(out)]
             begin_run(out, KIND, made, record, overwrite=overwrite or resume)
-            for file, scenario in zip(checkpoint.scenario_files(several), setup.scenarios, strict=True):
+            for file, scenario in zip(scenarios, setup.scenarios, strict=True):
                 write_text_atomic(out / file, scenario.to_toml())
         _remove_leavings(out)
         _learn(learner, out, interrupts, console)
@@ -121,11 +122,13 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
         raise TrainingError(
             f"--num-worlds is for {', '.join(STEPS)}: {setup.algo} plays whole episodes, --with says how many"
         )
-    if (len(setup.scenarios) > 1 or setup.varied) and setup.algo in STEPS:
-        what = "--vary" if setup.varied else "--scenario with several names"
+    if len(setup.scenarios) > 1 and setup.algo in STEPS:
         raise TrainingError(
-            f"{what}: {setup.algo} learns in one scenario with one table of actions, {others} take several"
+            f"--scenario with several names: {setup.algo} learns in one scenario, {others} take several"
         )
+    if setup.algo in STEPS:
+        learns = f"{setup.algo} learns where agents, entries and actions stay the same, {others} wherever they act"
+        check_layout_stays(setup.scenarios[0], setup.varied, learns)
     if setup.limits and setup.algo in STEPS:
         raise TrainingError(f"--limit: {setup.algo} keeps no limits, {others} do")
     if (setup.workers > 1 or setup.ray_address is not None) and setup.algo in STEPS:
@@ -151,8 +154,7 @@ def _resumed(out: Path, setup: Setup) -> Setup:
             raise TrainingError(
                 f"{out} was trained with {name}={record['settings'].get(name)}: --with {name}={value} cannot go on with it"
             )
-    limits = {limit.cost: limit.most for limit in setup.limits}
-    if limits != record["limits"]:
+    if setup.limits_by_cost != record["limits"]:
         raise TrainingError(
             f"{out} was trained with the limits {record['limits'] or 'none'}: --limit must say the same"
         )

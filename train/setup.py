@@ -45,6 +45,11 @@ class Setup:
         """After which it ends, whatever time it took."""
         return 10**12 if self.decisions is None else self.decisions
 
+    @property
+    def limits_by_cost(self) -> dict[str, float]:
+        """The most that a job may cost in the mean, by name of the cost."""
+        return {limit.cost: limit.most for limit in self.limits}
+
     def budget(self, decisions_s: float) -> float:
         """Decisions of which stages have their shares: those asked for, or what the time is for at a usual speed.
 
@@ -54,13 +59,16 @@ class Setup:
 
 
 def settings_of(algo: str, words: Sequence[str], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of KEY=VALUE words, as the defaults have them; SettingError for a key that is not there or a value of another kind."""
+    """Settings of KEY=VALUE words, as the defaults have them; SettingError for a key that is not there or stands twice, or a
+    value of another kind."""
     found: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if name not in defaults:
             hint = did_you_mean(name, [*defaults], before="; ")
             raise SettingError(f"--with {word}: {algo} has no setting {name!r}, it has {', '.join(defaults)}{hint}")
+        if name in found:
+            raise SettingError(f"--with {name} stands twice: a setting has one value")
         kind = _kind(defaults[name])
         try:
             found[name] = _READ[kind](text)

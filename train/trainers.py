@@ -13,9 +13,10 @@ from sb3_contrib.common.maskable.policies import MaskableMultiInputActorCriticPo
 from agents.learned.reading import Reads
 from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig, ScorerPolicy
 from edge6g_env.batch import BatchEnv
-from edge6g_env.sb3 import AgentVecEnv, sb3_vec_env
-from edge6g_env.scenario import load_scenario
+from edge6g_env.sb3 import AgentVecEnv
+from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
+from edge6g_env.varied import VariedBatch
 from train import mappo, ppo, scorer, search
 from train.algorithm import Algorithm
 from train.checkpoint import Policy, load_optimizer, optimizer_tensors
@@ -38,7 +39,7 @@ from train.seeds import world_seed
 from train.setup import SettingError, Setup
 from train.shortlisted import ShortlistVecEnv
 from train.workers import make_pool
-from train.worlds import Worlds
+from train.worlds import Draws, VaryError, Worlds
 
 Tensors = dict[str, torch.Tensor]
 
@@ -116,7 +117,7 @@ class PpoTrainer:
 
     def _make(self, setup: Setup, worlds: int) -> None:
         """Environment, model, and what it reads."""
-        self._env = sb3_vec_env(setup.scenarios[0], worlds, threads=setup.threads, skip_idle=True)
+        self._env = AgentVecEnv(_batch(setup, setup.scenarios[0], worlds))
         self.model, self.reads = make_ppo(self._env, setup.seed, self.settings), Reads.whole(self._env.layout)
 
     def begin(self, run: int) -> None:
@@ -156,18 +157,21 @@ class MappoTrainer(PpoTrainer):
     defaults: ClassVar[Mapping[str, Any]] = mappo.SETTINGS
 
     def _make(self, setup: Setup, worlds: int) -> None:
+        if fixed := [one.key for one in setup.varied if one.key in TEAM_REWARD]:
+            raise VaryError(
+                f"--vary {fixed[0]}: mappo pays all agents by the mean over them, whatever the scenario says"
+            )
         scenario = load_scenario(setup.scenarios[0], **TEAM_REWARD)
-        options: dict[str, Any] = {"threads": setup.threads, "skip_idle": True}
         actor: Callable[[], MlpActor | ScorerActor]
         if self.settings["candidates"]:
             config = ScorerConfig()
-            self.reads = Worlds(setup.scenarios, setup.seed).reads(CONTEXT, CANDIDATE, scorer.PER_S)
-            batch = BatchEnv(scenario, worlds, observe="candidates", **options)
+            self.reads = Worlds(setup.scenarios, setup.seed, setup.varied).reads(CONTEXT, CANDIDATE, scorer.PER_S)
+            batch = _batch(setup, scenario, worlds, observe="candidates")
             self._env = ShortlistVecEnv(batch, self.reads, config.top, state=True)
             actor, self.config = partial(ScorerActor, self.reads, config), config.to_dict()
         else:
-            self.reads = Reads.whole(Layout(scenario))
-            self._env = PromptVecEnv(BatchEnv(scenario, worlds, **options), state=True)
+            self._env = PromptVecEnv(_batch(setup, scenario, worlds), state=True)
+            self.reads = Reads.whole(self._env.layout)
             actor = partial(MlpActor, self.reads)
         self.model = make_mappo(self._env, setup.seed, actor, self.settings)
 
@@ -266,6 +270,15 @@ class SearchTrainer(_InPool):
     def policy_tensors(self, index: int) -> Tensors:
         """See Trainer."""
         return {"weights": torch.from_numpy(self.model.search.points()[index])}
+
+
+def _batch(setup: Setup, scenario: Scenario, worlds: int, observe: str = "plain") -> BatchEnv:
+    """The worlds that are stepped, of this form of the run's scenario."""
+    options: dict[str, Any] = {"threads": setup.threads, "observe": observe, "skip_idle": True}
+    if not setup.varied:
+        return BatchEnv(scenario, worlds, **options)
+    draws = Draws(scenario, setup.varied)
+    return VariedBatch(draws.ends(), draws, worlds, **options)
 
 
 def pool_of(setup: Setup) -> Pool:

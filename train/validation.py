@@ -13,7 +13,7 @@ from agents.values import has_values, rules_with_values
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.episodes import measured_s, run_episodes
-from eval.files import read_object, write_json_atomic
+from eval.files import numbered, read_object, write_json_atomic
 from eval.metrics import METRIC_NAMES, episode_metrics
 from eval.report.numbers import difference_in_words
 from eval.statistics import Estimate, iqm, paired_difference
@@ -92,7 +92,7 @@ class Validations:
 
     def play_rules(self, folder: Path) -> None:
         """As of Validation; rules that not all scenarios have are left out, but count for the best of each."""
-        for one, file in zip(self._each, rules_files(len(self._each)), strict=True):
+        for one, file in zip(self._each, numbered(RULES_FILE, len(self._each)), strict=True):
             one.play_rules(folder / file)
         common = [name for name in self._each[0].rules if all(name in one.rules for one in self._each)]
         self.rules = {name: _means([one.rules[name] for one in self._each]) for name in common}
@@ -119,11 +119,6 @@ def shown_rules(scenario: Scenario) -> list[str]:
     return [rule for rule in SHOWN_RULES if rule not in rules_with_values() or has_values(rule, scenario)]
 
 
-def rules_files(count: int) -> list[str]:
-    """Files of the rules' figures, one a scenario."""
-    return [RULES_FILE, *(RULES_FILE.replace(".", f"-{n}.") for n in range(2, count + 1))]
-
-
 def _means(of_scenarios: Sequence[Figures]) -> Figures:
     """Mean of each seed over scenarios; None where one has none."""
 
@@ -144,12 +139,6 @@ def table(rules: Mapping[str, Figures]) -> str:
     order = sorted(rules, key=lambda name: -middle(rules[name]["reward_per_job"]))
     rows = [f"| {name} | " + " | ".join(f"{middle(rules[name][m]):.4g}" for m in CURVES) + " |" for name in order]
     return "\n".join([f"| rule | {' | '.join(CURVES)} |", "|---" * (1 + len(CURVES)) + "|", *rows])
-
-
-def mean_of(values: Sequence[float | None]) -> float:
-    """Plain mean of the seeds that have a value; NaN if none has."""
-    known = [x for x in values if x is not None]
-    return sum(known) / len(known) if known else np.nan
 
 
 def told(gain: float, rule: str) -> str:

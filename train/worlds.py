@@ -1,24 +1,26 @@
-"""The worlds that a run meets: which scenario, varied setting and seed, batch by batch, by the numbers of stage and batch alone."""
+"""The worlds that a run meets: which scenario, varied setting and seed, by numbers alone: of stage and batch, or of world and episode."""
 
 from __future__ import annotations
 
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from agents.learned.reading import Reads
 from agents.weights import weighed
 from edge6g_env.errors import UserError
-from edge6g_env.features import Feature
+from edge6g_env.features import widest
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
-from train.seeds import world_seed
+from edge6g_env.varied import difference
+from train.seeds import run_of_batch, world_seed
 
-OF_STAGE = 1 << 19  # batches of a stage, before the numbers of the next one begin
 VARIED_TOGETHER = 2  # environments of a batch at least, where a setting varies: each has a value of its own; judgement
+MOST_VARIED = 8  # settings: what a network reads is scaled over all combinations of their ends
 
 
 class VaryError(UserError):
@@ -27,13 +29,23 @@ class VaryError(UserError):
 
 @dataclass(frozen=True)
 class Varied:
-    """A number of the scenario that each environment draws anew in each batch, uniformly."""
+    """A number of the scenario that is drawn anew, uniformly: by an environment for each batch, or by a world for each episode."""
 
     key: str
     low: float
     high: float
     whole: bool
     """Whether it takes whole numbers alone."""
+
+    @property
+    def word(self) -> str:
+        """As it is asked for."""
+        return f"{self.key}={self.low:g}:{self.high:g}"
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Low and high, as the scenario takes them."""
+        return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
 
     def drawn(self, *numbers: int) -> float | int:
         """The value that belongs to some numbers."""
@@ -60,12 +72,45 @@ def varied_of(words: Sequence[str], scenarios: Sequence[Scenario]) -> tuple[Vari
             raise VaryError(f"--vary {word}: it must be KEY=LOW:HIGH with two numbers, as arrivals.rate_jobs_s=6:14")
         if key in found:
             raise VaryError(f"--vary {key} stands twice: a setting has one range")
-        varied = Varied(key, *numbers, whole=not {".", "e", "E"} & {*low, *high})
+        varied = found[key] = Varied(key, *numbers, whole=not {".", "e", "E"} & {*low, *high})
         for scenario in scenarios:
-            for end in numbers:
-                load_scenario(scenario, **{key: int(end) if varied.whole else end})
-        found[key] = varied
+            for end in varied.ends:
+                load_scenario(scenario, **{key: end})
+    if len(found) > MOST_VARIED:
+        raise VaryError(f"--vary stands {len(found)} times: at most {MOST_VARIED} settings vary together")
     return tuple(found.values())
+
+
+def check_layout_stays(scenario: Scenario, varied: Sequence[Varied], learns: str) -> None:
+    """VaryError, with the first thing that differs, if a setting changes more than values; learns: who needs that, and who does not."""
+    for one in varied:
+        for end in one.ends:
+            if found := difference(scenario, load_scenario(scenario, **{one.key: end})):
+                what, here, there = found
+                raise VaryError(
+                    f"--vary {one.word}: {what} is {here} in {scenario.label}, {there} with {one.key} = {end:g}; {learns}"
+                )
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A scenario with settings that vary."""
+
+    scenario: Scenario
+    varied: tuple[Varied, ...]
+
+    def __call__(self, *numbers: int) -> Scenario:
+        """With the values that belong to some numbers; ScenarioError for one that it cannot have."""
+        return self._with([one.drawn(*numbers) for one in self.varied])
+
+    def ends(self) -> list[Scenario]:
+        """As it is, and with each combination of ends: between their ranges lie those of all that is drawn."""
+        combinations = product(*(one.ends for one in self.varied)) if self.varied else ()
+        return [self.scenario, *map(self._with, combinations)]
+
+    def _with(self, values: Sequence[float]) -> Scenario:
+        named = {one.key: value for one, value in zip(self.varied, values, strict=True)}
+        return load_scenario(self.scenario, **named)
 
 
 class Worlds:
@@ -78,9 +123,13 @@ class Worlds:
         self.layouts = tuple(map(Layout, scenarios))
 
     def batch(self, stage: int, number: int, count: int) -> list[tuple[Layout, list[int]]]:
-        """`count` seeds of a batch of a stage, as even as can be over its environments; scenarios take turns from batch to batch."""
+        """`count` seeds of a batch of a stage, as even as can be over its environments; scenarios take turns from batch to batch.
+
+        SeedError for a number that is no batch's, see run_of_batch.
+        """
         environments = max(len(self.layouts), VARIED_TOGETHER if self._varied else 1)
-        seeds = [world_seed(self._seed, stage * OF_STAGE + number, n) for n in range(count)]
+        run = run_of_batch(stage, number)
+        seeds = [world_seed(self._seed, run, n) for n in range(count)]
         return [
             (self._environment(stage, number, number * count + place, place), seeds[place::environments])
             for place in range(min(environments, count))
@@ -88,25 +137,16 @@ class Worlds:
 
     def _environment(self, stage: int, number: int, turn: int, place: int) -> Layout:
         layout = self.layouts[turn % len(self.layouts)]
-        if not self._varied:
-            return layout
-        values = {one.key: one.drawn(self._seed, stage, number, place) for one in self._varied}
-        return Layout(load_scenario(layout.scenario, **values))
+        draws = Draws(layout.scenario, self._varied)
+        return Layout(draws(self._seed, stage, number, place)) if self._varied else layout
 
     def reads(self, observation: Sequence[str], candidates: Sequence[str], per_s: float = 1.0) -> Reads:
         """Entries of all scenarios, those of candidates as weights take them (agents.weights), each over the widest of its ranges.
 
         Raises LayoutError if a scenario lacks an entry.
         """
-        found: Reads | None = None
-        for layout in self.layouts:
-            of = Reads(Reads.of(layout, observation, ()).observation, weighed(layout, candidates, per_s))
-            so_far = found or of
-            found = Reads(_widest(so_far.observation, of.observation), _widest(so_far.candidates, of.candidates))
-        assert found is not None
-        return found
-
-
-def _widest(one: Sequence[Feature], other: Sequence[Feature]) -> tuple[Feature, ...]:
-    pairs = zip(one, other, strict=True)
-    return tuple(replace(a, low=min(a.low, b.low), high=max(a.high, b.high)) for a, b in pairs)
+        layouts = [Layout(end) for scenario in self.scenarios for end in Draws(scenario, self._varied).ends()]
+        return Reads(
+            widest(*(Reads.of(layout, observation, ()).observation for layout in layouts)),
+            widest(*(weighed(layout, candidates, per_s) for layout in layouts)),
+        )

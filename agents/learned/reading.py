@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
 from typing import Any
 
 from edge6g_env.errors import UserError
-from edge6g_env.spaces import Feature, Layout
+from edge6g_env.spaces import Feature, Layout, first_difference
 
 
 class LayoutError(UserError):
@@ -70,7 +69,6 @@ def _columns(kind: str, features: Sequence[Feature], names: Sequence[str]) -> li
 
 
 def _check_same(what: str, mine: Sequence[str], theirs: Sequence[str]) -> None:
-    for place, (own, other) in enumerate(zip_longest(mine, theirs)):
-        if own != other:
-            has, there = ("none" if name is None else repr(name) for name in (own, other))
-            raise LayoutError(f"{what} {place} of the network is {has}, there it is {there}")
+    if found := first_difference(mine, theirs):
+        place, has, there = found
+        raise LayoutError(f"{what} {place} of the network is {has}, there it is {there}")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,14 +42,26 @@ def test_an_example_runs(number):
     assert {"env", "vec_env"} & names.keys()  # each makes an environment
 
 
-def test_the_example_of_training_reads_a_checkpoint(tmp_path):
+def names_of_training(words: str) -> dict[str, Any]:
+    """What the example of docs/training.md in which these words stand leaves."""
     page = (ROOT / "docs/training.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    (block,) = (one for one in blocks if "def play(" in one)
-    names = {}
+    (block,) = (one for one in blocks if words in one)
+    names: dict[str, Any] = {}
     exec(compile(block, "training.md", "exec"), names)
+    return names
+
+
+def test_the_example_of_training_reads_a_checkpoint(tmp_path):
     with pytest.raises(ValueError, match="no checkpoint"):
-        names["play"](tmp_path)
+        names_of_training("def play(")["play"](tmp_path)
+
+
+def test_the_example_of_varied_worlds_steps():
+    env = names_of_training("VariedBatch")["env"]
+    env.reset()
+    _, rewards, dones, infos = env.step([0] * env.num_envs)
+    assert len(rewards) == len(dones) == len(infos) == 16 * env.batch.num_agents
 
 
 def test_there_is_an_example_for_every_door():

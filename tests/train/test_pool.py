@@ -210,7 +210,7 @@ def test_the_end_of_a_run_leaves_no_process_and_says_no_more(tmp_path, sent, to_
     wait_for(lambda: len(list((tmp_path / "pids").iterdir())) == 2 or parent.poll() is not None)
     assert parent.poll() is None, parent.communicate()[1]
     (os.killpg if to_all else os.kill)(parent.pid, sent)
-    out, err = parent.communicate(timeout=10.0)  # whoever is left keeps the pipe open
+    out, err = parent.communicate(timeout=LONGEST_S)  # whoever is left keeps the pipe open
     assert (out, err) == (said, "")
     wait_for(lambda: not any(is_there(int(path.name)) for path in (tmp_path / "pids").iterdir()))
 

@@ -25,6 +25,12 @@ def test_settings_have_the_kind_of_their_defaults():
     assert settings_of("any", [], DEFAULTS) == {}
 
 
+def test_a_setting_that_stands_twice_is_refused():
+    for words in (["episodes=3", "credit=own", "episodes=4"], ["episodes=3", "episodes=3"]):
+        with pytest.raises(SettingError, match="--with episodes stands twice: a setting has one value"):
+            settings_of("any", words, DEFAULTS)
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

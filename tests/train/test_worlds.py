@@ -10,13 +10,17 @@ from agents.learned.scorer import CANDIDATE, CONTEXT
 from edge6g_env import load_scenario
 from edge6g_env.errors import UserError
 from edge6g_env.features import unscaled
+from edge6g_env.spaces import Layout
 from train.seeds import SeedError
-from train.worlds import OF_STAGE, Varied, Worlds, varied_of
+from train.worlds import MOST_VARIED, Draws, Varied, Worlds, varied_of
 
 
 @pytest.fixture(scope="module")
 def three(scenario):
     return [scenario, load_scenario("campus"), load_scenario("finetune")]
+
+
+BATCHES = 2**19  # of a stage
 
 
 def seeds_of(batch):
@@ -25,16 +29,22 @@ def seeds_of(batch):
 
 def test_no_world_comes_twice(scenario):
     """Over training seeds, stages and batches, the last ones of a stage too; all lie above those of evaluation."""
-    numbers = [0, 1, 2, 3, 1000, OF_STAGE - 1]
+    numbers = [0, 1, 2, 3, 1000, BATCHES - 1]
     seen = [
         seed
         for training in (0, 1, 7, 2**24 - 1)
-        for stage in (0, 1, 2)
+        for stage in (0, 1, 2, 3)
         for number in numbers
         for seed in seeds_of(Worlds([scenario], training).batch(stage, number, 16))
     ]
-    assert len(seen) == len(set(seen)) == 4 * 3 * len(numbers) * 16
+    assert len(seen) == len(set(seen)) == 4 * 4 * len(numbers) * 16
     assert min(seen) > eval.EVALUATION_SEED + 2**32
+
+
+@pytest.mark.parametrize(("stage", "number"), [(0, BATCHES), (1, BATCHES + 3), (4, 0), (0, -1)])
+def test_a_batch_that_would_meet_the_worlds_of_another_stage_is_refused(scenario, stage, number):
+    with pytest.raises(SeedError, match=r"(batch|stage) must be in 0\.\."):
+        Worlds([scenario], 0).batch(stage, number, 4)
 
 
 def test_a_batch_depends_on_its_numbers_alone(scenario):
@@ -89,6 +99,7 @@ def test_a_seed_out_of_range_is_refused(scenario, seed):
 
 # --- settings that vary --------------------------------------------------------------------------------------------------
 
+KEYS = ("value", "ttft_slo_s", "tpot_slo_s", "expire_s", "exposure_cost")
 RATE = Varied("arrivals.rate_jobs_s", 6.0, 14.0, whole=False)
 
 
@@ -110,6 +121,10 @@ def test_ranges_are_read(scenario):
         (["arrivals.rate_jobs_s=6:14", "arrivals.rate_jobs_s=2:3"], "--vary arrivals.rate_jobs_s stands twice"),
         (["arrivals.rate_job_s=6:14"], "rate_job_s.*did you mean.*rate_jobs_s"),
         (["arrivals.rate_jobs_s=-6:14"], "rate_jobs_s = -6"),
+        (
+            [f"service.{name}.{key}=1.0:2" for name in ("chat", "assistant") for key in KEYS],
+            f"--vary stands 10 times: at most {MOST_VARIED} settings",
+        ),
     ],
 )
 def test_ranges_that_cannot_be_are_refused(scenario, words, message):
@@ -138,3 +153,31 @@ def test_whole_numbers_take_both_ends(scenario):
     drawn = [count.drawn(0, 0, number) for number in range(60)]
     assert set(drawn) == {3, 4, 5}
     assert all(isinstance(value, int) for value in drawn)
+
+
+def test_ends_are_all_combinations_and_what_a_network_reads_is_as_wide_as_the_widest(scenario):
+    """Also where the widest of the scenario itself lies outside the range."""
+    rows = varied_of(["service.chat.value=2:3", "reward.price_per_usd=90.5:200.0"], [load_scenario(scenario)])
+    high = load_scenario(scenario, **{"service.chat.value": 7.0})
+    ends = Draws(high, rows).ends()
+    assert ends[0] == high
+    met = [(end.service[0].value, end.reward.price_per_usd) for end in ends[1:]]
+    assert met == [(2, 90.5), (2, 200.0), (3, 90.5), (3, 200.0)]
+    assert Draws(high, ()).ends() == [high]
+    reads = Worlds([high], 0, rows).reads(["job/value"], ["utility"])
+    utilities = [next(f for f in Layout(end).candidates if f.name == "utility") for end in ends]
+    assert reads.observation[0].high == 7.0
+    assert (reads.candidates[0].low, reads.candidates[0].high) == (min(u.low for u in utilities), 7.0)
+    assert reads.candidates[0].low < utilities[0].low
+
+
+def test_what_is_drawn_lies_between_the_ends(scenario):
+    """Of whole numbers and others; by its numbers alone."""
+    draws = Draws(scenario, varied_of(["service.chat.value=2:3", "arrivals.rate_jobs_s=6.0:14"], [scenario]))
+    drawn = [draws(2**61 + 5, episode) for episode in range(40)]
+    assert {one.service[0].value for one in drawn} == {2, 3}
+    rates = [one.arrivals.rate_jobs_s for one in drawn]
+    assert len(set(rates)) == 40
+    assert 6.0 <= min(rates) < 8.0 < 12.0 < max(rates) <= 14.0
+    assert draws(2**61 + 5, 7) == drawn[7]
+    assert draws(2**61 + 6, 7) != drawn[7]
