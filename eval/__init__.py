@@ -1,6 +1,8 @@
 """Evaluation: what a policy's episodes mean, with what certainty, and how to look at it.
 
 episodes    plays a policy, one episode a seed
+pools       threads and processes that play episodes, for trainings and sweeps
+stopping    SIGTERM and Ctrl-C as an orderly end
 contenders  what stands in a list of policies: rules, files of values, checkpoints, patterns, names
 compare     `edge6g compare`: several policies on the same seeds
 usage       `edge6g usage`: which decisions a policy takes, and what each column of them is worth

@@ -260,13 +260,17 @@ def _load(folder: Path, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> 
     hparams = getattr(policy, "hparams", None) or {}
     return Contender(
         "",
-        lambda layout: policy,
+        partial(_loaded, policy),
         identity,
         folder,
         str(getattr(policy, "algo", None) or hparams.get("algo", "learned")),
         getattr(policy, "trained_on", None),
         hparams,
     )
+
+
+def _loaded(policy: Policy, layout: Layout) -> Policy:
+    return policy
 
 
 def _digest(folder: Path) -> str:

@@ -25,6 +25,7 @@ from eval.files import (
     write_text_atomic,
 )
 from eval.provenance import SCENARIO_FILE, provenance
+from eval.stopping import Interrupts, interrupts_end_in_order
 from train import checkpoint, learning_curve
 from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
@@ -32,7 +33,6 @@ from train.learner import Learner
 from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
 from train.setup import Setup
-from train.stopping import Interrupts, interrupts_end_in_order
 from train.trainers import TRAINERS, Trainer
 from train.validation import RULES_FILE, Validations, told
 from train.worlds import check_layout_stays
