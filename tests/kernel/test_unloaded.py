@@ -207,7 +207,7 @@ def test_energy_and_price_of_a_node_are_those_of_its_seconds(play, job):
     prefill_s = costs.prefill_s(job.model, NODE, job.prompt, job.precision)
     decode_s = costs.decode_step_s(job.model, NODE, job.contexts, 1.0, job.precision).sum()
     prefill_w, decode_w = tables.busy_w[0]
-    sending_j = 8.0 * 4.0 * job.prompt / UP * edge6g_env.load_scenario("tiny").ues.tx_power_w
+    sending_j = 8.0 * 4.0 * job.prompt / UP * edge6g_env.load_scenario("tiny").ues.tx_power_w[0]
     assert found.outcome["energy_j"] == pytest.approx(prefill_s * prefill_w + decode_s * decode_w + sending_j, rel=0.01)
     air_bytes = 4.0 * (job.prompt + job.output)
     usd = (prefill_s + decode_s) * costs.accelerator_price_usd_per_s(NODE)
