@@ -68,7 +68,7 @@ class Contested(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelPart:
-    """Some seeds of a batch (train.pool.Part)."""
+    """Some seeds of a batch (eval.pools.pool.Part)."""
 
     scenario: Scenario
     policy: CompiledPolicy

@@ -67,7 +67,10 @@ def test_sentences_say_what_a_value_brings_and_from_where_on(swept: Swept):
         f"greedy, device_split = {ALL}: 90 % of the jobs within their objectives up to 8 jobs/s at least, the knee is above"
         in said
     )
-    assert f"<jsq>, device_split = {NONE}; <jsq>, device_split = {ALL}: no knee, it has no figures at one of the loads" in said
+    assert (
+        f"<jsq>, device_split = {NONE}; <jsq>, device_split = {ALL}: no knee, it has no figures at one of the loads"
+        in said
+    )
     everything = "\n".join(sentences(swept))
     assert f"<jsq> does not play with rate_jobs_s = 8, device_split = {NONE}: it <cannot>" in everything
     assert "mine (2 checkpoints): trained on campus_v0; played on tiny_v0" in everything
