@@ -58,19 +58,12 @@ def test_sentences_say_what_a_value_brings_and_from_where_on(swept: Swept):
         "<jsq>": f"device_split = {ALL} against {NONE}: not told apart from 1 to 4 jobs/s",
         "mine": f"device_split = {ALL} against {NONE}: not told apart from 1 to 8 jobs/s",
     }
-    said = "\n".join(knee_sentences(swept))
-    assert (
-        f"greedy, device_split = {NONE}: 90 % of the jobs within their objectives up to 4.00 jobs/s [4.00, 4.00]"
-        in said
-    )
-    assert (
-        f"greedy, device_split = {ALL}: 90 % of the jobs within their objectives up to 8 jobs/s at least, the knee is above"
-        in said
-    )
-    assert (
-        f"<jsq>, device_split = {NONE}; <jsq>, device_split = {ALL}: no knee, it has no figures at one of the loads"
-        in said
-    )
+    kept = "90 % of the jobs within their objectives up to"
+    assert knee_sentences(swept) == [
+        f"greedy, device_split = {NONE}; mine, device_split = {NONE}: {kept} 4.00 jobs/s [4.00, 4.00]",
+        f"greedy, device_split = {ALL}; mine, device_split = {ALL}: {kept} 8 jobs/s at least, the knee is above",
+        f"<jsq>, device_split = {NONE}; <jsq>, device_split = {ALL}: no knee, it has no figures at one of the loads",
+    ]
     everything = "\n".join(sentences(swept))
     assert f"<jsq> does not play with rate_jobs_s = 8, device_split = {NONE}: it <cannot>" in everything
     assert "mine (2 checkpoints): trained on campus_v0; played on tiny_v0" in everything
