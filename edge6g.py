@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `study`, `compare`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
 import sys
-import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,11 +132,11 @@ def train(
         loaded = tuple(_load(name, settings) for name in _scenarios(scenario))
         from rich.console import Console
 
+        from eval.stopping import Terminated
         from train.limits import limits_of
         from train.run import check_algorithm
         from train.run import train as run
         from train.setup import Setup, settings_of
-        from train.stopping import Terminated
         from train.worlds import varied_of
 
         defaults = check_algorithm(algo).defaults
@@ -217,7 +215,7 @@ def study(
         loaded = _load(scenario, settings)
         from rich.console import Console
 
-        from train.stopping import Terminated
+        from eval.stopping import Terminated
         from train.study import Design, show
         from train.study import study as run
         from train.study_arms import Budget, Cell, find_arms
@@ -282,6 +280,52 @@ def compare(
             from eval.compare_all import compare_all, show_matrix
 
             _play(compare_all, show_matrix, loaded, _words(policies), seeds, **options)
+
+
+@app.command(context_settings=TAKES_MORE)
+def sweep(
+    context: typer.Context,
+    policies: Annotated[str, typer.Option(help="As of `compare`: rules, folders of checkpoints, with commas between.")],
+    vary: Annotated[
+        list[str],
+        typer.Option(
+            "--vary",
+            metavar="KEY=V1,V2,...",
+            help="Values of a key that --set takes, cut at semicolons if there are any; may be repeated, for a grid.",
+        ),
+    ],
+    out: OutOption,
+    scenario: ScenarioOption = "campus",
+    seeds: SeedsOption = 20,
+    seed: SeedOption = 0,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MOST_WORKERS, help="Processes that play; they change no number.")
+    ] = 1,
+    overwrite: OverwriteOption = False,
+    settings: SetOption = None,
+) -> None:
+    """Play policies over values of keys of a scenario, on the same unseen seeds everywhere: charts, knees, report, CSV, JSON.
+
+    An interrupted one goes on by the same command; values, policies and seeds may be added.
+    """
+    with _user_errors():
+        _check_commas("--policies", policies, context.args)
+        from eval.pools.server import start_server
+
+        if workers > 1:
+            start_server(["eval.sweep.plays"])  # it imports beside this process: seconds
+        from eval.stopping import Terminated
+        from eval.sweep.grid import read_vary
+        from eval.sweep.run import show
+        from eval.sweep.run import sweep as run
+
+        loaded, values = _load(scenario, settings), read_vary(vary)
+        options: dict[str, Any] = {"seed": seed, "workers": workers, "overwrite": overwrite}
+        try:
+            _play(run, show, loaded, _words(policies), values, seeds, out=out, **options)
+        except Terminated:
+            typer.echo("edge6g: stopped", err=True)
+            raise typer.Exit(TERMINATED) from None
 
 
 @app.command(context_settings=TAKES_MORE)
@@ -361,7 +405,7 @@ def tune(
         loaded = _load(scenario, settings)
         from rich.console import Console
 
-        from train.stopping import Terminated
+        from eval.stopping import Terminated
         from train.tune import show
         from train.tune import tune as run
 
@@ -525,9 +569,10 @@ def _scenarios(words: str) -> list[str]:
 
 
 def _load(scenario: str, settings: list[str] | None) -> Scenario:
+    from edge6g_env.overrides import read_setting
     from edge6g_env.scenario import load_scenario
 
-    return load_scenario(scenario, **dict(_setting(text) for text in settings or []))
+    return load_scenario(scenario, **dict(read_setting(text) for text in settings or []))
 
 
 def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, out: Path, **options: Any) -> None:
@@ -570,19 +615,6 @@ def _check_commas(option: str, given: str, more: list[str]) -> None:
 def _words(text: str) -> list[str]:
     """What stands between commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """`key=value` with the value as in TOML; a bare word may stand for a string."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise CommandError(f"--set {text}: must be KEY=VALUE, e.g. time.slot_s=0.01")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        if re.fullmatch(r"[A-Za-z~./][\w.@/+~-]*", value.strip()):
-            return key.strip(), value.strip()
-        raise CommandError(f"--set {text}: {value!r} is not a TOML value, such as 0.5, true, word, [1, 2]") from None
 
 
 def _train_options(words: Sequence[str]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from edge6g_env import CompiledPolicy
 from edge6g_env.features import Feature
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
+from eval.pools.flights import Flights
 from train import search
 from train.evolution import Evolution, SearchState
-from train.flights import Flights
 from train.seeds import TUNING_SEED, VALIDATION_SEED
 from train.spreads import spreads, step_variances
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from agents.policy import make_rule
 from edge6g_env.scenario import load_scenario
+from eval.pools.flights import Flights
 from eval.statistics import paired_difference
-from train.flights import Flights
 from train.seeds import VALIDATION_SEED
 
 FIRST = VALIDATION_SEED + 100  # behind those of learning curves and of the choices of `edge6g tune`

@@ -127,7 +127,8 @@ class Airfield:
             while True:
                 self._env.run_all(self._run, codes.FLY)
                 flying = flight["flies"] == 1
-                outcomes += [self._env.outcomes(b) for b in np.flatnonzero(flying).tolist()]
+                each = (self._env.outcomes(b) for b in np.flatnonzero(flying).tolist())
+                outcomes += [rows for rows in each if len(rows)]  # numpy takes long to join records, empty ones as well
                 recorded += self._take_recorded(flight)
                 flight["flies"][flight["over"] == 1] = 0
                 if not flight["flies"].any():

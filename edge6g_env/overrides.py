@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,6 +35,22 @@ def dotted(tables: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield from dotted(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
+
+
+def read_setting(text: str, option: str = "--set") -> tuple[str, Any]:
+    """Key and value of `KEY=VALUE`, the value as in TOML; a bare word may stand for a string.
+
+    UserError for what is no such text, which it calls that of `option`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"{option} {text}: must be KEY=VALUE, e.g. time.slot_s=0.01")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if re.fullmatch(r"[A-Za-z~./][\w.@/+~-]*", value.strip()):
+            return key.strip(), value.strip()
+        raise UserError(f"{option} {text}: {value!r} is not a TOML value, such as 0.5, true, word, [1, 2]") from None
 
 
 def override(data: dict[str, Any], changes: Mapping[str, Any], model: type[BaseModel]) -> None:

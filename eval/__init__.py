@@ -1,6 +1,8 @@
 """Evaluation: what a policy's episodes mean, with what certainty, and how to look at it.
 
 episodes    plays a policy, one episode a seed
+pools       threads and processes that play episodes, for trainings and sweeps
+stopping    SIGTERM and Ctrl-C as an orderly end
 contenders  what stands in a list of policies: rules, files of values, checkpoints, patterns, code of one's own, names
 own_identity  what decides the actions of code of one's own
 frames      comparisons as tables of pandas, from Python

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
-from agents.policy import Observation, Policy, UnknownPolicyError
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval import evaluation_seeds
 from eval.compare import MAKES, compare_rows
-from eval.contenders import LoadCheckpoint, PolicyListError, Row, find_rows
+from eval.contenders import LoadCheckpoint, Row
 from eval.files import RUN_FILE, only_owner, remove, write_csv_atomic, write_json_atomic, write_text_atomic
+from eval.fitting import Fit, fitting
 from eval.interrupted import FINISHED, begin_or_go_on, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.matrix import Column, Matrix, Missing
@@ -50,10 +49,10 @@ def compare_all(
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ScenarioListError(f"two scenarios are called {twice[0]}: give one of them another name in its TOML file")
     console, numbers = console or Console(stderr=True), evaluation_seeds(seeds, seed)
-    rows, missing = _fitting(scenarios, policies, load_checkpoint)
-    for scenario in scenarios:
+    fits = fitting({scenario.name: scenario for scenario in scenarios}, policies, load_checkpoint)
+    for scenario, fit in zip(scenarios, fits, strict=True):
         if keep is not None:
-            check_keep(keep, scenario, numbers, [row.name for row in rows[scenario.name]])
+            check_keep(keep, scenario, numbers, [row.name for row in fit.rows])
     makes = (*MATRIX_FILES, *names, PLAYED)
     record = {
         **provenance(command, scenarios[0]),
@@ -65,67 +64,24 @@ def compare_all(
     columns = []
     with only_owner(out):
         begin_or_go_on(out, "compare", makes, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
-        for scenario in scenarios:
+        for scenario, fit in zip(scenarios, fits, strict=True):
             console.print(scenario.label, highlight=False, markup=False)
-            columns.append(_column(scenario, rows[scenario.name], numbers, out, makes, keep, command, console))
-        matrix = Matrix(columns, missing)
+            columns.append(_column(scenario, fit.rows, numbers, out, makes, keep, command, console))
+        matrix = Matrix(columns, _missing(scenarios, fits, policies))
         _write(out, matrix, scenarios, command)
         end_run(out, [PLAYED])
     return matrix
 
 
-def _fitting(
-    scenarios: Sequence[Scenario], policies: Sequence[str], load_checkpoint: LoadCheckpoint
-) -> tuple[dict[str, list[Row]], list[Missing]]:
-    """The rows of each scenario, and which words have none there, and why."""
-    rows: dict[str, list[Row]] = {}
-    missing: list[Missing] = []
-    for scenario in scenarios:
-        refused = {word: why for word in policies if (why := _why_not(word, scenario, load_checkpoint))}
-        fit = [word for word in policies if word not in refused]
-        rows[scenario.name] = _rows(policies, fit, scenario, load_checkpoint) if fit else []
-        missing += [Missing(policy=word, scenario=scenario.name, why=why) for word, why in refused.items()]
-    for word in policies:
-        reasons = [one for one in missing if one["policy"] == word]
-        if len(reasons) == len(scenarios):
-            raise PolicyListError(f"{word} fits none of the scenarios; {reasons[0]['scenario']}: {reasons[0]['why']}")
-    return rows, missing
-
-
-def _why_not(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> str | None:
-    """Why a policy does not fit a scenario, None if it does. What is no policy at all, or names none, is raised."""
-    try:
-        find_rows([word], scenario, load_checkpoint, own_code=True)
-    except (UnknownPolicyError, PolicyListError):
-        raise
-    except UserError as error:
-        return str(error)
-    return None
-
-
-def _rows(
-    policies: Sequence[str], fit: Sequence[str], scenario: Scenario, load_checkpoint: LoadCheckpoint
-) -> list[Row]:
-    """The rows of the words that fit, called as they are beside the others: a checkpoint has one name in all scenarios."""
-
-    def load(folder: Path, scenario: Scenario) -> Policy:
-        try:
-            return load_checkpoint(folder, scenario)
-        except UserError:
-            return Unfit()
-
-    named = [word for word in policies if word in fit or _why_not(word, scenario, load) is None]
-    return [row for row in find_rows(named, scenario, load, own_code=True) if row.word in fit]
-
-
-class Unfit:
-    """Stands for a checkpoint that does not fit while names are given; it never plays."""
-
-    privileged = needs_candidates = False
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Raises NotImplementedError."""
-        raise NotImplementedError
+def _missing(scenarios: Sequence[Scenario], fits: Sequence[Fit], policies: Sequence[str]) -> list[Missing]:
+    """Who could not play where, policy by policy."""
+    pairs = list(zip(scenarios, fits, strict=True))
+    return [
+        Missing(policy=word, scenario=scenario.name, why=fit.missing[word])
+        for word in policies
+        for scenario, fit in pairs
+        if word in fit.missing
+    ]
 
 
 def _column(

@@ -81,31 +81,46 @@ def run_episodes(
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different numbers, they are {list(seeds)}")
-    at_a_time = getattr(make_policy(Layout(scenario)), "worlds_at_a_time", WORLDS_AT_A_TIME)
-    keep = store if at_a_time < WORLDS_AT_A_TIME else None
+    keep = store if plays_few_worlds(make_policy, scenario) else None
     parts: list[Episodes] = []
-    for first in range(0, len(seeds), at_a_time):
-        chunk = seeds[first : first + at_a_time]
+    first = 0
+    for chunk in chunks(make_policy, scenario, seeds):
         part = keep.get(policy_name, chunk) if keep else None
         if part is None:
-            part = _play_chunk(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds), may_fly)
+            part = play_chunk(policy_name, make_policy, scenario, chunk, _part(progress, first, chunk, seeds), may_fly)
             if keep:
                 keep.put(policy_name, part, chunk)
         part.jobs["world"] += first
         parts.append(part)
+        first += len(chunk)
     rows, jobs, promised = zip(*parts, strict=True)
     return Episodes([row for some in rows for row in some], np.concatenate(jobs), np.concatenate(promised))
 
 
-def _play_chunk(
+def plays_few_worlds(make_policy: MakePolicy, scenario: Scenario) -> bool:
+    """Whether a policy plays fewer worlds at a time than others do, as each takes long."""
+    return _worlds_at_a_time(make_policy, scenario) < WORLDS_AT_A_TIME
+
+
+def chunks(make_policy: MakePolicy, scenario: Scenario, seeds: Sequence[int]) -> list[Sequence[int]]:
+    """Seeds as `run_episodes` has a policy play them together: what it does in a world may depend on the others of its chunk."""
+    at_a_time = _worlds_at_a_time(make_policy, scenario)
+    return [seeds[first : first + at_a_time] for first in range(0, len(seeds), at_a_time)]
+
+
+def _worlds_at_a_time(make_policy: MakePolicy, scenario: Scenario) -> int:
+    return getattr(make_policy(Layout(scenario)), "worlds_at_a_time", WORLDS_AT_A_TIME)
+
+
+def play_chunk(
     name: str,
     make_policy: MakePolicy,
     scenario: Scenario,
     seeds: Sequence[int],
-    progress: Share | None,
-    may_fly: bool,
+    progress: Share | None = None,
+    may_fly: bool = False,
 ) -> Episodes:
-    """Episodes of seeds that are played together."""
+    """As `run_episodes`, of seeds that are played together, see `chunks`."""
     policy = make_policy(Layout(scenario)) if may_fly else None
     if isinstance(policy, Compiled):
         played, promises, decision_us = fly_worlds(policy, scenario, seeds, progress)

@@ -35,9 +35,13 @@ Playable = str | Callable[[Layout], Any]
 """A word of `--policies` that names one policy, or what makes a policy for a layout."""
 
 
+Policies = Sequence[str] | Mapping[str, Playable | Sequence[Playable]]
+"""Words of `--policies`, or by name a word, what makes a policy, or several of either, which are a group."""
+
+
 def play(
     scenario: str | Path | Scenario,
-    policies: Sequence[str] | Mapping[str, Playable | Sequence[Playable]],
+    policies: Policies,
     seeds: int = 20,
     *,
     seed: int = 0,
@@ -52,7 +56,7 @@ def play(
     outside its mask of what makes a policy.
     """
     loaded = load_scenario(scenario)
-    rows = find_playable(policies, loaded, load_checkpoint or _cannot_load)
+    rows = find_playable(policies, loaded, load_checkpoint or cannot_load)
     makers = {one.name: one.make for row in rows for one in row.members}
     played = run_policies(makers, loaded, evaluation_seeds(seeds, seed), console or Console(quiet=True))
     return episodes_of(rows, played)
@@ -71,11 +75,7 @@ def groups(episodes: pd.DataFrame) -> pd.DataFrame:
     return groups_frame(summarise(episodes))
 
 
-def find_playable(
-    policies: Sequence[str] | Mapping[str, Playable | Sequence[Playable]],
-    scenario: Scenario,
-    load_checkpoint: LoadCheckpoint,
-) -> list[Row]:
+def find_playable(policies: Policies, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> list[Row]:
     """Rows of what `play` takes."""
     if not isinstance(policies, Mapping):
         return find_rows(policies, scenario, load_checkpoint, own_code=True)
@@ -110,7 +110,8 @@ def _guarded(make: Callable[[Layout], Any], name: str, layout: Layout) -> Policy
     return guarded(make, layout, name)
 
 
-def _cannot_load(folder: Path, scenario: Scenario) -> Policy:
+def cannot_load(folder: Path, scenario: Scenario) -> Policy:
+    """Stands where nothing was given that loads checkpoints: PolicyListError."""
     raise PolicyListError(f"{folder} is the folder of a checkpoint: give load_checkpoint=train.checkpoint.load_policy")
 
 

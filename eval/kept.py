@@ -38,7 +38,8 @@ class Kept:
         self._folder, self._identities, self._seeds = out / FOLDER, dict(identities), list(seeds)
         self._common = [FORMAT, code_digest(), scenario.fingerprint]
 
-    def _path(self, name: str, seeds: Sequence[int] | None = None) -> Path:
+    def path(self, name: str, seeds: Sequence[int] | None = None) -> Path:
+        """The file of a policy's episodes, there or not. seeds: some of the run's."""
         played = self._seeds if seeds is None else list(seeds)
         parts = json.dumps([*self._common, played, name, self._identities[name]])
         return self._folder / f"{hashlib.sha256(parts.encode()).hexdigest()[:32]}.npz"
@@ -46,7 +47,7 @@ class Kept:
     def get(self, name: str, seeds: Sequence[int] | None = None) -> Episodes | None:
         """The episodes of a policy, if they were played; None as well if the file cannot be read. seeds: some of the run's."""
         try:
-            with np.load(self._path(name, seeds), allow_pickle=False) as stored:
+            with np.load(self.path(name, seeds), allow_pickle=False) as stored:
                 rows = json.loads(str(stored["rows"]))
                 return Episodes(
                     [{key: _number(value) for key, value in row.items()} for row in rows],
@@ -61,7 +62,7 @@ class Kept:
         rows = [{key: _or_none(value) for key, value in row.items()} for row in episodes.rows]
         buffer = io.BytesIO()
         np.savez(buffer, rows=np.array(json.dumps(rows)), jobs=episodes.jobs, promised=episodes.promised)
-        write_bytes_atomic(self._path(name, seeds), buffer.getvalue())
+        write_bytes_atomic(self.path(name, seeds), buffer.getvalue())
 
 
 def _or_none(value: object) -> object:

@@ -144,6 +144,11 @@ def _student(middle: float, error: float, freedom: float, confidence: float) -> 
     return float(low), float(high)
 
 
+def resampled(n: int) -> NDArray[np.int64]:
+    """Indices of the resamples of n seeds, int64 (RESAMPLES, n), for the interval of what is no mean."""
+    return _draws(n, RESAMPLES, 0)
+
+
 @lru_cache(maxsize=2)
 def _draws(n: int, resamples: int, seed: int) -> NDArray[np.int64]:
     """Indices of resamples, int64 (resamples, n), the draws of scipy.stats.bootstrap; many samples of a comparison share them."""

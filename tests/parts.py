@@ -15,7 +15,7 @@ import numpy as np
 from agents.policy import make_rule
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
-from train.pool import Hangar
+from eval.pools.pool import Hangar
 
 
 @dataclass

@@ -15,7 +15,6 @@ callbacks      time budget, validation against the rules
 checkpoint     safetensors and JSON, and the policies that they hold
 curves         the learning curve as TensorBoard runs
 learning_curve the same as a table and a picture in the run's folder
-stopping       SIGTERM and Ctrl-C as an orderly end
 validation     policy and rules on the validation seeds
 seeds          which worlds are trained on
 

@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
-from train.pool import Pool
+from eval.pools.pool import Pool
 
 
 class OutOfTimeError(Exception):

@@ -11,13 +11,13 @@ from rich.progress import Progress, TaskID
 from stable_baselines3.common.callbacks import BaseCallback
 
 from eval.statistics import Estimate
+from eval.stopping import Interrupts
 from train.checkpoint import hparams
 from train.curves import ABOVE_LIMITS, GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learner import Learner
 from train.learning_curve import LearningCurve, Point
 from train.limits import above as limits_above
 from train.setup import Setup
-from train.stopping import Interrupts
 from train.validation import CURVES, Figures, Validations, mean_of, middle, told
 
 

@@ -17,10 +17,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from agents.learned.scorer import FAR, Scorer
 from edge6g_env.features import scales
+from eval.pools.pool import Pending, Pool, shares
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
 from train.limits import Limit, priced, prices_tensor, prices_told
-from train.pool import Pending, Pool, shares
 from train.team import Batch, Decided, TeamPart, Terms
 from train.worlds import Worlds
 
@@ -66,6 +66,11 @@ class Value(nn.Module):
 def absent(inputs: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
     """bool (n, R) places behind the last candidate of a decision."""
     return torch.arange(inputs.shape[1]) >= count[:, None]
+
+
+def drawn(net: Scorer, context: torch.Tensor, inputs: torch.Tensor, but: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities (n, R) by which the candidates of decisions are drawn, but those of `but`, bool (n, R)."""
+    return torch.log_softmax(net.config.beta * net(context, inputs).masked_fill(but, -FAR), dim=1)
 
 
 class TeamGradient:
@@ -159,8 +164,7 @@ class TeamGradient:
     def _minibatch(self, tensors: Sequence[torch.Tensor]) -> dict[str, float]:
         """One gradient step."""
         context, inputs, count, choice, before, credit, advantage = tensors
-        scores = self.net(context, inputs).masked_fill(absent(inputs, count), -FAR)
-        log_probs = torch.log_softmax(self.net.config.beta * scores, dim=1)
+        log_probs = drawn(self.net, context, inputs, absent(inputs, count))
         ratio = torch.exp(log_probs.gather(1, choice[:, None])[:, 0] - before)
         clip = self.settings["clip"]
         gain = torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
@@ -184,22 +188,32 @@ class TeamGradient:
 
     def tensors(self) -> Tensors:
         """Weights, optimiser, prices and how far it is, by name: copies."""
-        weights = {
-            f"{part}.{name}": tensor.clone()
-            for part, module in self._parts().items()
-            for name, tensor in module.state_dict().items()
-        }
         rest = {"half": torch.tensor(self.half), "prices": prices_tensor(self.limits)}
-        return {**weights, **{name: one.clone() for name, one in optimizer_tensors(self.optimizer).items()}, **rest}
+        optimizer = {name: one.clone() for name, one in optimizer_tensors(self.optimizer).items()}
+        return {**module_tensors(self._parts()), **optimizer, **rest}
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from there; RuntimeError, ValueError or KeyError if they do not fit."""
-        for part, module in self._parts().items():
-            start = f"{part}."
-            module.load_state_dict({name[len(start) :]: one for name, one in tensors.items() if name.startswith(start)})
+        load_modules(self._parts(), tensors)
         load_optimizer(self.optimizer, tensors)
         self.limits = priced(self.limits, tensors["prices"].tolist())
         self.half, self._pending = int(tensors["half"]), None
+
+
+def module_tensors(parts: Mapping[str, nn.Module]) -> Tensors:
+    """Weights of several modules by name: copies."""
+    return {
+        f"{part}.{name}": tensor.clone()
+        for part, module in parts.items()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def load_modules(parts: Mapping[str, nn.Module], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put them back to module_tensors; RuntimeError if they do not fit."""
+    for part, module in parts.items():
+        start = f"{part}."
+        module.load_state_dict({name[len(start) :]: one for name, one in tensors.items() if name.startswith(start)})
 
 
 def mean_of(runs: np.ndarray) -> float:

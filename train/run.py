@@ -24,6 +24,7 @@ from eval.files import (
     write_text_atomic,
 )
 from eval.provenance import provenance
+from eval.stopping import Interrupts, interrupts_end_in_order
 from train import checkpoint, learning_curve
 from train.callbacks import TimeBudget, Watch
 from train.curves import BEST_RULE, TensorBoardCurves
@@ -31,7 +32,6 @@ from train.learner import Learner
 from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
 from train.setup import Setup
-from train.stopping import Interrupts, interrupts_end_in_order
 from train.trainers import TRAINERS, Trainer
 from train.validation import Validations, rules_files, told
 

@@ -1,11 +1,14 @@
-"""Trains the candidate scorer in stages: a direct search of its linear part, then a policy gradient of its network with team credit.
+"""Trains the candidate scorer in stages: a direct search of its linear part, then a policy gradient of its network with team credit, then,
+if it is asked for, labels of what other choices would have brought.
 
-Stage A is train/search.py, stage B train/gradient.py. Each has its share of the budget, in decisions, and begins with the policy of the one
-before that did best on the validation seeds.
+Stage A is train/search.py, stage B train/gradient.py, stage C train/advantage.py. Each has its share of the budget, in decisions, and
+begins with the policy of the ones before that did best on the validation seeds.
 """
 
 from __future__ import annotations
 
+import math
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,11 +18,12 @@ import torch
 from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from train import gradient, search
+from eval.pools.pool import Pool
+from train import advantage, gradient, search
+from train.advantage import AdvantageGradient
 from train.algorithm import Algorithm, Tensors
 from train.gradient import TeamGradient
 from train.limits import Limit
-from train.pool import Pool
 from train.search import LinearSearch
 from train.setup import SettingError
 from train.team import Terms
@@ -28,16 +32,19 @@ from train.worlds import Worlds
 LIFE_SHARE = 1.0 / 3.0  # of the longest life of a job: horizon of the credit
 SETTINGS: dict[str, Any] = {
     "stage_a": 0.35,  # share of the budget, in decisions; what is left is stage B's
+    "stage_c": 0.0,
     "credit": "team",
     "others_share": 1.0,  # weight of what other jobs gain
     "horizon_s": None,
     "episodes": search.EPISODES,
     **search.SETTINGS,
     **gradient.SETTINGS,
+    **advantage.SETTINGS,
 }
 PER_S = 10.0  # a network takes seconds in tens: most lie between 0 and 1 then
 CREDITS = ("team", "own")
-_STAGE_A, _STAGE_B = range(2)
+_STAGE_A, _STAGE_B, _STAGE_C = range(3)
+_NAMES = "abc"
 
 
 class StageError(UserError):
@@ -52,7 +59,7 @@ def terms_of(settings: Mapping[str, Any], scenarios: Sequence[Scenario]) -> Term
 
 
 class ScorerAlgorithm(Algorithm):
-    """Both stages as the callbacks take them."""
+    """All stages as the callbacks take them."""
 
     def __init__(
         self,
@@ -71,7 +78,7 @@ class ScorerAlgorithm(Algorithm):
         if self.settings["credit"] not in CREDITS:
             raise SettingError(f"credit = {self.settings['credit']!r}: it is one of {', '.join(CREDITS)}")
         self.config = config or ScorerConfig()
-        self._stage_a_decisions = _checked_share(self.settings["stage_a"]) * budget_decisions
+        self._ends = _ends(self.settings["stage_a"], self.settings["stage_c"], budget_decisions)
         torch.manual_seed(seed)
         reads = worlds.reads(CONTEXT, CANDIDATE, PER_S)
         self.net = Scorer(reads, self.config)
@@ -86,41 +93,58 @@ class ScorerAlgorithm(Algorithm):
             stage=_STAGE_A,
             episodes=self.settings["episodes"],
             top=self.config.top,
+            per_s=PER_S,
             limits=limits,
             **own,
         )
+        self._set_linear(self.net, self.search.first)
         terms = terms_of(self.settings, worlds.scenarios)
         own = {name: self.settings[name] for name in gradient.SETTINGS}
         self.gradient = TeamGradient(worlds, pool, self.net, seed, terms, stage=_STAGE_B, limits=limits, **own)
-        self._stage = _STAGE_A if self._stage_a_decisions > 0.0 else _STAGE_B
+        shared = ("seeds", "learning_rate", "max_grad_norm")
+        own = {name: self.settings[name] for name in (*shared, *advantage.SETTINGS)}
+        self.advantage = AdvantageGradient(worlds, pool, self.net, terms, stage=_STAGE_C, limits=limits, **own)
+        self._stage = next(iter(self._ends))
         self._best: np.ndarray | None = None  # weights of stage A that did best on the validation seeds
+        self._best_net: Tensors | None = None  # of stage B, or what it began with; where stage C follows
+
+    @property
+    def _stages(self) -> dict[int, LinearSearch | TeamGradient | AdvantageGradient]:
+        """Those that the run has."""
+        return {stage: (self.search, self.gradient, self.advantage)[stage] for stage in self._ends}
 
     @property
     def ends_stage(self) -> bool:
         """See Algorithm."""
-        return self._stage == _STAGE_A and self.num_timesteps >= self._stage_a_decisions
+        return self.num_timesteps >= self._ends[self._stage]
 
     def _advance(self) -> tuple[int, dict[str, float]]:
         if self.ends_stage:
-            self._begin_b()
-        stage = self.search if self._stage == _STAGE_A else self.gradient
-        decisions, figures = stage.advance()
+            self._begin(next(stage for stage in self._ends if stage > self._stage))
+        decisions, figures = self._stages[self._stage].advance()
         return decisions, {**figures, "stage": float(self._stage)}
 
-    def _begin_b(self) -> None:
-        weights = self.search.state.running_mean if self._best is None else self._best
-        self._set_linear(self.net, weights)
-        self.gradient.limits = self.search.limits
-        self.gradient.begin()
-        self._stage = _STAGE_B
+    def _begin(self, stage: int) -> None:
+        """Go on with the next stage."""
+        if self._stage == _STAGE_A:
+            weights = self.search.state.running_mean if self._best is None else self._best
+            self._set_linear(self.net, weights)
+        elif self._best_net is not None:
+            self.net.load_state_dict(self._best_net)
+        following = self.gradient if stage == _STAGE_B else self.advantage
+        following.limits = self._stages[self._stage].limits
+        following.begin()
+        if stage == _STAGE_B and _STAGE_C in self._ends:
+            self._best_net = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
+        self._stage = stage
 
     def _set_linear(self, net: Scorer, weights: np.ndarray) -> None:
         net.linear[self._columns] = torch.from_numpy(weights).to(net.linear.dtype)
 
     def nets(self) -> list[Scorer]:
-        """What a validation plays: the search point and its running mean, in stage B the network and the running mean of its weights."""
-        if self._stage == _STAGE_B:
-            return [self.net, self.gradient.mean_net]
+        """What a validation plays: the search point and its running mean, later the network and the running mean of its weights."""
+        if self._stage != _STAGE_A:
+            return [self.net, (self.gradient if self._stage == _STAGE_B else self.advantage).mean_net]
         found = []
         for point in self.search.points():
             net = Scorer(self.net.reads, self.config)
@@ -129,27 +153,55 @@ class ScorerAlgorithm(Algorithm):
         return found
 
     def keep(self, index: int) -> None:
-        """Of `nets` that of this place is the best until now: stage B will begin with it."""
+        """Of `nets` that of this place is the best until now: the next stage will begin with it."""
         if self._stage == _STAGE_A:
             self._best = self.search.points()[index].copy()
             self._at = self._at[0], self._tensors()
+        elif self._stage == _STAGE_B and _STAGE_C in self._ends:
+            state = self.state_tensors()  # an update may be under way
+            best = _named(("b.net.", "b.mean.module.")[index], state)
+            self._best_net = {name: tensor.clone() for name, tensor in best.items()}
+            self._at = self._at[0], {**state, **_under("best_net.", self._best_net)}
 
     def _tensors(self) -> Tensors:
-        parts = {"a": self.search.tensors(), "b": self.gradient.tensors()}
-        named = {f"{stage}.{name}": tensor for stage, of in parts.items() for name, tensor in of.items()}
+        parts = [_under(f"{_NAMES[stage]}.", part.tensors()) for stage, part in self._stages.items()]
         best = {} if self._best is None else {"best": torch.from_numpy(self._best.copy())}
-        return {**named, **best, "stage": torch.tensor(self._stage)}
+        best_net = _under("best_net.", self._best_net or {})  # never changed in place
+        return {**ChainMap(*parts), **best, **best_net, "stage": torch.tensor(self._stage)}
 
     def _load(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        for stage, part in (("a.", self.search), ("b.", self.gradient)):
-            part.load({name[2:]: one for name, one in tensors.items() if name.startswith(stage)})
+        for stage, part in self._stages.items():
+            part.load(_named(f"{_NAMES[stage]}.", tensors))
         self._best = tensors["best"].numpy().copy() if "best" in tensors else None
+        self._best_net = _named("best_net.", tensors) or None
         self._stage = int(tensors["stage"])
 
 
-def _checked_share(share: float) -> float:
-    if not 0.0 <= share < 1.0:
+def _named(start: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """Those whose names begin so, without it."""
+    return {name[len(start) :]: tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _under(start: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """The same tensors, their names beginning so."""
+    return {start + name: tensor for name, tensor in tensors.items()}
+
+
+def _ends(stage_a: float, stage_c: float, budget: float) -> dict[int, float]:
+    """Decisions at which each stage that has any ends, in their order; the last one never does."""
+    if not 0.0 <= stage_a < 1.0:
         raise StageError(
-            f"stage_a = {share:g}: it must be a share of the budget from 0 to below 1, what is left is stage B's"
+            f"stage_a = {stage_a:g}: it must be a share of the budget from 0 to below 1, what is left is stage B's"
         )
-    return share
+    if not 0.0 <= stage_c <= 1.0 - stage_a:
+        raise StageError(
+            f"stage_c = {stage_c:g}: it must be a share of the budget from 0 to {1.0 - stage_a:g}, which stage_a = {stage_a:g} leaves"
+        )
+    shares = {_STAGE_A: stage_a, _STAGE_B: 1.0 - stage_a - stage_c, _STAGE_C: stage_c}
+    found, so_far = {}, 0.0
+    for stage, share in shares.items():
+        so_far += share
+        if share > 1e-9:
+            found[stage] = so_far * budget
+    found[max(found)] = math.inf
+    return found

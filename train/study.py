@@ -23,8 +23,8 @@ from eval.provenance import SCENARIO_FILE, Provenance, provenance
 from eval.report.numbers import room_in_words
 from eval.result_files import check_keep, shipped
 from eval.result_files import keep as keep_rows
+from eval.stopping import interrupts_end_in_order
 from train import study_curves
-from train.stopping import interrupts_end_in_order
 from train.study_arms import Arm, Budget, Cell, StudyError
 from train.study_cells import LEDGER, Command, read_curve, train_cells
 from train.study_evaluation import Evaluation, evaluate, result_rows

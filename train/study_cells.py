@@ -20,8 +20,8 @@ from rich.progress import TaskID
 from edge6g_env._bars import Bars
 from edge6g_env._files import TextError
 from eval.files import read_object, write_json_atomic
+from eval.stopping import Interrupts
 from train.learning_curve import TABLE, LearningCurve, Point
-from train.stopping import Interrupts
 from train.study_arms import Budget, Cell
 from train.validation import told
 

@@ -11,10 +11,10 @@ import numpy as np
 from edge6g_env import CompiledPolicy
 from edge6g_env.flight import Flight
 from edge6g_env.scenario import Scenario
+from eval.pools.flights import means_by_world
+from eval.pools.pool import Hangar
 from train import credit
-from train.flights import means_by_world
 from train.limits import Limit, costs_of
-from train.pool import Hangar
 
 
 class Decided(NamedTuple):
@@ -59,7 +59,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class TeamPart:
-    """Some seeds of a batch (train.pool.Part)."""
+    """Some seeds of a batch (eval.pools.pool.Part)."""
 
     scenario: Scenario
     policy: CompiledPolicy
@@ -81,13 +81,14 @@ class TeamPart:
         )
         taken = int(sum(flight.decisions.sum() for flight in flown))
         outcomes = np.concatenate([flight.outcomes for flight in flown])
-        sampled = self._jobs(outcomes, len(each))
+        sampled = jobs_by_world(self.scenario, outcomes, len(each), self.limits)
         base: list[credit.Jobs] = []
         if not self.terms.own:
             argmax = flights.fly([self.policy] * len(self.seeds), self.seeds)
             taken += int(sum(flight.decisions.sum() for flight in argmax))
-            base = self._jobs(np.concatenate([flight.outcomes for flight in argmax]), len(self.seeds))
-        rows, kept = _recorded(flown)
+            of_base = np.concatenate([flight.outcomes for flight in argmax])
+            base = jobs_by_world(self.scenario, of_base, len(self.seeds), self.limits)
+        rows, kept = recorded_choices(flown)
         credits = np.empty(len(rows))
         for world, jobs in enumerate(sampled):
             of = rows["world"] == world
@@ -106,17 +107,22 @@ class TeamPart:
             rows["log_probability"].astype(np.float32),
             credits.astype(np.float32),
         )
-        return Batch(decided, taken, *_means(outcomes, len(each), self.limits))
-
-    def _jobs(self, outcomes: np.ndarray, worlds: int) -> list[credit.Jobs]:
-        taken_off = sum(
-            (limit.price * costs_of(limit.cost, outcomes) for limit in self.limits), np.zeros(len(outcomes))
-        )
-        parts = (outcomes["world"] == world for world in range(worlds))
-        return [credit.jobs_of(self.scenario, outcomes[of], taken_off[of]) for of in parts]
+        return Batch(decided, taken, *means_of_runs(outcomes, len(each), self.limits))
 
 
-def _recorded(flown: Sequence[Flight]) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+def jobs_by_world(scenario: Scenario, outcomes: np.ndarray, worlds: int, limits: Sequence[Limit]) -> list[credit.Jobs]:
+    """The jobs of each world's whole episode, what limits price their costs at taken off."""
+    taken_off = priced_costs(outcomes, limits)
+    parts = (outcomes["world"] == world for world in range(worlds))
+    return [credit.jobs_of(scenario, outcomes[of], taken_off[of]) for of in parts]
+
+
+def priced_costs(outcomes: np.ndarray, limits: Sequence[Limit]) -> np.ndarray:
+    """What is taken off the worth of each job, float64 (rows,)."""
+    return sum((limit.price * costs_of(limit.cost, outcomes) for limit in limits), np.zeros(len(outcomes)))
+
+
+def recorded_choices(flown: Sequence[Flight]) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Rows of RECORDED, and context and inputs, of all pieces, world by world, of decisions that were choices."""
     parts = [flight.recorded for flight in flown if flight.recorded is not None]
     rows = np.concatenate([part.rows for part in parts])
@@ -127,7 +133,7 @@ def _recorded(flown: Sequence[Flight]) -> tuple[np.ndarray, tuple[np.ndarray, np
     return rows[order], (context, inputs)
 
 
-def _means(outcomes: np.ndarray, worlds: int, limits: Sequence[Limit]) -> tuple[np.ndarray, np.ndarray]:
+def means_of_runs(outcomes: np.ndarray, worlds: int, limits: Sequence[Limit]) -> tuple[np.ndarray, np.ndarray]:
     """Rewards and costs of Batch."""
     measured = outcomes[outcomes["measured"] == 1]
     of_jobs = [measured["worth"], *(costs_of(limit.cost, measured) for limit in limits)]

@@ -16,6 +16,8 @@ from edge6g_env.batch import BatchEnv
 from edge6g_env.sb3 import AgentVecEnv, sb3_vec_env
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
+from eval.pools.pool import Pool
+from eval.pools.workers import make_pool
 from train import mappo, ppo, scorer, search
 from train.algorithm import Algorithm
 from train.checkpoint import Policy, load_optimizer, optimizer_tensors
@@ -30,14 +32,12 @@ from train.mappo import (
     make_mappo,
     returns_tensors,
 )
-from train.pool import Pool
 from train.ppo import PpoPolicy, make_ppo
 from train.scorer import ScorerAlgorithm
 from train.search import SearchAlgorithm
 from train.seeds import world_seed
 from train.setup import SettingError, Setup
 from train.shortlisted import ShortlistVecEnv
-from train.workers import make_pool
 from train.worlds import Worlds
 
 Tensors = dict[str, torch.Tensor]

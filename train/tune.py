@@ -23,11 +23,11 @@ from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.files import write_text_atomic
 from eval.kept import UNFINISHED, code_digest
+from eval.pools.flights import Flights
 from eval.provenance import Provenance, provenance
+from eval.stopping import interrupts_end_in_order
 from train import tune_descent
-from train.flights import Flights
 from train.seeds import TUNING_SEED
-from train.stopping import interrupts_end_in_order
 from train.tune_search import CPU_MINUTES, Searches
 from train.tune_starts import starts
 

@@ -16,7 +16,7 @@ import numpy as np
 from agents.policy import Policy
 from edge6g_env import CompiledPolicy
 from eval.files import read_object, write_json_atomic
-from train.flights import Flights
+from eval.pools.flights import Flights
 from train.search import EPISODES
 from train.seeds import TUNING_SEED, VALIDATION_SEED
 from train.tune_starts import Start

@@ -15,9 +15,9 @@ from edge6g_env.scenario import Scenario
 from eval.episodes import measured_s, run_episodes
 from eval.files import read_object, write_json_atomic
 from eval.metrics import METRIC_NAMES, episode_metrics
+from eval.pools.flights import Flights
 from eval.report.numbers import difference_in_words
 from eval.statistics import Estimate, iqm, paired_difference
-from train.flights import Flights
 
 CURVES = (
     "reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job", "exposure_mean",

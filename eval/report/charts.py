@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -160,7 +161,7 @@ def draw_metric(ax: Axes, summary: Summary, metric: Metric) -> None:
     arrow = "\N{RIGHTWARDS ARROW}" if metric.better == "higher" else "\N{LEFTWARDS ARROW}"
     _style_axis(ax, names, metric.label, f"{unit}{'log scale, ' if logarithmic else ''}better {arrow}")
     if logarithmic:
-        _make_logarithmic(ax)
+        make_logarithmic(ax)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.margins(x=0.08)
@@ -178,11 +179,13 @@ def _style_axis(ax: Axes, names: list[str], title: str, label: str) -> None:
     ax.spines["bottom"].set_color("#ced4da")
 
 
-def _make_logarithmic(ax: Axes) -> None:
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(numticks=5))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+def make_logarithmic(ax: Axes, which: Literal["x", "y"] = "x") -> None:
+    """Of an axis whose figures lie far apart."""
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(LogLocator(numticks=5))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _is_wide(summary: Summary, metric: Metric) -> bool:
@@ -234,7 +237,7 @@ def draw_first_tokens(ax: Axes, comparison: Comparison, service: int) -> None:
     ax.axvline(goal_s, color="#212529", linewidth=1.1, zorder=1)
     ax.set_title(f"{one.name}: {what} {goal_s:g} s", fontsize=11, fontweight="bold", loc="left")
     ax.set_xlim(low_s, high_s)
-    _make_logarithmic(ax)
+    make_logarithmic(ax)
     ax.set_ylim(0.0, 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set_xlabel("time to first token, s, log scale", fontsize=9, color="#495057")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from string import Template
@@ -14,9 +13,7 @@ from rich.text import Text
 from eval.matrix import Cell, Column, Matrix, reward_and_rank
 from eval.report.console import STYLES, table_width
 from eval.report.numbers import REWARD, room, value_and_interval
-from eval.report.template import PAGE
-
-_STYLE = re.search(r"<style>.*?</style>", PAGE, flags=re.DOTALL)
+from eval.report.template import STYLE
 
 MATRIX_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -79,9 +76,8 @@ def _mean_rank(matrix: Matrix, name: str) -> str:
 
 def page(matrix: Matrix, command: str) -> str:
     """The page as text; the head of a scenario leads to the report of its comparison, in its folder."""
-    assert _STYLE is not None
     return Template(MATRIX_PAGE).substitute(
-        style=_STYLE[0],
+        style=STYLE,
         title=f"{len(matrix.columns)} scenarios, {len(matrix.policies)} policies",
         heads="".join(
             f'<th><a href="{escape(one.label)}/report.html">{escape(one.label)}</a></th>' for one in matrix.columns

@@ -6,7 +6,7 @@ from eval.groups import OVER
 from eval.limits import in_words
 from eval.metrics import BY_NAME, Metric
 from eval.statistics import FEWEST_FOR_INTERVAL, AnyEstimate, Estimate, bounds, clear_of_zero
-from eval.summary import Summary, by_reward, mean_cost
+from eval.summary import Kind, Summary, by_reward, mean_cost
 
 DASH = "\N{EN DASH}"
 REWARD = BY_NAME["reward_per_job"]
@@ -165,22 +165,28 @@ def origins(summary: Summary, played_on: str) -> list[str]:
     Of a rule with values the same, where they were found in another scenario than it is played on; of a planner that it is privileged; of
     code of one's own that it is, and whether it is privileged.
     """
-    lines = []
-    for name in by_reward(summary):
-        policy = summary["policies"][name]
-        if policy["kind"] == "learned":
-            of = f" ({policy['checkpoints']} checkpoints)" if policy["checkpoints"] > 1 else ""
-            lines.append(
-                f"{name}{of}: trained on {policy['trained_on'] or 'an unknown scenario'}; played on {played_on}"
-            )
-        elif policy["kind"] == "own":
-            sees = "; privileged, it sees more than an agent sees" if policy["privileged"] else ""
-            lines.append(f"{name}: code of one's own{sees}")
-        elif policy["kind"] == "planner":
-            lines.append(f"{name}: privileged, it tries its choices in copies of the worlds, which no agent has")
-        elif policy["trained_on"] not in (None, played_on):
-            lines.append(f"{name}: values found in {policy['trained_on']}; played on {played_on}")
-    return lines
+    policies = ((name, summary["policies"][name]) for name in by_reward(summary))
+    found = (
+        origin(name, one["kind"], one["privileged"], one["checkpoints"], one["trained_on"], played_on)
+        for name, one in policies
+    )
+    return [line for line in found if line]
+
+
+def origin(
+    name: str, kind: Kind, privileged: bool, checkpoints: int, trained_on: str | None, played_on: str
+) -> str | None:
+    """The sentence about one policy, see `origins`; None where there is nothing to say."""
+    if kind == "learned":
+        of = f" ({checkpoints} checkpoints)" if checkpoints > 1 else ""
+        return f"{name}{of}: trained on {trained_on or 'an unknown scenario'}; played on {played_on}"
+    if kind == "own":
+        return f"{name}: code of one's own{'; privileged, it sees more than an agent sees' if privileged else ''}"
+    if kind == "planner":
+        return f"{name}: privileged, it tries its choices in copies of the worlds, which no agent has"
+    return (
+        f"{name}: values found in {trained_on}; played on {played_on}" if trained_on not in (None, played_on) else None
+    )
 
 
 def without_interval(summary: Summary) -> list[str]:

@@ -98,14 +98,14 @@ def _scenario_facts(scenario: Scenario) -> Iterator[tuple[str, str]]:
 def _first_panel(summary: Summary) -> str:
     draw = partial(draw_difference, summary=summary)
     size = (WIDE_PANEL_WIDTH, 0.95 + ROW * len(summary["policies"]))
-    return _image(draw, "Difference to the best rule", size, (_names_width(summary), 1.75, 0.55, 0.4))
+    return image(draw, "Difference to the best rule", size, (_names_width(summary), 1.75, 0.55, 0.4))
 
 
 def _metric_panels(summary: Summary) -> Iterator[str]:
     size = (PANEL_WIDTH, 0.95 + ROW * len(summary["policies"]))
     for name in CHARTED:
         metric = BY_NAME[name]
-        yield _image(
+        yield image(
             partial(draw_metric, summary=summary, metric=metric),
             metric.label,
             size,
@@ -119,7 +119,7 @@ def _first_token_panels(comparison: Comparison) -> Iterator[str]:
         if isinstance(service, FinetuneService):
             continue  # it has no first token
         draw = partial(draw_first_tokens, comparison=comparison, service=index)
-        yield _image(
+        yield image(
             draw, f"Time to first token of {service.name}", (PANEL_WIDTH, 3.0 + legend), (0.5, 0.15, 0.7 + legend, 0.35)
         )
 
@@ -129,8 +129,9 @@ def _names_width(summary: Summary) -> float:
     return 0.2 + LETTER * max(map(len, summary["policies"]))
 
 
-def _image(
+def image(
     draw: Callable[[Axes], None], what: str, size: tuple[float, float], margins: tuple[float, float, float, float]
 ) -> str:
+    """A panel as an image of the page; size and margins: see charts.panel."""
     data = base64.b64encode(panel(draw, size, margins)).decode("ascii")
     return f'<img alt="{escape(what)}, by policy" src="data:image/svg+xml;base64,{data}">\n'

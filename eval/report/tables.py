@@ -23,7 +23,7 @@ def metric_tables(summary: Summary) -> str:
 
     def cells(metric: Metric) -> Iterator[str]:
         for name in names:
-            yield _cell(value_and_interval(metric, summary["policies"][name]["metrics"][metric.name]))
+            yield cell(value_and_interval(metric, summary["policies"][name]["metrics"][metric.name]))
 
     def same(metric: Metric) -> bool:
         return len({bounds(summary["policies"][name]["metrics"][metric.name]) for name in names}) == 1
@@ -34,7 +34,7 @@ def metric_tables(summary: Summary) -> str:
 
 def _room_row(summary: Summary, names: Sequence[str]) -> str:
     meaning = "where the policy stands between the best rule (0) and clairvoyant (1)"
-    cells = "".join(_cell(room(summary["policies"][name]["room"])) for name in names)
+    cells = "".join(cell(room(summary["policies"][name]["room"])) for name in names)
     return f'<tr><th title="room: {meaning}">Room</th>{cells}</tr>\n'
 
 
@@ -48,7 +48,7 @@ def difference_tables(summary: Summary) -> str:
     def cells(metric: Metric) -> Iterator[str]:
         for name in names:
             one = difference(name, metric)
-            yield _cell(value_and_interval(metric, one, signed=True), _verdict(metric, one))
+            yield cell(value_and_interval(metric, one, signed=True), verdict(metric, one))
 
     def same(metric: Metric) -> bool:
         return all(x in (None, 0.0) for name in names for x in bounds(difference(name, metric)))
@@ -67,13 +67,13 @@ def limit_table(summary: Summary) -> str:
     rows = []
     for name in by_reward(summary):
         policy = summary["policies"][name]
-        cells = _cell(value_and_interval(BY_NAME["reward_per_job"], policy["metrics"]["reward_per_job"]))
+        cells = cell(value_and_interval(BY_NAME["reward_per_job"], policy["metrics"]["reward_per_job"]))
         for cost in costs:
             limit = policy["limits"].get(cost)
             css = "" if limit is None else "worse" if limit["above_by"] else "better"
-            cells += _cell(cost_and_limit(summary, name, cost), css)
+            cells += cell(cost_and_limit(summary, name, cost), css)
         rows.append(f"<tr>{_policy_head(summary, name)}{cells}</tr>\n")
-    return _table(["", "Reward per job", *(f"{cost} <small>a job</small>" for cost in costs)], rows)
+    return html_table(["", "Reward per job", *(f"{cost} <small>a job</small>" for cost in costs)], rows)
 
 
 def service_tables(comparison: Comparison) -> str:
@@ -85,9 +85,9 @@ def service_tables(comparison: Comparison) -> str:
         rows, heads = [], [_metric_name(BY_NAME[name]) for name in columns]
         for name in by_reward(summary):
             figures = summary["policies"][name]["services"][service.name]
-            cells = "".join(_cell((plain_value(BY_NAME[column], figures[column]),)) for column in columns)
+            cells = "".join(cell((plain_value(BY_NAME[column], figures[column]),)) for column in columns)
             rows.append(f"<tr>{_policy_head(summary, name)}{cells}</tr>\n")
-        tables.append(_titled(_about(comparison, service.name), _table(["", *heads], rows)))
+        tables.append(titled(_about(comparison, service.name), html_table(["", *heads], rows)))
     return "".join(tables)
 
 
@@ -100,7 +100,7 @@ def decision_tables(comparison: Comparison) -> str:
     """A heat map a service: how often each policy takes each value of each column of the action table, in %."""
     layout = Layout(comparison.scenario)
     return "".join(
-        _titled(escape(service.name), _heat_map(comparison, index, layout))
+        titled(escape(service.name), _heat_map(comparison, index, layout))
         for index, service in enumerate(comparison.services)
     )
 
@@ -168,19 +168,21 @@ def _tables(
 
     def table(metrics: Sequence[Metric], *above: str) -> str:
         rows = (f"<tr>{_metric_head(metric)}{''.join(cells(metric))}</tr>\n" for metric in metrics)
-        return _table(heads, [*above, *rows])
+        return html_table(heads, [*above, *rows])
 
     rest = ", ".join(metric.label for metric in folded)
     details = f"<details><summary>Nothing differs in {rest}</summary>{table(folded)}</details>" if folded else ""
     return (table(shown, first) if shown or first else "") + details
 
 
-def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
+def html_table(heads: Sequence[str], rows: Sequence[str]) -> str:
+    """A table that scrolls on its own; a head is its text or the whole cell, a row the whole of it."""
     head = "".join(text if text.startswith("<th") else f"<th>{text}</th>" for text in heads)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{"".join(rows)}</tbody></table></div>\n'
 
 
-def _titled(title: str, content: str) -> str:
+def titled(title: str, content: str) -> str:
+    """Content below a heading, both HTML."""
     return f"<h3>{title}</h3>{content}\n"
 
 
@@ -198,12 +200,13 @@ def _metric_name(metric: Metric) -> str:
     return metric.label + unit
 
 
-def _cell(texts: tuple[str, ...], css: str = "") -> str:
+def cell(texts: tuple[str, ...], css: str = "") -> str:
+    """A cell: the first text, the others small below it."""
     interval = "".join(f"<small>{text}</small>" for text in texts[1:])
     return f'<td class="{css}">{texts[0]}{interval}</td>'
 
 
-def _verdict(metric: Metric, difference: AnyEstimate) -> str:
+def verdict(metric: Metric, difference: AnyEstimate) -> str:
     """CSS class: `better` or `worse` if the interval is clear of 0, else `unclear`."""
     middle, _, _ = bounds(difference)
     if not clear_of_zero(difference) or middle is None or metric.unit == "jobs":

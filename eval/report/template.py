@@ -98,3 +98,5 @@ $metrics
 <p class="soft">The scenario as it was played is in scenario.toml, every measured job in jobs.csv.gz.</p>
 </body></html>
 """
+
+STYLE = PAGE[PAGE.index("<style>") : PAGE.index("</head>")]  # what other pages share

@@ -9,7 +9,7 @@ import pytest
 
 from agents.values import tuned
 from edge6g_env.scenario import load_scenario
-from train.flights import Flights
+from eval.pools.flights import Flights
 
 SHORT = {"time.episode_s": 10.0, "time.warmup_s": 1.0, "time.drain_s": 4.0, "arrivals.rate_jobs_s": 6.0}
 SETTINGS = [word for key, value in SHORT.items() for word in ("--set", f"{key}={value}")]

@@ -45,6 +45,13 @@ def played_on() -> Scenario:
 
 
 @pytest.fixture(scope="session")
+def scenario() -> Scenario:
+    """`tiny` with short episodes and many jobs."""
+    time = {"episode_s": 8.0, "warmup_s": 1.0, "drain_s": 3.0}
+    return load_scenario("tiny", time=time, arrivals={"rate_jobs_s": 8.0})
+
+
+@pytest.fixture(scope="session")
 def whole(played_on: Scenario) -> Comparison:
     """With jobs: every policy serves chat locally at int4, and `local` lets every second one expire without a token. Nobody changes it."""
     episodes = episodes_by_hand()

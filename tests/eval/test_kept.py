@@ -43,9 +43,9 @@ def test_what_was_put_comes_back_bit_for_bit(tmp_path: Path):
 
 def test_other_code_plays_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     scenario = load_scenario("tiny")
-    before = kept.Kept(tmp_path, scenario, SEEDS, IDENTITIES)._path("local")
+    before = kept.Kept(tmp_path, scenario, SEEDS, IDENTITIES).path("local")
     monkeypatch.setattr(kept, "code_digest", lambda: "edited")
-    assert kept.Kept(tmp_path, scenario, SEEDS, IDENTITIES)._path("local") != before
+    assert kept.Kept(tmp_path, scenario, SEEDS, IDENTITIES).path("local") != before
 
 
 def test_only_the_same_unfinished_run_goes_on(tmp_path: Path):

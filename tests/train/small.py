@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from eval.pools.pool import Hangar, Part
 from train.learner import Learner
-from train.pool import Hangar, Part
 from train.setup import Setup
 
 SEARCH = {"population": 4, "episodes": 1}

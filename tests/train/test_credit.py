@@ -9,9 +9,9 @@ from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
 from edge6g_env import load_scenario
 from edge6g_env.kernel.codes import CUT, EXPIRED, FINETUNE, FINISHED
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
+from eval.pools.pool import Hangar
 from train import credit
 from train.credit import Jobs, expired_worth, jobs_of
-from train.pool import Hangar
 from train.team import TeamPart, Terms
 from train.worlds import Worlds
 

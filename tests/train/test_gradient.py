@@ -10,11 +10,11 @@ import torch
 from stable_baselines3.common.callbacks import CallbackList
 
 from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
+from eval.pools.pool import Hangar, Thread
 from tests.train.small import Inline, learner, same
 from train.checkpoint import TRAINER, read_tensors
 from train.gradient import KEPT, TeamGradient
 from train.limits import Limit
-from train.pool import Hangar, Thread
 from train.team import Decided, TeamPart, Terms
 from train.worlds import Worlds
 
@@ -115,7 +115,7 @@ def test_every_layer_moves_and_the_linear_part_stands(scenario):
 def slow_thread():
     """A pool whose thread dawdles."""
     pool, rng = Thread(), np.random.default_rng(0)
-    pool._hangar._tick = lambda: time.sleep(0.01 * rng.random())
+    pool._hangar.tick = lambda: time.sleep(0.01 * rng.random())
     return pool
 
 

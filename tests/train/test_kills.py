@@ -18,11 +18,11 @@ import train.learner
 import train.run
 import train.validation
 from eval.files import RunFolderError, only_owner
+from eval.stopping import Terminated
 from tests.train.small import SCORER, learner
 from train import checkpoint
 from train.checkpoint import load_policy, read_about, read_progress, read_record, read_tensors
 from train.setup import Setup
-from train.stopping import Terminated
 
 FORK = multiprocessing.get_context(
     "fork"

@@ -9,8 +9,8 @@ from agents.policy import make_rule
 from edge6g_env.kernel.codes import COST_NAMES
 from eval.episodes import run_episodes
 from eval.limits import excess
+from eval.pools.flights import Flights
 from tests.train.small import learner
-from train.flights import Flights
 from train.limits import RATE, Limit, LimitError, above, costs_of, limits_of, priced, prices_tensor, prices_told
 from train.seeds import VALIDATION_SEED
 

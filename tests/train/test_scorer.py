@@ -135,7 +135,7 @@ def test_stage_b_begins_with_the_policy_of_stage_a_that_did_best(scenario, obser
     assert model.num_timesteps >= 750
     assert not np.array_equal(model.search.points()[0], kept)
     last = model.num_timesteps
-    model._begin_b()
+    model._begin(1)
     searched, nets, rng = model.search.policy(layout, kept), model.nets(), np.random.default_rng(0)
     assert len(nets) == 2
     for obs in observations(scenario, 40):

@@ -13,18 +13,20 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import train.run
 from agents.policy import make_rule
-from edge6g_env import load_scenario
+from agents.values import tuned
+from agents.weights import weighed, weighted_entries
+from edge6g_env import CompiledPolicy, load_scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import run_episodes
+from eval.pools.flights import Flights
 from tests.train.small import SEARCH, Inline, learner, same
 from train import checkpoint
 from train.checkpoint import CheckpointError, load_policy, read_progress, read_record, read_tensors, write_tensors
-from train.flights import Flights
 from train.learner import Learner
 from train.limits import Limit
 from train.run import TrainingError
 from train.search import DEFAULTS, LinearSearch, weighted_reads
-from train.setup import Setup
+from train.setup import SettingError, Setup
 from train.worlds import Worlds
 
 
@@ -192,3 +194,29 @@ def test_a_scenario_without_an_entry_that_it_weighs_is_refused(trained, tmp_path
     (tmp_path / checkpoint.POLICY).write_bytes((out / checkpoint.POLICY).read_bytes())
     with pytest.raises(CheckpointError, match=r"cannot act on .*'cloud_humidity', which is not there"):
         load_policy(tmp_path, load_scenario("tiny"))
+
+
+@pytest.mark.parametrize(("algo", "top"), [("search", 32), ("scorer", 16)])
+def test_it_begins_with_the_weights_of_tuned_and_without_its_precisions(algo, top):
+    short = load_scenario("campus", time={"episode_s": 8.0, "warmup_s": 1.0, "drain_s": 3.0})
+    values = tuned("tuned", short).values
+    assert values["rows"]["restricted"]["precision"] == ["int8"]
+    layout = Layout(short)
+    weights = dict.fromkeys(weighted_entries(layout), 0.0) | values["weights"]
+    for left_out in ("is_fp16", "is_int4"):
+        weights[left_out] -= 0.3
+    by_hand = CompiledPolicy(layout, linear=weights, scaled_as=((), weighed(layout, [*weights])), top=top)
+    made = learner(short, algo, settings={"begin": "tuned", **({"stage_a": 0.0} if algo == "scorer" else {})})
+    (policy, *_) = made.policies(layout)
+    jobs = [Flights(short).pairs([one], [5])[0] for one in (policy.compiled, by_hand)]
+    assert len(jobs[0]) > 10
+    np.testing.assert_array_equal(jobs[0]["worth"], jobs[1]["worth"])
+    made.close()
+
+
+def test_a_beginning_that_is_not_there_is_refused(scenario):
+    with pytest.raises(SettingError, match="begin = 'best': it is one of greedy, tuned"):
+        learner(scenario, "search", settings={"begin": "best"})
+    own = load_scenario("tiny", name="own")
+    with pytest.raises(SettingError, match="begin = tuned: own has no values of tuned: `edge6g tune --rule tuned"):
+        learner(own, "scorer", settings={"begin": "tuned"})

@@ -83,6 +83,12 @@ REFUSED = {
         {"settings": {"stage_a": 1.0}},
         "stage_a = 1: it must be a share of the budget from 0 to below 1",
     ),
+    "more than is left for stage C": (
+        {"settings": {"stage_a": 0.75, "stage_c": 0.5}},
+        "stage_c = 0.5: it must be a share of the budget from 0 to 0.25, which stage_a = 0.75 leaves",
+    ),
+    "lone choice": ({"settings": {"choices": 1}}, "choices = 1: a label compares 2 choices or more"),
+    "held": ({"settings": {"kl": 0.0}}, "kl = 0: a policy that learns moves, it must be above 0"),
     "credit": ({"settings": {"credit": "none"}}, "credit = 'none': it is one of team, own"),
     "lone candidate": ({"settings": {"population": 1}}, "population = 1: a search compares 2 candidates or more"),
     "at rest": ({"algo": "search", "settings": {"sigma": 0.0}}, "sigma = 0: .* it must be above 0"),

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from eval.pools import ray_workers
+from eval.pools.pool import Hangar, play
+from eval.pools.workers import Workers, WorkersError, make_pool
 from tests.parts import Dies, Episodes, Raises, Says, torch_threads
-from train import ray_workers
-from train.pool import Hangar, play
-from train.workers import Workers, WorkersError, make_pool
 
 pytest.importorskip("ray")
 

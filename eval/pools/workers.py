@@ -1,4 +1,4 @@
-"""Pools of workers, each a process with worlds of its own: of this machine, or of a Ray cluster (train/ray_workers.py).
+"""Pools of workers, each a process with worlds of its own: of this machine, or of a Ray cluster (eval/pools/ray_workers.py).
 
 A thread of this process waits for each worker that is at work. `multiprocessing.Pool` would wait for ever for the part of a worker that was
 killed, and one that is killed while it waits keeps the lock that all read by; here no two workers share anything.
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from edge6g_env._threads import usable_cores
 from edge6g_env.errors import Caution, UserError
-from train.pool import Ended, Futures, Hangar, Part, Pending, Pool, Thread
+from eval.pools.pool import Ended, Futures, Hangar, Part, Pending, Pool, Thread
 
 TRIES = 3  # of a part whose worker dies: judgement, one that runs out of memory does so each time
 
@@ -142,7 +142,7 @@ def make_pool(workers: int, threads: int = 1, ray_address: str | None = None) ->
     if workers < 1:
         raise WorkersError(f"--workers {workers}: it must be at least 1")
     if ray_address is not None:
-        from train.ray_workers import Cluster
+        from eval.pools.ray_workers import Cluster
 
         return Workers(Cluster(ray_address, workers, threads), workers)
     if workers > 1 and workers * threads > (cores := usable_cores()):
@@ -151,6 +151,6 @@ def make_pool(workers: int, threads: int = 1, ray_address: str | None = None) ->
         warnings.warn(f"{told}, {max(1, cores // threads)} would be as fast", Caution, stacklevel=2)
     if workers == 1:
         return Thread(threads)
-    from train.processes import Machine
+    from eval.pools.processes import Machine
 
     return Workers(Machine(threads), workers)

@@ -1,4 +1,4 @@
-"""One place for work that is independent: candidates of a search, seeds of a batch, validations.
+"""One place for work that is independent: candidates of a search, seeds of a batch, cells of a sweep.
 
 A part is a small picklable object; it is called with the hangar of whoever plays it, which keeps the worlds. Results come in the order of
 the parts, whoever played them and when: what is worked out of them is the same for any number of workers.
@@ -6,13 +6,13 @@ the parts, whoever played them and when: what is worked out of them is the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 from edge6g_env.scenario import Scenario
-from train.flights import Flights
+from eval.pools.flights import Flights
 
 POLL_S = 0.2  # between two looks for an interrupt
 SCENARIOS_KEPT = 8  # whose worlds a hangar keeps: those of a mixture; of varied settings the last ones
@@ -25,14 +25,15 @@ class Hangar:
 
     def __init__(self, threads: int, tick: Callable[[], None] = lambda: None) -> None:
         """threads: that step them; tick: called now and then, what it raises ends a part."""
-        self._threads, self._tick = threads, tick
+        self.tick = tick
+        self._threads = threads
         self._flights: dict[str, Flights] = {}
 
     def flights(self, scenario: Scenario) -> Flights:
         """Those of a scenario, made when they are first asked for. Raises what the environment raises for the threads."""
         key = scenario.fingerprint
         found = self._flights.pop(key, None) or Flights(scenario, self._threads)
-        found.tick = self._tick
+        found.tick = self.tick
         self._flights[key] = found  # the last one used is the last one here
         while len(self._flights) > SCENARIOS_KEPT:
             self._flights.pop(next(iter(self._flights))).close()
@@ -56,6 +57,9 @@ class Pending(Protocol):
 
     def finish(self) -> list[Any]:
         """Results in the order of the parts, when all are there; what a part raised is raised."""
+
+    def results(self) -> Iterator[tuple[int, Any]]:
+        """(place of a part, its result) as they come; what a part raised is raised at once."""
 
 
 class Pool(Protocol):
@@ -127,3 +131,14 @@ class Futures:
             self._pool.tick()
         self._pool.tick()
         return [future.result() for future in self._futures]
+
+    def results(self) -> Iterator[tuple[int, Any]]:
+        """See Pending."""
+        places = {future: place for place, future in enumerate(self._futures)}
+        while places:
+            done = wait(places, POLL_S, FIRST_COMPLETED).done
+            for future in sorted(
+                done, key=lambda one: one.exception() is not None
+            ):  # no result is lost by what is raised
+                yield places.pop(future), future.result()
+            self._pool.tick()

@@ -12,18 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-import train.trainers
 from edge6g_env._threads import usable_cores
 from edge6g_env.errors import Caution
+from eval.pools.pool import Hangar, Pool, Thread, play, shares
+from eval.pools.processes import Machine
+from eval.pools.workers import Workers, WorkersError, make_pool
 from tests.parts import Dies, Episodes, Odd, Raises, Says, Writes, torch_threads, unpicklable
-from train.learner import Learner
-from train.limits import Limit
-from train.pool import Hangar, Pool, Thread, play, shares
-from train.processes import Machine
-from train.setup import Setup
-from train.workers import Workers, WorkersError, make_pool
 
 LONGEST_S = 120.0  # of any wait, on a busy machine
 SEEDS = range(5)
@@ -32,9 +27,9 @@ PARENT = """
 import sys
 from pathlib import Path
 from tests.parts import Writes
-from train.processes import Machine
-from train.stopping import interrupts_end_in_order
-from train.workers import Workers
+from eval.pools.processes import Machine
+from eval.stopping import interrupts_end_in_order
+from eval.pools.workers import Workers
 
 if __name__ == "__main__":
     pool = Workers(Machine(1), 2)
@@ -125,6 +120,25 @@ def test_who_is_done_gets_the_next_part(two):
     long, *quick = play(two, [Says(os.getpid, 4.0), *[Says(os.getpid, 0.1)] * 5])
     assert len(set(quick)) == 1
     assert long not in quick
+
+
+@pytest.mark.parametrize("kind", ["thread", "two"])
+def test_results_come_as_they_are_there_each_with_its_place(two, kind):
+    pool: Pool = two if kind == "two" else Thread()
+    came = list(pool.begin([Says("slow", 1.5), Says("quick"), Says("last", 0.1)]).results())
+    assert sorted(came) == [(0, "slow"), (1, "quick"), (2, "last")]
+    assert came[0][1] == ("quick" if kind == "two" else "slow")
+    if pool is not two:
+        pool.close()
+
+
+def test_what_a_part_raises_ends_results_at_once(two):
+    begin_s, came = time.monotonic(), two.begin([Says(1), Says(2, 6.0), Raises(KeyError, ["first"], 0.5)]).results()
+    assert next(came) == (0, 1)
+    with pytest.raises(KeyError, match="first"):
+        next(came)
+    assert time.monotonic() - begin_s < 5.9
+    assert play(two, [Says(3)]) == [3]
 
 
 def test_what_a_part_raises_is_raised_with_where_it_was(two):
@@ -224,25 +238,6 @@ def test_ctrl_c_while_a_worker_begins_is_not_for_it():
     os.kill(worker._process.pid, signal.SIGINT)
     assert pending.finish() == [worker._process.pid]
     pool.close()
-
-
-@pytest.mark.parametrize("algo", ["search", "scorer"])
-def test_what_is_learned_does_not_depend_on_the_workers(scenario, two, monkeypatch, algo):
-    """With a limit, whose price depends on what all of a batch cost."""
-    settings = {"scorer": {"stage_a": 0.05, "population": 5, "episodes": 2, "seeds": 5}, "search": {"population": 5}}
-    limits = (Limit("slo_miss", 0.01),)
-    states = []
-    for pool in (Thread(1), two):
-        with monkeypatch.context() as patch:
-            patch.setattr(train.trainers, "pool_of", lambda _, pool=pool: pool)
-            model = Learner(Setup((scenario,), algo, 3, decisions=8_000, settings=settings[algo], limits=limits)).model
-        for _ in range(4):
-            model.advance()
-        states.append(model.state_tensors())
-    assert states[0].keys() == states[1].keys()
-    for name, tensor in states[0].items():
-        assert torch.equal(tensor, states[1][name]), name
-    assert any(name.endswith("prices") and tensor.min() > 0.0 for name, tensor in states[0].items())
 
 
 def test_which_pool_is_made(monkeypatch):

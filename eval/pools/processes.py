@@ -6,19 +6,15 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
 from multiprocessing.connection import Connection
-from multiprocessing.resource_tracker import ensure_running
 from threading import Thread
 
-from train.pool import Hangar
-from train.workers import WorkerDied, answer
+from edge6g_env.errors import Caution
+from eval.pools.pool import Hangar
+from eval.pools.server import CONTEXT, interrupts_held_back, start_server
+from eval.pools.workers import WorkerDied, answer
 
-# A fork of this process would have locks that its threads held (numba, torch, those that step worlds), and nobody to let them go. A server
-# that has imported all, has no thread and is forked instead gives a worker in half a second; on macOS not even that is safe.
-CONTEXT = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
-IMPORTED = ["torch", "train.processes"]
 PATIENCE_S = 5.0  # judgement: SIGTERM ends a worker at once, unless the system is stuck
 
 
@@ -45,8 +41,8 @@ class Process:
         self._connection, theirs = CONTEXT.Pipe()
         arguments = theirs, threads
         self._process = CONTEXT.Process(target=_serve, args=arguments, name="edge6g-worker", daemon=True)
-        CONTEXT.set_forkserver_preload(IMPORTED)  # of no effect when the server runs
-        with _interrupts_held_back():
+        start_server()
+        with interrupts_held_back():
             self._process.start()
         theirs.close()  # so that its end is seen here
 
@@ -68,17 +64,6 @@ class Process:
             self._process.kill()
 
 
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """A process that is started within it never gets a Ctrl-C, which a terminal sends to all: this one ends the others in order."""
-    ensure_running()  # the tracker of multiprocessing lets the signal through again when it is started
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _told(status: int) -> str:
     return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
@@ -87,15 +72,21 @@ def _serve(connection: Connection, threads: int) -> None:
     """What a worker runs: parts, one after the other, with the same worlds, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a server that was there before
     Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
+    _one_thread_of_torch()
+    warnings.simplefilter("ignore", Caution)  # the process that has parts played says it, once
     hangar = Hangar(threads)
     while True:
         try:
             connection.send_bytes(answer(connection.recv_bytes(), hangar))
         except (EOFError, OSError):
             return
+
+
+def _one_thread_of_torch() -> None:
+    """Now or, if it is imported later, then."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 def _end_with_parent() -> None:

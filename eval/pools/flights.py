@@ -40,13 +40,18 @@ class Flights:
         self.tick: Callable[[], None] = lambda: None
         """Called now and then while episodes are played; what it raises ends them."""
         self.scenario, self.layout, self._threads = scenario, Layout(scenario), threads
-        self._envs: dict[int, BatchEnv] = {}
+        self._envs: dict[tuple[int, str], BatchEnv] = {}
+
+    def env(self, count: int, observe: str = "plain") -> BatchEnv:
+        """So many worlds, in whatever state they were left."""
+        key = count, observe
+        if key not in self._envs:
+            self._envs[key] = BatchEnv(self.scenario, count, threads=self._threads, observe=observe)
+        return self._envs[key]
 
     def fly(self, policies: Sequence[CompiledPolicy], seeds: Sequence[int], **options: Any) -> list[Flight]:
         """An episode a pair in pieces; options: of `BatchEnv.fly`."""
-        if len(seeds) not in self._envs:
-            self._envs[len(seeds)] = BatchEnv(self.scenario, len(seeds), threads=self._threads)
-        env, flights = self._envs[len(seeds)], []
+        env, flights = self.env(len(seeds)), []
         env.reset(list(seeds))
         for flight in pieces(env, list(policies), PIECES, **options):
             flights.append(flight)

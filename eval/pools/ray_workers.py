@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from eval.kept import code_digest
-from train.pool import Hangar
-from train.workers import WorkerDied, WorkersError, answer
+from eval.pools.pool import Hangar
+from eval.pools.workers import WorkerDied, WorkersError, answer
 
 ANSWERS_S = 10.0  # judgement: a head that is there takes a connection at once
 
@@ -133,5 +133,5 @@ class _Served:
         return platform.node(), code_digest(values=False)
 
     def answer(self, part: bytes) -> bytes:
-        """See train.workers.answer."""
+        """See eval.pools.workers.answer."""
         return answer(part, self._hangar)
