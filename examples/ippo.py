@@ -59,7 +59,7 @@ def update(net, optimizer, samples):
     for rows in (rows for _ in range(EPOCHS) for rows in torch.randperm(len(worth)).split(MINIBATCH)):
         choice, value = net(seen[rows], mask[rows])
         gain = (worth[rows] - value).detach()
-        gain = (gain - gain.mean()) / (gain.std() + 1e-6)
+        gain = (gain - gain.mean()) / (gain.std(correction=0) + 1e-6)
         ratio = (choice.log_prob(action[rows]) - before[rows]).exp()
         clipped = torch.minimum(ratio * gain, ratio.clamp(1 - CLIP, 1 + CLIP) * gain)
         loss = 0.5 * (worth[rows] - value).square().mean() - clipped.mean() - ENTROPY * choice.entropy().mean()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from eval.groups import over_training_seeds, probability_of_improvement
-from eval.statistics import AnyEstimate, bounds, estimate, iqm
+from eval.groups import estimate_of, probability_of_improvement
+from eval.statistics import AnyEstimate, bounds, iqm
 from eval.sweep.table import Setting, policies_of, settings_of, values_of, varied_keys
 
 SHOWN = ("reward_per_job", "slo_attainment", "ttft_p95_s", "price_per_job", "energy_j_per_job")
@@ -92,12 +92,6 @@ def best_rules(frame: pd.DataFrame) -> dict[Setting, str | None]:
         if policies[policy].kind == "rule" and reward == reward and reward > best.get(setting, (float("-inf"), ""))[0]:
             best[setting] = reward, policy
     return {setting: best[setting][1] if setting in best else None for setting in settings_of(frame)}
-
-
-def estimate_of(table: pd.DataFrame) -> AnyEstimate:
-    """Of the values of a policy, a row a checkpoint and a column a seed."""
-    values = table.to_numpy(float)
-    return estimate(values[0]) if len(values) == 1 else over_training_seeds(values)
 
 
 def _is_rewarded_group(table: pd.DataFrame, metric: str) -> bool:

@@ -21,7 +21,8 @@ from eval.report import write_report
 from eval.report.charts import draw_difference, draw_first_tokens, zoomed
 from eval.report.console import console_table
 from eval.report.export import latex, latex_table
-from eval.report.numbers import difference_in_words, value, without_interval
+from eval.report.numbers import difference_in_words, sentences, value, without_interval
+from eval.report.tables import limit_table
 from eval.statistics import Estimate
 from eval.summary import Summary, summarise
 
@@ -264,3 +265,37 @@ def test_latex_escapes_what_it_would_take_for_a_command():
     assert latex("a_b & 50 % of {x} #1 ~ ^ \\ $") == (
         r"a\_b \& 50 \% of \{x\} \#1 \textasciitilde{} \textasciicircum{} \textbackslash{} \$"
     )
+
+
+@pytest.fixture
+def limited(episodes: pd.DataFrame) -> Summary:
+    """One checkpoint with two limits, of which it breaks one: 15 % of its jobs miss, as of all others."""
+    return summarise(episodes.assign(slo_attainment=0.85), {"scorer:x": {"slo_miss": 0.1, "energy_j": 2.0}})
+
+
+def test_reward_and_limits_stand_side_by_side_in_the_page(limited: Summary):
+    table = limit_table(limited)
+    heads = [re.sub("<[^>]+>", "", head) for head in re.findall(r"<th>(.*?)</th>", table)]
+    assert heads == ["", "Reward per job", "slo_miss a job", "energy_j a job"]
+    rows = table_rows(f"<h2>{table}", "<h2>")
+    assert rows["scorer:x"][1:] == [" 0.15 limit 0.1", " 1 limit 2"]
+    assert rows["local"][1:] == [" 0.15", " 1"]
+    own = next(line for line in table.splitlines() if ">scorer:x<" in line)
+    assert re.findall(r'<td class="(\w*)">', own) == ["", "worse", "better"]
+
+
+def test_reward_and_limits_stand_side_by_side_in_the_terminal(limited: Summary):
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(console_table(limited, 120))
+    lines = [line.split() for line in console.export_text().splitlines()]
+    assert [word for line in lines[:2] for word in line if word in ("slo_miss", "energy_j")] == ["slo_miss", "energy_j"]
+    first = next(n for n, line in enumerate(lines) if line[:1] == ["scorer:x"])
+    assert lines[first][2:4] == ["0.15", "1"]
+    assert " ".join(lines[first + 1]).find("limit 0.1 limit 2") > 0
+    said = sentences(limited, "tiny_v0")
+    assert "scorer:x: slo_miss 0.15 [0.15, 0.15] over worlds, limit 0.1, above it by 50.0%" in said
+    assert "scorer:x: energy_j 1 [1, 1] over worlds, limit 2, above it by 0.0%" in said
+
+
+def test_without_limits_there_is_no_table_of_them(page: str):
+    assert re.search(r'<section class="absent">\s*<h2>Reward and limits', page)
