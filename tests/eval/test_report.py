@@ -278,8 +278,9 @@ def test_reward_and_limits_stand_side_by_side_in_the_page(limited: Summary):
     heads = [re.sub("<[^>]+>", "", head) for head in re.findall(r"<th>(.*?)</th>", table)]
     assert heads == ["", "Reward per job", "slo_miss a job", "energy_j a job"]
     rows = table_rows(f"<h2>{table}", "<h2>")
-    assert rows["scorer:x"][1:] == [" 0.15 limit 0.1", " 1 limit 2"]
-    assert rows["local"][1:] == [" 0.15", " 1"]
+    shown = {name: [cell.strip() for cell in cells[1:]] for name, cells in rows.items()}
+    assert shown["scorer:x"] == ["0.15 limit 0.1", "1 limit 2"]
+    assert shown["local"] == ["0.15", "1"]
     own = next(line for line in table.splitlines() if ">scorer:x<" in line)
     assert re.findall(r'<td class="(\w*)">', own) == ["", "worse", "better"]
 
