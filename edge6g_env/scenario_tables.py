@@ -35,7 +35,7 @@ def in_a_list(one: Any) -> Any:
 
 
 def _in_a_list(value: object) -> object:
-    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return value if isinstance(value, list) else [value]
 
 
 ALONE = PlainSerializer(lambda values: values[0] if len(values) == 1 else values)

@@ -125,7 +125,7 @@ def test_the_upload_draws_the_transmitters_power(make_bench, make_service):
         bench.send({0: 0.001})
         (job,) = bench.run("local, 0.25 on the device, fp16", 1)
         energy_j[factor], air_s[factor] = job["energy_j"], job["ttft_s"]
-    watts = bench.scenario.ues.tx_power_w
+    (watts,) = bench.scenario.ues.tx_power_w
     assert energy_j[20.0] - energy_j[1.0] == pytest.approx(watts * (air_s[20.0] - air_s[1.0]), rel=0.02)
     assert air_s[20.0] - air_s[1.0] > 0.1
 
