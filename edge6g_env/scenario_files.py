@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from edge6g_env import scenario_traces as own_traces
 from edge6g_env._files import TextError, is_in_run, read_text
-from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.errors import UserError, did_you_mean, nearest
 from edge6g_env.overrides import dotted, override
 from edge6g_env.scenario_kinds import tables_of
 
@@ -65,7 +65,7 @@ def _find(name: str, folder: Path) -> tuple[Path | Traversable, str]:
     if name in scenarios():
         return resources.files("edge6g_env") / "scenarios" / f"{name}.toml", f"{name}.toml"
     if name.endswith(".toml") or "/" in name:
-        if not (path := folder / name).is_file():
+        if not (path := folder / os.path.expanduser(name)).is_file():
             raise ScenarioError(f"no scenario file {path}")
         return path, path.name
     hint = did_you_mean(name, scenarios(), before="; ")
@@ -83,6 +83,7 @@ def _resolved(
     data = _parsed(file, where)
     try:
         own_traces.find_beside(data, here)
+        _check_words(data, model)
         _check_lists(data, model)
         if EXTENDS not in data:
             _check_no_changes(data, model)
@@ -123,7 +124,7 @@ def _merged(parent: dict[str, Any], child: dict[str, Any], model: type[BaseModel
     for key in ADDED:
         if isinstance(rows := child.get(key), list) and isinstance(before := data.get(key), list):
             names = [row.get("name") for row in rows if isinstance(row, dict)]
-            child[key] = [*(row for row in before if row.get("name") not in names), *rows]
+            child[key] = [*(row for row in before if not (isinstance(row, dict) and row.get("name") in names)), *rows]
     for key, table in child.items():
         if isinstance(table, dict) and _is_list(model, key) and not isinstance(data.get(key), list):
             raise UserError(f"[{key}.{next(iter(table), 'NAME')}]: there is no [[{key}]] in what is extended to change")
@@ -134,6 +135,13 @@ def _merged(parent: dict[str, Any], child: dict[str, Any], model: type[BaseModel
 def _is_list(model: type[BaseModel], key: str) -> bool:
     tables = tables_of(model, key)
     return tables is not None and tables.is_list
+
+
+def _check_words(data: dict[str, Any], model: type[BaseModel]) -> None:
+    """No word stands for `extends` that is nearly it; UserError otherwise."""
+    for key, value in data.items():
+        if isinstance(value, str) and key not in {EXTENDS, *model.model_fields} and nearest(key, [EXTENDS]):
+            raise UserError(f"{key}: unknown key; did you mean {EXTENDS}?")
 
 
 def _check_no_changes(data: dict[str, Any], model: type[BaseModel]) -> None:

@@ -139,9 +139,8 @@ class _PlacedUes(Ues):
             raise MissingKeyError(missing[0])
         return self
 
-    @property
-    def _hotspots(self) -> str:
-        return f"{self.hotspots} hotspots take {self.hotspot_share:.0%}"
+    def _hotspots(self, of: str) -> str:
+        return f"{self.hotspots} hotspots take {self.hotspot_share:.0%} of the {of}" if self.hotspots else "no hotspots"
 
 
 class WaypointUes(_WalkingUes, _PlacedUes):
@@ -163,7 +162,7 @@ class WaypointUes(_WalkingUes, _PlacedUes):
     @property
     def movement(self) -> str:
         """How they move, in words."""
-        return f"walking {self._speeds}, {self._hotspots} of the waypoints"
+        return f"walking {self._speeds}, {self._hotspots('waypoints')}"
 
 
 class GaussMarkovUes(_WalkingUes):
@@ -205,7 +204,7 @@ class StationaryUes(_PlacedUes):
     @property
     def movement(self) -> str:
         """How they move, in words."""
-        return f"standing still, {self._hotspots} of the places"
+        return f"standing still, {self._hotspots('places')}"
 
 
 AnyUes = Annotated[WaypointUes | GaussMarkovUes | StreetGridUes | StationaryUes, OneOf("mobility")]

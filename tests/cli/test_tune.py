@@ -163,6 +163,9 @@ def test_an_own_scenario_finds_its_values_beside_it_as_long_as_it_stays_what_it_
         "compare", "--scenario", site, "--seeds", 3, "--policies", "greedy,static", "--out", tmp_path / "compare"
     )
     assert ended.status == 0
+    recorded = tmp_path / "compare" / "scenario.toml"
+    assert "extends" not in recorded.read_text()
+    assert load_scenario(recorded) == scenario
     site.write_text(site.read_text() + "\n[nodes]\nneighbours = 1\n")
     with pytest.raises(
         ValuesError, match=r"ward\.tuned\.json: its values of static are those of ward as it was before"

@@ -168,6 +168,7 @@ def test_overrides_go_on_top(write: Write):
 REFUSED = [
     ('extends = "site.toml"', "site.toml: extends goes in a circle: site.toml, site.toml"),
     ('extends = "gone.toml"', "site.toml: extends = 'gone.toml': no scenario file "),
+    ('extend = "campus"', "site.toml: extend: unknown key; did you mean extends?"),
     ('extends = "campsu"', "site.toml: extends = 'campsu': no scenario 'campsu': there are azure, "),
     ("extends = 3", "site.toml: extends: must be the name of a scenario, or the path of a TOML file, in quotes"),
     (
@@ -211,3 +212,12 @@ def test_a_parent_that_cannot_be_read_is_named(write: Write, refusal):
     write("nodes = ", "base.toml")
     (line,) = refusal(write('extends = "base.toml"'))
     assert line.startswith("base.toml: not valid TOML: ")
+
+
+def test_a_file_of_a_run_extends_nothing(write: Write, refusal):
+    """What somebody sends you opens no file of yours."""
+    write("{}", "run/run.json")
+    path = write('extends = "tiny"', "run/scenario.toml")
+    assert refusal(path) == [
+        "scenario.toml: extends: a scenario in the folder of a run stands for itself, and opens no other file"
+    ]
