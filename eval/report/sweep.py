@@ -83,7 +83,7 @@ def page(swept: Swept) -> str:
         answers=_paragraphs("lead", effects(swept)) + _paragraphs("", remarks(swept)),
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>" for name, said in _facts(swept)),
         knees=_knee_table(swept),
-        knees_drawn=f" Triangles: knees, where {100 * ATTAINED:.0f} % are kept no more."
+        knees_drawn=f" Triangles: knees, where {100 * ATTAINED:.0f} % are kept no more, with their intervals, one below the other."
         if swept.knees is not None
         else "",
         panels="".join(image(one.draw, one.name, PANEL, MARGINS) for one in panels(swept)),

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from eval.metrics import BY_NAME, Metric
@@ -34,6 +35,7 @@ from eval.sweep.words import axis_label, in_short, last_part, text
 COLUMNS = 3
 PANEL_INCHES = (4.7, 3.3)
 LEGEND_LETTERS = 150  # that a row of the legend has room for
+KNEE_POINTS = 7.0  # between two knees, one below the other
 DODGE = 0.5  # of the distance of two places without order, over which the policies are spread
 
 
@@ -183,17 +185,20 @@ def _draw(ax: Axes, swept: Swept, lines: Sequence[Line]) -> None:
 
 
 def _draw_knees(ax: Axes, swept: Swept, share: float) -> None:
-    """Triangles where curves fall below the share, their intervals beside them; none where the loads do not bracket a knee."""
+    """Triangles where curves fall below the share, on their intervals, one below the other; none where the loads do not bracket a knee."""
     assert swept.knees is not None
     others = [key for key in swept.keys if key != LOAD]
     styles, loads = _styles(swept, others), swept.values(LOAD)
     ax.axhline(share, color=MUTED_COLOUR, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    for row in records(swept.knees):
-        colour = styles[row["policy"], tuple(row[key] for key in others)]["color"]
-        if row["low_jobs_s"] is not None and np.isfinite(row["knee_jobs_s"]):
+    rows = [row for row in records(swept.knees) if row["knee_jobs_s"] is not None and np.isfinite(row["knee_jobs_s"])]
+    for number, row in enumerate(rows):
+        style = styles[row["policy"], tuple(row[key] for key in others)]
+        lower = ScaledTranslation(0.0, -KNEE_POINTS * number / 72.0, ax.figure.dpi_scale_trans)
+        knee = {"color": style["color"], "transform": ax.transData + lower}
+        if row["low_jobs_s"] is not None:
             ends = np.clip([row["low_jobs_s"], row["high_jobs_s"]], min(loads), max(loads))
-            ax.plot(ends, [share, share], color=colour, linewidth=3.5, alpha=0.55, solid_capstyle="butt", zorder=4)
-            ax.plot(row["knee_jobs_s"], share, "v", color=colour, markersize=7, markeredgecolor="white", zorder=5)
+            ax.plot(ends, [share, share], linewidth=1.8, linestyle=style["linestyle"], zorder=4, **knee)
+        ax.plot(row["knee_jobs_s"], share, "v", markersize=7, markeredgecolor="white", zorder=5, **knee)
 
 
 def _style(ax: Axes, swept: Swept, title: str, label: str) -> None:
@@ -206,6 +211,7 @@ def _style(ax: Axes, swept: Swept, title: str, label: str) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.spines["bottom"].set_color("#ced4da")
     ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     places = _places(swept)
     if swept.axis is None:
         ax.set_xticks(list(places.values()), [text(value) for value in places])
