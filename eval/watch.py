@@ -25,6 +25,7 @@ from eval import EVALUATION_SEED
 from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
 
 FRAMES_A_S = 25  # of wall time in a window
+LONGEST_FRAME_S = 0.2  # of wall time, where the machine is slower than what is asked of it
 LEAST_SPEED, MOST_SPEED = 0.01, 1000.0
 
 
@@ -134,15 +135,16 @@ class _Show:
     def goes_on(self, env: BatchEnv, now_s: float) -> bool:
         """Show a slot when its time has come, if the last frame is old enough; False when its user wants no more.
 
-        Where the machine is slower than `speed` asks, frames come as often as else, and what is behind is let go.
+        What comes late is caught up by fewer frames, and let go where that is not enough.
         """
         wall_s = time.perf_counter()
         if self._level_s is None:
             self._level_s = now_s, wall_s
         due_s = self._level_s[1] + (now_s - self._level_s[0]) / self._speed
-        if max(due_s, wall_s) - self._shown_s < 1.0 / FRAMES_A_S:
+        is_late = due_s < wall_s
+        if max(due_s, wall_s) - self._shown_s < (LONGEST_FRAME_S if is_late else 1.0 / FRAMES_A_S):
             return True
-        if due_s < wall_s - 1.0 / FRAMES_A_S:
+        if is_late:
             self._level_s = now_s, wall_s
         self._draw(env)
         self._shown_s = max(due_s, wall_s)
