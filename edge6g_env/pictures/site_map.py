@@ -186,5 +186,7 @@ def _margin_m(scenario: Scenario) -> float:
 
 def _draw_streets(axes: Axes, scenario: Scenario) -> None:
     (width_m, height_m), (across, along) = scenario.area_m, streets_m(scenario)
+    if not len(across):
+        return
     axes.vlines(across, 0.0, height_m, STREET, linewidths=7.0, zorder=0)
     axes.hlines(along, 0.0, width_m, STREET, linewidths=7.0, zorder=0)

@@ -119,13 +119,13 @@ class Site:
     def _draw_node(self, draw: ImageDraw.ImageDraw, i: int, up: bool) -> None:
         (x, y), half = self._nodes[i], self._half
         colour: Colour = style.INK if up else style.DOWN
+        if not up:
+            far = half + 6 * FINE
+            for sign in (-1, 1):
+                draw.line([x - far, y - sign * far, x + far, y + sign * far], style.DOWN, 3 * FINE)
         draw_mark(draw, int(self._scene.node_band[i]), x, y, half, colour)
         if len(self._nodes) <= 64:
             style.text(draw, x, y, str(i), 9 * FINE, style.PAPER, "mm")
-        if not up:
-            far = half + 5 * FINE
-            for sign in (-1, 1):
-                draw.line([x - far, y - sign * far, x + far, y + sign * far], style.DOWN, 2 * FINE)
 
     def _draw_cloud(self, draw: ImageDraw.ImageDraw, shot: Snapshot) -> None:
         cloud, (x, y) = shot.cloud, self._cloud
