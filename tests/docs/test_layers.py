@@ -32,7 +32,7 @@ def test_who_looks_at_a_world_reads_a_snapshot(folder):
     """BatchEnv.snapshot and its other methods say what there is to see: the kernel may lay out its arrays as it likes."""
     files = list((ROOT / folder).rglob("*.py"))
     found = {str(file.relative_to(ROOT)): sorted(read_of_worlds(file)) for file in files}
-    assert len(files) > 3
+    assert files
     assert {file: names for file, names in found.items() if names} == {}
     assert read_of_worlds(ROOT / "edge6g_env" / "batch.py") >= {"episode", "actions"}
 
