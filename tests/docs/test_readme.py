@@ -85,9 +85,8 @@ def test_links_lead_somewhere():
 @pytest.fixture
 def copy(tmp_path):
     """The packages in a folder of their own."""
-    for name in ("edge6g_env", "agents", "eval", "train", "bench"):
+    for name in ("edge6g", "edge6g_env", "agents", "eval", "train", "bench"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "edge6g.py", tmp_path)
     return tmp_path
 
 
