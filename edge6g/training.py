@@ -174,9 +174,9 @@ def study(
         loaded = load(scenario, settings)
         from rich.console import Console
 
-        from train.study import Design, show
-        from train.study import study as run
-        from train.study_arms import Budget, Cell, find_arms
+        from train.studies.arms import Budget, Cell, find_arms
+        from train.studies.study import Design, show
+        from train.studies.study import study as run
 
         common = ["--scenario", scenario, *(word for text in settings or [] for word in ("--set", text))]
         arms = find_arms(words_of(algo), variant or [], options, train_options)
@@ -228,8 +228,8 @@ def tune(
         loaded = load(scenario, settings)
         from rich.console import Console
 
-        from train.tune import show
-        from train.tune import tune as run
+        from train.tuning.tune import show
+        from train.tuning.tune import tune as run
 
         length = {"seeds": seeds, "cpu_minutes": cpu_minutes}
         options: dict[str, Any] = {**length, "seed": seed, "threads": threads, "overwrite": overwrite}
