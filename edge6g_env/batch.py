@@ -22,6 +22,7 @@ from edge6g_env.kernel.checks import VIOLATIONS
 from edge6g_env.kernel.handle import handle_of
 from edge6g_env.kernel.world import STATE_ARRAYS, World
 from edge6g_env.scenario import Scenario, load_scenario
+from edge6g_env.snapshot import Snapshot, look
 from edge6g_env.spaces import Layout
 
 _MANY_WORLDS = 1024  # from here on it is looked whether they fit into memory
@@ -427,6 +428,18 @@ class BatchEnv:
     def _seen(self, worlds: slice) -> World:
         """The World with the tables that these worlds have."""
         return self.world
+
+    def seen(self, world: int) -> tuple[World, Any]:
+        """The World with the tables that this world has, and what the kernel takes for it: for those who look from outside."""
+        return self.world, self._handle
+
+    def scenario_of(self, world: int) -> Scenario:
+        """The scenario that a world is of."""
+        return self.scenario
+
+    def snapshot(self, world: int = 0) -> Snapshot:
+        """A world as it stands, in named arrays: read-only copies. See edge6g_env.snapshot, and edge6g_env.scene for what never changes."""
+        return look(self, world)
 
     def save_state(self, world: int | None = None) -> dict[str, np.ndarray]:
         """An exact copy of all worlds, or of one as of a batch of one: a dict of arrays that np.savez takes without pickling."""
