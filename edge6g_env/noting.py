@@ -69,23 +69,27 @@ class NotedEnv(BatchEnv):
         )  # fmt: skip
         self._views = {name: array.view(np.ndarray)[name][0] for array, names in sources for name in names}
         self._frames, self._notes = {name: [] for name in self._views}, []
+        self._slot, self._heads = (world.episode.view(np.ndarray)[name] for name in ("slot", "n_heads"))
+        self._noted = world.noted.view(np.ndarray)[0].view(np.dtype((np.void, DTYPES["noted"].itemsize)))
         self._keep_notes()
         self._keep_frame()
         return observation
 
-    def go_on(self, actions: np.ndarray) -> tuple[dict[str, np.ndarray], bool, dict[str, np.ndarray]]:
-        """A step up to the next decision or frame, whichever is first; returns the observation, whether the episode has ended, and infos.
+    def go_on(self, actions: np.ndarray) -> bool:
+        """A step up to the next decision or frame, whichever is first; whether somebody has to decide, or the episode has ended.
 
-        Where it has, the world stands at the start of the next episode, which nobody sees: no frame is of it, and no note.
+        What it brought is in `last_step`. After the end the world stands at the start of the next episode, which nobody sees: no frame is
+        of it, and no note.
         """
-        slot, step = int(self.world.episode["slot"][0]), self.last_step.step
+        step, slot = self.last_step.step, int(self._slot[0])
         step["most_slots"] = self.frame_slots - slot % self.frame_slots
-        observation, _, _, truncated, info = self.step(actions)
+        self.advance(self.checked(actions))
         step["most_slots"] = 0  # who clones this world goes on as ever
         self._keep_notes()
-        if not truncated[0] and (slot + int(info["slots"][0])) % self.frame_slots == 0:
+        ended = bool(step["truncated"][0])
+        if not ended and (slot + int(step["slots"][0])) % self.frame_slots == 0:
             self._keep_frame()
-        return observation, bool(truncated[0]), info
+        return ended or bool(self._heads[0])
 
     def _keep_frame(self) -> None:
         for name, view in self._views.items():
@@ -95,10 +99,10 @@ class NotedEnv(BatchEnv):
         """Take the notes of the last step out of the world. RuntimeError if it had no room for all of them."""
         step = self.last_step.step
         count = int(step["n_noted"][0])
-        if count > self.world.noted.shape[1]:
-            raise RuntimeError(f"{count} notes in one step, there is room for {self.world.noted.shape[1]}: a defect")
+        if count > len(self._noted):
+            raise RuntimeError(f"{count} notes in one step, there is room for {len(self._noted)}: a defect")
         if count:
-            self._notes.append(self.world.noted.view(np.ndarray)[0, :count].copy())
+            self._notes.append(self._noted[:count].copy())  # as bytes: numpy copies records field by field
             step["n_noted"] = 0
 
     @property
@@ -118,6 +122,6 @@ class NotedEnv(BatchEnv):
     @property
     def notes(self) -> np.ndarray:
         """The notes of the episode, rows of NOTED (docs/state.md) as they were written."""
-        notes = np.concatenate(self._notes)
+        notes = np.concatenate(self._notes).view(DTYPES["noted"])
         begins = np.flatnonzero(notes["what"] == BEGINS)
         return notes[begins[0] : begins[1] if len(begins) > 1 else None]

@@ -10,6 +10,7 @@ import numpy as np
 
 from agents.policy import MakePolicy, attach, learn, start
 from edge6g_env.kernel.codes import DONE, FINETUNE, HOLD, LOCAL
+from edge6g_env.kernel.fields import OUTCOME_DTYPE
 from edge6g_env.lives import lives_of
 from edge6g_env.noting import Film, NotedEnv
 from edge6g_env.scenario import Scenario
@@ -34,6 +35,7 @@ _PREDICTED = (
     "quality",
     "utility",
 )  # columns of OPTION_DTYPE from ttft_s on
+_OUTCOME_BYTES = np.dtype((np.void, OUTCOME_DTYPE.itemsize))
 _STEPS_PER_REPORT = 50
 _USD_PER_MUSD = 1e-3
 Share = Callable[[float], None]
@@ -57,20 +59,21 @@ class Options:
     def __init__(self, layout: Layout) -> None:
         """layout: of the world that is played."""
         self._columns = [layout.candidate_index(name) for name in _PREDICTED]
-        self._utility, self._route = layout.candidate_index("utility"), layout.action_table[:, 0]
+        self._utility, route = layout.candidate_index("utility"), layout.action_table[:, 0]
+        self._serves, self._is_local = route >= LOCAL, route == LOCAL
 
     def of(self, candidates: np.ndarray, legal: np.ndarray, action: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(actions, ranks, predicted) of one decision; candidates: (C, F), legal: (C,), action: what was chosen."""
-        serve = np.flatnonzero((legal > 0) & (self._route >= LOCAL))
-        best = serve[np.argsort(-candidates[serve, self._utility], kind="stable")]
-        local = np.flatnonzero(self._route[best] == LOCAL)[:1]
-        places = dict.fromkeys([*range(min(MOST_OPTIONS, len(best))), *local.tolist()])
-        rank_of = np.flatnonzero(best == action)
-        rank = int(rank_of[0]) if len(rank_of) else -1
+        serve = (self._serves & (legal > 0)).nonzero()[0]
+        best = serve[(-candidates[serve, self._utility]).argsort(kind="stable")]
+        is_local, order = self._is_local[best], best.tolist()
+        places = dict.fromkeys(range(min(MOST_OPTIONS, len(order))))
+        if is_local.any():
+            places[int(is_local.argmax())] = None
+        rank = order.index(action) if action in order else -1
         places.pop(rank, None)
-        ranks = np.array([rank, *places])
-        actions = np.array([action, *best[list(places)].tolist()])
-        return actions, ranks, candidates[actions][:, self._columns]
+        actions = np.array([action, *(order[place] for place in places)])
+        return actions, np.array([rank, *places]), candidates[actions[:, None], self._columns]
 
 
 def record_episode(
@@ -86,28 +89,31 @@ def record_episode(
     attach(policy, env)
     options, decisions = Options(env.layout), list[_Decision]()
     outcomes: list[np.ndarray] = []
-    obs, ended, steps = env.begin(seed), False, 0
+    obs, steps, last, nobody = env.begin(seed), 0, env.last_step, np.zeros((1, env.num_agents), np.int64)
     facts = _facts(env)
-    while not ended:
+    while not last.truncated[0]:
         actions = policy.act(obs, rng)
         pending = _options(env, options, obs, actions)
-        decided, before = np.full((1, env.num_agents), -1, np.int64), len(outcomes)
-        while True:  # on over frames to the next decision, as one step of `eval.episodes`
-            obs, ended, info = env.go_on(actions)
-            done = info["action_effect"] == DONE
-            decided = np.where(done & (info["job"] >= 0), info["job"], decided)
-            outcomes.append(np.array(info["outcomes"]))
-            if ended or env.deciding().max() >= 0:
-                break
-            actions = np.zeros_like(actions)
+        decides = env.go_on(actions)
+        decided, ended = np.where(last.effect == DONE, last.job, -1), [last.outcomes()]
+        while not decides:  # on over frames to the next decision, as one step of `eval.episodes`
+            decides = env.go_on(nobody)
+            ended.append(last.outcomes())
         decisions += [one for one in pending if decided[0, one.node] == one.job and one.action != HOLD]
-        learn(policy, decided, np.concatenate(outcomes[before:]))
-        steps += 1
-        if progress and steps % _STEPS_PER_REPORT == 0 and not ended:
+        outcomes.append(_together(ended))
+        learn(policy, decided, outcomes[-1])
+        obs, steps = env.observations(), steps + 1
+        if progress and steps % _STEPS_PER_REPORT == 0 and not last.truncated[0]:
             progress(env.now_s / scenario.time.episode_s)
     busy_share = env.statistics().busy_s[0] / scenario.time.episode_s
     env.close()
-    return _recording(name, seed, facts, env, np.concatenate(outcomes), decisions, busy_share)
+    return _recording(name, seed, facts, env, _together(outcomes), decisions, busy_share)
+
+
+def _together(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of OUTCOME one behind the other, as bytes: numpy joins records field by field."""
+    some = [part.view(_OUTCOME_BYTES) for part in rows if len(part)]
+    return np.concatenate(some).view(OUTCOME_DTYPE) if some else np.zeros(0, OUTCOME_DTYPE)
 
 
 def _options(env: NotedEnv, options: Options, obs: dict[str, np.ndarray], actions: np.ndarray) -> list[_Decision]:
