@@ -1,4 +1,5 @@
-"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `record`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `record`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`,
+`scenarios`.
 
 Only this file and `bench` import all packages.
 
