@@ -2,10 +2,10 @@
 
 import { element, seconds, short } from "./dom.js";
 
-const HEADS = ["candidate", "TTFT", "TPOT", "price", "energy", "quality", "utility"];
+const HEADS = [["candidate"], ["TTFT"], ["TPOT"], ["price", "mUSD"], ["energy", "J"], ["quality"], ["utility"]];
 
 function figures(of, k, worth) {
-  return [seconds(of.ttft_s[k]), seconds(of.tpot_s[k]), short(1000 * of.price_usd[k], "mUSD"), short(of.energy_j[k], "J"), short(of.quality[k]), short(worth)];
+  return [seconds(of.ttft_s[k]), seconds(of.tpot_s[k]), short(1000 * of.price_usd[k]), short(of.energy_j[k]), short(of.quality[k]), short(worth)];
 }
 
 function tableRow(name, cells, look) {
@@ -21,7 +21,8 @@ function optionRow({ scene }, { options }, k) {
 /** The chosen candidate, those of highest predicted utility and local, of each decision about the job in a row; then what came. */
 export function candidateTable(film, take, row) {
   const { decisions, jobs } = take, tables = [];
-  const head = () => element("thead", {}, element("tr", {}, HEADS.map((text) => element("th", { scope: "col" }, text))));
+  const head = () => element("thead", {}, element("tr", {}, HEADS.map(([name, unit]) =>
+    element("th", { scope: "col" }, name, unit ? element("small", {}, unit) : []))));
   for (let k = decisions.first[row]; k < decisions.first[row + 1]; k++) {
     const first = decisions.first_option[k], rows = Array.from({ length: decisions.options[k] }, (_, n) => optionRow(film, take, first + n));
     const isLast = k + 1 === decisions.first[row + 1];

@@ -4,7 +4,7 @@ import { frameAt, frameCount, placeOfUe, recentHandovers } from "./moments.js";
 import { line } from "./backdrop.js";
 import { sinrStep } from "./colours.js";
 
-const FLASH_S = 0.8;
+const FLASH_S = 0.6;
 
 /** Pixels of all UEs at t, into points that are kept. */
 export function placeUes(scene, layout, t, points) {
@@ -39,20 +39,19 @@ export function drawUes(pen, layout, colours, points) {
   pen.fill();
 }
 
-/** For a moment after a handover the link jumps: a ring at the UE, the old link dashed, the new one strong. */
+/** For a moment after a handover: a ring at the UE, and the old link dashed. */
 export function drawHandovers(pen, scene, layout, colours, t, points) {
   const { handovers } = scene;
+  pen.strokeStyle = colours.ink;
+  pen.lineWidth = 1;
   for (const k of recentHandovers(scene, t, FLASH_S)) {
-    const age = (t - handovers.time_s[k]) / FLASH_S, point = points[handovers.ue[k]];
-    pen.globalAlpha = 1 - age;
-    pen.strokeStyle = colours.pick;
-    pen.lineWidth = 1.6;
+    const age = (t - handovers.time_s[k]) / FLASH_S, point = points[handovers.ue[k]], radius = layout.ueRadius + 1 + 6 * age;
+    pen.globalAlpha = 0.75 * (1 - age);
     pen.beginPath();
-    line(pen, point, layout.nodes[handovers.target[k]]);
-    pen.moveTo(point.x + 4 + 9 * age, point.y);
-    pen.arc(point.x, point.y, 4 + 9 * age, 0, 2 * Math.PI);
+    pen.moveTo(point.x + radius, point.y);
+    pen.arc(point.x, point.y, radius, 0, 2 * Math.PI);
     pen.stroke();
-    pen.setLineDash([2, 4]);
+    pen.setLineDash([2, 3]);
     pen.beginPath();
     line(pen, point, layout.nodes[handovers.origin[k]]);
     pen.stroke();

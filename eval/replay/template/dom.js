@@ -29,6 +29,7 @@ const DASH = "–";
 /** A number with three digits that count; a dash for one that is missing. */
 export function short(value, unit = "") {
   if (value === null || !Number.isFinite(value)) return DASH;
+  if (value === 0) return unit ? `0 ${unit}` : "0";
   const size = Math.abs(value);
   const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
   const text = size !== 0 && size < 0.001 ? value.toPrecision(2) : value.toFixed(digits);

@@ -47,9 +47,9 @@ function bar(take, row) {
   for (let leg = legs.first[row]; leg < legs.first[row + 1]; leg++) {
     const kind = kindOf(take, leg), from_s = legs.start_s[leg], to_s = legEnd(take, row, leg);
     pieces.push(element("i", { class: kind, title: `${legs.names[legs.name[leg]]}, ${seconds(to_s - from_s)}`, "--c": `var(--${kind})`,
-      style: `left:${share(from_s)};width:calc(${share(start_s + to_s - from_s)})` }));
+      "--left": share(from_s), "--width": share(start_s + to_s - from_s) }));
   }
-  if (jobs.ttft_s[row] >= 0) pieces.push(element("b", { title: "first token", style: `left:${share(start_s + jobs.ttft_s[row])}` }));
+  if (jobs.ttft_s[row] >= 0) pieces.push(element("b", { title: "first token", "--left": share(start_s + jobs.ttft_s[row]) }));
   const head = element("b", { class: "head", hidden: true });
   return { root: element("div", { class: "bar", "aria-hidden": "true" }, pieces, head), head, share };
 }
@@ -77,7 +77,7 @@ export function jobLife(film, index, number, onSeek) {
     element("span", {}, element("span", { class: "box", "--c": `var(--${kind})` }), kind)), element("span", {}, "| first token"));
   const table = element("table", {},
     element("caption", {}, `Legs and waits${left > 0 ? `, the first ${rows.length} of ${rows.length + left}` : ""}`),
-    element("thead", {}, element("tr", {}, ["what", "where", "after", "took"].map((text, k) => element("th", { scope: "col", style: k === 1 ? "text-align:left" : null }, text)))),
+    element("thead", {}, element("tr", {}, ["what", "where", "after", "took"].map((text, k) => element("th", { scope: "col", class: k === 1 ? "text" : null }, text)))),
     element("tbody", {}, rows));
   const root = element("article", { class: "life" }, title, facts(film, take, row), whole, kinds,
     element("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": `Legs under ${take.policy}` }, table),
@@ -85,7 +85,7 @@ export function jobLife(film, index, number, onSeek) {
   const mark = (t) => {
     const lives = take.jobs.arrival_s[row] <= t && t < take.jobs.end_s[row], at = lives ? legAt(take, row, t) - first : -1;
     head.hidden = !lives;
-    if (lives) head.style.left = share(t);
+    if (lives) head.style.setProperty("--left", share(t));
     rows.forEach((one, k) => one.classList.toggle("now", k === at));
   };
   return { root, mark };

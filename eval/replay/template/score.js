@@ -24,11 +24,10 @@ export function makeScore(film, take) {
 export function scoreAt(score, t, underWay) {
   const k = lastUntil(score.ends, t), count = k + 1, mean = (name) => (k < 0 ? NaN : score[name][k] / count);
   return {
-    "reward a job": short(mean("worth")),
-    "in objective": percent(mean("met")),
+    reward: short(mean("worth")),
+    "objectives met": percent(mean("met")),
     TTFT: k < 0 || !score.first[k] ? "–" : seconds(score.ttft_s[k] / score.first[k]),
-    "1000 jobs": short(1000 * mean("price_usd"), "USD"),
-    ended: count,
-    "under way": underWay,
+    "mUSD a job": short(1000 * mean("price_usd")),
+    jobs: `${count} ended, ${underWay} under way`,
   };
 }

@@ -42,6 +42,8 @@ function label(pen, colours, text, x, y, colour = colours.ink, align = "left") {
 
 /** Jobs in a row, as long as there are of them: hollow while they wait. */
 function drawCells(pen, take, colours, rows, x, y, width, height, hollow, chosen, hit) {
+  pen.fillStyle = colours.card;
+  pen.fillRect(x, y, width, height);
   const step = width / Math.max(FEWEST_CELLS, rows.length), gap = step > 4 ? 1.2 : step > 2 ? 0.5 : 0;
   rows.forEach((row, k) => {
     const left = x + k * step, wide = step - gap, colour = serviceColour(colours, take.jobs.service[row]);

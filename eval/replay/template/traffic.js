@@ -121,13 +121,14 @@ export function drawChosen(pen, film, take, layout, colours, t, points, serving,
   const { jobs, legs } = take;
   if (row === undefined || t < jobs.arrival_s[row] || t > jobs.end_s[row]) return;
   const leg = legAt(take, row, t), place = legs.place[leg], ue = points[jobs.ue[row]], cell = layout.nodes[serving[jobs.ue[row]]];
-  pen.strokeStyle = colours.pick;
-  pen.lineWidth = 2;
-  pen.beginPath();
-  line(pen, ue, layout.nodes[jobs.ingress[row]]);
-  if (place !== film.scene.ue_place) line(pen, cell, pixelOf(film.scene, layout, place));
-  pen.stroke();
-  pen.beginPath();
-  pen.arc(ue.x, ue.y, 8, 0, 2 * Math.PI);
-  pen.stroke();
+  const way = new Path2D();
+  line(way, ue, cell);
+  if (place !== film.scene.ue_place) line(way, cell, pixelOf(film.scene, layout, place));
+  way.moveTo(ue.x + 8, ue.y);
+  way.arc(ue.x, ue.y, 8, 0, 2 * Math.PI);
+  for (const [colour, width] of [[colours.page, 7], [serviceColour(colours, jobs.service[row]), 3.5]]) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = width;
+    pen.stroke(way);
+  }
 }
