@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
-import subprocess
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -44,18 +45,13 @@ class Browser:
         self._folder = tempfile.mkdtemp()
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
+        ours = [_above(end) for end in (to_read, to_write)]  # it reads from 3 and writes to 4, which may be other files here
+        nothing = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
+        given = [(os.POSIX_SPAWN_DUP2, end, n) for n, end in enumerate(ours, start=3)]
         command = [program, *_FLAGS, f"--user-data-dir={self._folder}", "about:blank"]
-        shell = ["/bin/sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", *command]
-        self._process = subprocess.Popen(
-            shell,
-            pass_fds=(to_read, to_write),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        os.close(to_read)
-        os.close(to_write)
+        self._pid: int | None = os.posix_spawn(program, command, os.environ, file_actions=nothing + given, setpgroup=0)
+        for end in ours:
+            os.close(end)
         self._buffer, self._count, self._session, self._loaded = b"", 0, "", False
 
     def __enter__(self) -> Browser:
@@ -165,9 +161,17 @@ class Browser:
 
     def _end(self) -> None:
         """End the browser and remove its folder."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, 9)
-            self._process.wait()
+        if self._pid is not None:
+            os.killpg(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = None
             os.close(self._write)
             os.close(self._read)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _above(end: int) -> int:
+    """The same end of a pipe under a number that nobody else wants."""
+    moved = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(end)
+    return moved

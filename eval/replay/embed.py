@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-_ALIGNED_BYTES = 8
+_ALIGNED_BYTES = 4  # the widest type
+_WHOLE = ("<u1", "<i1", "<u2", "<i2", "<u4", "<i4")
 _ENDS = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -55,5 +56,6 @@ def _narrowed(values: np.ndarray) -> np.ndarray:
         return np.nan_to_num(values, nan=-1.0, posinf=-1.0).astype("<f4")
     if values.dtype.kind == "b" or not values.size:
         return values.astype("<u1")
-    least, most = np.min_scalar_type(values.min()), np.min_scalar_type(values.max())
-    return values.astype(np.result_type(least, most).newbyteorder("<"))
+    least, most = int(values.min()), int(values.max())
+    holds = (kind for kind in _WHOLE if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max)
+    return values.astype(next(holds))
