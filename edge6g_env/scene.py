@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge6g_env import radio
 from edge6g_env.build.places import bands_of, neighbours_of, node_positions_m
 from edge6g_env.costs.memory import usable_bytes
 from edge6g_env.scenario import Scenario
@@ -25,7 +26,7 @@ class Scene(NamedTuple):
     node_devices: tuple[str, ...]  # (N,) accelerator of each node
     usable_bytes: np.ndarray  # float64 (N,): memory of a node for weights, KV and training state
     neighbour: np.ndarray  # int64 (N, K): nodes, nearest first
-    bands: tuple[str, ...]  # presets of the radio
+    bands: tuple[str, ...]  # band and carrier of each preset of the radio, as "FR1, 3.5 GHz"
     node_band: np.ndarray  # int64 (N,): index into bands
     ue_devices: tuple[str, ...]  # (U,) device of each UE
     cloud_device: str
@@ -59,7 +60,7 @@ def scene_of(scenario: Scenario) -> Scene:
         node_devices=devices,
         usable_bytes=read_only(np.array(usable)),
         neighbour=read_only(neighbours_of(scenario)),
-        bands=tuple(scenario.radio.presets),
+        bands=tuple(f"{one.band}, {one.carrier_ghz:g} GHz" for one in map(radio.preset, scenario.radio.presets)),
         node_band=read_only(bands_of(scenario)),
         ue_devices=tuple(ues.device_of(u) for u in range(scenario.num_ues)),
         cloud_device=scenario.cloud.device,

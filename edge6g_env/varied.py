@@ -79,7 +79,7 @@ class VariedBatch(BatchEnv):
         """
         self._scenarios, self._scenario_of = tuple(scenarios), scenario_of
         self._runs: dict[int, Run] = {}
-        self._seen_by: dict[int, tuple[World, Any]] = {}
+        self._seen_by: dict[int, tuple[World, Any, Scenario]] = {}
         super().__init__(
             self._scenarios[0], num_worlds, threads=threads, observe=observe, skip_idle=skip_idle, debug=debug
         )
@@ -126,7 +126,7 @@ class VariedBatch(BatchEnv):
             tables = {name: getattr(made, name) for name in _TABLES}
             self._time[b], self._site[b] = made.time[0], made.site
             world = self.world._replace(**tables)
-            self._seen_by[b] = world, handle_of(world)
+            self._seen_by[b] = world, handle_of(world), layout.scenario
             self._runs[b] = run_of(self._seen_by[b][1])
 
     def _scenario_at(self, step: np.void) -> Scenario:
@@ -138,11 +138,11 @@ class VariedBatch(BatchEnv):
 
     def seen(self, world: int) -> tuple[World, Any]:
         """See BatchEnv."""
-        return self._seen_by[world]
+        return self._seen_by[world][:2]
 
     def scenario_of(self, world: int) -> Scenario:
         """See BatchEnv."""
-        return self._scenario_at(self.last_step.step[world])
+        return self._seen_by[world][2] if self._started else self.scenario
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """See BatchEnv."""

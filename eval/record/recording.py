@@ -10,22 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge6g_env.lives import CLOUD as CLOUD
+from edge6g_env.lives import HANDOVER_DTYPE as HANDOVER_DTYPE
+from edge6g_env.lives import LEG_DTYPE as LEG_DTYPE
+from edge6g_env.lives import OUTAGE_DTYPE as OUTAGE_DTYPE
+from edge6g_env.lives import SPAN_DTYPE as SPAN_DTYPE
+from edge6g_env.lives import UE as UE
+from edge6g_env.noting import FRAMES_PER_S as FRAMES_PER_S
 from edge6g_env.scenario import Scenario
 
-FRAMES_PER_S = 10  # of simulated time
-UE, CLOUD = -1, -2  # places beside nodes: the job's UE (its device, or nowhere yet), the cloud
 MOST_OPTIONS = 5  # candidates of highest predicted utility that are kept of a decision
 
-LEG_DTYPE = np.dtype(
-    [
-        ("job", np.int32),
-        ("name", np.int16),  # index into Recording.leg_names
-        ("place", np.int16),  # where it goes on: a node, UE or CLOUD; of a transfer where it ends
-        ("origin", np.int16),  # where a transfer begins, UE a node or CLOUD; elsewhere the same as place
-        ("start_s", np.float64),
-        ("end_s", np.float64),
-    ]
-)
 JOB_DTYPE = np.dtype(
     [
         ("job", np.int32),
@@ -65,26 +60,6 @@ OPTION_DTYPE = np.dtype(
         ("utility", np.float32),
     ]
 )
-HANDOVER_DTYPE = np.dtype([("time_s", np.float64), ("ue", np.int32), ("origin", np.int16), ("target", np.int16)])
-OUTAGE_DTYPE = np.dtype(
-    [
-        ("kind", np.int8),  # index into edge6g_env.kernel.codes.FAULT_KINDS: node, xn, backhaul, cloud
-        ("node", np.int16),  # CLOUD: the cloud; of a link one end
-        ("peer", np.int16),  # the other end, UE: none
-        ("start_s", np.float64),
-        ("end_s", np.float64),  # the end of the episode where it was not repaired
-    ]
-)
-SPAN_DTYPE = np.dtype(
-    [
-        ("node", np.int16),
-        ("job", np.int32),  # whose chunk or slice; of a load -1
-        ("variant", np.int16),  # index into Scenario.variants
-        ("tokens", np.float32),  # prompt tokens in the chunk; bytes of a load; 0 of a slice of training
-        ("start_s", np.float64),
-        ("end_s", np.float64),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -109,7 +84,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Frames:
-    """F looks at the world, FRAMES_PER_S a second or one a slot where slots are longer; the first at 0, the last at the end."""
+    """F looks at the world, FRAMES_PER_S a second or one a slot where slots are longer; the first at 0, the last before the end."""
 
     times_s: np.ndarray
     """float64 (F,)."""
@@ -124,7 +99,7 @@ class Frames:
     inbox: np.ndarray
     """int16 (F, N) jobs that wait for weights, memory or prefill."""
     batch: np.ndarray
-    """int16 (F, N) sequences that decode."""
+    """int16 (F, N) sequences that hold KV memory: they decode, or their prompt is computed."""
     training: np.ndarray
     """int16 (F, N) training jobs with memory."""
     kv_bytes: np.ndarray
