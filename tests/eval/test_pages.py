@@ -31,8 +31,7 @@ PAGES = ("report", "sweep", "replay", "matrix")
 
 def evil_report(scenario: Scenario, out: Path) -> Comparison:
     names = {"greedy": EVIL, "scorer:x": f"scorer:{EVIL}"}
-    episodes = episodes_by_hand()
-    episodes["policy"] = [names.get(name, name) for name in episodes["policy"]]
+    episodes = episodes_by_hand().replace({"policy": names, "group": names})
     comparison = comparison_by_hand(scenario, episodes)
     comparison.summary["policies"][f"scorer:{EVIL}"]["trained_on"] = EVIL
     comparison.made_by["command"] = comparison.made_by["machine"] = EVIL
