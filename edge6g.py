@@ -1,4 +1,4 @@
-"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `record`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -358,6 +358,31 @@ def usage(
         from eval.usage import usage as run
 
         _play(run, show, loaded, policy, seeds, out=out, seed=seed, overwrite=overwrite)
+
+
+@app.command(context_settings=TAKES_MORE)
+def record(
+    context: typer.Context,
+    policies: Annotated[
+        str, typer.Option(help="As of `compare`: rules, folders of checkpoints, code of your own, with commas between.")
+    ],
+    out: OutOption,
+    scenario: ScenarioOption = "campus",
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Episode to play, as `compare` numbers them.")
+    ] = 0,
+    gif: Annotated[bool, typer.Option("--gif", help="A GIF a policy, too.")] = False,
+    overwrite: OverwriteOption = False,
+    settings: SetOption = None,
+) -> None:
+    """Play the same episode under each policy and keep all that happens: time by leg of every job, trace, time lines, replay."""
+    with _user_errors():
+        _check_commas("--policies", policies, context.args)
+        from eval.record.run import record as run
+        from eval.record.run import show
+
+        options: dict[str, Any] = {"seed": seed, "gif": gif, "overwrite": overwrite}
+        _play(run, show, _load(scenario, settings), _words(policies), out=out, **options)
 
 
 @app.command()

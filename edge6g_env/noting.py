@@ -6,6 +6,7 @@ more than what playing costs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,7 @@ class NotedEnv(BatchEnv):
         self.frame_slots = max(1, round(1.0 / FRAMES_PER_S / scenario.time.slot_s))
         self._frames: dict[str, list[np.ndarray]] = {}
         self._notes: list[np.ndarray] = []
+        self.at_frame: Callable[[], None] | None = None  # called when one is kept, to look at the world as well
 
     def _make_world(self) -> World:
         """One with room for notes."""
@@ -94,6 +96,8 @@ class NotedEnv(BatchEnv):
     def _keep_frame(self) -> None:
         for name, view in self._views.items():
             self._frames[name].append(view.copy())
+        if self.at_frame is not None:
+            self.at_frame()
 
     def _keep_notes(self) -> None:
         """Take the notes of the last step out of the world. RuntimeError if it had no room for all of them."""

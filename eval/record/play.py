@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -77,13 +78,20 @@ class Options:
 
 
 def record_episode(
-    name: str, make_policy: MakePolicy, scenario: Scenario, seed: int, progress: Share | None = None
+    name: str,
+    make_policy: MakePolicy,
+    scenario: Scenario,
+    seed: int,
+    progress: Share | None = None,
+    at_frame: Callable[[NotedEnv], None] | None = None,
 ) -> Recording:
     """Play the episode of a seed under a policy, with the decisions that `eval.episodes` has it take where it plays the seed alone.
 
-    progress: called with the share that is done, 0 to 1.
+    progress: called with the share that is done, 0 to 1; at_frame: called with the world at each frame, to look at it.
     """
     env = NotedEnv(scenario)
+    if at_frame is not None:
+        env.at_frame = partial(at_frame, env)
     policy, rng = make_policy(env.layout), np.random.default_rng([seed, zlib.crc32(name.encode())])
     start(policy, 1)
     attach(policy, env)
