@@ -125,8 +125,8 @@ def _first_token_panels(comparison: Comparison) -> Iterator[str]:
 
 
 def _names_width(summary: Summary) -> float:
-    """Room for the names beside a panel."""
-    return 0.2 + LETTER * max(map(len, summary["policies"]))
+    """Room for the names beside a panel; of longer ones a part is drawn, the tables have them whole."""
+    return min(0.2 + LETTER * max(map(len, summary["policies"])), PANEL_WIDTH / 2)
 
 
 def image(

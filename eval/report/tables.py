@@ -73,7 +73,7 @@ def limit_table(summary: Summary) -> str:
             css = "" if limit is None else "worse" if limit["above_by"] else "better"
             cells += cell(cost_and_limit(summary, name, cost), css)
         rows.append(f"<tr>{_policy_head(summary, name)}{cells}</tr>\n")
-    return html_table(["", "Reward per job", *(f"{cost} <small>a job</small>" for cost in costs)], rows)
+    return html_table(["", "Reward per job", *(f"{escape(cost)} <small>a job</small>" for cost in costs)], rows)
 
 
 def service_tables(comparison: Comparison) -> str:
@@ -188,7 +188,7 @@ def titled(title: str, content: str) -> str:
 
 def _policy_head(summary: Summary, name: str) -> str:
     policy = summary["policies"][name]
-    return f'<th class="{policy["kind"]}{" privileged" if policy["privileged"] else ""}">{escape(name)}</th>'
+    return f'<th class="{escape(policy["kind"])}{" privileged" if policy["privileged"] else ""}">{escape(name)}</th>'
 
 
 def _metric_head(metric: Metric) -> str:

@@ -1,7 +1,9 @@
-"""The page's frame: HTML and CSS, with places for string.Template."""
+"""The page's frame: HTML and CSS, with places for string.Template. A page allows itself no script and loads nothing, whatever text of users
+it shows."""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>$title: edge6g comparison</title>
 <style>
 :root { color-scheme: light dark; --ink: #212529; --soft: #6c757d; --line: #dee2e6; --page: #fff; --card: #f8f9fa;
@@ -99,4 +101,5 @@ $metrics
 </body></html>
 """
 
-STYLE = PAGE[PAGE.index("<style>") : PAGE.index("</head>")]  # what other pages share
+POLICY = PAGE[PAGE.index("<meta http-equiv") : PAGE.index("<title>")]  # these two are what other pages share
+STYLE = PAGE[PAGE.index("<style>") : PAGE.index("</head>")]
