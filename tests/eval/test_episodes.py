@@ -161,6 +161,8 @@ def test_inside_the_kernel_the_jobs_are_those_of_the_doors(rule: str):
     played = episodes.play_worlds(rule, partial(make_rule, rule), tiny, SEEDS)
     np.testing.assert_array_equal(flown, played.jobs)
     np.testing.assert_array_equal(busy_share, played.busy_share)
-    assert (busy_share >= 0.0).all() and (busy_share <= 1.0 + 1e-9).all() and busy_share.any()
+    assert (busy_share >= 0.0).all()
+    assert (busy_share <= 1.0 + 1e-9).all()
+    assert busy_share.any()
     assert np.isnan(promised).all()
     assert decision_us > 0.0

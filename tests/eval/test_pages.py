@@ -83,7 +83,9 @@ class _Read(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
-        self.sources += [value or "" for name, value in attrs if name in ("src", "href") and not (value or "").startswith("data:")]
+        self.sources += [
+            value or "" for name, value in attrs if name in ("src", "href") and not (value or "").startswith("data:")
+        ]
         if tag == "script":
             self.scripts.append(dict(attrs))
 

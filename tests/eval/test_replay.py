@@ -141,7 +141,7 @@ def test_whole_numbers_come_back_as_they_were(values: list[int]):
     assert revived(where[1], data).tolist() == values
 
 
-@given(st.text('<>/!-a\\"\'&\u2028\u2029\n', max_size=12))
+@given(st.text("<>/!-a\\\"'&\u2028\u2029\n", max_size=12))
 def test_text_in_script_data_ends_no_script_and_comes_back_as_it_was(text: str):
     written = script_json({"policy": f"</script><!--{text}"})
     assert not set(written) & set("<\u2028\u2029")
@@ -169,7 +169,9 @@ def test_modules_import_from_those_above_them_and_share_no_name():
                 assert re.search(rf"^export .*\b{one}\b", above, re.MULTILINE), f"{source}.js exports no {one}"
     declared = re.findall(r"^(?:async )?(?:const|let|class|function) (\w+)", script(), re.MULTILINE)
     assert len(declared) == len(set(declared)) > 50
-    assert not re.search(r"^(import|export)\b|innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(", script(), re.MULTILINE)
+    assert not re.search(
+        r"^(import|export)\b|innerHTML|outerHTML|insertAdjacent|document\.write|\beval\(", script(), re.MULTILINE
+    )
 
 
 # In a browser -----------------------------------------------------------------------------------------------------
@@ -208,7 +210,9 @@ def test_the_page_draws_plays_and_seeks(shown: Browser):
     assert shown.run(colours) > 50
     shown.press("ArrowRight")
     assert shown.run("replay.clock.t") == 2.0
-    shown.run("(slider => { slider.value = 3.2; slider.dispatchEvent(new Event('input')); })(document.getElementById('slider'))")
+    shown.run(
+        "(slider => { slider.value = 3.2; slider.dispatchEvent(new Event('input')); })(document.getElementById('slider'))"
+    )
     assert shown.run("replay.clock.t") == pytest.approx(3.2)
     assert texts(shown, "#now") == ["3.2 s of 4 s"]
     shown.press("Home")
