@@ -17,7 +17,7 @@ WIDTH, LINE, BAR, LETTER = 8.0, 0.78, 0.26, 0.085  # inches: of a policy's time 
 PREFILL, TRAINING, DECODE, LOAD, WAITS, KV, WEIGHTS = (
     "#1971c2", "#862e9c", "#69b37d", "#f08c00", "#c92a2a", "#0b7285", "#ced4da",
 )  # fmt: skip
-MUTED, GRID = "#868e96", "#e9ecef"
+MUTED, GRID, DOWN = "#868e96", "#e9ecef", "#c9a7b0"
 # Lanes of a node from below, (bottom, height): memory, jobs that wait, decode batch, prompts and training, loads.
 MEMORY_LANE, WAIT_LANE, DECODE_LANE, WORK_LANE, LOAD_LANE = (0.0, 1.0), (1.15, 0.8), (2.1, 0.9), (3.1, 0.5), (3.7, 0.3)
 TOP = 4.15
@@ -68,8 +68,9 @@ def draw_nodes(recordings: Sequence[Recording]) -> Figure:
             ax.tick_params(labelbottom=node == nodes - 1)
             if node == nodes - 1:
                 ax.set_xlabel("time, s", fontsize=9, color=MUTED)
-    handles = _legend(most, any(len(one.chunks[one.chunks["amount"] == 0.0]) for one in recordings))
-    figure.legend(handles=handles, loc="lower left", ncols=7, frameon=False, fontsize=9, bbox_to_anchor=(0.0, 0.0))
+    trains, fails = (any(map(of, recordings)) for of in (_trains, _fails))
+    handles = _legend(most, trains, fails)
+    figure.legend(handles=handles, loc="lower left", ncols=9, frameon=False, fontsize=9, bbox_to_anchor=(0.0, 0.0))
     return figure
 
 
@@ -102,7 +103,7 @@ def draw_node(ax: Axes, recording: Recording, node: int, most: _Most) -> None:
     _bars(ax, recording.loads[recording.loads["node"] == node], LOAD_LANE, LOAD)
     for outage in recording.outages:
         if FAULT_KINDS[int(outage["kind"])] == "node" and outage["node"] == node:
-            ax.axvspan(outage["start_s"], outage["end_s"], color="#212529", alpha=0.18, linewidth=0)
+            ax.axvspan(outage["start_s"], outage["end_s"], color=DOWN, linewidth=0)
     ax.set_xlim(0.0, recording.facts.scenario.time.episode_s)
     ax.set_ylim(-0.05, TOP)
     ax.set_yticks([])
@@ -129,7 +130,17 @@ def _bars(ax: Axes, spans: np.ndarray, lane: tuple[float, float], colour: str) -
     ax.broken_barh(ranges, lane, facecolors=colour, edgecolors=colour, linewidth=0.3, zorder=3)
 
 
-def _legend(most: _Most, trains: bool) -> list[Patch]:
+def _trains(recording: Recording) -> bool:
+    """Whether a node computed steps of training."""
+    return bool((recording.chunks["amount"] == 0.0).any())
+
+
+def _fails(recording: Recording) -> bool:
+    """Whether a node's server was down."""
+    return bool((recording.outages["kind"] == FAULT_KINDS.index("node")).any())
+
+
+def _legend(most: _Most, trains: bool, fails: bool) -> list[Patch]:
     named = [
         ("loads", LOAD),
         ("prompt chunks", PREFILL),
@@ -138,6 +149,7 @@ def _legend(most: _Most, trains: bool) -> list[Patch]:
         (f"jobs that wait, to {most.waiting}", WAITS),
         ("KV and training state, of the memory", KV),
         ("weights", WEIGHTS),
+        *([("down", DOWN)] if fails else []),
     ]
     return [Patch(facecolor=colour, label=name) for name, colour in named]
 
