@@ -69,7 +69,7 @@ class NotedEnv(BatchEnv):
         sources = (
             (world.ue, _OF_UES), (world.node, _OF_NODES), (world.server, _OF_SERVERS), (world.episode, _OF_EPISODE)
         )  # fmt: skip
-        self._views = {name: array.view(np.ndarray)[name][0] for array, names in sources for name in names}
+        self._views = {name: array.view(np.ndarray)[name][0, ...] for array, names in sources for name in names}
         self._frames, self._notes = {name: [] for name in self._views}, []
         self._slot, self._heads = (world.episode.view(np.ndarray)[name] for name in ("slot", "n_heads"))
         self._noted = world.noted.view(np.ndarray)[0].view(np.dtype((np.void, DTYPES["noted"].itemsize)))

@@ -45,7 +45,9 @@ class Browser:
         self._folder = tempfile.mkdtemp()
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-        ours = [_above(end) for end in (to_read, to_write)]  # it reads from 3 and writes to 4, which may be other files here
+        ours = [
+            _above(end) for end in (to_read, to_write)
+        ]  # it reads from 3 and writes to 4, which may be other files here
         nothing = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
         given = [(os.POSIX_SPAWN_DUP2, end, n) for n, end in enumerate(ours, start=3)]
         command = [program, *_FLAGS, f"--user-data-dir={self._folder}", "about:blank"]

@@ -104,6 +104,7 @@ def write_recordings(recordings: Sequence[Recording], out: Path) -> None:
     """Write FILES but the scenario, each whole or not at all."""
     from eval.record.lines import draw_nodes  # matplotlib takes seconds to import: errors come before
     from eval.record.trace import trace_text
+    from eval.replay import write_replay
     from eval.report.charts import figure_bytes, plain_style
 
     frames = [lives_frame(one) for one in recordings]
@@ -111,6 +112,7 @@ def write_recordings(recordings: Sequence[Recording], out: Path) -> None:
     write_text_atomic(out / TRACE_FILE, trace_text(recordings))
     with plain_style():
         write_bytes_atomic(out / NODES_FILE, figure_bytes(draw_nodes(recordings), "png"))
+    write_replay(recordings, out / REPLAY_FILE)
 
 
 def show(recordings: Sequence[Recording], out: Path, console: Console) -> None:

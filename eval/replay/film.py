@@ -81,7 +81,9 @@ def _service(service: Any) -> dict[str, Any]:
 
 
 def _nodes(scene: Scene) -> list[dict[str, Any]]:
-    rows = zip(scene.node_m.tolist(), scene.node_devices, scene.node_band.tolist(), scene.usable_bytes.tolist(), strict=True)
+    rows = zip(
+        scene.node_m.tolist(), scene.node_devices, scene.node_band.tolist(), scene.usable_bytes.tolist(), strict=True
+    )
     return [
         {"name": f"node_{i}", "x_m": x_m, "y_m": y_m, "device": device, "band": band, "memory_gb": round(held / 1e9, 3)}
         for i, ((x_m, y_m), device, band, held) in enumerate(rows)

@@ -70,7 +70,10 @@ def _frames(num_ues: int, usable_bytes: np.ndarray) -> Frames:
     times_s, nodes = np.arange(FRAMES) / FRAMES_PER_S, len(usable_bytes)
     ue_xy_m = np.zeros((FRAMES, num_ues, 2), np.float32)
     ue_xy_m[:] = 20.0 * np.arange(1, num_ues + 1)[:, None]
-    ue_xy_m[:, 0, 0], ue_xy_m[:, 0, 1] = 50.0 + 10.0 * np.minimum(times_s, 2.0), 60.0 + 5.0 * np.maximum(times_s - 2.0, 0)
+    ue_xy_m[:, 0, 0], ue_xy_m[:, 0, 1] = (
+        50.0 + 10.0 * np.minimum(times_s, 2.0),
+        60.0 + 5.0 * np.maximum(times_s - 2.0, 0),
+    )
     ue_node = np.tile(np.arange(num_ues) % nodes, (FRAMES, 1)).astype(np.int16)
     ue_node[times_s >= 2.5, 0] = 1
     counts = np.zeros((FRAMES, nodes), np.int16)
@@ -111,7 +114,11 @@ def _outcomes(jobs: np.ndarray) -> np.ndarray:
     for name in ("job", "service", "arrival_s", "end_s", "phase", "measured", "slo_met", "worth", "action"):
         outcomes[name] = jobs[name]
     outcomes["ttft_s"], outcomes["tpot_s"] = (1.25, 0.25, -1.0), (0.0625, 0.125, -1.0)
-    outcomes["price_usd"], outcomes["energy_j"], outcomes["quality"] = (0.002, 0.001, 0.0), (12.5, 40.0, 1.0), (0.875, 0.5, 0.0)
+    outcomes["price_usd"], outcomes["energy_j"], outcomes["quality"] = (
+        (0.002, 0.001, 0.0),
+        (12.5, 40.0, 1.0),
+        (0.875, 0.5, 0.0),
+    )
     outcomes["prompt_tokens"], outcomes["output_tokens"] = (100, 200, 300), (37, 11, 50)
     return outcomes
 
