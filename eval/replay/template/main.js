@@ -143,7 +143,7 @@ function showHead(film) {
   const mark = (kind, colour, text) => element("span", {}, element("span", { class: kind, "--c": colour }), text);
   fill(byId("legend"), ...scene.services.map(({ name }, k) => mark("dot", serviceVariable(k), name)),
     mark("box hollow", "var(--soft)", "waits"), mark("box", "var(--soft)", "is worked on"), mark("box", "var(--weights)", "weights"),
-    mark("box", "var(--kv)", "KV"), mark("box", "var(--training)", "training"),
+    mark("box", "var(--kv)", "KV"), mark("box", "var(--training)", "training"), mark("box hollow round", "var(--good)", "ends in objective"), mark("box hollow round", "var(--bad)", "ends otherwise"),
     element("span", {}, "link ", SINR_ENDS[0], element("span", { class: "ramp" }), SINR_ENDS[1]));
 }
 

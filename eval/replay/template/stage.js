@@ -61,7 +61,7 @@ export class Stage {
     drawDevices(pen, take, colours, points, action.atUe, hit);
     drawChosen(pen, film, take, layout, colours, t, points, serving, chosen);
     drawServers(pen, film, take, layout, colours, t, action.resting, down, chosen, hit);
-    drawFlights(pen, film, take, layout, colours, t, points, action.flights, speed, hit);
+    drawFlights(pen, film, take, layout, colours, t, points, action.flights, serving, speed, hit);
     drawEnds(pen, take, colours, t, points, speed);
   }
 
