@@ -1,4 +1,5 @@
-"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `record`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `record`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`,
+`scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -272,13 +273,16 @@ def compare(
     keep: Annotated[
         Path | None, typer.Option("--keep", help="Folder of results: put the rows into its SCENARIO.json, see verify.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record the episode on which the policy and the best rule differ most.")
+    ] = False,
     settings: SetOption = None,
 ) -> None:
     """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
     with _user_errors():
         _check_commas("--policies", policies, context.args)
         loaded = [_load(name, settings) for name in _scenarios(scenario)]
-        options: dict[str, Any] = {"out": out, "seed": seed, "overwrite": overwrite, "keep": keep}
+        options: dict[str, Any] = {"out": out, "seed": seed, "overwrite": overwrite, "keep": keep, "record": record}
         if len(loaded) == 1:
             from eval.compare import compare as run
             from eval.compare import show

@@ -69,7 +69,8 @@ class NotedEnv(BatchEnv):
         sources = (
             (world.ue, _OF_UES), (world.node, _OF_NODES), (world.server, _OF_SERVERS), (world.episode, _OF_EPISODE)
         )  # fmt: skip
-        self._views = {name: array.view(np.ndarray)[name][0, ...] for array, names in sources for name in names}
+        views = {name: array.view(np.ndarray)[name] for array, names in sources for name in names}
+        self._views = {name: view[0] if view.ndim > 1 else view for name, view in views.items()}
         self._frames, self._notes = {name: [] for name in self._views}, []
         self._slot, self._heads = (world.episode.view(np.ndarray)[name] for name in ("slot", "n_heads"))
         self._noted = world.noted.view(np.ndarray)[0].view(np.dtype((np.void, DTYPES["noted"].itemsize)))
@@ -121,7 +122,7 @@ class NotedEnv(BatchEnv):
         ues, nodes, world = (
             {name: stacked[name] for name in names} for names in (_OF_UES, (*_OF_NODES, *_OF_SERVERS), _OF_EPISODE)
         )
-        return Film(ues, nodes, world)
+        return Film(ues, nodes, {name: values[:, 0] for name, values in world.items()})
 
     @property
     def notes(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from edge6g_env.kernel.codes import FAULT_KINDS, FINETUNE
 from eval.record.jobs import seconds_of
 from eval.record.recording import Recording
 
-WIDTH, LINE, BAR = 8.0, 0.78, 0.26  # inches: of a policy's time lines, height of a node's, of a bar
+WIDTH, LINE, BAR, LETTER = 8.0, 0.78, 0.26, 0.085  # inches: of a policy's time lines; of a node's, a bar, a letter
 PREFILL, TRAINING, DECODE, LOAD, WAITS, KV, WEIGHTS = (
     "#1971c2", "#862e9c", "#69b37d", "#f08c00", "#c92a2a", "#0b7285", "#ced4da",
 )  # fmt: skip
@@ -42,31 +42,32 @@ def draw_nodes(recordings: Sequence[Recording]) -> Figure:
     """The picture; drawn under `eval.report.charts.plain_style`. All recordings are of one scenario and seed."""
     scenario = recordings[0].facts.scenario
     nodes, services = scenario.nodes.count, _with_first_tokens(recordings)
-    bars = BAR * len(services) * (len(recordings) + 1) + 1.5 if services else 0.0
-    lines = LINE * nodes + 0.6
-    size = (0.9 + WIDTH * len(recordings) + 0.3, 0.9 + bars + lines + 0.5)
+    bars = BAR * len(services) * (len(recordings) + 1) + 1.0 if services else 0.0
+    margin = 0.25 + LETTER * max(len(scenario.nodes.device_of(node)) for node in range(nodes))
+    size = (margin + WIDTH * len(recordings) + 0.2, 1.0 + bars + LINE * nodes + 0.6)
     figure = Figure(figsize=size)
     figure.suptitle(f"{scenario.label}, seed {recordings[0].seed}", x=0.01, y=1 - 0.2 / size[1], ha="left", fontsize=13)
     if services:
         top = 1.0 - 0.75 / size[1]
-        height = (bars - 1.25) / size[1]
-        name_room = 0.3 + 0.085 * max(len(f"{name}  {one.policy}") for name, _ in services for one in recordings)
+        height = (bars - 0.8) / size[1]
+        name_room = 0.3 + LETTER * max(len(f"{name}  {one.policy}") for name, _ in services for one in recordings)
         place = (name_room / size[0], top - height, min(0.72, 1.0 - (name_room + 0.4) / size[0]), height)
         draw_first_tokens(figure.add_axes(place), recordings, services)
     most = _Most(recordings)
     for column, recording in enumerate(recordings):
         for node in range(nodes):
-            left, bottom = 0.9 + WIDTH * column, 0.6 + LINE * (nodes - 1 - node)
-            place = (left / size[0], bottom / size[1], (WIDTH - 0.25) / size[0], (LINE - 0.08) / size[1])
+            left, bottom = margin + WIDTH * column, 0.75 + LINE * (nodes - 1 - node)
+            place = (left / size[0], bottom / size[1], (WIDTH - 0.4) / size[0], (LINE - 0.1) / size[1])
             ax = figure.add_axes(place)
             draw_node(ax, recording, node, most)
             if column == 0:
-                ax.set_ylabel(f"node_{node}\n{scenario.nodes.device_of(node)}", rotation=0, ha="right", va="center")
+                words = f"node_{node}\n{scenario.nodes.device_of(node)}"
+                ax.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=9)
             if node == 0:
                 ax.set_title(recording.policy, loc="left", fontsize=11, fontweight="bold", parse_math=False)
             ax.tick_params(labelbottom=node == nodes - 1)
             if node == nodes - 1:
-                ax.set_xlabel("s", fontsize=9, color=MUTED)
+                ax.set_xlabel("time, s", fontsize=9, color=MUTED)
     handles = _legend(most, any(len(one.chunks[one.chunks["amount"] == 0.0]) for one in recordings))
     figure.legend(handles=handles, loc="lower left", ncols=7, frameon=False, fontsize=9, bbox_to_anchor=(0.0, 0.0))
     return figure

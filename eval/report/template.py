@@ -90,11 +90,17 @@ $services
 <p class="soft">How often each value is taken, in % of the decisions in which the column means something: reject of all decisions, the
 others of the jobs that run, the edge split of those that go elsewhere. n1: the first neighbour.</p>
 $decisions
+<section class="$busy_class">
+<h2>Busy nodes</h2>
+<p class="soft">Share of the episodes in which a node's accelerator computed prompts, training or tokens, in %.</p>
+$busy
+</section>
 <h2>All metrics</h2>
 <p class="soft">Interquartile mean [95 % interval] over the seeds. Hold the pointer over a name for its meaning.</p>
 $metrics
 <h2>What the intervals say</h2>
 <p>$note</p>
+$look
 <h2>Make it again</h2>
 <pre>$command</pre>
 <p class="soft">The scenario as it was played is in scenario.toml, every measured job in jobs.csv.gz.</p>
