@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from edge6g_env.scenario import load_scenario
 from eval.record.recording import Recording
-from eval.replay import page, write_replay
+from eval.replay import write_replay
 from eval.replay.embed import Arrays, script_json
-from eval.replay.page import SCRIPTS, script
+from eval.replay.page import SCRIPTS, page, script
 from eval.replay.paths import TOLERANCE_M, turns
 from tests.browser import Browser, find_browser
 from tests.eval.recorded import END_S, LEG_NAMES, NUMBERS, recording

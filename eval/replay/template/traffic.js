@@ -5,7 +5,7 @@ import { pixelOf } from "./layout.js";
 import { serviceColour } from "./colours.js";
 import { line } from "./backdrop.js";
 
-const SHORTEST_FLIGHT_S = 0.45, PULSE_S = 0.7, TAIL = 0.22, TOKEN_DASH = [1.5, 6], DASH_SPEED = 26;
+const SHORTEST_FLIGHT_S = 0.45, PULSE_S = 0.7, TAIL = 0.22, TOKEN_DASH = [2, 8], DASH_SPEED = 26;
 
 /** Jobs that live at t, sorted by what they do: what the rest of a map is drawn from. */
 export function actionAt(take, t) {
