@@ -1,6 +1,6 @@
 // The map of one policy: a canvas, drawn anew for each time.
 
-import { element, fill, percent } from "./dom.js";
+import { element, fill, percent, setText } from "./dom.js";
 import { policyVariable } from "./colours.js";
 import { drawBroken, makeBackdrop } from "./backdrop.js";
 import { drawHandovers, drawUeLinks, drawUes, placeUes } from "./crowd.js";
@@ -61,13 +61,15 @@ export class Stage {
     drawDevices(pen, take, colours, points, action.atUe, hit);
     drawChosen(pen, film, take, layout, colours, t, points, serving, chosen);
     drawServers(pen, film, take, layout, colours, t, action.resting, down, chosen, hit);
-    drawFlights(pen, film, take, layout, colours, t, points, action.flights, speed, hit);
+    drawFlights(pen, film, take, layout, colours, t, points, action.flights, serving, speed, hit);
     drawEnds(pen, take, colours, t, points, speed);
   }
 
   showScore(score) {
-    fill(this.score, ...Object.entries(score).map(([name, text]) =>
-      element("div", {}, element("dt", {}, name), element("dd", {}, text))));
+    const texts = Object.entries(score);
+    if (!this.figures) fill(this.score, ...texts.map(([name]) => element("div", {}, element("dt", {}, name), element("dd"))));
+    this.figures ??= this.score.querySelectorAll("dd");
+    texts.forEach(([, text], k) => setText(this.figures[k], text));
   }
 
   #pixel(event) {
