@@ -165,8 +165,8 @@ EFFECTS = {
     "done": "the action was carried out; `hold` always is",
     "refused: no job is waiting": "something other than `hold` without a job",
     "refused: no such neighbour": "not given: every node has the same number of neighbours",
-    "refused: raw data may not leave the device": "`privacy = \"device\"` and device split 0",
-    "refused: raw data may not reach the cloud": "`privacy = \"site\"` and the cloud with no layer before it",
+    "refused: raw data may not leave the device": '`privacy = "device"` and device split 0',
+    "refused: raw data may not reach the cloud": '`privacy = "site"` and the cloud with no layer before it',
     "refused: the device cannot hold its part": "weights, KV and what the device holds already exceed its memory",
     "refused: the device is busy with another model": "a device has one variant at a time",
     "refused: the node cannot hold its part": "weights and KV exceed the memory of the node even if it were empty",
@@ -179,5 +179,5 @@ EFFECTS = {
     "refused: no data of the service may reach the cloud": "`cloud = false` of the service",
     "refused: the model has no draft": "the service names no draft, or the model is not one that it drafts for",
     "refused: fine-tuning is not cut between nodes": "an edge split, with a target, of a fine-tuning job",
-    "refused: labels may not leave the site": "fine-tuning of a service with `privacy = \"site\"` in the cloud",
+    "refused: labels may not leave the site": 'fine-tuning of a service with `privacy = "site"` in the cloud',
 }

@@ -16,7 +16,10 @@ from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.spaces import ACTION_COLUMNS, Layout
 
 FOLDER = Path(__file__).resolve().parent
-UNLIKE_DEVICES = {"ues.device": None, "ues.devices": ["phone-snapdragon-8gen3", "phone-a17pro"]}  # none that ships has them
+UNLIKE_DEVICES = {
+    "ues.device": None,
+    "ues.devices": ["phone-snapdragon-8gen3", "phone-a17pro"],
+}  # none that ships has them
 NOTE = "<!-- Written by docs/make_entries.py from the tables of edge6g_env/spaces.py and the scenarios that ship. -->"
 
 OBSERVATIONS = f"""# Observation entries
@@ -145,7 +148,10 @@ def _actions(shipped: Sequence[Scenario]) -> Iterator[str]:
     yield from (f"| `{name}` | {what} |" for name, what in ROUTES.items())
     yield SPLITS + "\n| column | meaning |\n|---|---|"
     yield from (f"| `{name}` | {COLUMNS[name]} |" for name in ACTION_COLUMNS[1:])
-    yield SIZES + "\n| scenario | C | neighbours | device split | edge split | precision | models of a service |\n|---|---:|---:|---|---|---|---:|"
+    yield (
+        SIZES
+        + "\n| scenario | C | neighbours | device split | edge split | precision | models of a service |\n|---|---:|---:|---|---|---|---:|"
+    )
     yield from map(_size, shipped)
     yield REASONS + "\n| `action_effects` | name | when |\n|---:|---|---|"
     yield from (f"| {number} | {name} | {EFFECTS[name]} |" for number, name in enumerate(ACTION_EFFECTS))

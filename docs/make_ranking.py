@@ -19,7 +19,19 @@ from eval.statistics import Estimate
 
 PICTURE = Path(__file__).resolve().parent / "ranking.png"
 SCENARIOS = ("campus", "shard", "rush")
-RULES = ("random", "cloud", "local", "round-robin", "jsq", "model-affinity", "neurosurgeon", "sed", "greedy", "static", "tuned")
+RULES = (
+    "random",
+    "cloud",
+    "local",
+    "round-robin",
+    "jsq",
+    "model-affinity",
+    "neurosurgeon",
+    "sed",
+    "greedy",
+    "static",
+    "tuned",
+)
 LABELS = {"rule": "rule", "learned": "learned", "planner": "planner that knows the future"}
 Row = tuple[str, str, Estimate]
 
@@ -27,7 +39,9 @@ Row = tuple[str, str, Estimate]
 def main() -> None:
     """Draw the picture, or check that it is the one that would be drawn."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="draw nothing; exit status 1 if the picture is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="draw nothing; exit status 1 if the picture is out of date"
+    )
     options, panels = parser.parse_args(), {name: rows_of(name) for name in SCENARIOS}
     drawn = hashlib.sha256(json.dumps(panels).encode()).hexdigest()
     if not options.check:

@@ -35,9 +35,8 @@ edge6g.main()
 @pytest.fixture
 def copy(tmp_path):
     """The packages in a folder of their own."""
-    for name in ("edge6g_env", "agents", "eval", "train", "bench"):
+    for name in ("edge6g", "edge6g_env", "agents", "eval", "train", "bench"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "edge6g.py", tmp_path)
     return tmp_path
 
 

@@ -13,8 +13,8 @@ from edge6g_env.flight import Flight
 from edge6g_env.scenario import Scenario
 from eval.pools.flights import means_by_world
 from eval.pools.pool import Hangar
-from train import credit
 from train.limits import Limit, costs_of
+from train.stages import credit
 
 
 class Decided(NamedTuple):

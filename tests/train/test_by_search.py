@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import train.tune_search
+import train.tuning.by_search
 from agents import values
 from agents.policy import make_rule, parameters_of, rule_class, rule_names
 from agents.values import TUNED
@@ -20,9 +20,9 @@ from edge6g_env.spaces import Layout
 from train.evolution import Evolution, SearchState
 from train.search import EPISODES
 from train.seeds import VALIDATION_SEED
-from train.tune import tune
-from train.tune_search import FINAL_SEED, VALIDATION_EPISODES, Searches
-from train.tune_starts import APART, Effort, Start, starts
+from train.tuning.by_search import FINAL_SEED, VALIDATION_EPISODES, Searches
+from train.tuning.starts import APART, Effort, Start, starts
+from train.tuning.tune import tune
 
 TOP = np.array([0.3, -0.2, 0.5])
 
@@ -47,7 +47,7 @@ class Quadratic:
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """One second passes whenever the clock is read."""
     ticks = count()
-    monkeypatch.setattr(train.tune_search, "time", SimpleNamespace(process_time=lambda: float(next(ticks))))
+    monkeypatch.setattr(train.tuning.by_search, "time", SimpleNamespace(process_time=lambda: float(next(ticks))))
 
 
 def begins(*firsts: list[float], plays: bool = True) -> list[Start]:

@@ -20,8 +20,8 @@ from edge6g_env.scenario import Scenario
 from eval.episodes import NothingMeasuredError, nothing_measured
 from eval.files import read_object, write_json_atomic
 from eval.pools.flights import Flights, means_by_world
-from train.descent import Point, Rewards, descend, key_of, stages
-from train.points import coordinates, starts
+from train.tuning.descent import Point, Rewards, descend, key_of, stages
+from train.tuning.points import coordinates, starts
 
 FIRST_SEEDS = 8  # of each start's descent; judgement
 

@@ -22,11 +22,11 @@ from eval.pools.pool import Pool, play, shares
 from eval.statistics import mean_of
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
-from train.gradient import KEPT, absent, drawn, load_modules, module_tensors
-from train.labels import Labelled, LabelPart, Labels
 from train.limits import Limit, priced, prices_tensor, prices_told
 from train.setup import SettingError
-from train.team import Terms
+from train.stages.gradient import KEPT, absent, drawn, load_modules, module_tensors
+from train.stages.labels import Labelled, LabelPart, Labels
+from train.stages.team import Terms
 from train.worlds import Worlds
 
 SETTINGS: dict[str, Any] = {

@@ -11,8 +11,8 @@ from rich.table import Table
 from eval.limits import in_words
 from eval.report.numbers import REWARD, fixed, probability, room, value_and_interval
 from eval.statistics import AnyEstimate
-from train.study_curves import PICTURE, TABLE
-from train.study_results import NOTE
+from train.studies.curves import PICTURE, TABLE
+from train.studies.results import NOTE
 
 HEADS = ("arm", "seeds", "reward", "over training seeds", "over worlds", "room", "picked run", "its gain over worlds")
 

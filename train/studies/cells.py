@@ -22,7 +22,7 @@ from edge6g_env._files import TextError
 from eval.files import read_object, write_json_atomic
 from eval.stopping import Interrupts
 from train.learning_curve import TABLE, LearningCurve, Point
-from train.study_arms import Budget, Cell
+from train.studies.arms import Budget, Cell
 from train.validation import told
 
 LEDGER = "cells.json"

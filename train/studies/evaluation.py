@@ -22,9 +22,9 @@ from eval.result_files import ResultRow, new_row
 from eval.statistics import iqm
 from eval.summary import Summary
 from train.limits import Limit, above
-from train.study_arms import Arm, Cell
-from train.study_cells import Ledger
-from train.study_results import ArmResult, Trained
+from train.studies.arms import Arm, Cell
+from train.studies.cells import Ledger
+from train.studies.results import ArmResult, Trained
 
 REWARD = "reward_per_job"
 READ = (REWARD, *METRICS.values())

@@ -19,7 +19,7 @@ from eval.files import read_object, write_json_atomic
 from eval.pools.flights import Flights
 from train.search import EPISODES
 from train.seeds import TUNING_SEED, VALIDATION_SEED
-from train.tune_starts import Start
+from train.tuning.starts import Start
 
 CPU_MINUTES = 10.0
 VALIDATION_EPISODES = 16  # on which the points that a search passes through meet

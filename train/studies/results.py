@@ -16,8 +16,8 @@ from eval.result_files import DIGITS, Training
 from eval.statistics import MeanEstimate, estimate, iqm, welch_interval
 from eval.summary import Summary
 from train.limits import Limit
-from train.study_arms import Arm, Cell
-from train.study_cells import Account
+from train.studies.arms import Arm, Cell
+from train.studies.cells import Account
 
 NOTE = (
     "Over training seeds: Student's 95 % interval of the mean, each training seed by its mean over the evaluation worlds: what another "

@@ -24,18 +24,18 @@ from eval.report.numbers import room_in_words
 from eval.result_files import check_keep, shipped
 from eval.result_files import keep as keep_rows
 from eval.stopping import interrupts_end_in_order
-from train import study_curves
-from train.study_arms import Arm, Budget, Cell, StudyError
-from train.study_cells import LEDGER, Command, read_curve, train_cells
-from train.study_evaluation import Evaluation, evaluate, result_rows
-from train.study_report import console_table, page, sentences
-from train.study_results import NOTE, difference
+from train.studies import curves
+from train.studies.arms import Arm, Budget, Cell, StudyError
+from train.studies.cells import LEDGER, Command, read_curve, train_cells
+from train.studies.evaluation import Evaluation, evaluate, result_rows
+from train.studies.report import console_table, page, sentences
+from train.studies.results import NOTE, difference
 from train.validation import shown_rules
 
 KIND, RECORD, PAGE, COMPARED = "study", "study.json", "report.md", "compare"
 FEWEST_SEEDS = 2
 MAKES = (
-    SCENARIO_FILE, LEDGER, RECORD, PAGE, COMPARED, PLAYED, study_curves.TABLE, study_curves.PICTURE, study_curves.BOARD,
+    SCENARIO_FILE, LEDGER, RECORD, PAGE, COMPARED, PLAYED, curves.TABLE, curves.PICTURE, curves.BOARD,
 )  # fmt: skip
 COMPANY = ("tuned", "static", "greedy")  # rules that stand beside the best one where nothing else is asked for
 
@@ -191,8 +191,8 @@ def _differs(earlier: Mapping[str, Any], record: Mapping[str, Any]) -> str | Non
 
 
 def _curves(arms: Mapping[Arm, Sequence[Cell]], title: str, out: Path) -> None:
-    curves = {arm.name: study_curves.curve_of([read_curve(cell) for cell in cells]) for arm, cells in arms.items()}
-    study_curves.write_curves(out, title, {name: curve for name, curve in curves.items() if curve is not None})
+    drawn = {arm.name: curves.curve_of([read_curve(cell) for cell in cells]) for arm, cells in arms.items()}
+    curves.write_curves(out, title, {name: curve for name, curve in drawn.items() if curve is not None})
 
 
 def _write(
@@ -229,7 +229,7 @@ def show(record: Mapping[str, Any], out: Path, console: Console) -> None:
         console.print(sentence, highlight=False, markup=False, emoji=False, soft_wrap=True)
     for what, place in (
         ("Report", f"{out / PAGE}, {out / COMPARED / 'report.html'}"),
-        ("Curves", f"{out / study_curves.PICTURE}, {study_curves.TABLE}"),
+        ("Curves", f"{out / curves.PICTURE}, {curves.TABLE}"),
         ("Summary", str(out / RECORD)),
         ("TensorBoard", tensorboard_command(out)),
     ):

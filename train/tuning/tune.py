@@ -1,6 +1,6 @@
 """`edge6g tune`: the values of a rule in a scenario, written beside it.
 
-Those of `static` and `restricted` are found by `train.tune_descent`, the numbers of any other rule by `train.tune_search`.
+Those of `static` and `restricted` are found by `train.tuning.by_descent`, the numbers of any other rule by `train.tuning.by_search`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from eval.kept import UNFINISHED, code_digest
 from eval.pools.flights import Flights
 from eval.provenance import Provenance, provenance
 from eval.stopping import interrupts_end_in_order
-from train import tune_descent
 from train.seeds import TUNING_SEED
-from train.tune_search import CPU_MINUTES, Searches
-from train.tune_starts import starts
+from train.tuning import by_descent
+from train.tuning.by_search import CPU_MINUTES, Searches
+from train.tuning.starts import starts
 
 SEEDS = 32  # of a descent
 LONGEST_LINE = 160  # of the file
@@ -75,7 +75,7 @@ def tune(
                 flights.tick = interrupts.check
                 numbers = [TUNING_SEED + seed + n for n in range(seeds or SEEDS)]
                 kept = {**of, "seeds": numbers}
-                found = tune_descent.find(rule, flights, numbers, file, kept, lambda rate: shown(rate=rate), note)
+                found = by_descent.find(rule, flights, numbers, file, kept, lambda rate: shown(rate=rate), note)
             else:
                 cpu_s = 60.0 * (cpu_minutes or CPU_MINUTES)
                 begins = starts(rule, scenario, out, seed, cpu_s)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from agents.values import RESTRICTED, STATIC, Value, all_choices, choices
 from edge6g_env.scenario import Scenario
-from train.descent import Point
+from train.tuning.descent import Point
 
 
 def starts(rule: str, scenario: Scenario) -> Iterator[tuple[str, Point]]:

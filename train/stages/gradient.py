@@ -22,7 +22,7 @@ from eval.statistics import mean_of
 from train.algorithm import Tensors
 from train.checkpoint import load_optimizer, optimizer_tensors
 from train.limits import Limit, priced, prices_tensor, prices_told
-from train.team import Batch, Decided, TeamPart, Terms
+from train.stages.team import Batch, Decided, TeamPart, Terms
 from train.worlds import Worlds
 
 SETTINGS: dict[str, Any] = {

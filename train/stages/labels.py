@@ -21,10 +21,10 @@ from edge6g_env.flight import Flight
 from edge6g_env.scenario import Scenario
 from eval.pools.flights import Flights
 from eval.pools.pool import Hangar
-from train import branches, credit
 from train.limits import Limit
 from train.shortlisted import shortlisted
-from train.team import Terms, jobs_by_world, means_of_runs, priced_costs, recorded_choices
+from train.stages import branches, credit
+from train.stages.team import Terms, jobs_by_world, means_of_runs, priced_costs, recorded_choices
 
 
 class Labelled(NamedTuple):
