@@ -1,4 +1,4 @@
-"""Writes docs/observations.md and docs/actions.md from the layout of the scenarios that ship: `python docs/make_entries.py`; --check writes nothing."""
+"""Writes docs/observations.md and docs/actions.md from the scenarios that ship: `python docs/make_entries.py`; --check writes nothing."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ NOTE = "<!-- Written by docs/make_entries.py from the tables of edge6g_env/space
 OBSERVATIONS = f"""# Observation entries
 
 {NOTE}
-What an agent sees, entry by entry, in the order in which the arrays have them. `observation_names`, `candidate_names` and `state_names` of every door
-list `(name, unit, low, high)` for the scenario at hand, and the scenario's page has its list. Values are clipped to their range; where the
-scenarios that ship differ in it, both ends are given. Nothing is NaN. An agent knows its own node now, its neighbours by reports, the cloud by its
-own last exchange, channels by estimates ([interface](interface.md#observations), [problem](problem.md#what-an-agent-observes)).
+What an agent sees, entry by entry, in the order in which the arrays have them. `observation_names`, `candidate_names` and `state_names`
+of every door list `(name, unit, low, high)` for the scenario at hand, and the scenario's page has its list. Values are clipped to their
+range; where the scenarios that ship differ in it, both ends are given. Nothing is NaN. An agent knows its own node now, its neighbours by
+reports, the cloud by its own last exchange, channels by estimates ([interface](interface.md#observations),
+[problem](problem.md#what-an-agent-observes)).
 
 `NAME` stands for a service, `PRECISION` for one of the scenario's, `n` for a neighbour, counted from 1.
 """
@@ -36,9 +37,9 @@ own last exchange, channels by estimates ([interface](interface.md#observations)
 CANDIDATES = """
 ## Candidates
 
-`observe="candidates"`: F entries for each of the C actions, zero in the rows of illegal ones. They are what the cost model predicts of this job if the action is
-taken, from what the agent can know ([kernel](kernel.md#what-candidates-expect)); from `slowdown` to `node_memory_gb` it is what the
-action costs other jobs ([flights](flights.md#what-a-candidate-costs-the-others)), which is no part of `utility`.
+`observe="candidates"`: F entries for each of the C actions, zero in the rows of illegal ones. They are what the cost model predicts of this
+job if the action is taken, from what the agent can know ([kernel](kernel.md#what-candidates-expect)); from `slowdown` to `node_memory_gb`
+it is what the action costs other jobs ([flights](flights.md#what-a-candidate-costs-the-others)), which is no part of `utility`.
 """
 
 STATES = """
@@ -50,8 +51,8 @@ STATES = """
 ACTIONS = f"""# Actions and their effects
 
 {NOTE}
-An action is a row of `action_table`, int64 (C, 5), the same for every agent of a scenario; `action_names[c]` says it in words. It concerns the job at the head of
-the node's queue. [interface](interface.md#actions) has masks and errors.
+An action is a row of `action_table`, int64 (C, 5), the same for every agent of a scenario; `action_names[c]` says it in words. It concerns
+the job at the head of the node's queue. [interface](interface.md#actions) has masks and errors.
 
 ## Routes
 """
@@ -72,8 +73,8 @@ Rows that would do the same as another one are left out: a whole model on the de
 REASONS = """
 ## What became of it
 
-`action_effect` is an index into `action_effects`. The mask leaves out what would be refused; a refused action acts as `hold`. Of several reasons the first on the way counts:
-privacy and what is down before what is too small.
+`action_effect` is an index into `action_effects`. The mask leaves out what would be refused; a refused action acts as `hold`. Of several
+reasons the first on the way counts: privacy and what is down before what is too small.
 """
 
 

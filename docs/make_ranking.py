@@ -1,4 +1,4 @@
-"""Draws docs/ranking.png from the results that ship: `python docs/make_ranking.py`; --check only says whether the picture is of these results."""
+"""Draws docs/ranking.png from the results that ship: `python docs/make_ranking.py`; --check says whether it is of these results."""
 
 from __future__ import annotations
 
