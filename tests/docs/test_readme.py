@@ -21,7 +21,8 @@ def page(name: str) -> str:
 
 
 def blocks(text: str, language: str = "") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    return [block for tongue, block in found if tongue == language]
 
 
 EXAMPLES = [*blocks(TEXT, "python"), *blocks(page("start_learning.md"), "python")]
