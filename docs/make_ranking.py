@@ -18,7 +18,7 @@ from eval.result_files import for_scenario, shipped_file
 from eval.statistics import Estimate
 
 PICTURE = Path(__file__).resolve().parent / "ranking.png"
-SCENARIOS = ("campus", "shard", "rush")
+SCENARIOS = ("campus", "shard")
 RULES = (
     "random",
     "cloud",
@@ -65,7 +65,7 @@ def draw(panels: dict[str, list[Row]], drawn: str) -> None:
     """A panel a scenario: a dot and an interval a policy."""
     most = max(map(len, panels.values()))
     with plain_style():
-        figure, axes = plt.subplots(1, len(panels), figsize=(12.0, 0.9 + 0.26 * most), layout="constrained")
+        figure, axes = plt.subplots(1, len(panels), figsize=(8.6, 0.9 + 0.26 * most), layout="constrained")
         for place, (name, rows) in zip(axes, panels.items(), strict=True):
             _panel(place, name, rows)
         kinds = [kind for kind in LABELS if any(row[1] == kind for rows in panels.values() for row in rows)]

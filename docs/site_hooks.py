@@ -20,6 +20,7 @@ OUTSIDE = {  # pages of the site that lie outside docs/, by their names there
 FENCED = re.compile(r"(^ *```.*?^ *```$)", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[([^\[\]]+)\]\((?!\w+:)([^()#\s]+)(#[^()\s]*)?\)")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.DOTALL)
+ABOUT_HOSTS = re.compile(r"^On a code host .*?\n\n", flags=re.DOTALL | re.MULTILINE)
 UNESCAPED = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 
 
@@ -42,11 +43,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links as they have to be on the site; Markdown inside <details>."""
+    """Links as they have to be on the site; Markdown inside <details>; no word about code hosts; the first page without sidebars."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation", "toc"]
     place = next((path for path, name in OUTSIDE.items() if name == page.file.src_uri), f"docs/{page.file.src_uri}")
     parts = FENCED.split(markdown)  # every second one is a block of code
     parts[::2] = [LINK.sub(partial(_link, place, page.file.src_uri), part) for part in parts[::2]]
-    return "".join(parts).replace("<details>", '<details markdown="1">')
+    return ABOUT_HOSTS.sub("", "".join(parts)).replace("<details>", '<details markdown="1">')
 
 
 def _link(place: str, source: str, found: re.Match[str]) -> str:
