@@ -38,7 +38,7 @@ CANDIDATES = """
 ## Candidates
 
 `observe="candidates"`: F entries for each of the C actions, zero in the rows of illegal ones. They are what the cost model predicts of this
-job if the action is taken, from what the agent can know ([kernel](kernel.md#what-candidates-expect)); from `slowdown` to `node_memory_gb`
+job if the action is taken, from what the agent can know ([world](world.md#what-candidates-expect)); from `slowdown` to `node_memory_gb`
 it is what the action costs other jobs ([flights](flights.md#what-a-candidate-costs-the-others)), which is no part of `utility`.
 """
 

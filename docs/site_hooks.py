@@ -17,6 +17,7 @@ OUTSIDE = {  # pages of the site that lie outside docs/, by their names there
     "CHANGELOG.md": "CHANGELOG.md",
     "edge6g_env/traces/README.md": "traces.md",
 }
+HIDDEN = {"index.md": ["navigation"], "matrix.md": ["toc"]}  # sidebars
 FENCED = re.compile(r"(^ *```.*?^ *```$)", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[([^\[\]]+)\]\((?!\w+:)([^()#\s]+)(#[^()\s]*)?\)")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', flags=re.DOTALL)
@@ -43,9 +44,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links as they have to be on the site; Markdown inside <details>; no word about code hosts; the first page without sidebars."""
-    if page.is_homepage:
-        page.meta["hide"] = ["navigation", "toc"]
+    """Links as they have to be on the site; Markdown inside <details>; no word about code hosts; room where a sidebar is of no use."""
+    page.meta["hide"] = HIDDEN.get(page.file.src_uri, [])
     place = next((path for path, name in OUTSIDE.items() if name == page.file.src_uri), f"docs/{page.file.src_uri}")
     parts = FENCED.split(markdown)  # every second one is a block of code
     parts[::2] = [LINK.sub(partial(_link, place, page.file.src_uri), part) for part in parts[::2]]
