@@ -1,7 +1,7 @@
 """Trains the candidate scorer in stages: a direct search of its linear part, then a policy gradient of its network with team credit, then,
 if it is asked for, labels of what other choices would have brought.
 
-Stage A is train/search.py, stage B train/gradient.py, stage C train/advantage.py. Each has its share of the budget, in decisions, and
+Stage A is train/search.py, stage B train/stages/gradient.py, stage C train/stages/advantage.py. Each has its share of the budget, in decisions, and
 begins with the policy of the ones before that did best on the validation seeds.
 """
 
