@@ -1,6 +1,7 @@
 # make setup   install into .venv        make test    all tests
 # make demo    train, compare, show      make lint    format, ruff, mypy
-# make bench   benchmarks                make docs    pages and pictures of scenarios and radio
+# make bench   benchmarks                make docs    pages and pictures of scenarios, radio, results, entries
+# make site    the pages as a site, in site/
 # make published   errors of the cost model, published results beside ours
 # make clean   remove what the others made
 
@@ -8,13 +9,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 EDGE6G := $(VENV)/bin/edge6g
 STAMP := $(VENV)/.installed
+SITE_STAMP := $(VENV)/.installed-docs
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 DEMO := runs/demo
 RULES := random,local,cloud,round-robin,jsq,greedy,restricted,static
 
-.PHONY: setup demo test lint bench published docs clean
+.PHONY: setup demo test lint bench published docs site clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -55,8 +57,19 @@ published: $(STAMP)
 docs: $(STAMP)
 	@$(PY) docs/make_scenarios.py
 	@$(PY) docs/make_matrix.py
+	@$(PY) docs/make_ranking.py
+	@$(PY) docs/make_entries.py
 	@$(PY) docs/make_radio.py
 
+$(SITE_STAMP): $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# Warnings are errors (mkdocs.yml): links, anchors and the navigation are checked. The variable silences a notice about other tools.
+site: $(SITE_STAMP)
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@echo "site/index.html; with search: $(PY) -m http.server --directory site"
+
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
