@@ -16,7 +16,7 @@ DEMO := runs/demo
 EXAMPLES := .examples
 RULES := random,local,cloud,round-robin,jsq,greedy,restricted,static
 
-.PHONY: setup demo test lint bench published docs examples clean
+.PHONY: setup demo test lint bench published docs examples example-torchrl example-rllib example-benchmarl clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -60,9 +60,15 @@ docs: $(STAMP)
 	@$(PY) docs/make_radio.py
 
 # They do not install beside the pins, so each has a list of its own, and edge6g is put beside it as it is.
-examples: $(EXAMPLES)/torchrl/.installed $(EXAMPLES)/rllib/.installed $(EXAMPLES)/benchmarl/.installed
+examples: example-torchrl example-rllib example-benchmarl
+
+example-torchrl: $(EXAMPLES)/torchrl/.installed
 	OMP_NUM_THREADS=1 $(EXAMPLES)/torchrl/bin/python examples/torchrl/ippo.py --frames 10000
+
+example-rllib: $(EXAMPLES)/rllib/.installed
 	OMP_NUM_THREADS=1 $(EXAMPLES)/rllib/bin/python examples/rllib/masked_ppo.py --steps 10000
+
+example-benchmarl: $(EXAMPLES)/benchmarl/.installed
 	OMP_NUM_THREADS=1 $(EXAMPLES)/benchmarl/bin/python examples/benchmarl/run.py --frames 10000
 
 $(EXAMPLES)/%/.installed: examples/%/requirements.txt pyproject.toml

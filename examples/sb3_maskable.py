@@ -60,8 +60,8 @@ def train(scenario="tiny", steps=200_000, seed=0, out=OUT, batch=128):
     validation.seed(VALIDATION)
     features = training.get_attr("layout")[0].observation
     network = {"features_extractor_class": Scaled, "features_extractor_kwargs": {"features": features}}
-    sizes = {"n_steps": batch, "batch_size": 4 * batch, "n_epochs": 4, "policy_kwargs": network}
-    model = MaskablePPO("MultiInputPolicy", training, 5e-4, **sizes, gamma=0.95, ent_coef=0.01, seed=seed, device="cpu")
+    sizes = {"n_steps": batch, "batch_size": 4 * batch, "policy_kwargs": network}
+    model = MaskablePPO("MultiInputPolicy", training, 5e-4, **sizes, ent_coef=0.01, seed=seed, device="cpu")
     every = max(steps // training.num_envs // 5, batch)
     evaluation = {"n_eval_episodes": validation.num_envs, "eval_freq": every, "best_model_save_path": out}
     model.learn(steps, MaskableEvalCallback(validation, **evaluation, log_path=out))

@@ -43,14 +43,14 @@ class Learned:
 def train(algorithm, frames, batch, seed, out):
     config = ExperimentConfig.get_from_yaml()
     config.max_n_frames, config.on_policy_collected_frames_per_batch = frames, batch
-    config.on_policy_n_envs_per_worker, config.on_policy_minibatch_size, config.on_policy_n_minibatch_iters = 1, 250, 4
-    config.lr, config.gamma = 5e-4, 0.95
+    config.on_policy_n_envs_per_worker, config.on_policy_minibatch_size, config.on_policy_n_minibatch_iters = 1, 250, 10
+    config.lr, config.gamma = 5e-4, 0.99
     config.evaluation, config.render = False, False  # `play` does it, on seeds that no training has
     config.loggers, config.save_folder = ["csv"], out
     Path(out).mkdir(parents=True, exist_ok=True)
     model = MlpConfig.get_from_yaml()
     algorithm_config = ALGORITHMS[algorithm].get_from_yaml()
-    algorithm_config.entropy_coef = 0.01
+    algorithm_config.entropy_coef, algorithm_config.lmbda = 0.01, 0.95
     made = {"algorithm_config": algorithm_config, "model_config": model, "critic_model_config": model}
     experiment = Experiment(task=Edge6gTask.TINY.get_task(), **made, seed=seed, config=config)
     experiment.run()

@@ -24,7 +24,7 @@ from edge6g_env import parallel_env
 from edge6g_env.must_decide import MustDecide, without_hold
 from eval.frames import compare, play
 
-BATCH = 2000
+BATCH = 1000
 
 
 class ForRllib(BaseParallelWrapper):
@@ -76,7 +76,7 @@ def train(scenario, steps, seed):
         "edge6g", lambda _: ParallelPettingZooEnv(ForRllib(MustDecide(parallel_env(scenario, skip_idle=True))))
     )
     module = RLModuleSpec(module_class=ActionMaskingTorchRLModule, model_config={"head_fcnet_hiddens": [128]})
-    batches = {"train_batch_size_per_learner": BATCH, "minibatch_size": 256, "num_epochs": 4}
+    batches = {"train_batch_size_per_learner": BATCH, "minibatch_size": 256, "num_epochs": 10}
     config = (
         PPOConfig()
         .environment("edge6g")
@@ -84,7 +84,7 @@ def train(scenario, steps, seed):
         .env_runners(num_env_runners=0)  # this process plays
         .multi_agent(policies={"shared"}, policy_mapping_fn=lambda *_, **__: "shared")
         .rl_module(rl_module_spec=module)
-        .training(**batches, lr=5e-4, gamma=0.95, lambda_=0.9, entropy_coeff=0.01, grad_clip=0.5)
+        .training(**batches, lr=5e-4, gamma=0.99, lambda_=0.95, entropy_coeff=0.01, grad_clip=0.5)
     )
     algo = config.build_algo()
     for taken in range(BATCH, max(steps, BATCH) + 1, BATCH):

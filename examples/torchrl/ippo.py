@@ -23,7 +23,7 @@ from edge6g_env.must_decide import MustDecide, without_hold
 from eval.frames import compare, play
 
 SEEN, MASK, REWARD = ("node", "observation", "observation"), ("node", "action_mask"), ("node", "reward")
-BATCH, EPOCHS, MINIBATCH, GAMMA, LAMBDA, RATE = 1000, 4, 250, 0.95, 0.9, 5e-4
+BATCH, EPOCHS, MINIBATCH, GAMMA, LAMBDA, RATE = 1000, 10, 250, 0.99, 0.95, 5e-4
 
 
 def network(layout, agents, outputs):
