@@ -17,7 +17,7 @@ WIDTH, LINE, BAR, LETTER = 8.0, 0.78, 0.26, 0.085  # inches: of a policy's time 
 PREFILL, TRAINING, DECODE, LOAD, WAITS, KV, WEIGHTS = (
     "#1971c2", "#862e9c", "#69b37d", "#f08c00", "#c92a2a", "#0b7285", "#ced4da",
 )  # fmt: skip
-MUTED, GRID = "#868e96", "#e9ecef"
+MUTED, GRID, DOWN = "#868e96", "#e9ecef", "#c9a7b0"
 # Lanes of a node from below, (bottom, height): memory, jobs that wait, decode batch, prompts and training, loads.
 MEMORY_LANE, WAIT_LANE, DECODE_LANE, WORK_LANE, LOAD_LANE = (0.0, 1.0), (1.15, 0.8), (2.1, 0.9), (3.1, 0.5), (3.7, 0.3)
 TOP = 4.15
@@ -40,37 +40,46 @@ PARTS = (
 
 def draw_nodes(recordings: Sequence[Recording]) -> Figure:
     """The picture; drawn under `eval.report.charts.plain_style`. All recordings are of one scenario and seed."""
-    scenario = recordings[0].facts.scenario
-    nodes, services = scenario.nodes.count, _with_first_tokens(recordings)
+    first, services, most = recordings[0], _with_first_tokens(recordings), _Most(recordings)
+    scenario = first.facts.scenario
+    devices = [scenario.nodes.device_of(node) for node in range(scenario.nodes.count)]
+    margin = 0.25 + LETTER * max(map(len, devices))
+    width = margin + WIDTH * len(recordings) + 0.2
+    handles, columns = _legend(recordings, most), max(2, int(width // 2.4))
+    foot = 0.55 + 0.22 * -(-len(handles) // columns)
     bars = BAR * len(services) * (len(recordings) + 1) + 1.0 if services else 0.0
-    margin = 0.25 + LETTER * max(len(scenario.nodes.device_of(node)) for node in range(nodes))
-    size = (margin + WIDTH * len(recordings) + 0.2, 1.0 + bars + LINE * nodes + 0.6)
-    figure = Figure(figsize=size)
-    figure.suptitle(f"{scenario.label}, seed {recordings[0].seed}", x=0.01, y=1 - 0.2 / size[1], ha="left", fontsize=13)
+    height = 1.0 + bars + LINE * len(devices) + foot
+    figure = Figure(figsize=(width, height))
+    figure.suptitle(f"{scenario.label}, seed {first.seed}", x=0.01, y=1 - 0.2 / height, ha="left", fontsize=13)
     if services:
-        top = 1.0 - 0.75 / size[1]
-        height = (bars - 0.8) / size[1]
-        name_room = 0.3 + LETTER * max(len(f"{name}  {one.policy}") for name, _ in services for one in recordings)
-        place = (name_room / size[0], top - height, min(0.72, 1.0 - (name_room + 0.4) / size[0]), height)
-        draw_first_tokens(figure.add_axes(place), recordings, services)
-    most = _Most(recordings)
+        names_width = 0.3 + LETTER * max(len(f"{name}  {one.policy}") for name, _ in services for one in recordings)
+        ax = _axes(figure, names_width, height - bars + 0.05, width - names_width - 2.2, bars - 0.8)
+        draw_first_tokens(ax, recordings, services)
     for column, recording in enumerate(recordings):
-        for node in range(nodes):
-            left, bottom = margin + WIDTH * column, 0.75 + LINE * (nodes - 1 - node)
-            place = (left / size[0], bottom / size[1], (WIDTH - 0.4) / size[0], (LINE - 0.1) / size[1])
-            ax = figure.add_axes(place)
+        for node, device in enumerate(devices):
+            bottom = foot + LINE * (len(devices) - 1 - node)
+            ax = _axes(figure, margin + WIDTH * column, bottom, WIDTH - 0.4, LINE - 0.1)
             draw_node(ax, recording, node, most)
-            if column == 0:
-                words = f"node_{node}\n{scenario.nodes.device_of(node)}"
-                ax.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=9)
-            if node == 0:
-                ax.set_title(recording.policy, loc="left", fontsize=11, fontweight="bold", parse_math=False)
-            ax.tick_params(labelbottom=node == nodes - 1)
-            if node == nodes - 1:
-                ax.set_xlabel("time, s", fontsize=9, color=MUTED)
-    handles = _legend(most, any(len(one.chunks[one.chunks["amount"] == 0.0]) for one in recordings))
-    figure.legend(handles=handles, loc="lower left", ncols=7, frameon=False, fontsize=9, bbox_to_anchor=(0.0, 0.0))
+            _name_lines(ax, recording, node, device, column == 0, node == 0, node == len(devices) - 1)
+    figure.legend(handles=handles, loc="lower left", ncols=columns, frameon=False, fontsize=9)
     return figure
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def _name_lines(ax: Axes, recording: Recording, node: int, device: str, left: bool, top: bool, bottom: bool) -> None:
+    """Names of the node, the policy and the axis, where they belong."""
+    if left:
+        ax.set_ylabel(f"node_{node}\n{device}", rotation=0, ha="right", va="center", fontsize=9)
+    if top:
+        ax.set_title(recording.policy, loc="left", fontsize=11, fontweight="bold")
+    ax.tick_params(labelbottom=bottom)
+    if bottom:
+        ax.set_xlabel("time, s", fontsize=9, color=MUTED)
 
 
 class _Most:
@@ -102,7 +111,7 @@ def draw_node(ax: Axes, recording: Recording, node: int, most: _Most) -> None:
     _bars(ax, recording.loads[recording.loads["node"] == node], LOAD_LANE, LOAD)
     for outage in recording.outages:
         if FAULT_KINDS[int(outage["kind"])] == "node" and outage["node"] == node:
-            ax.axvspan(outage["start_s"], outage["end_s"], color="#212529", alpha=0.18, linewidth=0)
+            ax.axvspan(outage["start_s"], outage["end_s"], color=DOWN, linewidth=0)
     ax.set_xlim(0.0, recording.facts.scenario.time.episode_s)
     ax.set_ylim(-0.05, TOP)
     ax.set_yticks([])
@@ -129,15 +138,26 @@ def _bars(ax: Axes, spans: np.ndarray, lane: tuple[float, float], colour: str) -
     ax.broken_barh(ranges, lane, facecolors=colour, edgecolors=colour, linewidth=0.3, zorder=3)
 
 
-def _legend(most: _Most, trains: bool) -> list[Patch]:
+def _trains(recording: Recording) -> bool:
+    """Whether a node computed steps of training."""
+    return bool((recording.chunks["amount"] == 0.0).any())
+
+
+def _fails(recording: Recording) -> bool:
+    """Whether a node's server was down."""
+    return bool((recording.outages["kind"] == FAULT_KINDS.index("node")).any())
+
+
+def _legend(recordings: Sequence[Recording], most: _Most) -> list[Patch]:
     named = [
         ("loads", LOAD),
         ("prompt chunks", PREFILL),
-        *([("training", TRAINING)] if trains else []),
+        *([("training", TRAINING)] if any(map(_trains, recordings)) else []),
         (f"sequences with KV, to {most.batch}", DECODE),
         (f"jobs that wait, to {most.waiting}", WAITS),
-        ("KV and training state, of the memory", KV),
+        ("KV, training state", KV),
         ("weights", WEIGHTS),
+        *([("down", DOWN)] if any(map(_fails, recordings)) else []),
     ]
     return [Patch(facecolor=colour, label=name) for name, colour in named]
 

@@ -123,7 +123,7 @@ def busy_table(comparison: Comparison) -> str:
         share = comparison.busy_share[name]
         cells = "".join(_heat(float(share[of].mean()), False) for of in columns)
         rows.append(f"<tr>{_policy_head(comparison.summary, name)}{cells}</tr>\n")
-    return html_table(["", *heads], rows).replace("<table>", '<table class="heat">')
+    return html_table(["", *heads], rows).replace("<table>", '<table class="heat busy">')
 
 
 def _heat_map(comparison: Comparison, service: int, layout: Layout) -> str:

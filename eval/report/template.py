@@ -50,6 +50,7 @@ table.heat { width: auto }
 .heat td.none { color: var(--soft) }
 .heat .group { border-left: 6px solid var(--page) }
 .heat th.group[colspan] { text-align: left }
+.busy th small { display: block; font-weight: 400; font-size: .72rem; white-space: normal; max-width: 5.2rem; margin-left: auto }
 details { margin-top: .7rem }
 summary { cursor: pointer; color: var(--soft) }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem;

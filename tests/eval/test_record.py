@@ -241,3 +241,17 @@ def test_bars_of_the_first_token_sum_to_its_mean_time(recording: Recording):
         assert count == len(mine)
         assert parts.sum() == pytest.approx(mine["ttft_s"].mean(), rel=1e-9)
         assert (parts >= 0.0).all()
+
+
+def test_a_node_is_busy_while_it_computes_a_prompt_or_a_batch(tiny: Scenario):
+    """Under `local` no job is cut, so a node decodes as long as one of its jobs is in its decode; seen every 2 ms."""
+    recorded = play.record_episode("local", partial(make_rule, "local"), tiny, SEED)
+    times_s = np.arange(0.0, tiny.time.episode_s, 0.002)
+    decodes = share_of(recorded, "decode")
+    for node in range(tiny.nodes.count):
+        busy = np.zeros(len(times_s), bool)
+        for spans in (recorded.chunks[recorded.chunks["node"] == node], decodes[decodes["place"] == node]):
+            for span in spans:
+                busy |= (times_s >= span["start_s"]) & (times_s < span["end_s"])
+        assert recorded.busy_share[node] == pytest.approx(busy.mean(), abs=0.01)
+        assert busy.any()
