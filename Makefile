@@ -62,6 +62,7 @@ docs: $(STAMP)
 	@$(PY) docs/make_ranking.py
 	@$(PY) docs/make_entries.py
 	@$(PY) docs/make_radio.py
+	@$(PY) docs/make_looking.py
 
 $(SITE_STAMP): $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

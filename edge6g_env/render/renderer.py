@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MODES = ("rgb_array", "human")
 NO_WINDOW = "a window needs pygame-ce: pip install 'edge6g[watch]'"
-_MADE_LATE = ("_painters", "_window")
+_MADE_LATE = ("_painters", "_window", "_slot")
 
 
 def metadata(slot_s: float) -> dict[str, Any]:
@@ -56,6 +56,7 @@ class Renderer:
     def _make_late(self) -> None:
         self._painters: dict[int, tuple[Scenario, Painter]] = {}
         self._window: Window | None = None
+        self._slot: np.ndarray | None = None  # int64 (B,), the world's own
 
     def __getstate__(self) -> dict[str, Any]:
         """All but pictures and the window: a copy draws its own."""
@@ -70,9 +71,10 @@ class Renderer:
         skip_idle every step may, and it is looked only once somebody has asked for a frame: many makers set a mode unasked."""
         if self.mode is None or (self._batch.skip_idle and not self._was_asked):
             return
+        if self._slot is None:
+            self._slot = self._batch.world.episode.view(np.ndarray)["slot"]
         for b in worlds:
-            w, _ = self._batch.seen(b)
-            if self._batch.skip_idle or w.episode["slot"][b] + 1 >= w.time[0].episode_slots:
+            if self._batch.skip_idle or self._slot.item(b) + 1 >= self._batch.episode_slots(b):
                 self._kept[b] = self._batch.snapshot(b)
 
     def forget(self) -> None:

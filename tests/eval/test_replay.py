@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge6g_env.scenario import load_scenario
+from agents.policy import make_rule
+from edge6g_env.scenario import Scenario, load_scenario
+from eval.record.play import record_episode
 from eval.record.recording import Recording
 from eval.replay import write_replay
 from eval.replay.embed import Arrays, script_json
@@ -134,6 +137,7 @@ def test_a_way_is_its_turns_and_nothing_farther_off_than_the_tolerance(corners: 
 
 
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=9))
+@settings(max_examples=40)
 def test_whole_numbers_come_back_as_they_were(values: list[int]):
     arrays = Arrays()
     where = [arrays.add(np.array(part, np.int64)) for part in ([1], values, values)]
@@ -262,6 +266,34 @@ def test_numbers_of_nodes_and_scores_are_those_of_the_record(shown: Browser):
     assert texts(shown, ".stage:first-child .score dd")[:2] == ["0.350", "33 %"]
     assert shown.run("replay.stages[0].serving.at(2.4)[0]") == 0
     assert shown.run("replay.stages[0].serving.at(2.6)[0]") == 1
+
+
+@NEEDS_BROWSER
+def test_what_was_played_is_shown_at_any_time(browser: Browser, scenario: Scenario, tmp_path: Path):
+    """Against the record, at frames and between them: UEs, their cells, jobs under way and where they are."""
+    one = record_episode("greedy", partial(make_rule, "greedy"), scenario, 11)
+    write_replay([one], tmp_path / "replay.html")
+    browser.errors.clear()
+    browser.open(tmp_path / "replay.html")
+    browser.until("globalThis.replay")
+    scale, left = browser.run("(({layout}) => [layout.perMetre, layout.toX(0)])(replay.stages[0])")
+    for frame, t in ((0, 0.0), (23, 2.3), (50, 5.0), (None, 3.4567), (None, 6.789)):
+        browser.run(f"replay.clock.seek({t})")
+        if frame is not None:
+            x = np.array(browser.run("replay.stages[0].points.map((point) => point.x)"))
+            np.testing.assert_allclose((x - left) / scale, one.frames.ue_xy_m[frame, :, 0], atol=0.06)
+            assert browser.run("[...replay.stages[0].serving.at(replay.clock.t)]") == one.frames.ue_node[frame].tolist()
+        alive = one.jobs[(one.jobs["arrival_s"] <= t) & (one.jobs["end_s"] > t)]["job"].tolist()
+        now = [next(leg for leg in one.legs_of(job) if leg["start_s"] <= t < leg["end_s"]) for job in alive]
+        shown = browser.run(
+            "(({action, take}) => [action.flights, action.atUe, ...action.resting.values()].flatMap((some) => some.waiting ? "
+            "[...some.waiting, ...some.working] : some).map((some) => take.jobs.number[some.row ?? some]))(replay.stages[0])"
+        )
+        assert sorted(shown) == sorted(alive)
+        assert browser.run("replay.stages[0].action.flights.length") == sum(
+            leg["place"] != leg["origin"] for leg in now
+        )
+    assert browser.errors == []
 
 
 @NEEDS_BROWSER

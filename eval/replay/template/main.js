@@ -155,6 +155,10 @@ function showHead(film) {
 }
 
 async function start() {
+  if (!("DecompressionStream" in globalThis)) {
+    byId("summary").textContent = "This page needs a browser from 2023 or later.";
+    return;
+  }
   const film = await readFilm();
   showHead(film);
   const player = new Player(film);

@@ -3,11 +3,11 @@
 import { element, fill, percent, setText } from "./dom.js";
 import { policyVariable } from "./colours.js";
 import { drawBroken, makeBackdrop } from "./backdrop.js";
-import { drawHandovers, drawUeLinks, drawUes, placeUes } from "./crowd.js";
+import { drawHandovers, drawHiddenUes, drawUeLinks, drawUes, placeUes } from "./crowd.js";
 import { frameAt, frameCount, outagesAt, Serving } from "./moments.js";
 import { makeLayout, placeAt } from "./layout.js";
 import { drawServers } from "./servers.js";
-import { actionAt, drawChosen, drawDevices, drawEnds, drawFlights, drawStreams } from "./traffic.js";
+import { actionAt, drawChosen, drawChosenUe, drawDevices, drawEnds, drawFlights, drawStreams } from "./traffic.js";
 
 const REACH = 14; // pixels from a click to the job that it means
 
@@ -58,9 +58,11 @@ export class Stage {
     drawStreams(pen, film, take, layout, colours, t, points, action.streams, serving);
     drawHandovers(pen, scene, layout, colours, t, points);
     drawUes(pen, layout, colours, points);
-    drawDevices(pen, take, colours, points, action.atUe, hit);
     drawChosen(pen, film, take, layout, colours, t, points, serving, chosen);
     drawServers(pen, film, take, layout, colours, t, action.resting, down, chosen, hit);
+    drawHiddenUes(pen, scene, layout, colours, points);
+    drawDevices(pen, take, colours, points, action.atUe, hit);
+    drawChosenUe(pen, take, colours, t, points, chosen);
     drawFlights(pen, film, take, layout, colours, t, points, action.flights, serving, speed, hit);
     drawEnds(pen, take, colours, t, points, speed);
   }

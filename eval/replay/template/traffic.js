@@ -136,7 +136,21 @@ export function drawEnds(pen, take, colours, t, points, speed) {
   pen.globalAlpha = 1;
 }
 
-/** The way of the chosen job, and a ring where it is. */
+/** A ring at the UE of the chosen job, over whatever lies there. */
+export function drawChosenUe(pen, take, colours, t, points, row) {
+  const { jobs } = take;
+  if (row === undefined || t < jobs.arrival_s[row] || t > jobs.end_s[row]) return;
+  const { x, y } = points[jobs.ue[row]];
+  for (const [colour, width] of [[colours.page, 6], [serviceColour(colours, jobs.service[row]), 3]]) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = width;
+    pen.beginPath();
+    pen.arc(x, y, 8, 0, 2 * Math.PI);
+    pen.stroke();
+  }
+}
+
+/** The way of the chosen job. */
 export function drawChosen(pen, film, take, layout, colours, t, points, serving, row) {
   const { jobs, legs } = take;
   if (row === undefined || t < jobs.arrival_s[row] || t > jobs.end_s[row]) return;
@@ -144,8 +158,6 @@ export function drawChosen(pen, film, take, layout, colours, t, points, serving,
   const way = new Path2D();
   line(way, ue, cell);
   if (place !== film.scene.ue_place) line(way, cell, pixelOf(film.scene, layout, place));
-  way.moveTo(ue.x + 8, ue.y);
-  way.arc(ue.x, ue.y, 8, 0, 2 * Math.PI);
   for (const [colour, width] of [[colours.page, 7], [serviceColour(colours, jobs.service[row]), 3.5]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
