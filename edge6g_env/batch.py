@@ -54,7 +54,7 @@ class Counters(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What else happened in each world since its episode began, int64 (B,)."""
+    """What else happened in each world since its episode began, int64 (B,) but for the last."""
 
     preempted: np.ndarray  # sequences put back for want of KV memory
     put_back: np.ndarray  # training jobs put back because a sequence lacked memory
@@ -62,6 +62,7 @@ class Statistics(NamedTuple):
     ping_pongs: np.ndarray  # of them: back to the cell before within a second
     outages: np.ndarray  # failures of a part
     requeued: np.ndarray  # jobs put back in their queue after a fault
+    busy_s: np.ndarray  # float64 (B, N): time in which each node's accelerator has computed prompts, training or tokens
 
 
 class BatchEnv:
@@ -406,8 +407,11 @@ class BatchEnv:
         return Counters(*(np.array(self.world.last_tally[name]) for name in Counters._fields))
 
     def statistics(self) -> Statistics:
-        """Preemptions, handovers, outages and the like of each world, int64 (B,); as of `counters`."""
-        return Statistics(*(np.array(self.world.last_tally[name]) for name in Statistics._fields))
+        """Preemptions, handovers, outages and the like of each world, int64 (B,), and how long each node has computed, float64 (B, N);
+        as of `counters`."""
+        counts = (np.array(self.world.last_tally[name]) for name in Statistics._fields[:-1])
+        busy_s = np.where(self.last_step.ended()[:, None], self.world.last_busy_s, self.world.node["busy_s"])
+        return Statistics(*counts, busy_s)
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""
