@@ -8,12 +8,12 @@ from PIL import Image
 
 from edge6g_env.noting import FRAMES_PER_S, NotedEnv
 from edge6g_env.render.painter import Painter
+from edge6g_env.render.style import palette
 from edge6g_env.scene import scene_of
 from edge6g_env.snapshot import look
 
 GIF_FRAMES_PER_S = 2  # of simulated time
 SPEED = 5  # simulated seconds a second
-_COLOURS = 64
 
 
 class Film:
@@ -33,7 +33,7 @@ class Film:
         if self._painter is None:
             self._painter = Painter(scene_of(env.scenario))
         drawn = Image.fromarray(self._painter.paint(look(env), self._title))
-        self._frames.append(drawn.quantize(_COLOURS, dither=Image.Dither.NONE))
+        self._frames.append(drawn.quantize(palette=palette(), dither=Image.Dither.NONE))
 
     def data(self) -> bytes:
         """The GIF."""
