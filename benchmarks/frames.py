@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from rich.console import Console
@@ -45,7 +46,7 @@ def main() -> None:
         painter, shot = Painter(scene_of(env.scenario)), env.snapshot()
         painter.paint(shot)
         look_s = least_s(env.snapshot, options.repetitions)
-        frame_s = least_s(lambda paint=painter.paint, of=shot: paint(of), options.repetitions)
+        frame_s = least_s(partial(painter.paint, shot), options.repetitions)
         plain_s, drawn_s = slots_s(name, max(3, options.repetitions // 10))
         figures = (f"{1e3 * look_s:.2f}", f"{1e3 * frame_s:.1f}", f"{1e6 * plain_s:.0f}", f"{1e6 * drawn_s:.0f}")
         table.add_row(name, str(len(shot.jobs.number)), *figures)
@@ -78,7 +79,7 @@ def slots_s(name: str, repetitions: int) -> tuple[float, float]:
     for _ in range(repetitions):
         for door, seconds in zip(doors, spent, strict=True):
             door.reset(seed=0)
-            seconds.append(least_s(lambda of=door: play(of), 1) / SLOTS)
+            seconds.append(least_s(partial(play, door), 1) / SLOTS)
     return min(spent[0]), min(spent[1])
 
 

@@ -84,7 +84,6 @@ def test_it_ends_when_its_user_wants(run, asks):
 
 def test_the_last_frame_stays_until_then(run, asks, monkeypatch):
     frames, lingered = asks({}), []
-    monkeypatch.setattr(watch, "LONGEST_FRAME_S", 0.0)
 
     def linger(self):
         lingered.append(len(frames))

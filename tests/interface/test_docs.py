@@ -27,6 +27,8 @@ def test_there_are_examples():
 def test_an_example_runs(page, number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     block = _blocks(page)[number]
+    if '"runs/' in block:
+        pytest.skip("it reads what a command before it has written")
     for library in NO_DEPENDENCY:
         if library in block and find_spec(library) is None:
             pytest.skip(f"{library} is not installed")

@@ -71,7 +71,7 @@ def test_both_forms_of_stable_baselines3_know_the_same_of_a_world(short, busy, a
             expected = worlds.env_method("outcomes", f"node_{place % 3}", indices=place // 3)[0]
             assert_same(got, expected, ignore=("world",))
     names = ("action_names", "observation_names", "candidate_names", "state_names", "reward_terms", "cost_names")
-    for name in (*names, "action_table", "action_effects", "phases", "render_mode", "np_random_seed"):
+    for name in (*names, "action_table", "action_effects", "phases", "np_random_seed"):
         assert_same(agents.get_attr(name)[::3], worlds.get_attr(name))
     assert_same(
         [rng.random() for rng in agents.get_attr("np_random")[::3]], [r.random() for r in worlds.get_attr("np_random")]
