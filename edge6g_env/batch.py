@@ -409,9 +409,9 @@ class BatchEnv:
     def statistics(self) -> Statistics:
         """Preemptions, handovers, outages and the like of each world, int64 (B,), and how long each node has computed, float64 (B, N);
         as of `counters`."""
-        counts = (np.array(self.world.last_tally[name]) for name in Statistics._fields[:-1])
+        counts = {name: np.array(self.world.last_tally[name]) for name in Statistics._fields[:-1]}
         busy_s = np.where(self.last_step.ended()[:, None], self.world.last_busy_s, self.world.node["busy_s"])
-        return Statistics(*counts, busy_s=busy_s)
+        return Statistics(**counts, busy_s=busy_s)
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""
