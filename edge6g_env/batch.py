@@ -410,7 +410,7 @@ class BatchEnv:
         as of `counters`."""
         counts = (np.array(self.world.last_tally[name]) for name in Statistics._fields[:-1])
         busy_s = np.where(self.last_step.ended()[:, None], self.world.last_busy_s, self.world.node["busy_s"])
-        return Statistics(*counts, busy_s)
+        return Statistics(*counts, busy_s=busy_s)
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""
