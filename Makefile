@@ -56,6 +56,7 @@ docs: $(STAMP)
 	@$(PY) docs/make_scenarios.py
 	@$(PY) docs/make_matrix.py
 	@$(PY) docs/make_radio.py
+	@$(PY) docs/make_looking.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

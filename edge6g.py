@@ -1,5 +1,5 @@
-"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `record`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`,
-`scenarios`.
+"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `record`, `watch`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`,
+`list`, `scenarios`.
 
 Only this file and `bench` import all packages.
 
@@ -460,6 +460,25 @@ def tune(
             typer.echo("edge6g: stopped", err=True)
             raise typer.Exit(TERMINATED) from None
         show(rule, found, out, Console())
+
+
+@app.command()
+def watch(
+    policy: Annotated[str, typer.Option(help="As of `compare`: a rule, the folder of a checkpoint, code of your own.")],
+    scenario: ScenarioOption = "campus",
+    seed: SeedOption = 0,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=1000.0, help="Simulated seconds a second, as far as the machine can.")
+    ] = 1.0,
+    settings: SetOption = None,
+) -> None:
+    """Show an episode in a window while it is played: the one that `compare` plays of this seed. Space pauses, q ends."""
+    with _user_errors(), _cautions():
+        from eval.watch import show
+        from eval.watch import watch as run
+
+        loaded = _load(scenario, settings)
+        show(run(loaded, policy, seed=seed, speed=speed, load_checkpoint=_load_checkpoint), typer.echo)
 
 
 @app.command()

@@ -14,7 +14,10 @@ from edge6g_env.errors import ArgumentError, UserError
 SEEDS = 2**62
 _EPISODE = "the length of an episode is time.episode_s, in seconds: time={'episode_s': 60.0}"
 _NODES = "the agents are the nodes of the scenario: nodes={'count': 4}"
-_PICTURES = 'render_mode="rgb_array" or "human" is an option of parallel_env, env, gymnasium.make, make_vec and sb3_vec_env; a batch has snapshot()'
+_PICTURES = (
+    'render_mode="rgb_array" or "human" is an option of parallel_env, env, gymnasium.make, make_vec and sb3_vec_env; '
+    "a batch has snapshot()"
+)
 _FPS = "a frame is one slot: metadata['render_fps'] is round(1 / time.slot_s)"
 _SLOTS = "a step is one slot (time.slot_s), or with skip_idle=True it runs on to the next decision"
 _ACTIONS = "actions are discrete, rows of action_table"

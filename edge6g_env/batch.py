@@ -98,6 +98,7 @@ class BatchEnv:
         self.scenario = load_scenario(scenario, **overrides)
         self.layout, self.num_agents = self._make_layout(), self.scenario.nodes.count
         self.world, self._started, self._closed = self._make_world(), False, False
+        self._episode_slots = int(self.world.time[0].episode_slots)
         self._landed = False  # a flight may have left worlds at the end of their episodes
         space = self.layout.state_space
         self._state_low, self._state_high = space.low, space.high
@@ -432,6 +433,10 @@ class BatchEnv:
     def seen(self, world: int) -> tuple[World, Any]:
         """The World with the tables that this world has, and what the kernel takes for it: for those who look from outside."""
         return self.world, self._handle
+
+    def episode_slots(self, world: int) -> int:
+        """Slots of the episode that a world plays."""
+        return self._episode_slots
 
     def scenario_of(self, world: int) -> Scenario:
         """The scenario that a world is of."""

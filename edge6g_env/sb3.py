@@ -55,8 +55,8 @@ class AgentVecEnv(Named, VecEnv):
 
     def __init__(self, batch: BatchEnv, *, state: bool = False, render_mode: str | None = None) -> None:
         """render_mode: "rgb_array" or "human", see `get_images`. state: observations have `state`, too, float32 (S,), that of the agent's
-        world, for a centralised critic. In a `terminal_observation`, of a world that has begun anew, its observations are the last ones, the
-        rest is as one step before."""
+        world, for a centralised critic. In a `terminal_observation`, of a world that has begun anew, its observations are the last ones,
+        the rest is as one step before."""
         self.batch, self._with_state = batch, _arguments.flag("state", state)
         num_envs = batch.num_worlds * batch.num_agents
         self._actions = np.zeros((batch.num_worlds, batch.num_agents), np.int64)

@@ -140,6 +140,10 @@ class VariedBatch(BatchEnv):
         """See BatchEnv."""
         return self._seen_by[world][:2]
 
+    def episode_slots(self, world: int) -> int:
+        """See BatchEnv."""
+        return int(self._time["episode_slots"][world])
+
     def scenario_of(self, world: int) -> Scenario:
         """See BatchEnv."""
         return self._seen_by[world][2] if self._started else self.scenario

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MODES = ("rgb_array", "human")
 NO_WINDOW = "a window needs pygame-ce: pip install 'edge6g[watch]'"
-_MADE_LATE = ("_painters", "_window")
+_MADE_LATE = ("_painters", "_window", "_slot")
 
 
 def metadata(slot_s: float) -> dict[str, Any]:
@@ -26,12 +26,17 @@ def metadata(slot_s: float) -> dict[str, Any]:
     return {"render_modes": list(MODES), "render_fps": max(1, round(1.0 / slot_s))}
 
 
+def has_window() -> bool:
+    """Whether pygame-ce is there, which is not imported for this."""
+    return find_spec("pygame") is not None
+
+
 def check_mode(render_mode: Any) -> str | None:
     """The mode; ArgumentError for any but those of MODES and None, and for "human" without pygame-ce."""
     if render_mode is not None and render_mode not in MODES:
         words = ", ".join(f'"{mode}"' for mode in MODES)
         raise ArgumentError(f"render_mode must be {words} or None, it is {render_mode!r}")
-    if render_mode == "human" and find_spec("pygame") is None:
+    if render_mode == "human" and not has_window():
         raise ArgumentError(f'render_mode="human": {NO_WINDOW}')
     mode: str | None = render_mode
     return mode
@@ -45,11 +50,13 @@ class Renderer:
         self.mode, self._batch = check_mode(render_mode), batch
         self.metadata = metadata(batch.scenario.time.slot_s)
         self._kept: dict[int, Snapshot] = {}
+        self._was_asked = False
         self._make_late()
 
     def _make_late(self) -> None:
         self._painters: dict[int, tuple[Scenario, Painter]] = {}
         self._window: Window | None = None
+        self._slot: np.ndarray | None = None  # int64 (B,), the world's own
 
     def __getstate__(self) -> dict[str, Any]:
         """All but pictures and the window: a copy draws its own."""
@@ -60,12 +67,14 @@ class Renderer:
         self._make_late()
 
     def keep(self, worlds: Any = (0,)) -> None:
-        """Before a step: look at the worlds whose episode it may end, since the kernel goes on to the next one in the same step."""
-        if self.mode is None:
+        """Before a step: look at the worlds whose episode it may end, since the kernel goes on to the next one in the same step. With
+        skip_idle every step may, and it is looked only once somebody has asked for a frame: many makers set a mode unasked."""
+        if self.mode is None or (self._batch.skip_idle and not self._was_asked):
             return
+        if self._slot is None:
+            self._slot = self._batch.world.episode.view(np.ndarray)["slot"]
         for b in worlds:
-            w, _ = self._batch.seen(b)
-            if self._batch.skip_idle or w.episode["slot"][b] + 1 >= w.time[0].episode_slots:
+            if self._batch.skip_idle or self._slot.item(b) + 1 >= self._batch.episode_slots(b):
                 self._kept[b] = self._batch.snapshot(b)
 
     def forget(self) -> None:
@@ -97,6 +106,7 @@ class Renderer:
 
             logger.warn('render() draws nothing: make the environment with render_mode="rgb_array" or "human"')
             return None
+        self._was_asked = True
         frames = [self.frame(world, ended=ended) for world, ended in worlds.items()]
         if self.mode == "rgb_array":
             return frames

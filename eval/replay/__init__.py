@@ -6,5 +6,4 @@ embed       facts and arrays inside a page, safely
 page        the file; `template/` has its HTML, CSS and JavaScript
 """
 
-from eval.replay.page import page as page
 from eval.replay.page import write_replay as write_replay

@@ -14,10 +14,11 @@ import pytest
 from edge6g_env.scenario import Scenario, load_scenario
 from eval.comparison import Comparison
 from eval.matrix import Column, Matrix
-from eval.report import write_report
-from eval.report.matrix import page as matrix_page
-from eval.report.sweep import write_report as write_sweep
 from eval.replay import write_replay
+from eval.report.charts import plain_style
+from eval.report.matrix import page as matrix_page
+from eval.report.page import page as report_page
+from eval.report.sweep import page as sweep_page
 from eval.sweep.knee import LOAD
 from eval.sweep.swept import Swept
 from tests.browser import Browser, find_browser
@@ -29,17 +30,16 @@ EVIL = "</script><img src=x onerror=\"document.title='owned'\">\u2028<!--"
 PAGES = ("report", "sweep", "replay", "matrix")
 
 
-def evil_report(scenario: Scenario, out: Path) -> Comparison:
+def evil_comparison(scenario: Scenario) -> Comparison:
     names = {"greedy": EVIL, "scorer:x": f"scorer:{EVIL}"}
     episodes = episodes_by_hand().replace({"policy": names, "group": names})
     comparison = comparison_by_hand(scenario, episodes)
     comparison.summary["policies"][f"scorer:{EVIL}"]["trained_on"] = EVIL
     comparison.made_by["command"] = comparison.made_by["machine"] = EVIL
-    write_report(out, comparison)
     return comparison
 
 
-def evil_sweep(scenario: Scenario, out: Path) -> None:
+def evil_sweep(scenario: Scenario) -> Swept:
     """A key with a loads' axis, and one whose values are the user's words."""
 
     def reward(setting: Mapping[str, object], policy: str, seed: int) -> float:
@@ -51,7 +51,7 @@ def evil_sweep(scenario: Scenario, out: Path) -> None:
     rows = pd.DataFrame([{**empty, "service.chat.model": "calm", LOAD: 1}]).astype({"privileged": bool})
     made = made_by(scenario)
     made["command"] = EVIL
-    write_sweep(Swept(scenario, pd.concat([frame, rows], ignore_index=True), {f"mine{EVIL}": EVIL}, made), out)
+    return Swept(scenario, pd.concat([frame, rows], ignore_index=True), {f"mine{EVIL}": EVIL}, made)
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +59,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every page, with evil names, summary and words in it."""
     folder = tmp_path_factory.mktemp("pages")
     scenario = load_scenario("tiny", summary=f"A {EVIL} world")
-    for name in ("report", "sweep"):
-        (folder / name).mkdir()
-    comparison = evil_report(scenario, folder / "report")
-    evil_sweep(scenario, folder / "sweep")
-    found = {name: folder / f"{name}.html" for name in ("replay", "matrix")}
-    write_replay([recording(EVIL, scenario), recording(f"other {EVIL}", scenario)], found["replay"])
+    found = {name: folder / f"{name}.html" for name in PAGES}
+    comparison = evil_comparison(scenario)
+    with plain_style():
+        found["report"].write_text(report_page(comparison), encoding="utf-8")
+        found["sweep"].write_text(sweep_page(evil_sweep(scenario)), encoding="utf-8")
     column = Column.of_summary(EVIL, comparison.summary)
     found["matrix"].write_text(matrix_page(Matrix([column]), EVIL), encoding="utf-8")
-    return found | {name: folder / name / "report.html" for name in ("report", "sweep")}
+    write_replay([recording(EVIL, scenario), recording(f"other {EVIL}", scenario)], found["replay"])
+    return found
 
 
 class _Read(HTMLParser):
@@ -133,5 +133,5 @@ def test_a_browser_runs_nothing_of_it(pages: dict[str, Path]):
             assert browser.run("document.querySelectorAll('[onerror], img[src=x]').length") == 0, name
             assert browser.run(f"document.body.textContent.includes({json.dumps(EVIL)})"), name
             assert browser.run("[...document.images].every((one) => one.complete && one.naturalWidth > 0)"), name
-            assert "owned" not in browser.run("document.title").replace(EVIL, ""), name
+            assert browser.run("document.title") != "owned", name
             assert browser.errors == [], name

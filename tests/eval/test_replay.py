@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge6g_env.scenario import load_scenario
+from agents.policy import make_rule
+from edge6g_env.scenario import Scenario, load_scenario
+from eval.record.play import record_episode
 from eval.record.recording import Recording
-from eval.replay import page, write_replay
+from eval.replay import write_replay
 from eval.replay.embed import Arrays, script_json
-from eval.replay.page import SCRIPTS, script
+from eval.replay.page import SCRIPTS, page, script
 from eval.replay.paths import TOLERANCE_M, turns
 from tests.browser import Browser, find_browser
 from tests.eval.recorded import END_S, LEG_NAMES, NUMBERS, recording
 
 NEEDS_BROWSER = pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed")
+DASH = "\N{EN DASH}"
 TYPES = {"u1", "i1", "u2", "i2", "u4", "i4", "f4"}
 
 
@@ -133,6 +137,7 @@ def test_a_way_is_its_turns_and_nothing_farther_off_than_the_tolerance(corners: 
 
 
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=9))
+@settings(max_examples=40)
 def test_whole_numbers_come_back_as_they_were(values: list[int]):
     arrays = Arrays()
     where = [arrays.add(np.array(part, np.int64)) for part in ([1], values, values)]
@@ -234,17 +239,17 @@ def test_a_click_shows_the_life_of_a_job_as_recorded(shown: Browser, both: list[
         "return [box.left + canvas.clientLeft + at.x, box.top + canvas.clientTop + at.y]; })(replay.stages[1])"
     )
     shown.click(x, y)
-    assert texts(shown, "#life-head") == ["Job 3: chat of UE 0, at node_0 after 0.25 s"]
+    assert texts(shown, "#life-head") == ["Job 3: chat of UE 0, at node_0, 0.25 s"]
     assert texts(shown, ".life h3") == ["greedy", "local"]
     life = "#lives article:nth-child(2)"
     legs = both[1].legs_of(3)
     assert texts(shown, f"{life} .tall tbody th") == [LEG_NAMES[name] for name in legs["name"]]
     assert texts(shown, f"{life} .tall tbody tr:nth-child(2) td") == ["UE → node_0", "250 ms", "250 ms"]
     assert texts(shown, f"{life} .candidates tbody tr:first-child > *") == [
-        "★ 2. neighbour 1, int8", "1.00 s", "62.5 ms", "3.00", "10.0", "0.875", "0.813",
+        "★ 2. neighbour 1, int8", "1.00", "62.5", "3.00", "10.0", "0.875", "0.813",
     ]  # fmt: skip
     assert texts(shown, f"{life} .candidates tbody tr th")[1:] == ["1. cloud, fp16", "3. local, int4", "what came"]
-    assert texts(shown, f"{life} .came td") == ["1.25 s", "62.5 ms", "2.00", "12.5", "0.875", "0.750"]
+    assert texts(shown, f"{life} .came td") == ["1.25", "62.5", "2.00", "12.5", "0.875", "0.750"]
     shown.run(f"document.querySelector({life + ' .tall tr:nth-child(3) button'!r}).click()")
     assert shown.run("replay.clock.t") == 0.75, "a leg leads to its beginning"
 
@@ -254,13 +259,41 @@ def test_numbers_of_nodes_and_scores_are_those_of_the_record(shown: Browser):
     shown.run("document.querySelector('#nodes details').open = true; replay.clock.seek(3.5)")
     shown.until("document.querySelectorAll('#node-tables table').length === 2")
     rows = [texts(shown, f"#node-tables div:first-child tbody tr:nth-child({row}) td") for row in (2, 3)]
-    assert rows[0] == ["l4", "up", "0", "0", "35", "0", "50 %", "25 %", "–"]
+    assert rows[0] == ["l4", "up", "0", "0", "35", "0", "50 %", "25 %", DASH]
     assert rows[1][1:3] == ["down", "1"]
     assert texts(shown, ".stage:first-child .score dd")[:2] == ["0.500", "0 %"], "job 4 alone has ended"
     shown.run("replay.clock.seek(4)")
     assert texts(shown, ".stage:first-child .score dd")[:2] == ["0.350", "33 %"]
     assert shown.run("replay.stages[0].serving.at(2.4)[0]") == 0
     assert shown.run("replay.stages[0].serving.at(2.6)[0]") == 1
+
+
+@NEEDS_BROWSER
+def test_what_was_played_is_shown_at_any_time(browser: Browser, scenario: Scenario, tmp_path: Path):
+    """Against the record, at frames and between them: UEs, their cells, jobs under way and where they are."""
+    one = record_episode("greedy", partial(make_rule, "greedy"), scenario, 11)
+    write_replay([one], tmp_path / "replay.html")
+    browser.errors.clear()
+    browser.open(tmp_path / "replay.html")
+    browser.until("globalThis.replay")
+    scale, left = browser.run("(({layout}) => [layout.perMetre, layout.toX(0)])(replay.stages[0])")
+    for frame, t in ((0, 0.0), (23, 2.3), (50, 5.0), (None, 3.4567), (None, 6.789)):
+        browser.run(f"replay.clock.seek({t})")
+        if frame is not None:
+            x = np.array(browser.run("replay.stages[0].points.map((point) => point.x)"))
+            np.testing.assert_allclose((x - left) / scale, one.frames.ue_xy_m[frame, :, 0], atol=0.06)
+            assert browser.run("[...replay.stages[0].serving.at(replay.clock.t)]") == one.frames.ue_node[frame].tolist()
+        alive = one.jobs[(one.jobs["arrival_s"] <= t) & (one.jobs["end_s"] > t)]["job"].tolist()
+        now = [next(leg for leg in one.legs_of(job) if leg["start_s"] <= t < leg["end_s"]) for job in alive]
+        shown = browser.run(
+            "(({action, take}) => [action.flights, action.atUe, ...action.resting.values()].flatMap((some) => some.waiting ? "
+            "[...some.waiting, ...some.working] : some).map((some) => take.jobs.number[some.row ?? some]))(replay.stages[0])"
+        )
+        assert sorted(shown) == sorted(alive)
+        assert browser.run("replay.stages[0].action.flights.length") == sum(
+            leg["place"] != leg["origin"] for leg in now
+        )
+    assert browser.errors == []
 
 
 @NEEDS_BROWSER

@@ -1,11 +1,12 @@
 // What a policy could choose from for a job, and what came of its choice.
 
-import { element, seconds, short } from "./dom.js";
+import { element, short } from "./dom.js";
 
-const HEADS = [["candidate"], ["TTFT"], ["TPOT"], ["price", "mUSD"], ["energy", "J"], ["quality"], ["utility"]];
+const HEADS = [["candidate"], ["TTFT", "s"], ["TPOT", "ms"], ["price", "mUSD"], ["energy", "J"], ["quality"], ["utility"]];
 
 function figures(of, k, worth) {
-  return [seconds(of.ttft_s[k]), seconds(of.tpot_s[k]), short(1000 * of.price_usd[k]), short(of.energy_j[k]), short(of.quality[k]), short(worth)];
+  const time = (value, scale) => short(value < 0 ? NaN : scale * value);
+  return [time(of.ttft_s[k], 1), time(of.tpot_s[k], 1000), short(1000 * of.price_usd[k]), short(of.energy_j[k]), short(of.quality[k]), short(worth)];
 }
 
 function tableRow(name, cells, look) {

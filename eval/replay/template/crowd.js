@@ -2,6 +2,7 @@
 
 import { frameAt, frameCount, placeOfUe, recentHandovers } from "./moments.js";
 import { line } from "./backdrop.js";
+import { placeAt } from "./layout.js";
 import { sinrStep } from "./colours.js";
 
 const FLASH_S = 0.6;
@@ -26,6 +27,13 @@ export function drawUeLinks(pen, film, take, layout, colours, t, points, serving
     pen.strokeStyle = colours.sinr[step];
     pen.stroke(path);
   });
+  pen.globalAlpha = 1;
+}
+
+/** UEs that cards lie over, faint. */
+export function drawHiddenUes(pen, scene, layout, colours, points) {
+  pen.globalAlpha = 0.4;
+  drawUes(pen, layout, colours, points.filter(({ x, y }) => placeAt(scene, layout, x, y) !== null));
   pen.globalAlpha = 1;
 }
 

@@ -22,7 +22,7 @@ function revived(value, bytes) {
 
 export async function readFilm() {
   const film = revived(JSON.parse(byId("head").textContent), await inflated(byId("arrays").textContent));
-  film.end_s = film.scene.times_s.at(-1);
+  film.end_s = Math.max(film.scene.times_s.at(-1), ...film.takes.map((take) => take.jobs.end_s.reduce((a, b) => Math.max(a, b), 0)));
   film.takes.forEach(addIndexes);
   return film;
 }

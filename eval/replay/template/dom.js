@@ -18,6 +18,11 @@ export function fill(parent, ...children) {
   parent.replaceChildren(...children.flat());
 }
 
+/** Text of an element, which is left alone where it has not changed: a change costs a layout. */
+export function setText(one, text) {
+  if (one.textContent !== text) one.textContent = text;
+}
+
 /** A list of terms and what they are. */
 export function terms(kind, pairs) {
   return element("dl", { class: kind }, pairs.map(([name, text, look = ""]) =>

@@ -95,5 +95,5 @@ export function jobLife(film, index, number, onSeek) {
 export function jobTitle({ scene, takes }, number) {
   const take = takes.find((one) => one.rowOf.has(number)), row = take.rowOf.get(number), { jobs } = take;
   const dot = element("span", { class: "dot", "--c": serviceVariable(jobs.service[row]) });
-  return [dot, `Job ${number}: ${scene.services[jobs.service[row]].name} of UE ${jobs.ue[row]}, at ${placeName({ scene }, jobs.ingress[row])} after ${jobs.arrival_s[row].toFixed(2)} s`];
+  return [dot, `Job ${number}: ${scene.services[jobs.service[row]].name} of UE ${jobs.ue[row]}, at ${placeName({ scene }, jobs.ingress[row])}, ${jobs.arrival_s[row].toFixed(2)} s`];
 }

@@ -1,6 +1,6 @@
 // The page: maps, time, keys, and the job that was picked.
 
-import { byId, element, fill } from "./dom.js";
+import { byId, element, fill, setText } from "./dom.js";
 import { readFilm } from "./data.js";
 import { policyVariable, readColours, serviceVariable, SINR_ENDS } from "./colours.js";
 import { nodeNumbers, Stage } from "./stage.js";
@@ -11,11 +11,12 @@ import { Strip } from "./strip.js";
 import { Clock } from "./clock.js";
 import { jobsAt } from "./moments.js";
 
-const SLOW_MS = 200; // between two updates of what is text
+const TEXT_MS = 200, LISTS_MS = 1000; // between two updates of figures, and of lists and tables, while it plays
 const KEYS_TAKEN = "input, select, button, summary, a";
 
 class Player {
   #textAt = -Infinity;
+  #listsAt = -Infinity;
   #lives = [];
 
   constructor(film) {
@@ -71,17 +72,23 @@ class Player {
     this.strip.draw(t);
     for (const life of this.#lives) life.mark(t);
     const now = performance.now();
-    if (runs && now - this.#textAt < SLOW_MS) return;
+    if (runs && now - this.#textAt < TEXT_MS) return;
     this.#textAt = now;
     this.#showText(t);
+    if (runs && now - this.#listsAt < LISTS_MS) return;
+    this.#listsAt = now;
+    this.#showLists(t);
   }
 
   #showText(t) {
     const slider = byId("slider"), text = `${t.toFixed(1)} s of ${this.film.end_s.toFixed(0)} s`;
     slider.value = t;
     slider.setAttribute("aria-valuetext", text);
-    byId("now").textContent = text;
+    setText(byId("now"), text);
     this.stages.forEach((stage, k) => stage.showScore(scoreAt(this.scores[k], t, jobsAt(stage.take, t).length)));
+  }
+
+  #showLists(t) {
     this.list.show(t, this.number);
     if (byId("nodes").firstElementChild.open) this.#showNodes();
   }
@@ -143,11 +150,15 @@ function showHead(film) {
   const mark = (kind, colour, text) => element("span", {}, element("span", { class: kind, "--c": colour }), text);
   fill(byId("legend"), ...scene.services.map(({ name }, k) => mark("dot", serviceVariable(k), name)),
     mark("box hollow", "var(--soft)", "waits"), mark("box", "var(--soft)", "is worked on"), mark("box", "var(--weights)", "weights"),
-    mark("box", "var(--kv)", "KV"), mark("box", "var(--training)", "training"),
+    mark("box", "var(--kv)", "KV"), mark("box", "var(--training)", "training"), mark("box hollow round", "var(--good)", "ends in objective"), mark("box hollow round", "var(--bad)", "ends otherwise"),
     element("span", {}, "link ", SINR_ENDS[0], element("span", { class: "ramp" }), SINR_ENDS[1]));
 }
 
 async function start() {
+  if (!("DecompressionStream" in globalThis)) {
+    byId("summary").textContent = "This page needs a browser from 2023 or later.";
+    return;
+  }
   const film = await readFilm();
   showHead(film);
   const player = new Player(film);

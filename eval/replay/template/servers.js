@@ -95,10 +95,10 @@ function drawNode(pen, film, take, layout, colours, t, node, cells, isDown, chos
   const top = named ? y + 15 : y + inset, room = y + height - inset - top, high = (room - 2 * (named ? 3 : 1.5)) / 3, step = room / 3 + 0.5;
   if (named) {
     pen.font = "600 10.5px system-ui, sans-serif";
-    label(pen, colours, width > 84 ? film.scene.nodes[node].name : String(node), x + inset, y + 11);
+    const doing = loadAt(take, node, t), { name, device } = film.scene.nodes[node];
+    label(pen, colours, width > (doing === null ? 84 : 96) ? name : String(node), x + inset, y + 11);
     pen.font = "9.5px system-ui, sans-serif";
-    const doing = loadAt(take, node, t), device = film.scene.nodes[node].device;
-    const text = doing === null ? device.split("-").slice(0, width > 84 ? 1 : 0).join("-") : `load ${Math.round(100 * doing)} %`;
+    const text = doing === null ? device.split("-").slice(0, width > 84 ? 1 : 0).join("-") : `${width > 70 ? "load " : ""}${Math.round(100 * doing)} %`;
     label(pen, colours, text, x + width - inset, y + 11, doing === null ? colours.soft : colours.ink, "right");
   }
   const inner = width - 2 * inset;

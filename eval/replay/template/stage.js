@@ -1,13 +1,13 @@
 // The map of one policy: a canvas, drawn anew for each time.
 
-import { element, fill, percent } from "./dom.js";
+import { element, fill, percent, setText } from "./dom.js";
 import { policyVariable } from "./colours.js";
 import { drawBroken, makeBackdrop } from "./backdrop.js";
-import { drawHandovers, drawUeLinks, drawUes, placeUes } from "./crowd.js";
+import { drawHandovers, drawHiddenUes, drawUeLinks, drawUes, placeUes } from "./crowd.js";
 import { frameAt, frameCount, outagesAt, Serving } from "./moments.js";
 import { makeLayout, placeAt } from "./layout.js";
 import { drawServers } from "./servers.js";
-import { actionAt, drawChosen, drawDevices, drawEnds, drawFlights, drawStreams } from "./traffic.js";
+import { actionAt, drawChosen, drawChosenUe, drawDevices, drawEnds, drawFlights, drawStreams } from "./traffic.js";
 
 const REACH = 14; // pixels from a click to the job that it means
 
@@ -58,16 +58,20 @@ export class Stage {
     drawStreams(pen, film, take, layout, colours, t, points, action.streams, serving);
     drawHandovers(pen, scene, layout, colours, t, points);
     drawUes(pen, layout, colours, points);
-    drawDevices(pen, take, colours, points, action.atUe, hit);
     drawChosen(pen, film, take, layout, colours, t, points, serving, chosen);
     drawServers(pen, film, take, layout, colours, t, action.resting, down, chosen, hit);
-    drawFlights(pen, film, take, layout, colours, t, points, action.flights, speed, hit);
+    drawHiddenUes(pen, scene, layout, colours, points);
+    drawDevices(pen, take, colours, points, action.atUe, hit);
+    drawChosenUe(pen, take, colours, t, points, chosen);
+    drawFlights(pen, film, take, layout, colours, t, points, action.flights, serving, speed, hit);
     drawEnds(pen, take, colours, t, points, speed);
   }
 
   showScore(score) {
-    fill(this.score, ...Object.entries(score).map(([name, text]) =>
-      element("div", {}, element("dt", {}, name), element("dd", {}, text))));
+    const texts = Object.entries(score);
+    if (!this.figures) fill(this.score, ...texts.map(([name]) => element("div", {}, element("dt", {}, name), element("dd"))));
+    this.figures ??= this.score.querySelectorAll("dd");
+    texts.forEach(([, text], k) => setText(this.figures[k], text));
   }
 
   #pixel(event) {

@@ -40,7 +40,9 @@ export class Strip {
   #drawOutages(pen) {
     const { start_s, end_s } = this.film.takes[0].outages, perSecond = this.width / this.film.end_s;
     pen.fillStyle = this.colours.down;
-    for (let k = 0; k < start_s.length; k++) pen.fillRect(start_s[k] * perSecond, HEIGHT - 3, Math.max(1, (end_s[k] - start_s[k]) * perSecond), 3);
+    pen.globalAlpha = 0.3; // of several together it is stronger
+    for (let k = 0; k < start_s.length; k++) pen.fillRect(start_s[k] * perSecond, HEIGHT - 4, Math.max(1, (end_s[k] - start_s[k]) * perSecond), 4);
+    pen.globalAlpha = 1;
   }
 
   #drawCounts(pen, counts, colour) {

@@ -5,7 +5,7 @@ import { pixelOf } from "./layout.js";
 import { serviceColour } from "./colours.js";
 import { line } from "./backdrop.js";
 
-const SHORTEST_FLIGHT_S = 0.45, PULSE_S = 0.7, TAIL = 0.22, TOKEN_DASH = [1.5, 6], DASH_SPEED = 26;
+const SHORTEST_FLIGHT_S = 0.45, PULSE_S = 0.7, TAIL = 0.22, TOKEN_DASH = [2, 8], DASH_SPEED = 26;
 
 /** Jobs that live at t, sorted by what they do: what the rest of a map is drawn from. */
 export function actionAt(take, t) {
@@ -24,8 +24,29 @@ export function actionAt(take, t) {
   return { resting, streams, atUe, flights };
 }
 
-function end(scene, layout, points, take, row, place) {
-  return place === scene.ue_place ? points[take.jobs.ue[row]] : pixelOf(scene, layout, place);
+/** Corners of a leg's way: between a UE and what is not its cell it goes by the cell. */
+function wayOf(scene, layout, points, serving, take, row, leg) {
+  const ue = take.jobs.ue[row], ends = [take.legs.origin[leg], take.legs.place[leg]];
+  const corners = ends.map((place) => (place === scene.ue_place ? points[ue] : pixelOf(scene, layout, place)));
+  if (ends.includes(scene.ue_place) && !ends.includes(serving[ue])) corners.splice(1, 0, layout.nodes[serving[ue]]);
+  return corners;
+}
+
+const distance = (a, b) => Math.hypot(b.x - a.x, b.y - a.y);
+
+/** Point of a way of two or three corners after a share of its length. */
+function pointOn([from, ...rest], share) {
+  let left = share * rest.reduce((sum, corner, k) => sum + distance(k ? rest[k - 1] : from, corner), 0);
+  for (const to of rest) {
+    const length = distance(from, to);
+    if (left <= length || to === rest.at(-1)) {
+      const part = length > 0 ? Math.min(1, left / length) : 1;
+      return { x: from.x + part * (to.x - from.x), y: from.y + part * (to.y - from.y) };
+    }
+    left -= length;
+    from = to;
+  }
+  return from;
 }
 
 /** Flights to draw: transfers under way, and short ones for longer than they took, or nobody would see them. */
@@ -43,19 +64,18 @@ function flightsAt(take, t, flights, speed) {
 }
 
 /** A dot with a tail for each job on its way; `hit` is told where each is. */
-export function drawFlights(pen, film, take, layout, colours, t, points, flights, speed, hit) {
+export function drawFlights(pen, film, take, layout, colours, t, points, flights, serving, speed, hit) {
   const { scene } = film, size = layout.named ? 4 : 3;
   pen.lineCap = "round";
   for (const { row, leg, done } of flightsAt(take, t, flights, speed)) {
-    const from = end(scene, layout, points, take, row, take.legs.origin[leg]);
-    const to = end(scene, layout, points, take, row, take.legs.place[leg]);
-    const at = (share) => ({ x: from.x + share * (to.x - from.x), y: from.y + share * (to.y - from.y) });
-    const head = at(done), tail = at(Math.max(0, done - TAIL));
+    const way = wayOf(scene, layout, points, serving, take, row, leg);
+    const head = pointOn(way, done), middle = pointOn(way, Math.max(0, done - TAIL / 2)), tail = pointOn(way, Math.max(0, done - TAIL));
     pen.strokeStyle = pen.fillStyle = serviceColour(colours, take.jobs.service[row]);
     pen.globalAlpha = 0.4;
     pen.lineWidth = size;
     pen.beginPath();
-    line(pen, tail, head);
+    line(pen, tail, middle);
+    pen.lineTo(head.x, head.y);
     pen.stroke();
     pen.globalAlpha = 1;
     pen.beginPath();
@@ -116,7 +136,21 @@ export function drawEnds(pen, take, colours, t, points, speed) {
   pen.globalAlpha = 1;
 }
 
-/** The way of the chosen job, and a ring where it is. */
+/** A ring at the UE of the chosen job, over whatever lies there. */
+export function drawChosenUe(pen, take, colours, t, points, row) {
+  const { jobs } = take;
+  if (row === undefined || t < jobs.arrival_s[row] || t > jobs.end_s[row]) return;
+  const { x, y } = points[jobs.ue[row]];
+  for (const [colour, width] of [[colours.page, 6], [serviceColour(colours, jobs.service[row]), 3]]) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = width;
+    pen.beginPath();
+    pen.arc(x, y, 8, 0, 2 * Math.PI);
+    pen.stroke();
+  }
+}
+
+/** The way of the chosen job. */
 export function drawChosen(pen, film, take, layout, colours, t, points, serving, row) {
   const { jobs, legs } = take;
   if (row === undefined || t < jobs.arrival_s[row] || t > jobs.end_s[row]) return;
@@ -124,8 +158,6 @@ export function drawChosen(pen, film, take, layout, colours, t, points, serving,
   const way = new Path2D();
   line(way, ue, cell);
   if (place !== film.scene.ue_place) line(way, cell, pixelOf(film.scene, layout, place));
-  way.moveTo(ue.x + 8, ue.y);
-  way.arc(ue.x, ue.y, 8, 0, 2 * Math.PI);
   for (const [colour, width] of [[colours.page, 7], [serviceColour(colours, jobs.service[row]), 3.5]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
