@@ -14,11 +14,12 @@ from PIL import Image
 from agents.policy import make_rule
 from edge6g_env import load_scenario
 from edge6g_env._files import write_bytes_atomic
+from edge6g_env.render.style import palette
 from eval import EVALUATION_SEED
 from eval.watch import frames
 
 OUT = Path(__file__).parent / "looking" / "campus.png"
-AT_S, COLOURS = 45.0, 64
+AT_S = 45.0
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
     drawn = frames("greedy", partial(make_rule, "greedy"), load_scenario("campus"), EVALUATION_SEED, every_s=AT_S)
     next(drawn)
     content = io.BytesIO()
-    Image.fromarray(next(drawn)).quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+    picture = Image.fromarray(next(drawn)).quantize(palette=palette(), dither=Image.Dither.NONE)
+    picture.save(content, "PNG", optimize=True)
     OUT.parent.mkdir(exist_ok=True)
     write_bytes_atomic(OUT, content.getvalue())
     print(OUT)

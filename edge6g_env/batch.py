@@ -430,6 +430,14 @@ class BatchEnv:
         """The World with the tables that these worlds have."""
         return self.world
 
+    def times_s(self) -> np.ndarray:
+        """float64 (B,): time in the episode of each world, a fresh array."""
+        return np.array(self.world.episode["now_s"])
+
+    def slots(self) -> np.ndarray:
+        """int64 (B,): slots that the episode of each world has had, a fresh array."""
+        return np.array(self.world.episode["slot"])
+
     def seen(self, world: int) -> tuple[World, Any]:
         """The World with the tables that this world has, and what the kernel takes for it: for those who look from outside."""
         return self.world, self._handle

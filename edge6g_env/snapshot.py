@@ -125,6 +125,7 @@ class Parts(NamedTuple):
     peer: np.ndarray  # int64: other end of a link, -1: none
     up: np.ndarray  # bool
     planned: np.ndarray  # bool: a planned outage is in force
+    broken: np.ndarray  # bool: it has failed by chance
 
 
 class Jobs(NamedTuple):
@@ -497,7 +498,7 @@ def _links(w: World, b: int, jobs: Jobs) -> Links:
 def _parts(w: World, b: int) -> Parts:
     fault = _rows(w.fault, b)
     kind, node, peer = (fault[name] for name in ("kind", "node", "peer"))
-    return Parts(kind, node, peer, _flag(fault["up"]), _flag(fault["planned"]))
+    return Parts(kind, node, peer, _flag(fault["up"]), _flag(fault["planned"]), _flag(fault["broken"]))
 
 
 def _hotspots_m(w: World, handle: Any, b: int) -> np.ndarray:

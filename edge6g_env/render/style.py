@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from PIL import ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 WIDTH, HEIGHT = 800, 600  # px of a frame
 Colour = tuple[int, int, int]
@@ -42,6 +42,40 @@ def shades_of(sinr_db: np.ndarray) -> list[int]:
     share = (sinr_db - SINR_LOW_DB) / (SINR_HIGH_DB - SINR_LOW_DB)
     shades: list[int] = np.clip(share * SHADES, 0, SHADES - 1).astype(int).tolist()
     return shades
+
+
+@cache
+def palette() -> Image.Image:
+    """What a picture of few colours is quantized by: those that mean something, and how they fade into paper and ink."""
+    meant = [
+        PAPER,
+        INK,
+        FAINT,
+        RULE,
+        AREA,
+        STREET,
+        HOTSPOT,
+        LINK,
+        SERVES,
+        DOWN,
+        WEIGHTS,
+        KV,
+        TRAINING,
+        LOADING,
+        UNDECIDED,
+        WAITING,
+        BATCH,
+    ]
+    colours = [*meant, *sinr_colours()]
+    mixed = [
+        tuple(round(share * a + (1.0 - share) * b) for a, b in zip(colour, ground, strict=True))
+        for colour in (INK, FAINT, DOWN, SERVES, BATCH, WEIGHTS)
+        for ground in (PAPER, HOTSPOT)
+        for share in (0.25, 0.5, 0.75)
+    ]
+    image = Image.new("P", (1, 1))
+    image.putpalette([channel for colour in dict.fromkeys([*colours, *mixed]) for channel in colour])
+    return image
 
 
 @cache
