@@ -75,7 +75,10 @@ class Browser:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Load a file, and wait until it and its script are through."""
-        for url in ("about:blank", path.resolve().as_uri() + fragment):  # where only the fragment differs nothing would be loaded
+        for url in (
+            "about:blank",
+            path.resolve().as_uri() + fragment,
+        ):  # where only the fragment differs nothing would be loaded
             loader = self._ask("Page.navigate", url=url).get("loaderId", "")
             self._until(lambda wanted=loader: not wanted or wanted in self._loaded)
 
