@@ -31,6 +31,7 @@ READERS_OWN |= {
     "map.png",
     "coverage.png",
     "edge6g.schema.json",
+    "edge6g/profiles",
     "../shared/base.toml",
 }  # and docs/site.md
 
