@@ -3,6 +3,7 @@
 # make bench   benchmarks                make docs    pages and pictures of scenarios, radio, results, entries
 # make site    the pages as a site, in site/
 # make published   errors of the cost model, published results beside ours
+# make examples    TorchRL, RLlib and BenchMARL, each in an environment of its own
 # make clean   remove what the others made
 
 VENV := .venv
@@ -14,9 +15,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 DEMO := runs/demo
+EXAMPLES := .examples
 RULES := random,local,cloud,round-robin,jsq,greedy,restricted,static
 
-.PHONY: setup demo test lint bench published docs site clean
+.PHONY: setup demo test lint bench published docs site examples example-torchrl example-rllib example-benchmarl clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -60,6 +62,7 @@ docs: $(STAMP)
 	@$(PY) docs/make_ranking.py
 	@$(PY) docs/make_entries.py
 	@$(PY) docs/make_radio.py
+	@$(PY) docs/make_looking.py
 
 $(SITE_STAMP): $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
@@ -70,6 +73,26 @@ site: $(SITE_STAMP)
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 	@echo "site/index.html; with search: $(PY) -m http.server --directory site"
 
+# They do not install beside the pins, so each has a list of its own, and edge6g is put beside it as it is.
+examples: example-torchrl example-rllib example-benchmarl
+
+example-torchrl: $(EXAMPLES)/torchrl/.installed
+	OMP_NUM_THREADS=1 $(EXAMPLES)/torchrl/bin/python examples/torchrl/ippo.py --frames 10000
+
+example-rllib: $(EXAMPLES)/rllib/.installed
+	OMP_NUM_THREADS=1 $(EXAMPLES)/rllib/bin/python examples/rllib/masked_ppo.py --steps 10000
+
+example-benchmarl: $(EXAMPLES)/benchmarl/.installed
+	OMP_NUM_THREADS=1 $(EXAMPLES)/benchmarl/bin/python examples/benchmarl/run.py --frames 10000
+
+$(EXAMPLES)/%/.installed: examples/%/requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "edge6g needs Python 3.11 or newer with venv; set PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "Installing what examples/$*/requirements.txt lists into $(EXAMPLES)/$*: some minutes, 1 to 2 GB."
+	@$(PYTHON) -m venv $(EXAMPLES)/$*
+	@$(EXAMPLES)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r examples/$*/requirements.txt
+	@$(EXAMPLES)/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(EXAMPLES) $(DEMO) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

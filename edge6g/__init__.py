@@ -1,4 +1,5 @@
-"""The command line: `edge6g train`, `study`, `compare`, `sweep`, `verify`, `usage`, `tune`, `job`, `profile`, `bench`, `list`, `scenarios`.
+"""The command line: `edge6g train`, `study`, `tune`, `compare`, `sweep`, `usage`, `verify`, `record`, `watch`, `job`, `list`, `scenarios`,
+`profile`, `bench`.
 
 Only this package and `bench` import all packages.
 

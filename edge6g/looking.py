@@ -1,4 +1,4 @@
-"""Commands that look at what there is: `scenarios`, `list`, `job`."""
+"""Commands that look at what there is: `watch`, `job`, `list`, `scenarios`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge6g.apps import app, scenarios_app
-from edge6g.errors import CommandError, user_errors
-from edge6g.options import ScenarioOption, SeedOption, SetOption, load
+from edge6g.errors import CommandError, cautions, user_errors
+from edge6g.options import ScenarioOption, SeedOption, SetOption, load, load_checkpoint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from edge6g_env.scenario import Scenario
+
+
+@app.command()
+def watch(
+    policy: Annotated[str, typer.Option(help="As of `compare`: a rule, the folder of a checkpoint, code of your own.")],
+    scenario: ScenarioOption = "campus",
+    seed: SeedOption = 0,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=1000.0, help="Simulated seconds a second, as far as the machine can.")
+    ] = 1.0,
+    settings: SetOption = None,
+) -> None:
+    """Show an episode in a window while it is played: the one that `compare` plays of this seed. Space pauses, q ends."""
+    with user_errors(), cautions():
+        from eval.watch import show
+        from eval.watch import watch as run
+
+        loaded = load(scenario, settings)
+        show(run(loaded, policy, seed=seed, speed=speed, load_checkpoint=load_checkpoint), typer.echo)
 
 
 @app.command()

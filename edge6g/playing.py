@@ -1,4 +1,4 @@
-"""Commands that play policies: `compare`, `sweep`, `usage`, `verify`."""
+"""Commands that play policies: `compare`, `sweep`, `usage`, `record`, `verify`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from edge6g.apps import app
 from edge6g.errors import CommandError, cautions, user_errors
 from edge6g.options import (
+    LARGEST_SEED,
     MOST_SEEDS,
     MOST_WORKERS,
     TAKES_MORE,
@@ -55,22 +56,25 @@ def compare(
     keep: Annotated[
         Path | None, typer.Option("--keep", help="Folder of results: put the rows into its SCENARIO.json, see verify.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record the episode on which the policy and the best rule differ most.")
+    ] = False,
     settings: SetOption = None,
 ) -> None:
     """Play policies on the same unseen seeds: table, CSV, JSON, chart, report, TensorBoard. An interrupted one goes on."""
     with user_errors():
         check_commas("--policies", policies, context.args)
         loaded = [load(name, settings) for name in scenarios_of(scenario)]
-        options: dict[str, Any] = {"out": out, "seed": seed, "overwrite": overwrite, "keep": keep}
+        options: dict[str, Any] = {"out": out, "seed": seed, "overwrite": overwrite, "keep": keep, "record": record}
         if len(loaded) == 1:
             from eval.compare import compare as run
             from eval.compare import show
 
-            play(run, show, loaded[0], words_of(policies), seeds, **options)
+            _play(run, show, loaded[0], words_of(policies), seeds, **options)
         else:
             from eval.compare_all import compare_all, show_matrix
 
-            play(compare_all, show_matrix, loaded, words_of(policies), seeds, **options)
+            _play(compare_all, show_matrix, loaded, words_of(policies), seeds, **options)
 
 
 @app.command(context_settings=TAKES_MORE)
@@ -111,7 +115,7 @@ def sweep(
 
         loaded, values = load(scenario, settings), read_vary(vary)
         options: dict[str, Any] = {"seed": seed, "workers": workers, "overwrite": overwrite}
-        play(run, show, loaded, words_of(policies), values, seeds, out=out, **options)
+        _play(run, show, loaded, words_of(policies), values, seeds, out=out, **options)
 
 
 @app.command(context_settings=TAKES_MORE)
@@ -135,7 +139,32 @@ def usage(
         from eval.usage import show
         from eval.usage import usage as run
 
-        play(run, show, loaded, policy, seeds, out=out, seed=seed, overwrite=overwrite)
+        _play(run, show, loaded, policy, seeds, out=out, seed=seed, overwrite=overwrite)
+
+
+@app.command(context_settings=TAKES_MORE)
+def record(
+    context: typer.Context,
+    policies: Annotated[
+        str, typer.Option(help="As of `compare`: rules, folders of checkpoints, code of your own, with commas between.")
+    ],
+    out: OutOption,
+    scenario: ScenarioOption = "campus",
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Episode to play, as `compare` numbers them.")
+    ] = 0,
+    gif: Annotated[bool, typer.Option("--gif", help="A GIF a policy, too.")] = False,
+    overwrite: OverwriteOption = False,
+    settings: SetOption = None,
+) -> None:
+    """Play the same episode under each policy and keep all that happens: time by leg of every job, trace, time lines, replay."""
+    with user_errors():
+        check_commas("--policies", policies, context.args)
+        from eval.record.run import record as run
+        from eval.record.run import show
+
+        options: dict[str, Any] = {"seed": seed, "gif": gif, "overwrite": overwrite}
+        _play(run, show, load(scenario, settings), words_of(policies), out=out, **options)
 
 
 @app.command()
@@ -167,7 +196,7 @@ def verify(
             raise typer.Exit(DISAGREES)
 
 
-def play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, out: Path, **options: Any) -> None:
+def _play(run: Callable[..., Any], show: Callable[..., None], *arguments: Any, out: Path, **options: Any) -> None:
     """Play policies by a command of `eval`, and show what came out."""
     from rich.console import Console
 

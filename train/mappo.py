@@ -27,7 +27,7 @@ from agents.learned.scaling import Scaler
 from agents.learned.scorer import Scorer, ScorerConfig
 from agents.policy import Observation
 from edge6g_env.features import Feature
-from edge6g_env.kernel.codes import HOLD, REJECT
+from edge6g_env.must_decide import without_hold
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import Layout
 from train.decided import DecisionBuffer
@@ -53,26 +53,16 @@ TEAM_REWARD = {
 _RETURNS = ("mean", "var", "count")
 
 
-def prompt(mask: np.ndarray) -> np.ndarray:
-    """Action masks (..., C) without `hold` for who has a job, as of shortlists.
-
-    To put a job off by a slot is worth about the mean of all else: soon it is the likeliest action, and who takes that does no more.
-    """
-    masks = mask.copy()
-    masks[..., HOLD] &= ~mask[..., REJECT] & 1
-    return masks
-
-
 class PromptVecEnv(AgentVecEnv):
-    """As AgentVecEnv, with such masks."""
+    """As AgentVecEnv, with masks in which who has a job cannot `hold`."""
 
     def action_masks(self) -> np.ndarray:
         """bool (B * N, C): legal actions but `hold`; `hold` alone for who has no job."""
-        return prompt(self.batch.action_masks().view(np.int8)).reshape(self.num_envs, -1).astype(bool)
+        return without_hold(self.batch.action_masks().view(np.int8)).reshape(self.num_envs, -1).astype(bool)
 
     def _flat(self, obs: Observation) -> Observation:
         flat = super()._flat(obs)
-        return {**flat, "action_mask": prompt(flat["action_mask"])}
+        return {**flat, "action_mask": without_hold(flat["action_mask"])}
 
 
 class PromptPolicy(PpoPolicy):
@@ -82,7 +72,7 @@ class PromptPolicy(PpoPolicy):
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""
-        return super().act({**obs, "action_mask": prompt(obs["action_mask"])}, rng)
+        return super().act({**obs, "action_mask": without_hold(obs["action_mask"])}, rng)
 
 
 class Whole(BaseFeaturesExtractor):

@@ -1,8 +1,8 @@
 """Trains the candidate scorer in stages: a direct search of its linear part, then a policy gradient of its network with team credit, then,
 if it is asked for, labels of what other choices would have brought.
 
-Stage A is train/search.py, stage B train/stages/gradient.py, stage C train/stages/advantage.py. Each has its share of the budget, in decisions, and
-begins with the policy of the ones before that did best on the validation seeds.
+Stage A is train/search.py, stage B train/stages/gradient.py, stage C train/stages/advantage.py. Each has its share of the budget, in
+decisions, and begins with the policy of the ones before that did best on the validation seeds.
 """
 
 from __future__ import annotations

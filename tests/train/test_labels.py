@@ -79,7 +79,7 @@ class Slowly:
                 else:
                     actions[0, node] = self.policy.act(obs, np.random.default_rng(0))[0, node]
                 seen = mask.copy(), obs["candidates"][0, node].copy()
-                now_s = float(self.env.world.episode["now_s"][0])
+                now_s = float(self.env.times_s()[0])
                 decisions.append(Decision(slot, node, job, int(actions[0, node]), *seen, now_s))
             obs, *_, info = self.env.step(actions)
             outcomes.append(info["outcomes"])

@@ -1,10 +1,10 @@
 """The scorer's network after labels: the expected advantage of a decision is raised, within a bound on how far the policy moves.
 
-Labels (train/stages/labels.py) say what some choices of a decision would have gained the team. What is raised is the mean gain if one of them is
-drawn by the policy: a choice that the policy would hardly take moves little, whatever its label promises, which is the caution that labels
-need whose later decisions were made for the base run's choice. A batch brings few labels, so those of earlier ones, by policies that were
-nearly the same, are learned from again. After each batch the step is cut so that the mean Kullback-Leibler
-divergence from the policy before is at most `kl` over all decisions of the base runs (Schulman et al. 2015, arXiv 1502.05477).
+Labels (train/stages/labels.py) say what some choices of a decision would have gained the team. What is raised is the mean gain if one of
+them is drawn by the policy: a choice that the policy would hardly take moves little, whatever its label promises, which is the caution
+that labels need whose later decisions were made for the base run's choice. A batch brings few labels, so those of earlier ones, by
+policies that were nearly the same, are learned from again. After each batch the step is cut so that the mean Kullback-Leibler divergence
+from the policy before is at most `kl` over all decisions of the base runs (Schulman et al. 2015, arXiv 1502.05477).
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def _scripted(env: BatchEnv, script: Script, branches: Branches, flying: np.ndar
     worlds, jobs = branches.worlds[flying], env.deciding()
     n, i = np.nonzero(jobs[worlds] >= 0)
     b, of = worlds[n], branches.of[flying][n]
-    actions = script.actions(of, jobs[b, i], env.world.episode["slot"][b])
+    actions = script.actions(of, jobs[b, i], env.slots()[b])
     legal = (
         env.last_step.observations["action_mask"][b, i, actions] == 1
     )  # of action -1 the last one's, and -1 it stays

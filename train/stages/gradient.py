@@ -1,7 +1,7 @@
 """A clipped policy gradient (Schulman et al. 2017, arXiv 1707.06347) of the scorer's network on single decisions with their credits.
 
-Batches are whole episodes, played inside the kernel (train/stages/team.py). While the network learns from one half of the worlds, the other is
-played with the weights of exactly one update before: what is learned depends on no clock.
+Batches are whole episodes, played inside the kernel (train/stages/team.py). While the network learns from one half of the worlds, the
+other is played with the weights of exactly one update before: what is learned depends on no clock.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Labels of decisions: what another choice would have brought the team, found by trying it in a copy of the world.
 
 A batch of seeds is played by argmax, the base run. At some of its contested decisions a few distinct choices are forced, each in a copy
-that goes on by the later decisions of the base run (train/stages/branches.py); the label of a choice is the team's gain over the base run, by the
-terms of stage B. Which decisions are contested and which choices distinct is said where planners ask it (agents/planners/choices.py).
+that goes on by the later decisions of the base run (train/stages/branches.py); the label of a choice is the team's gain over the base run,
+by the terms of stage B. Which decisions are contested and which choices distinct is said where planners ask it
+(agents/planners/choices.py).
 """
 
 from __future__ import annotations
