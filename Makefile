@@ -1,6 +1,7 @@
 # make setup   install into .venv        make test    all tests
 # make demo    train, compare, show      make lint    format, ruff, mypy
-# make bench   benchmarks                make docs    pages and pictures of scenarios and radio
+# make bench   benchmarks                make docs    pages and pictures of scenarios, radio, results, entries
+# make site    the pages as a site, in site/
 # make published   errors of the cost model, published results beside ours
 # make examples    TorchRL, RLlib and BenchMARL, each in an environment of its own
 # make clean   remove what the others made
@@ -9,6 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 EDGE6G := $(VENV)/bin/edge6g
 STAMP := $(VENV)/.installed
+SITE_STAMP := $(VENV)/.installed-docs
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
@@ -16,7 +18,7 @@ DEMO := runs/demo
 EXAMPLES := .examples
 RULES := random,local,cloud,round-robin,jsq,greedy,restricted,static
 
-.PHONY: setup demo test lint bench published docs examples example-torchrl example-rllib example-benchmarl clean
+.PHONY: setup demo test lint bench published docs site examples example-torchrl example-rllib example-benchmarl clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -57,7 +59,19 @@ published: $(STAMP)
 docs: $(STAMP)
 	@$(PY) docs/make_scenarios.py
 	@$(PY) docs/make_matrix.py
+	@$(PY) docs/make_ranking.py
+	@$(PY) docs/make_entries.py
 	@$(PY) docs/make_radio.py
+	@$(PY) docs/make_looking.py
+
+$(SITE_STAMP): $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# Warnings are errors (mkdocs.yml): links, anchors and the navigation are checked. The variable silences a notice about other tools.
+site: $(SITE_STAMP)
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@echo "site/index.html; with search: $(PY) -m http.server --directory site"
 
 # They do not install beside the pins, so each has a list of its own, and edge6g is put beside it as it is.
 examples: example-torchrl example-rllib example-benchmarl
@@ -80,5 +94,5 @@ $(EXAMPLES)/%/.installed: examples/%/requirements.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(EXAMPLES) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(EXAMPLES) $(DEMO) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -182,8 +182,8 @@ class Guarded(Around):
         if self._env is not None:
             if 0 <= action < len(mask):
                 called = f" ({self._env.action_names[action]})"
-            now_s, seed = self._env.world.episode["now_s"][world], self._env.last_step.step["seed"][world]
-            where = f"{now_s:.3f} s of the episode of seed {seed}"
+            shot = self._env.snapshot(world)
+            where = f"{shot.now_s:.3f} s of the episode of seed {shot.seed}"
         allows = "hold, 0, as no job waits" if count == 1 and mask[0] else f"{count} of {len(mask)} actions"
         return f"{self._word}: node_{agent} chose action {action}{called} at {where}: its mask allows {allows}"
 

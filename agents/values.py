@@ -1,8 +1,8 @@
 """Values of rules: what `edge6g tune` finds, read from a file and checked; those of `static` and `restricted` as distances of actions.
 
 A file is JSON with the names of rules, and below each `values`, `scenario` (label of the one in which they were found) and how they were
-found (train/tune.py). They lie beside the TOML files of the scenarios, those that ship and a user's own. `static` and `restricted` have
-values of columns, any other rule with values has numbers by name (agents/parameters.py).
+found (train/tuning/tune.py). They lie beside the TOML files of the scenarios, those that ship and a user's own. `static` and `restricted`
+have values of columns, any other rule with values has numbers by name (agents/parameters.py).
 """
 
 from __future__ import annotations

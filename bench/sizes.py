@@ -69,7 +69,7 @@ def backlog(scenario: Scenario) -> Iterator[Row]:
     yield row._replace(note=f"{row.note}, a job waits at {waiting:.0%} of the nodes")
     row = _per_agent("backlog", recording, "candidates", shown_s)
     yield row._replace(
-        note=f"{row.note}, {1e9 * (shown_s - plain_s) / legal:.0f} ns a candidate of {legal / env.world.node.size:.0f} a node"
+        note=f"{row.note}, {1e9 * (shown_s - plain_s) / legal:.0f} ns a candidate of {legal / (env.num_worlds * env.num_agents):.0f} a node"
     )
 
 

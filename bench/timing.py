@@ -80,7 +80,7 @@ def record(
     actions: list[np.ndarray] = []
     obs, warm, decisions = env.reset(seed=SEED), 0, 0
     while len(actions) < warm + steps or not warm:
-        if not warm and env.world.episode["now_s"].min() >= warmup_s:
+        if not warm and env.times_s().min() >= warmup_s:
             warm = max(1, len(actions))
         actions.append(np.array(policy.act(obs, rng)))
         obs, _, _, _, info = env.step(actions[-1])

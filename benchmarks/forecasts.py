@@ -29,7 +29,7 @@ def main() -> None:
     for name in options.scenarios.split(","):
         scenario = load_scenario(name)
         make = partial(Foreseeing.made_by, partial(make_rule, options.policy))
-        jobs, promised, _ = play_worlds(options.policy, make, scenario, seeds)
+        jobs, promised, *_ = play_worlds(options.policy, make, scenario, seeds)
         console.print(f"\n{name}, {options.policy}, {options.seeds} seeds")
         console.print(forecast_table(forecasts(Layout(scenario), jobs, promised)))
 

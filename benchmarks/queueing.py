@@ -97,7 +97,7 @@ def play(env: BatchEnv, until_s: float, seed: int = SEED) -> np.ndarray:
     outcomes = []
     env.reset(seed)
     local = env.action_names.index("local, int4")
-    while env.world.episode["now_s"].min() < until_s:
+    while env.times_s().min() < until_s:
         outcomes.append(env.step(np.where(env.deciding() >= 0, local, 0))[-1]["outcomes"].copy())
     return np.concatenate(outcomes)
 

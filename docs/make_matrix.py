@@ -15,7 +15,7 @@ from eval.result_files import Results, Training, for_scenario, shipped_file
 
 PAGE = Path(__file__).resolve().parent / "matrix.md"
 
-HEAD = """# Which scenario tells policies apart
+HEAD = """# Results: every policy in every scenario
 
 <!-- Written by docs/make_matrix.py from eval/results/*.json and edge6g_env/scenarios/*.json. -->
 Every policy of the results that ship with the scenarios, on evaluation seeds (10,000,000 and up, on which nothing was tuned):

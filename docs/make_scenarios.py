@@ -137,10 +137,7 @@ def _page(picture: Picture, figures: str, measured: dict[str, str]) -> Iterator[
     yield from _choices(layout)
     yield "\n## Observation\n"
     yield f'{len(layout.observation)} numbers an agent, and with `observe="candidates"` {len(layout.candidates)} more for each of the'
-    yield f"{layout.num_actions} actions. Values are clipped to their range.\n"
-    yield "<details><summary>All entries</summary>\n"
-    yield from _features(layout)
-    yield "\n</details>\n\n## Reward\n"
+    yield f"{layout.num_actions} actions: [entry by entry](../observations.md).\n\n## Reward\n"
     yield from _reward(scenario)
     yield f"\n## Rules and bounds\n\n{figures}\n"
     yield "Every rule, and what planners reach above them: [matrix](../matrix.md).\n"
@@ -258,15 +255,6 @@ def _choices(layout: Layout) -> Iterator[str]:
     yield f"| precision | {', '.join(grid.precision)} |"
     if layout.scenario.most_models > 1:
         yield f"| model | 1 to {layout.scenario.most_models}, of the service's list (../families.md) |"
-
-
-def _features(layout: Layout) -> Iterator[str]:
-    yield "| observation | unit | low | high |\n|---|---|---|---|"
-    for feature in layout.observation:
-        yield f"| `{feature.name}` | {feature.unit} | {feature.low:g} | {feature.high:g} |"
-    yield "\n| candidate | unit | low | high |\n|---|---|---|---|"
-    for feature in layout.candidates:
-        yield f"| `{feature.name}` | {feature.unit} | {feature.low:g} | {feature.high:g} |"
 
 
 def _reward(scenario: Scenario) -> Iterator[str]:

@@ -63,7 +63,7 @@ def distribution(names: list[str], num_worlds: int, seconds: float, every_s: flo
 def _by_band(names: list[str], worlds: Worlds, together: dict[str, np.ndarray]) -> list[Sample]:
     presets, happened = worlds.scenario.radio.presets, worlds.batch.statistics()
     handovers, ping_pongs = int(happened.handovers.sum()), int(happened.ping_pongs.sum())
-    per_ue_min = handovers / worlds.world.ue.size / worlds.now_s * 60.0
+    per_ue_min = handovers / (worlds.batch.num_worlds * worlds.scenario.num_ues) / worlds.now_s * 60.0
     samples = []
     for band, name in enumerate(presets):
         here = together["band"] == band

@@ -14,14 +14,19 @@ from edge6g_env.errors import ArgumentError, UserError
 SEEDS = 2**62
 _EPISODE = "the length of an episode is time.episode_s, in seconds: time={'episode_s': 60.0}"
 _NODES = "the agents are the nodes of the scenario: nodes={'count': 4}"
-_PICTURES = "there is no rendering yet"
+_PICTURES = (
+    'render_mode="rgb_array" or "human" is an option of parallel_env, env, gymnasium.make, make_vec and sb3_vec_env; '
+    "a batch has snapshot()"
+)
+_FPS = "a frame is one slot: metadata['render_fps'] is round(1 / time.slot_s)"
 _SLOTS = "a step is one slot (time.slot_s), or with skip_idle=True it runs on to the next decision"
 _ACTIONS = "actions are discrete, rows of action_table"
 HINTS: Mapping[str, str] = {
     **dict.fromkeys(("max_cycles", "max_episode_steps", "max_steps", "max_num_steps"), _EPISODE),
     **dict.fromkeys(("episode_length", "episode_limit", "episode_steps", "horizon", "time_limit"), _EPISODE),
     **dict.fromkeys(("num_agents", "n_agents", "num_nodes", "n_nodes"), _NODES),
-    **dict.fromkeys(("render_mode", "render_fps", "render"), _PICTURES),
+    **dict.fromkeys(("render_mode", "render"), _PICTURES),
+    "render_fps": _FPS,
     **dict.fromkeys(("frame_skip", "frameskip", "action_repeat"), _SLOTS),
     **dict.fromkeys(("continuous_actions", "continuous"), _ACTIONS),
     "seed": "a seed is given to reset(seed=0)",
@@ -36,12 +41,6 @@ def refuse_foreign(options: Collection[str], worlds: str) -> None:
     for name in options:
         if name in hints:
             raise ArgumentError(f"got an unexpected keyword argument {name!r}: {hints[name]}")
-
-
-def refuse_pictures(render_mode: Any) -> None:
-    """ArgumentError for any render_mode but None; Stable-Baselines3's `make_vec_env` then goes on without it."""
-    if render_mode is not None:
-        raise ArgumentError(f"render_mode must be None, it is {render_mode!r}: {_PICTURES}")
 
 
 def count(name: str, value: Any) -> int:

@@ -83,5 +83,5 @@ def raw_env(scenario: str | Path | Scenario = "campus", **options: Any) -> Edge6
 
 
 def env(scenario: str | Path | Scenario = "campus", **options: Any) -> OrderEnforcingWrapper:
-    """PettingZoo `AECEnv` of a scenario; options (observe, skip_idle, debug) and overrides as in BatchEnv."""
+    """PettingZoo `AECEnv` of a scenario; options (observe, skip_idle, debug) and overrides as in BatchEnv, and render_mode."""
     return _Ordered(raw_env(scenario, **options))

@@ -22,6 +22,7 @@ from edge6g_env.kernel.checks import VIOLATIONS
 from edge6g_env.kernel.handle import handle_of
 from edge6g_env.kernel.world import STATE_ARRAYS, World
 from edge6g_env.scenario import Scenario, load_scenario
+from edge6g_env.snapshot import Snapshot, look
 from edge6g_env.spaces import Layout
 
 _MANY_WORLDS = 1024  # from here on it is looked whether they fit into memory
@@ -53,7 +54,7 @@ class Counters(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What else happened in each world since its episode began, int64 (B,)."""
+    """What else happened in each world since its episode began, int64 (B,) but for the last."""
 
     preempted: np.ndarray  # sequences put back for want of KV memory
     put_back: np.ndarray  # training jobs put back because a sequence lacked memory
@@ -61,6 +62,7 @@ class Statistics(NamedTuple):
     ping_pongs: np.ndarray  # of them: back to the cell before within a second
     outages: np.ndarray  # failures of a part
     requeued: np.ndarray  # jobs put back in their queue after a fault
+    busy_s: np.ndarray  # float64 (B, N): time in which each node's accelerator has computed prompts, training or tokens
 
 
 class BatchEnv:
@@ -96,6 +98,7 @@ class BatchEnv:
         self.scenario = load_scenario(scenario, **overrides)
         self.layout, self.num_agents = self._make_layout(), self.scenario.nodes.count
         self.world, self._started, self._closed = self._make_world(), False, False
+        self._episode_slots = int(self.world.time[0].episode_slots)
         self._landed = False  # a flight may have left worlds at the end of their episodes
         space = self.layout.state_space
         self._state_low, self._state_high = space.low, space.high
@@ -404,8 +407,11 @@ class BatchEnv:
         return Counters(*(np.array(self.world.last_tally[name]) for name in Counters._fields))
 
     def statistics(self) -> Statistics:
-        """Preemptions, handovers, outages and the like of each world, int64 (B,); as of `counters`."""
-        return Statistics(*(np.array(self.world.last_tally[name]) for name in Statistics._fields))
+        """Preemptions, handovers, outages and the like of each world, int64 (B,), and how long each node has computed, float64 (B, N);
+        as of `counters`."""
+        counts = (np.array(self.world.last_tally[name]) for name in Statistics._fields[:-1])
+        busy_s = np.where(self.last_step.ended()[:, None], self.world.last_busy_s, self.world.node["busy_s"])
+        return Statistics(*counts, busy_s)
 
     def deciding(self) -> np.ndarray:
         """int64 (B, N): running number of the job that each node decides in the next step, -1 for none."""
@@ -423,6 +429,30 @@ class BatchEnv:
     def _seen(self, worlds: slice) -> World:
         """The World with the tables that these worlds have."""
         return self.world
+
+    def times_s(self) -> np.ndarray:
+        """float64 (B,): time in the episode of each world, a fresh array."""
+        return np.array(self.world.episode["now_s"])
+
+    def slots(self) -> np.ndarray:
+        """int64 (B,): slots that the episode of each world has had, a fresh array."""
+        return np.array(self.world.episode["slot"])
+
+    def seen(self, world: int) -> tuple[World, Any]:
+        """The World with the tables that this world has, and what the kernel takes for it: for those who look from outside."""
+        return self.world, self._handle
+
+    def episode_slots(self, world: int) -> int:
+        """Slots of the episode that a world plays."""
+        return self._episode_slots
+
+    def scenario_of(self, world: int) -> Scenario:
+        """The scenario that a world is of."""
+        return self.scenario
+
+    def snapshot(self, world: int = 0) -> Snapshot:
+        """A world as it stands, in named arrays: read-only copies. See edge6g_env.snapshot, and edge6g_env.scene for what never changes."""
+        return look(self, world)
 
     def save_state(self, world: int | None = None) -> dict[str, np.ndarray]:
         """An exact copy of all worlds, or of one as of a batch of one: a dict of arrays that np.savez takes without pickling."""

@@ -17,6 +17,7 @@ from edge6g_env import _arguments
 from edge6g_env.batch import BatchEnv, Counters, Observation
 from edge6g_env.errors import UserError
 from edge6g_env.kernel.codes import FINAL
+from edge6g_env.render.renderer import MODES, Renderer, check_mode
 from edge6g_env.scenario import Scenario
 from edge6g_env.single import SingleWorld
 from edge6g_env.spaces import Layout
@@ -36,10 +37,11 @@ class Edge6gEnv(SingleWorld, gymnasium.Env[Any, np.ndarray]):
     Infos hold `decision`, `job`, `action_effect` (N,), `reward_terms` (N, terms), `costs` (N, costs), `slots` and `time_s` ().
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012  # gymnasium reads it from the class
+    metadata = {"render_modes": list(MODES)}  # noqa: RUF012  # gymnasium reads it from the class; each has its own render_fps
 
     def __init__(self, scenario: str | Path | Scenario = "campus", **options: Any) -> None:
         super().__init__(scenario, **options)
+        self.metadata = self._renderer.metadata
         self.observation_space, self.action_space = _controller_spaces(
             self.layout, len(self.possible_agents), self.batch.observe == "candidates"
         )
@@ -73,7 +75,7 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
     episode of the observation; in SAME_STEP `final_obs` and `final_info` are about the one that ended.
     """
 
-    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # read from the class
+    metadata = {"render_modes": list(MODES), "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # as above
 
     def __init__(
         self,
@@ -85,12 +87,14 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
     ) -> None:
         """num_envs: B; autoreset_mode: "SameStep" (a world that ends is reset in the same step), "NextStep" (in the step after
         it, which ignores its action) or "Disabled" (by `reset` with a `reset_mask`), or a gymnasium.vector.AutoresetMode;
-        options (threads, observe, skip_idle, debug), overrides: as in BatchEnv; render_mode: None."""
-        _arguments.refuse_pictures(render_mode)
+        options (threads, observe, skip_idle, debug), overrides: as in BatchEnv; render_mode: "rgb_array" or "human", see `render`."""
+        check_mode(render_mode)
         _arguments.refuse_foreign(options, worlds="num_envs is the number of worlds of gymnasium.make_vec")
         self.num_envs, self.autoreset_mode = _arguments.count("num_envs", num_envs), _autoreset_mode(autoreset_mode)
-        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.batch = BatchEnv(scenario, self.num_envs, **options)
+        self._renderer = Renderer(self.batch, render_mode)
+        self.render_mode = self._renderer.mode
+        self.metadata = {**self._renderer.metadata, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space, self.single_action_space = _controller_spaces(
             self.batch.layout, self.batch.num_agents, self.batch.observe == "candidates"
         )
@@ -98,7 +102,7 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._ended = np.zeros(self.num_envs, bool)  # not in SAME_STEP: worlds that show their last observation
         both = self.single_observation_space, self.single_action_space
-        self._views = [WorldView(self.batch, b, *both, self._ended) for b in range(self.num_envs)]
+        self._views = [WorldView(self.batch, b, *both, self._ended, self._renderer) for b in range(self.num_envs)]
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -132,6 +136,7 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
         """One step of all worlds; actions int (B, N). Rewards float64 (B,), terminations and truncations bool (B,)."""
         if self._ended.any():
             return self._step_after_ends(actions)
+        self._keep_frames()
         last = self.batch.advance(self.batch.checked(actions))
         truncated, info = last.ended(), last.info()
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
@@ -152,11 +157,22 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
                 f"the episode has ended in world {worlds}: with autoreset_mode Disabled they are reset first, by "
                 'reset(options={"reset_mask": mask}), mask a bool array with True there'
             )
+        self._keep_frames()
         last = self.batch.advance_but(actions, ended)
         truncated = last.ended()
         self._ended[:] = truncated
         infos = _with_masks(last.info(), ~ended)
         return self._shown(), last.rewards.mean(axis=1), np.zeros(self.num_envs, bool), truncated, infos
+
+    def _keep_frames(self) -> None:
+        """Of worlds that show their last observation when they have ended."""
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            self._renderer.keep(np.flatnonzero(~self._ended).tolist())
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """A picture of each world, uint8 (600, 800, 3), or None and one window shows all, as render_mode says; else as Edge6gEnv."""
+        frames = self._renderer.render(dict(enumerate(self._ended.tolist())))
+        return tuple(frames) if frames else None
 
     def _shown(self) -> Observation:
         """Fresh arrays (B, ...): the present observations, or the last ones of worlds that have ended and wait for their reset."""
@@ -220,11 +236,13 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Put the worlds back to a saved state, of any door to as many; UserError, and nothing changed, if it does not fit."""
         self.batch.load_state(state)
+        self._renderer.forget()
         shows_ends = self.autoreset_mode is not AutoresetMode.SAME_STEP and "ended" in state
         self._ended[:] = state["ended"] if shows_ends else False
 
     def close_extras(self, **kwargs: Any) -> None:
-        """End the threads; the worlds go on to work."""
+        """Close the window and end the threads; the worlds go on to work."""
+        self._renderer.close()
         self.batch.close()
 
 

@@ -233,7 +233,7 @@ class _LoneWorld(BatchEnv):
 
     def _legs(self, end_s: float) -> list[tuple[str, float, float]]:
         """The legs that were noted, each up to the next one's start; the end is none, nor what took no time."""
-        noted = self.world.noted[0, : self.world.episode["n_noted"][0]]
+        noted = self.world.noted[0, : self.world.step["n_noted"][0]]
         is_all = len(noted) < self.world.noted.shape[1]  # else nobody knows when the last one ended
         starts_s = [*(noted["start_s"] - self._arrival_s).tolist(), *([end_s] if is_all else [])]
         places = [(int(one.stage), int(one.part)) for one in noted]

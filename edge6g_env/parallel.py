@@ -30,7 +30,7 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
 
     def __init__(self, scenario: str | Path | Scenario = "campus", **options: Any) -> None:
         super().__init__(scenario, **options)
-        self.metadata = {"name": self.scenario.id, "render_modes": [], "is_parallelizable": True}
+        self.metadata = {"name": self.scenario.id, "is_parallelizable": True, **self._renderer.metadata}
         self.agents: list[str] = []
         with_candidates = self.batch.observe == "candidates"
         self.observation_spaces = {agent: self.layout.agent_space(with_candidates) for agent in self.possible_agents}
@@ -144,5 +144,5 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
 
 
 def parallel_env(scenario: str | Path | Scenario = "campus", **options: Any) -> Edge6gParallelEnv:
-    """PettingZoo `ParallelEnv` of a scenario; options (observe, skip_idle, debug) and overrides as in BatchEnv."""
+    """PettingZoo `ParallelEnv` of a scenario; options (observe, skip_idle, debug) and overrides as in BatchEnv, and render_mode."""
     return Edge6gParallelEnv(scenario, **options)

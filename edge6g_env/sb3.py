@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from edge6g_env import _arguments
 from edge6g_env._last_step import LastStep
 from edge6g_env.batch import BatchEnv, Observation
+from edge6g_env.render.renderer import Renderer, check_mode
 from edge6g_env.scenario import Scenario
 from edge6g_env.views import Named, WorldView
 
@@ -52,17 +53,21 @@ class AgentVecEnv(Named, VecEnv):
     and at an end `terminal_observation`.
     """
 
-    def __init__(self, batch: BatchEnv, *, state: bool = False) -> None:
-        """state: observations have `state`, too, float32 (S,), that of the agent's world, for a centralised critic. In a
-        `terminal_observation`, of a world that has begun anew, its observations are the last ones, the rest is as one step before."""
+    def __init__(self, batch: BatchEnv, *, state: bool = False, render_mode: str | None = None) -> None:
+        """render_mode: "rgb_array" or "human", see `get_images`. state: observations have `state`, too, float32 (S,), that of the agent's
+        world, for a centralised critic. In a `terminal_observation`, of a world that has begun anew, its observations are the last ones,
+        the rest is as one step before."""
         self.batch, self._with_state = batch, _arguments.flag("state", state)
         num_envs = batch.num_worlds * batch.num_agents
         self._actions = np.zeros((batch.num_worlds, batch.num_agents), np.int64)
         self._shown = np.zeros((batch.num_worlds, len(batch.layout.state) if state else 0), np.float32)  # last
-        own = self._spaces()
+        self._renderer, own = Renderer(batch, render_mode), self._spaces()
         never = np.zeros(batch.num_worlds, bool)
-        self._agents = [AgentHandle(place, batch, self._shown, *own, never) for place in range(num_envs)]
+        self._agents = [
+            AgentHandle(place, batch, self._shown, *own, never, self._renderer) for place in range(num_envs)
+        ]
         super().__init__(num_envs, *own)
+        self.metadata = self._renderer.metadata
 
     def _spaces(self) -> tuple[spaces.Dict, spaces.Discrete]:
         """Of one agent."""
@@ -167,8 +172,20 @@ class AgentVecEnv(Named, VecEnv):
         if self._with_state:
             self._shown[...] = self.batch.state()
 
+    def get_images(self) -> list[np.ndarray | None]:
+        """A picture of each world, uint8 (600, 800, 3): its agents are in one; a world that has ended has begun anew."""
+        return list(self._renderer.render(dict.fromkeys(range(self.batch.num_worlds), False)) or [])
+
+    def render(self, mode: str | None = None) -> np.ndarray | None:
+        """All worlds in one picture, as Stable-Baselines3 tiles them; with render_mode "human" None, and a window shows them."""
+        if self.render_mode == "human" and mode in (None, "human"):
+            self.get_images()
+            return None
+        return super().render(mode)
+
     def close(self) -> None:
-        """End the threads; stepping goes on to work without them, and closing twice is fine."""
+        """Close the window and end the threads; stepping goes on to work without them, and closing twice is fine."""
+        self._renderer.close()
         self.batch.close()
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
@@ -196,7 +213,14 @@ class AgentVecEnv(Named, VecEnv):
 
 
 def sb3_vec_env(
-    scenario: str | Path | Scenario = "campus", num_worlds: int = 16, *, state: bool = False, **options: Any
+    scenario: str | Path | Scenario = "campus",
+    num_worlds: int = 16,
+    *,
+    state: bool = False,
+    render_mode: str | None = None,
+    **options: Any,
 ) -> AgentVecEnv:
-    """Stable-Baselines3 `VecEnv` of num_worlds * N agents; state: as of AgentVecEnv; options (threads ...), overrides as of BatchEnv."""
-    return AgentVecEnv(BatchEnv(scenario, num_worlds, **options), state=state)
+    """Stable-Baselines3 `VecEnv` of num_worlds * N agents; state, render_mode: as of AgentVecEnv; options (threads ...), overrides as of
+    BatchEnv."""
+    check_mode(render_mode)
+    return AgentVecEnv(BatchEnv(scenario, num_worlds, **options), state=state, render_mode=render_mode)

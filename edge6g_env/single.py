@@ -11,6 +11,7 @@ from edge6g_env import _arguments
 from edge6g_env._last_step import LastStep
 from edge6g_env.batch import BatchEnv, Counters, Observation
 from edge6g_env.errors import UserError
+from edge6g_env.render.renderer import Renderer, check_mode
 from edge6g_env.scenario import Scenario
 from edge6g_env.views import Named
 
@@ -33,11 +34,12 @@ class SingleWorld(Named):
         render_mode: str | None = None,
         **overrides: Any,
     ) -> None:
-        """Options, overrides: those of BatchEnv; render_mode is there for makers that pass it, and must be None: ArgumentError."""
-        _arguments.refuse_pictures(render_mode)
+        """Options, overrides: those of BatchEnv; render_mode: "rgb_array" or "human" for `render`, ArgumentError for another."""
+        check_mode(render_mode)
         _arguments.refuse_foreign(overrides, worlds=_ONE_WORLD)
-        self.render_mode: str | None = None
         self.batch = BatchEnv(scenario, 1, observe=observe, skip_idle=skip_idle, debug=debug, **overrides)
+        self._renderer = Renderer(self.batch, render_mode)
+        self.render_mode: str | None = self._renderer.mode
         self.possible_agents = [f"node_{i}" for i in range(self.batch.num_agents)]
         self._index = {agent: i for i, agent in enumerate(self.possible_agents)}
         self._running = False  # between a reset and the end of its episode
@@ -51,6 +53,7 @@ class SingleWorld(Named):
 
     def _advance(self, actions: Any) -> LastStep:
         """Step with actions (N,) that are checked: the door copies what it hands out from the views, see `_running` for the end."""
+        self._renderer.keep()
         last = self.batch.advance(actions)
         self._running = not last.truncated.item(0)
         return last
@@ -65,6 +68,14 @@ class SingleWorld(Named):
     def _has_ended(self) -> bool:
         """Whether the last observation is shown; the kernel has gone on to the next episode already."""
         return self.batch.started and not self._running
+
+    def render(self) -> np.ndarray | None:
+        """The world as a picture, uint8 (600, 800, 3), or None and a window shows it, as render_mode says; without one None and a warning.
+
+        After the end of an episode it is the world of a step before. Raises RuntimeError before the first reset.
+        """
+        frames = self._renderer.render({0: self._has_ended})
+        return frames[0] if frames else None
 
     def state(self) -> np.ndarray:
         """float32 (S,): the whole world, see state_names; after the end of an episode the observations in it are its last ones and
@@ -93,10 +104,12 @@ class SingleWorld(Named):
         if "running" not in state:
             raise UserError("the saved state does not fit: it is not of one world")
         self.batch.load_state(state)
+        self._renderer.forget()
         self._running = bool(state["running"])
 
     def close(self) -> None:
-        """End the threads, if there were any; the environment goes on to work, and closing twice is fine."""
+        """Close the window and end the threads, if there were any; the environment goes on to work, and closing twice is fine."""
+        self._renderer.close()
         self.batch.close()
 
     def _agent_index(self, agent: str) -> int:

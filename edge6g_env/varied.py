@@ -79,6 +79,7 @@ class VariedBatch(BatchEnv):
         """
         self._scenarios, self._scenario_of = tuple(scenarios), scenario_of
         self._runs: dict[int, Run] = {}
+        self._seen_by: dict[int, tuple[World, Any, Scenario]] = {}
         super().__init__(
             self._scenarios[0], num_worlds, threads=threads, observe=observe, skip_idle=skip_idle, debug=debug
         )
@@ -97,13 +98,13 @@ class VariedBatch(BatchEnv):
 
     def _connect(self) -> None:
         super()._connect()
-        self._runs = {}
+        self._runs, self._seen_by = {}, {}
         if self._started:
             self._fit(range(self.num_worlds))
 
     def __getstate__(self) -> dict[str, Any]:
         """See BatchEnv."""
-        return {name: value for name, value in super().__getstate__().items() if name != "_runs"}
+        return {name: value for name, value in super().__getstate__().items() if name not in ("_runs", "_seen_by")}
 
     @property
     def _run(self) -> Run:
@@ -124,7 +125,9 @@ class VariedBatch(BatchEnv):
             _refuse(found, self.scenario, layout.scenario)
             tables = {name: getattr(made, name) for name in _TABLES}
             self._time[b], self._site[b] = made.time[0], made.site
-            self._runs[b] = run_of(handle_of(self.world._replace(**tables)))
+            world = self.world._replace(**tables)
+            self._seen_by[b] = world, handle_of(world), layout.scenario
+            self._runs[b] = run_of(self._seen_by[b][1])
 
     def _scenario_at(self, step: np.void) -> Scenario:
         return self._scenario_of(int(step["seed"]), int(step["episode"]))
@@ -132,6 +135,18 @@ class VariedBatch(BatchEnv):
     def _seen(self, worlds: slice) -> World:
         time, site = (array[worlds].view(np.recarray) for array in (self._time, self._site))
         return self.world._replace(time=time, site=site)
+
+    def seen(self, world: int) -> tuple[World, Any]:
+        """See BatchEnv."""
+        return self._seen_by[world][:2]
+
+    def episode_slots(self, world: int) -> int:
+        """See BatchEnv."""
+        return int(self._time["episode_slots"][world])
+
+    def scenario_of(self, world: int) -> Scenario:
+        """See BatchEnv."""
+        return self._seen_by[world][2] if self._started else self.scenario
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """See BatchEnv."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -10,6 +10,7 @@ from gymnasium.utils import seeding
 
 from edge6g_env.batch import BatchEnv, Counters
 from edge6g_env.errors import UserError
+from edge6g_env.render.renderer import Renderer
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 
@@ -94,8 +95,6 @@ class Seeded:
 class WorldView(Named, Seeded):
     """World `world` of a batch, with the methods that a door to one world has; all return fresh arrays."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
-    render_mode = None
     spec = None
 
     def __init__(
@@ -105,9 +104,11 @@ class WorldView(Named, Seeded):
         observation_space: spaces.Space,
         action_space: spaces.Space,
         ended: np.ndarray,
+        renderer: Renderer,
     ) -> None:
-        """ended: bool (B,), kept by the door: worlds of which the last observation is shown until they are reset."""
-        self.batch, self.world, self._ended = batch, world, ended
+        """ended: bool (B,), kept by the door: worlds of which the last observation is shown until they are reset; renderer: the door's."""
+        self.batch, self.world, self._ended, self._renderer = batch, world, ended, renderer
+        self.render_mode, self.metadata = renderer.mode, renderer.metadata
         self.observation_space, self.action_space = observation_space, action_space
 
     @property
@@ -118,6 +119,11 @@ class WorldView(Named, Seeded):
     def action_masks(self) -> np.ndarray:
         """bool (N * C,): legal actions, node after node."""
         return self.batch.world.action_mask[int(self._ended[self.world]), self.world].astype(bool).ravel()
+
+    def render(self) -> np.ndarray | None:
+        """A picture of this world, uint8 (600, 800, 3), or None and the door's window shows it, as render_mode says."""
+        frames = self._renderer.render({self.world: bool(self._ended[self.world])})
+        return frames[0] if frames else None
 
     def state(self) -> np.ndarray:
         """float32 (S,): the whole world, see state_names; after an end the observations in it are the last ones."""
@@ -144,4 +150,5 @@ class WorldView(Named, Seeded):
         if "running" not in state:
             raise UserError("the saved state does not fit: it is not of one world")
         self.batch.load_state(state, self.world)
+        self._renderer.forget()
         self._ended[self.world] = not state["running"]

@@ -21,6 +21,8 @@ statistics  interquartile means, bootstrap intervals, paired differences
 groups      several trainings of one algorithm as one policy: intervals over training seeds and worlds
 limits      limits on the mean cost of a job, beside what jobs cost
 summary     the summary of a comparison: every policy, and its differences to the best rule
+record      `edge6g record`: an episode as it was played, by job, node and decision
+replay      the page that plays it
 report      page, charts, tables for terminal, spreadsheet and LaTeX
 tensorboard the comparison and hyperparameters for TensorBoard
 files       atomic writers, and the folder of a run

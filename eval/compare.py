@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +26,17 @@ from eval.jobs import JOBS_FILE, jobs_frame, write_jobs
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
 from eval.provenance import SCENARIO_FILE, Provenance, provenance, write_scenario
+from eval.record.different import most_different
 from eval.result_files import check_keep, for_scenario, is_outdated, new_row, shipped
 from eval.result_files import keep as keep_rows
 from eval.room import Played, add_room
 from eval.summary import Summary, summarise
 
 FIRST_SEEDS, CLEAR = 6, 4.0  # when a rule is no candidate for the best on validation seeds; judgement
-GROUPS_FILE = "groups.csv"
+GROUPS_FILE, RECORD = "groups.csv", "record"
 MAKES = (
     SCENARIO_FILE, PLAYED, "episodes.csv", JOBS_FILE, "summary.json", "table.csv", "table.tex", GROUPS_FILE, "comparison.png",
-    "comparison.svg", "report.html", "tensorboard",
+    "comparison.svg", "report.html", "tensorboard", RECORD,
 )  # fmt: skip
 
 
@@ -47,6 +49,7 @@ def compare(
     seed: int = 0,
     overwrite: bool = False,
     keep: Path | None = None,
+    record: bool = False,
     load_checkpoint: LoadCheckpoint,
     command: str = "",
     console: Console | None = None,
@@ -54,14 +57,14 @@ def compare(
     """Play `policies` on the evaluation seeds EVALUATION_SEED + seed + 0..seeds-1 and write what came out to `out`.
 
     policies: see contenders.find_rows, code of one's own among them; keep: folder in whose file of results each row stands from then on
-    (`eval.result_files`), rules with their reward on validation seeds; command: the line that makes the comparison again; console: for the
-    progress bars. One that was interrupted goes on with what is missing. Raises UnknownPolicyError, PolicyListError, OwnPolicyError,
-    RunFolderError, ResultsError and what `load_checkpoint` raises, all before anything is played, NothingMeasuredError after the first
-    policy, with nothing left behind, and IllegalActionError at the first action outside its mask of code of one's own, with the finished
-    policies kept.
+    (`eval.result_files`), rules with their reward on validation seeds; record: record the episode on which the policy and the best rule
+    differ most (`eval.record`); command: the line that makes the comparison again; console: for the progress bars. One that was interrupted
+    goes on with what is missing. Raises UnknownPolicyError, PolicyListError, OwnPolicyError, RunFolderError, ResultsError and what
+    `load_checkpoint` raises, all before anything is played, NothingMeasuredError after the first policy, with nothing left behind, and
+    IllegalActionError at the first action outside its mask of code of one's own, with the finished policies kept.
     """
     rows = find_rows(policies, scenario, load_checkpoint, own_code=True)
-    return compare_found(scenario, rows, evaluation_seeds(seeds, seed), out, overwrite, keep, command, console)
+    return compare_found(scenario, rows, evaluation_seeds(seeds, seed), out, overwrite, keep, command, console, record)
 
 
 def compare_found(
@@ -73,15 +76,16 @@ def compare_found(
     keep: Path | None = None,
     command: str = "",
     console: Console | None = None,
+    record: bool = False,
 ) -> Summary:
     """As `compare`, of rows that were found, on these seeds."""
     made_by = provenance(command, scenario)
-    record = {**made_by, "policies": [member.name for row in rows for member in row.members], "seeds": list(numbers)}
+    run = {**made_by, "policies": [member.name for row in rows for member in row.members], "seeds": list(numbers)}
     if keep is not None:
         check_keep(keep, scenario, numbers, [row.name for row in rows])
     with only_owner(out):
-        begin_or_go_on(out, "compare", MAKES, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
-        summary = compare_rows(scenario, rows, numbers, out, out, MAKES, made_by, keep, console)
+        begin_or_go_on(out, "compare", MAKES, run, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
+        summary = compare_rows(scenario, rows, numbers, out, out, MAKES, made_by, keep, console, record)
         end_run(out, [PLAYED])
     return summary
 
@@ -96,8 +100,10 @@ def compare_rows(
     made_by: Provenance,
     keep: Path | None,
     console: Console | None,
+    record: bool = False,
 ) -> Summary:
-    """Play rows in one scenario and write all of MAKES to `out`; run: folder of the run, which makes `makes` and has what was played."""
+    """Play rows in one scenario and write all of MAKES to `out`, with `record` RECORD too; run: folder of the run, which makes `makes` and
+    has what was played."""
     contenders = [member for row in rows for member in row.members]
     identities = {one.name: one.identity for one in contenders}
     makers = {one.name: one.make for one in contenders}
@@ -109,6 +115,7 @@ def compare_rows(
         validated = _validated(rules, identities, scenario, len(seeds), run, makes, console or Console(stderr=True))
         _keep(keep, comparison, rows, {name: _rewards(one) for name, one in played.items()}, validated)
     _add_room(comparison, rows, keep)
+    comparison = _look(comparison, rows, out, record, console)
     write_jobs(out, (jobs_frame(name, seeds, one.jobs, scenario) for name, one in played.items()))
     _write(out, comparison, rows)
     return comparison.summary
@@ -148,7 +155,26 @@ def _comparison(
         policy = summary["policies"][row.name]
         policy["trained_on"] = row.trained_on
         policy["services"] = by_service(jobs[row.name], scenario, len(summary["seeds"]) * len(row.members))
-    return Comparison(scenario, episodes, jobs, summary, made_by)
+    busy = {row.name: np.concatenate([played[one.name].busy_share for one in row.members]).mean(axis=0) for row in rows}
+    return Comparison(scenario, episodes, jobs, summary, made_by, busy)
+
+
+def _look(comparison: Comparison, rows: Sequence[Row], out: Path, record: bool, console: Console | None) -> Comparison:
+    """The comparison, with the episode that is worth a look; record: make the recording of it."""
+    folder = out / RECORD
+    found = most_different(comparison.summary, comparison.episodes, rows, comparison.scenario, str(folder))
+    if found is None:
+        return comparison
+    different, pair = found
+    if not record:
+        return replace(comparison, different=different)
+    from eval.record.run import FILES, record_contenders
+
+    console = console or Console(stderr=True)
+    console.print(f"recording seed {different['seed']}", highlight=False)
+    record_contenders(comparison.scenario, pair, different["seed"], folder, False, True, different["command"], console)
+    files = tuple(f"{RECORD}/{name}" for name in FILES if (folder / name).exists())
+    return replace(comparison, different=different, recorded=files)
 
 
 def _keep(
@@ -234,8 +260,12 @@ def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
     if len(groups := groups_frame(comparison.summary)):
         write_csv_atomic(groups, out / GROUPS_FILE)
     hint = how_to_add_references(rows, comparison.scenario)
-    record = {**comparison.made_by, "played_on": comparison.scenario.label, "hint": hint, **comparison.summary}
-    write_json_atomic(record, out / "summary.json")
+    looked = {
+        "most_different": comparison.different,
+        "busy_share": {name: share.tolist() for name, share in comparison.busy_share.items()},
+    }
+    told = {**comparison.made_by, "played_on": comparison.scenario.label, "hint": hint, **comparison.summary, **looked}
+    write_json_atomic(told, out / "summary.json")
     write_report(out, comparison)
     looked_at = [row for row in rows if row.kind in ("learned", "own")]
     write_comparison(out, comparison, {row.name: row.members[0].hparams or {} for row in looked_at})
@@ -244,13 +274,14 @@ def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
 def show(summary: Summary, out: Path, console: Console) -> None:
     """Print the table of a comparison, what its checkpoints were trained on, and where the rest of it is."""
     from eval.report.console import console_table
-    from eval.report.numbers import sentences
+    from eval.report.numbers import different_in_words, sentences
 
     console.print(console_table(summary, console.width))
     console.print()
     record = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     hint = [record["hint"]] if record["hint"] else []
-    for sentence in (*sentences(summary, record["played_on"]), *hint):
+    look = [different_in_words(record["most_different"])] if record["most_different"] else []
+    for sentence in (*sentences(summary, record["played_on"]), *hint, *look):
         console.print(sentence, highlight=False, markup=False, emoji=False)
     for what, place in _places(out):
         console.print(f"{what + ':':13}{place}", soft_wrap=True, highlight=False, markup=False, emoji=False)
@@ -265,6 +296,10 @@ def _places(out: Path) -> Iterator[tuple[str, str]]:
     yield "Jobs", str(out / JOBS_FILE)
     yield "Summary", str(out / "summary.json")
     yield "TensorBoard", tensorboard_command(out)
+    if (out / RECORD).exists():
+        yield "Recording", str(out / RECORD)
+    elif different := json.loads((out / "summary.json").read_text(encoding="utf-8"))["most_different"]:
+        yield "Record it", different["command"]
 
 
 def tensorboard_command(out: Path) -> str:

@@ -36,6 +36,7 @@ def compare_all(
     seed: int = 0,
     overwrite: bool = False,
     keep: Path | None = None,
+    record: bool = False,
     load_checkpoint: LoadCheckpoint,
     command: str = "",
     console: Console | None = None,
@@ -54,7 +55,7 @@ def compare_all(
         if keep is not None:
             check_keep(keep, scenario, numbers, [row.name for row in fit.rows])
     makes = (*MATRIX_FILES, *names, PLAYED)
-    record = {
+    run = {
         **provenance(command, scenarios[0]),
         "scenario": ", ".join(scenario.id for scenario in scenarios),
         "fingerprint": ", ".join(scenario.fingerprint for scenario in scenarios),
@@ -63,10 +64,10 @@ def compare_all(
     }
     columns = []
     with only_owner(out):
-        begin_or_go_on(out, "compare", makes, record, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
+        begin_or_go_on(out, "compare", makes, run, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
         for scenario, fit in zip(scenarios, fits, strict=True):
             console.print(scenario.label, highlight=False, markup=False)
-            columns.append(_column(scenario, fit.rows, numbers, out, makes, keep, command, console))
+            columns.append(_column(scenario, fit.rows, numbers, out, makes, keep, command, console, record))
         matrix = Matrix(columns, _missing(scenarios, fits, policies))
         _write(out, matrix, scenarios, command)
         end_run(out, [PLAYED])
@@ -93,6 +94,7 @@ def _column(
     keep: Path | None,
     command: str,
     console: Console,
+    record: bool,
 ) -> Column:
     """Compare in one scenario, in its folder; nothing is played where no policy fits."""
     if not rows:
@@ -100,10 +102,10 @@ def _column(
     folder, made_by = out / scenario.name, provenance(command, scenario)
     for name in MAKES:
         remove(folder / name)
-    summary = compare_rows(scenario, rows, seeds, folder, out, makes, made_by, keep, console)
+    summary = compare_rows(scenario, rows, seeds, folder, out, makes, made_by, keep, console, record)
     members = [member.name for row in rows for member in row.members]
-    record = {"kind": "compare", **made_by, "policies": members, "seeds": list(seeds), FINISHED: True}
-    write_json_atomic(record, folder / RUN_FILE)
+    run = {"kind": "compare", **made_by, "policies": members, "seeds": list(seeds), FINISHED: True}
+    write_json_atomic(run, folder / RUN_FILE)
     return Column.of_summary(scenario.name, summary)
 
 

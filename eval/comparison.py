@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from eval.decisions import columns_of, decided, shares
 from eval.episodes import measured_s
 from eval.metrics import episode_metrics
 from eval.provenance import Provenance
+from eval.record.different import MostDifferent
 from eval.summary import Summary
 
 OF_INFERENCE = ("ttft_p50_s", "ttft_p95_s", "tpot_mean_s")
@@ -27,7 +28,9 @@ PER_SERVICE = ("jobs", "slo_attainment", *OF_INFERENCE, *OF_FINETUNE, "reward_pe
 class Comparison:
     """What a report shows.
 
-    jobs: by policy of the summary, the measured jobs of all its episodes, rows of OUTCOME (docs/state.md).
+    jobs: by policy of the summary, the measured jobs of all its episodes, rows of OUTCOME (docs/state.md). busy_share: by policy float64
+    (N,), the share of its episodes in which each node computed. different: where the policy and the best rule differ most, if it is known;
+    recorded: what shows that episode, paths from the folder of the report.
     """
 
     scenario: Scenario
@@ -35,6 +38,9 @@ class Comparison:
     jobs: Mapping[str, np.ndarray]
     summary: Summary
     made_by: Provenance
+    busy_share: Mapping[str, np.ndarray] = field(default_factory=dict)
+    different: MostDifferent | None = None
+    recorded: tuple[str, ...] = ()
 
     def jobs_of(self, policy: str, service: int) -> np.ndarray:
         """The measured jobs of a service, by its index in the scenario."""

@@ -38,12 +38,23 @@ class Episodes(NamedTuple):
 
     rows: policy, seed and all metrics, one a seed, in order. jobs: the measured jobs of all episodes, rows of
     OUTCOME (docs/state.md) whose `world` is the index of the seed. promised: float64 (J,), what the candidate promised by which each of
-    them was decided, NaN where that is not known (`eval.forecasts`).
+    them was decided, NaN where that is not known (`eval.forecasts`). busy_share: float64 (seeds, N), share of each episode in which a node
+    computed.
     """
 
     rows: list[dict[str, object]]
     jobs: np.ndarray
     promised: np.ndarray
+    busy_share: np.ndarray
+
+
+class Played(NamedTuple):
+    """Episodes of several worlds: jobs and promised as of Episodes, us a decision, busy_share as of Episodes."""
+
+    jobs: np.ndarray
+    promised: np.ndarray
+    decision_us: float
+    busy_share: np.ndarray
 
 
 class NothingMeasuredError(UserError):
@@ -93,8 +104,8 @@ def run_episodes(
         part.jobs["world"] += first
         parts.append(part)
         first += len(chunk)
-    rows, jobs, promised = zip(*parts, strict=True)
-    return Episodes([row for some in rows for row in some], np.concatenate(jobs), np.concatenate(promised))
+    rows, jobs, promised, busy_share = zip(*parts, strict=True)
+    return Episodes([row for some in rows for row in some], *map(np.concatenate, (jobs, promised, busy_share)))
 
 
 def plays_few_worlds(make_policy: MakePolicy, scenario: Scenario) -> bool:
@@ -123,14 +134,14 @@ def play_chunk(
     """As `run_episodes`, of seeds that are played together, see `chunks`."""
     policy = make_policy(Layout(scenario)) if may_fly else None
     if isinstance(policy, Compiled):
-        played, promises, decision_us = fly_worlds(policy, scenario, seeds, progress)
+        played = fly_worlds(policy, scenario, seeds, progress)
     else:
-        played, promises, decision_us = play_worlds(name, make_policy, scenario, seeds, progress)
+        played = play_worlds(name, make_policy, scenario, seeds, progress)
     rows: list[dict[str, object]] = []
     for index, seed in enumerate(seeds):
-        mine = played[played["world"] == index]
-        rows.append({"policy": name, "seed": seed, **episode_metrics(mine, measured_s(scenario), decision_us)})
-    return Episodes(rows, played, promises)
+        mine = played.jobs[played.jobs["world"] == index]
+        rows.append({"policy": name, "seed": seed, **episode_metrics(mine, measured_s(scenario), played.decision_us)})
+    return Episodes(rows, played.jobs, played.promised, played.busy_share)
 
 
 def run_policies(
@@ -218,8 +229,8 @@ def play_worlds(
     seeds: Sequence[int],
     progress: Share | None = None,
     threads: int = 1,
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Play an episode a seed to its end, all together: measured jobs ordered by world, what was promised of each, and us a decision.
+) -> Played:
+    """Play an episode a seed to its end, all together: measured jobs ordered by world, what was promised of each, and so on.
 
     name: seeds the policy's random stream, with the first seed.
     """
@@ -230,7 +241,7 @@ def play_worlds(
     start(policy, len(seeds))
     attach(policy, env)
     watch, promises = _Watch(policy, env.layout), Promises(env.layout)
-    running = np.ones(len(seeds), bool)
+    running, busy_s = np.ones(len(seeds), bool), np.zeros((len(seeds), env.num_agents))
     jobs: list[np.ndarray] = []
     obs, steps = env.reset(seed=list(seeds)), 0
     while running.any():
@@ -242,18 +253,20 @@ def play_worlds(
         ended = ended[running[ended["world"]]]
         learn(policy, np.where((info["action_effect"] == DONE) & running[:, None], info["job"], -1), ended)
         jobs.append(ended[ended["measured"] == 1])
+        if (last := running & truncated).any():
+            busy_s[last] = env.statistics().busy_s[last]
         running &= ~truncated
         steps += 1
         if progress and (steps % STEPS_PER_REPORT == 0 or not running.any()):
             progress(float(np.where(running, np.asarray(info["time_s"]) / scenario.time.episode_s, 1.0).mean()))
     played = np.concatenate(jobs)
     played = played[np.argsort(played["world"], kind="stable")]
-    return played, promises.of(played), watch.us_mean
+    return Played(played, promises.of(played), watch.us_mean, busy_s / scenario.time.episode_s)
 
 
 def fly_worlds(
     policy: Compiled, scenario: Scenario, seeds: Sequence[int], progress: Share | None = None, threads: int = 1
-) -> tuple[np.ndarray, np.ndarray, float]:
+) -> Played:
     """As `play_worlds`, inside the kernel: the same jobs, several times as fast; what was promised of them is not known, all NaN.
 
     The time of a decision is that of the door's, over the first TIMED_STEPS steps.
@@ -267,7 +280,8 @@ def fly_worlds(
             progress(part / FLIGHTS)
     played = np.concatenate(jobs)
     played = played[np.argsort(played["world"], kind="stable")]
-    return played, np.full(len(played), np.nan), _decision_us(policy, scenario, seeds)
+    busy_share = env.statistics().busy_s / scenario.time.episode_s
+    return Played(played, np.full(len(played), np.nan), _decision_us(policy, scenario, seeds), busy_share)
 
 
 def _decision_us(policy: Policy, scenario: Scenario, seeds: Sequence[int]) -> float:

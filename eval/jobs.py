@@ -108,11 +108,11 @@ def jobs_frame(policy: str, seeds: Sequence[int], jobs: np.ndarray, scenario: Sc
     return pd.DataFrame({name: columns[name] for name in COLUMN_NAMES})
 
 
-def write_jobs(folder: Path | str, frames: Iterable[pd.DataFrame]) -> None:
-    """Write jobs.csv.gz, atomically: the rows of all frames under one head. The same rows give the same bytes."""
+def write_jobs(folder: Path | str, frames: Iterable[pd.DataFrame], columns: Sequence[str] = COLUMN_NAMES) -> None:
+    """Write jobs.csv.gz, atomically: the rows of all frames, of these columns, under one head. The same rows give the same bytes."""
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=buffer, mtime=0) as packed:
-        packed.write((",".join(COLUMN_NAMES) + "\n").encode())
+        packed.write((",".join(columns) + "\n").encode())
         for frame in frames:
             packed.write(frame.to_csv(index=False, header=False, lineterminator="\n").encode("utf-8"))
     write_bytes_atomic(Path(folder) / JOBS_FILE, buffer.getvalue())

@@ -24,7 +24,7 @@ from eval.episodes import Episodes
 from eval.files import write_bytes_atomic
 
 FOLDER = "played"
-FORMAT = 1
+FORMAT = 2
 UNFINISHED = ".part"  # ends the name of a file that a command keeps while it works
 PACKAGES = ("edge6g_env", "agents", "eval", "train")
 LIBRARIES = ("numpy", "numba", "torch", "scipy")
@@ -53,6 +53,7 @@ class Kept:
                     [{key: _number(value) for key, value in row.items()} for row in rows],
                     stored["jobs"],
                     stored["promised"],
+                    stored["busy_share"],
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
@@ -61,7 +62,8 @@ class Kept:
         """Keep the episodes of a policy, at once and whole; seeds: some of the run's."""
         rows = [{key: _or_none(value) for key, value in row.items()} for row in episodes.rows]
         buffer = io.BytesIO()
-        np.savez(buffer, rows=np.array(json.dumps(rows)), jobs=episodes.jobs, promised=episodes.promised)
+        arrays = {name: getattr(episodes, name) for name in ("jobs", "promised", "busy_share")}
+        np.savez(buffer, rows=np.array(json.dumps(rows)), **arrays)
         write_bytes_atomic(self.path(name, seeds), buffer.getvalue())
 
 

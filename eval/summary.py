@@ -129,6 +129,12 @@ def by_reward(summary: Summary) -> list[str]:
     return sorted(summary["policies"], key=key)
 
 
+def is_looked_at(summary: Summary, name: str) -> bool:
+    """Whether a policy is what a comparison is made for: learned, or code of one's own, and it sees what an agent sees."""
+    policy = summary["policies"][name]
+    return policy["kind"] in ("learned", "own") and not policy["privileged"]
+
+
 def costs_limited(summary: Summary) -> list[str]:
     """The costs of which a policy of a comparison has a limit."""
     return [cost for cost in METRICS if any(cost in policy["limits"] for policy in summary["policies"].values())]

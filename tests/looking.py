@@ -44,7 +44,7 @@ class Look:
     @property
     def now_s(self) -> float:
         """Time at the end of the last slot."""
-        return float(self.episode.now_s)
+        return float(self.batch.times_s()[self._b])
 
     def count(self, name: str) -> int:
         """A count of the episode: a field of BatchEnv.statistics()."""
@@ -178,24 +178,14 @@ def values(jobs: Iterable[Any], name: str) -> np.ndarray:
 # --- all worlds of a batch ----------------------------------------------------------------------------------------------
 
 
-def times_s(batch: BatchEnv) -> np.ndarray:
-    """(B,) time at the end of the last slot."""
-    return np.array(batch.world.episode["now_s"])
-
-
-def slots_of(batch: BatchEnv) -> np.ndarray:
-    """(B,) slots since the start of the episode."""
-    return np.array(batch.world.episode["slot"])
-
-
 def seeds(batch: BatchEnv) -> list[int]:
     """Seed of each world."""
-    return batch.world.step["seed"].tolist()
+    return [batch.snapshot(b).seed for b in range(batch.num_worlds)]
 
 
 def episodes(batch: BatchEnv) -> list[int]:
     """Number of each world's present episode."""
-    return batch.world.step["episode"].tolist()
+    return [batch.snapshot(b).episode for b in range(batch.num_worlds)]
 
 
 def ues(batch: BatchEnv) -> np.recarray:

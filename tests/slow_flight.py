@@ -45,7 +45,7 @@ class SlowWorlds(BatchEnv):
         worlds, forced = list(options["worlds"]), options["forced"]
         count_s = options["count_until_s"]
         worth, first = np.zeros(self.num_worlds), True
-        end_s, flying = self.world.episode["now_s"].copy(), np.isin(np.arange(self.num_worlds), worlds)
+        end_s, flying = self.times_s(), np.isin(np.arange(self.num_worlds), worlds)
         under_way = np.ones(self.num_worlds, bool)
         while (flying & under_way).any():
             actions = policy.act(self.observations())

@@ -1,8 +1,8 @@
 """Trains the candidate scorer in stages: a direct search of its linear part, then a policy gradient of its network with team credit, then,
 if it is asked for, labels of what other choices would have brought.
 
-Stage A is train/search.py, stage B train/gradient.py, stage C train/advantage.py. Each has its share of the budget, in decisions, and
-begins with the policy of the ones before that did best on the validation seeds.
+Stage A is train/search.py, stage B train/stages/gradient.py, stage C train/stages/advantage.py. Each has its share of the budget, in
+decisions, and begins with the policy of the ones before that did best on the validation seeds.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.pools.pool import Pool
-from train import advantage, gradient, search
-from train.advantage import AdvantageGradient
+from train import search
 from train.algorithm import Algorithm, Tensors
-from train.gradient import TeamGradient
 from train.limits import Limit
 from train.search import LinearSearch
 from train.setup import SettingError
-from train.team import Terms
+from train.stages import advantage, gradient
+from train.stages.advantage import AdvantageGradient
+from train.stages.gradient import TeamGradient
+from train.stages.team import Terms
 from train.worlds import Worlds
 
 LIFE_SHARE = 1.0 / 3.0  # of the longest life of a job: horizon of the credit

@@ -109,7 +109,7 @@ class Planner:
                 "its worlds"
             )
         actions = np.array(self._base.act(obs, rng))
-        now_s = np.array(env.world.episode["now_s"])
+        now_s = env.times_s()
         for b, i in np.argwhere(waiting(obs)).tolist():
             self.effort.decisions += 1
             rows = self._to_try(obs["action_mask"][b, i], obs["candidates"][b, i], actions[b, i], now_s[b])

@@ -47,6 +47,8 @@ def state(layout: Layout, b: int, parts: int, candidates: bool) -> dict[str, Any
         "last_tally": np.zeros(b, DTYPES["tally"]).view(np.recarray),
         "tap": np.zeros((b, u, 4, MAX_TAPS)),
         "arrival_heap": np.zeros((b, u), np.int64),
+        "last_note": np.zeros((b, 0), np.int64),
+        "last_busy_s": np.zeros((b, n)),
         "roster": np.zeros((b, 3, j), np.int64),
         "queue": np.zeros((b, n, 3, min(scenario.serving.queue_jobs, j)), np.int64),
         "observation": np.zeros((2, b, n, d), np.float32),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_seldom
-from edge6g_env.kernel import codes, requeue, rng
+from edge6g_env.kernel import codes, notes, requeue, rng
 from edge6g_env.kernel.places import memory
 
 
@@ -88,6 +88,7 @@ def _apply(w, b, fault, now_s):
         return
     fault.up = up
     w.tally[b].outages += 1 - up
+    notes.of_world(w, b, notes.PART, fault.node, fault.kind, fault.peer, now_s, up)
     if fault.kind == codes.NODE_FAULT:
         w.node[b, fault.node].up = up
         if up == 0:

@@ -6,7 +6,7 @@ Event A3 of 3GPP TS 38.331 5.5.4.4 with the layer 3 filter of 5.5.3.2, on the ti
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner, njit_seldom
-from edge6g_env.kernel import channel
+from edge6g_env.kernel import channel, notes
 from edge6g_env.kernel.world_fields import FIRST_BACKOFF_DB, NOT_MEASURED_DBM
 
 _PING_PONG_S = 1.0  # minimum time of stay, 3GPP TR 36.839 5.2.1.3: back to the cell before within it is a ping-pong
@@ -54,6 +54,7 @@ def _hand_over(w, b, u, m, now_s):
     w.tally[b].handovers += 1
     if node == ue.last_node and now_s - ue.handover_s <= _PING_PONG_S:
         w.tally[b].ping_pongs += 1
+    notes.of_world(w, b, notes.HANDOVER, node, u, ue.node, now_s, 0.0)
     ue.last_node, ue.handover_s = ue.node, now_s
     ue.serving, ue.node, ue.better_node, ue.up_step, ue.down_step = m, node, -1, -1, -1
     ue.up_backoff_db, ue.down_backoff_db = FIRST_BACKOFF_DB, FIRST_BACKOFF_DB

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, finetune, inference, requeue, stream
+from edge6g_env.kernel import codes, finetune, inference, notes, requeue, stream
 from edge6g_env.kernel.places import air, cloud, device, link, node
 
 _ = 0  # a leg that has one part of a job only
@@ -118,16 +118,6 @@ def _begin_leg(w, b, job, stage, p):
 
 
 @njit_inner
-def _note(w, b, stage, p, start_s):
-    """Write down that a leg of the watched job has begun; what comes after the last row is not written."""
-    episode = w.episode[b]
-    if episode.n_noted < w.noted.shape[1]:
-        noted = w.noted[b, episode.n_noted]
-        noted.stage, noted.part, noted.start_s = stage, p, start_s
-        episode.n_noted += 1
-
-
-@njit_inner
 def advance(w, b, job, t0, t1):
     """Go on with the present leg until t1, where the job advances on its own."""
     if job.stage == codes.DEVICE:
@@ -158,8 +148,8 @@ def begin(w, b, job, leg):
             state = finetune.begin_leg(w, b, job, stage, p)
         else:
             state = _begin_leg(w, b, job, stage, p)
-        if job.number == w.episode[b].watched and state != codes.OVER:
-            _note(w, b, stage, p, start_s)
+        if state != codes.OVER and (notes.are_kept(w) or job.number == w.episode[b].watched):
+            notes.of_leg(w, b, job, stage, p, start_s)
         if state == codes.LOST:
             requeue.lose(w, b, job, p if kind == codes.INFERENCE else finetune.server_part(job), job.clock_s)
         if state != codes.OVER:

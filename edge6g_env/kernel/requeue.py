@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_seldom
-from edge6g_env.kernel import codes
+from edge6g_env.kernel import codes, notes
 from edge6g_env.kernel.ledger import end_job, release
 from edge6g_env.kernel.places import link, training
 
@@ -27,6 +27,7 @@ def lose(w, b, job, p, at_s):
     if job.first_token_s > at_s:
         job.first_token_s = -1.0
     job.part, job.stage, job.stage_s, job.clock_s = p, codes.RETURN, at_s, at_s
+    notes.of_wait(w, b, job, notes.REPAIR, at_s)
     if p == codes.TARGET:
         job.clock_s += link.delay_s(w, job)
     job.run_steps, job.in_round, job.average, job.put_back = 0.0, 0, 0, 0  # of a training job: what was not credited
@@ -68,5 +69,6 @@ def come_back(w, b, job, t1):
     job.stage, job.link, job.device_layers, job.draft = codes.QUEUED, -1, 0, -1
     for p in range(w.part.shape[2]):
         w.part[b, job.row, p] = w.blank[0].part
+    notes.of_wait(w, b, job, notes.DECISION, job.clock_s)
     _enqueue(w, b, job)
     return True

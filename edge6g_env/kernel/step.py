@@ -11,6 +11,7 @@ from edge6g_env.kernel import (
     flight,
     handover,
     mobility,
+    notes,
     rates,
     redraw,
     rng,
@@ -121,6 +122,7 @@ def _slot(w, b, idle):
 def _start_episode(w, b):
     """An empty world with a fresh random key, UEs placed, first reports sent."""
     episode, n_rows = w.episode[b], w.job.shape[1] - 1
+    notes.of_world(w, b, notes.BEGINS, -1, 0, 0, 0.0, 0.0)
     w.episode[b], w.tally[b] = w.blank[0].episode, w.blank[0].tally
     episode.key, episode.n_free = rng.world_key(w.step[b].seed, w.step[b].episode), n_rows
     episode.place_key = episode.key
@@ -201,6 +203,8 @@ def _end_episode(w, b):
     _sweep(w, b, w.episode[b].now_s, True)
     if w.interface[0].debug == 1:
         checks.check_world(w, b)
+    for i in range(w.node.shape[1]):
+        w.last_busy_s[b, i] = w.node[b, i].busy_s
     w.step[b].episode += 1
     _start_episode(w, b)
 
@@ -236,7 +240,7 @@ def _step_world(w, b, task):
             _end_episode(w, b)
             break
         room = w.outcome.shape[1] - step.n_outcomes > 2 * w.job.shape[1]
-        if task == codes.STEP or episode.n_heads > 0 or not room:
+        if task == codes.STEP or episode.n_heads > 0 or not room or step.slots == step.most_slots:
             break
     _mix_reward(w, b)
     if flies and w.flight[b].over == 0:
@@ -251,6 +255,7 @@ def _step_world(w, b, task):
 @njit_seldom
 def _reset_world(w, b):
     _begin_step(w, b)
+    w.step[b].n_noted = 0
     _start_episode(w, b)
     _keep_tally(w, b)
     observe(w, b)

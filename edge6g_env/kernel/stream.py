@@ -4,7 +4,7 @@ draft several on average."""
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, draft, rates
+from edge6g_env.kernel import codes, draft, notes, rates
 from edge6g_env.kernel.ledger import release
 from edge6g_env.kernel.places import air, cloud, device, link, node
 
@@ -74,8 +74,10 @@ def advance(w, b, job, t1):
     if link.is_cut_off(w, b, job):
         for p in range(job.first_part, node.end_part(w, job)):
             w.part[b, job.row, p].duty = 0.0
+        notes.of_wait(w, b, job, notes.REPAIR, job.clock_s)
         job.clock_s = t1
         return codes.UNDER_WAY
+    notes.of_repair(w, b, job, job.clock_s)
     _deliver_first(w, b, job)
     left = job.output_tokens - job.done_tokens
     if left <= 0.0:
@@ -109,8 +111,11 @@ def advance_delivery(w, b, job, t1):
     if not _is_reachable(w, b, job):
         job.clock_s = min(max(job.clock_s, w.ue[b, job.ue].silent_until_s), t1)
         if job.clock_s >= t1 - codes.SAME_INSTANT_S or not _is_reachable(w, b, job):
+            if link.is_cut_off(w, b, job):
+                notes.of_wait(w, b, job, notes.REPAIR, job.clock_s)
             job.clock_s = t1
             return codes.UNDER_WAY
+    notes.of_repair(w, b, job, job.clock_s)
     _deliver_first(w, b, job)
     last_s = job.clock_s + air.way_back_s(w, b, job, rates.LAST_TOKEN) if job.output_tokens > 1.0 else job.first_token_s
     job.clock_s = max(job.first_token_s, last_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner, njit_seldom
-from edge6g_env.kernel import codes, heap, rng
+from edge6g_env.kernel import codes, heap, notes, rng
 from edge6g_env.kernel.ledger import end_job
 
 
@@ -222,6 +222,7 @@ def _join_queue(w, b, u, s, row, arrival_s, task, members):
     job.output_tokens = w.trace[row, 2]
     w.tally[b].arrived += 1
     episode.next_job += 1
+    notes.of_arrival(w, b, job)
     if full or node.n_queue == w.queue.shape[3]:
         end_job(w, b, job, codes.REJECTED, arrival_s)
         if full:

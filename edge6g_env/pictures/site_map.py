@@ -15,11 +15,10 @@ from matplotlib.patheffects import withStroke
 from edge6g_env.batch import BatchEnv
 from edge6g_env.build.places import bands_of, neighbours_of, node_positions_m
 from edge6g_env.kernel.codes import BACKHAUL_FAULT, CLOUD_FAULT, NODE_FAULT, XN_FAULT
-from edge6g_env.kernel.handle import handle_of
-from edge6g_env.kernel.outside import place_hotspots
 from edge6g_env.pictures.outages import DOWN, SEED, Span, draw_timeline, outages
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_ues import StreetGridUes
+from edge6g_env.scene import streets_m
 
 # Okabe, Ito: Color Universal Design, 2008
 DEVICES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
@@ -36,9 +35,9 @@ class Picture:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario, self.env = scenario, BatchEnv(scenario, num_worlds=1)
         self.env.reset(seed=SEED)
-        ue = self.env.world.ue[0]
-        self.ue_m, self.served_by = np.stack([ue["x_m"], ue["y_m"]], axis=1), np.array(ue["node"])
-        self.hotspots_m = _hotspots_m(self.env)
+        shot = self.env.snapshot()
+        self.ue_m, self.served_by = np.stack([shot.ues.x_m, shot.ues.y_m], axis=1), shot.ues.node
+        self.hotspots_m = shot.hotspots_m
         self.parts = outages(self.env)
 
     @property
@@ -93,7 +92,7 @@ class Picture:
         area = Rectangle((0, 0), width_m, height_m, fill=False, ec="#bbbbbb")
         axes.add_patch(area)
         for centre_m in self.hotspots_m:
-            spot = Circle(centre_m, float(self.env.world.mobility[0].hotspot_radius_m), color=HOTSPOT, alpha=0.4, lw=0)
+            spot = Circle(centre_m, getattr(self.scenario.ues, "hotspot_radius_m", 0.0), color=HOTSPOT, alpha=0.4, lw=0)
             axes.add_patch(spot)
             spot.set_clip_path(area)
         _draw_streets(axes, self.scenario)
@@ -186,23 +185,6 @@ def _margin_m(scenario: Scenario) -> float:
 
 
 def _draw_streets(axes: Axes, scenario: Scenario) -> None:
-    """The streets, as kernel/mobility.py lays them: as many as fit, equal margins."""
-    ues, (width_m, height_m) = scenario.ues, scenario.area_m
-    if not isinstance(ues, StreetGridUes):
-        return
-    across, along = _streets_m(width_m, ues.street_spacing_m), _streets_m(height_m, ues.street_spacing_m)
+    (width_m, height_m), (across, along) = scenario.area_m, streets_m(scenario)
     axes.vlines(across, 0.0, height_m, STREET, linewidths=7.0, zorder=0)
     axes.hlines(along, 0.0, width_m, STREET, linewidths=7.0, zorder=0)
-
-
-def _streets_m(side_m: float, spacing_m: float) -> np.ndarray:
-    blocks = int(side_m / spacing_m + 1e-6)
-    return 0.5 * (side_m - blocks * spacing_m) + spacing_m * np.arange(blocks + 1)
-
-
-def _hotspots_m(env: BatchEnv) -> np.ndarray:
-    """float64 (spots, 2): centres."""
-    centres_m = np.zeros((int(env.world.mobility[0].hotspots), 2))
-    with np.errstate(over="ignore"):
-        place_hotspots(handle_of(env.world), 0, centres_m)
-    return centres_m

@@ -17,9 +17,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from eval.comparison import Comparison, first_tokens
 from eval.metrics import BY_NAME, Metric
-from eval.report.numbers import REWARD, is_looked_at, value_and_interval
+from eval.report.numbers import REWARD, value_and_interval
 from eval.statistics import AnyEstimate, bounds
-from eval.summary import Summary, by_reward
+from eval.summary import Summary, by_reward, is_looked_at
 
 CHARTED = (
     "reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s",

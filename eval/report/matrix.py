@@ -13,11 +13,11 @@ from rich.text import Text
 from eval.matrix import Cell, Column, Matrix, reward_and_rank
 from eval.report.console import STYLES, table_width
 from eval.report.numbers import REWARD, room, value_and_interval
-from eval.report.template import STYLE
+from eval.report.template import POLICY, STYLE
 
 MATRIX_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>edge6g matrix</title>
+$policy<title>edge6g matrix</title>
 $style</head><body>
 <p class="soft">edge6g comparison</p>
 <h1>$title</h1>
@@ -77,6 +77,7 @@ def _mean_rank(matrix: Matrix, name: str) -> str:
 def page(matrix: Matrix, command: str) -> str:
     """The page as text; the head of a scenario leads to the report of its comparison, in its folder."""
     return Template(MATRIX_PAGE).substitute(
+        policy=POLICY,
         style=STYLE,
         title=f"{len(matrix.columns)} scenarios, {len(matrix.policies)} policies",
         heads="".join(
@@ -89,7 +90,7 @@ def page(matrix: Matrix, command: str) -> str:
 
 
 def _head(matrix: Matrix, name: str) -> str:
-    return f'<th class="{matrix.kind(name)}">{escape(name)}</th>'
+    return f'<th class="{escape(matrix.kind(name))}">{escape(name)}</th>'
 
 
 def _cells(matrix: Matrix, name: str) -> Iterator[str]:

@@ -15,8 +15,16 @@ from edge6g_env.scenario_services import FinetuneService
 from eval.comparison import Comparison
 from eval.metrics import BY_NAME
 from eval.report.charts import CHARTED, draw_difference, draw_first_tokens, draw_metric, panel
-from eval.report.numbers import headline, sentences
-from eval.report.tables import decision_tables, difference_tables, limit_table, metric_tables, rivals, service_tables
+from eval.report.numbers import different_in_words, headline, sentences
+from eval.report.tables import (
+    busy_table,
+    decision_tables,
+    difference_tables,
+    limit_table,
+    metric_tables,
+    rivals,
+    service_tables,
+)
 from eval.report.template import PAGE
 from eval.summary import Summary, costs_limited
 
@@ -44,10 +52,24 @@ def page(comparison: Comparison) -> str:
         first_tokens="".join(_first_token_panels(comparison)),
         services=service_tables(comparison),
         decisions=decision_tables(comparison),
+        busy_class="" if comparison.busy_share else "absent",
+        busy=busy_table(comparison) if comparison.busy_share else "",
+        look=_look(comparison),
         metrics=metric_tables(summary),
         note=escape(summary["note"]),
         command=escape(comparison.made_by["command"]),
     )
+
+
+def _look(comparison: Comparison) -> str:
+    """The episode that is worth a look: its recording, or the command that makes one."""
+    different = comparison.different
+    if different is None:
+        return ""
+    links = ", ".join(f'<a href="{escape(path)}">{escape(path)}</a>' for path in comparison.recorded)
+    made = f"<p>Recorded: {links}</p>" if links else "<p>What happened there, side by side:</p>"
+    command = f"<pre>{escape(different['command'])}</pre>"
+    return f"<h2>Look at it</h2>\n<p>{escape(different_in_words(different))}.</p>\n{made}\n{command}"
 
 
 def _basis(comparison: Comparison) -> str:
@@ -125,8 +147,8 @@ def _first_token_panels(comparison: Comparison) -> Iterator[str]:
 
 
 def _names_width(summary: Summary) -> float:
-    """Room for the names beside a panel."""
-    return 0.2 + LETTER * max(map(len, summary["policies"]))
+    """Room for the names beside a panel; of longer ones a part is drawn, the tables have them whole."""
+    return min(0.2 + LETTER * max(map(len, summary["policies"])), PANEL_WIDTH / 2)
 
 
 def image(

@@ -21,7 +21,7 @@ from eval.report.numbers import REWARD, probability, value_and_interval
 from eval.report.page import image
 from eval.report.sweep_charts import entries, panels, sweep_figure
 from eval.report.tables import cell, html_table, titled, verdict
-from eval.report.template import STYLE
+from eval.report.template import POLICY, STYLE
 from eval.statistics import Estimate
 from eval.sweep.figures import SHOWN
 from eval.sweep.knee import ATTAINED, LOAD
@@ -37,7 +37,7 @@ MARKS = "\N{CHECK MARK} better and \N{BALLOT X} worse, with an interval clear of
 
 SWEEP_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title: edge6g sweep</title>
+$policy<title>$title: edge6g sweep</title>
 $style
 <style>.legend { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; max-width: none; font-size: .9rem }
 .legend svg { vertical-align: middle }
@@ -78,6 +78,7 @@ def write_report(swept: Swept, out: Path) -> None:
 def page(swept: Swept) -> str:
     """The page as text; `charts.plain_style` must be on."""
     return Template(SWEEP_PAGE).substitute(
+        policy=POLICY,
         style=STYLE,
         title=escape(swept.scenario.label),
         answers=_paragraphs("lead", effects(swept)) + _paragraphs("", remarks(swept)),
@@ -175,7 +176,7 @@ def _changes(swept: Swept, key: str, rows: pd.DataFrame, metric: Metric) -> str:
         )
     heads = ["", *(escape(last_part(one)) for one in (key, *others))]
     return html_table(
-        [*heads, *([f"{last_part(along)} {text(place)}" for place in places] if along else ["change"])], lines
+        [*heads, *([escape(f"{last_part(along)} {text(place)}") for place in places] if along else ["change"])], lines
     )
 
 
@@ -235,7 +236,7 @@ def _estimate(row: Mapping[str, Any], middle: str, before: str = "") -> Estimate
 
 def _head(swept: Swept, policy: str) -> str:
     known = swept.policies[policy]
-    return f'<th class="{known.kind}{" privileged" if known.privileged else ""}">{escape(policy)}</th>'
+    return f'<th class="{escape(known.kind)}{" privileged" if known.privileged else ""}">{escape(policy)}</th>'
 
 
 # terminal ---------------------------------------------------------------------------------------------------------

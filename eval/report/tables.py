@@ -15,6 +15,7 @@ from eval.statistics import AnyEstimate, bounds, clear_of_zero
 from eval.summary import Summary, by_reward, costs_limited
 
 T = TypeVar("T")
+MOST_NODES = 40  # with a column of their own
 
 
 def metric_tables(summary: Summary) -> str:
@@ -73,7 +74,7 @@ def limit_table(summary: Summary) -> str:
             css = "" if limit is None else "worse" if limit["above_by"] else "better"
             cells += cell(cost_and_limit(summary, name, cost), css)
         rows.append(f"<tr>{_policy_head(summary, name)}{cells}</tr>\n")
-    return html_table(["", "Reward per job", *(f"{cost} <small>a job</small>" for cost in costs)], rows)
+    return html_table(["", "Reward per job", *(f"{escape(cost)} <small>a job</small>" for cost in costs)], rows)
 
 
 def service_tables(comparison: Comparison) -> str:
@@ -103,6 +104,26 @@ def decision_tables(comparison: Comparison) -> str:
         titled(escape(service.name), _heat_map(comparison, index, layout))
         for index, service in enumerate(comparison.services)
     )
+
+
+def busy_table(comparison: Comparison) -> str:
+    """Share of the episodes in which each node computed, in %, a row a policy; nodes of one device together where there are many."""
+    nodes = comparison.scenario.nodes
+    names = [f"node_{n}" for n in range(nodes.count)]
+    devices = [nodes.device_of(n) for n in range(nodes.count)]
+    if nodes.count > MOST_NODES:
+        names = list(dict.fromkeys(devices))
+        columns = [[n for n, device in enumerate(devices) if device == name] for name in names]
+        heads = [f"{escape(name)} <small>{len(of)} nodes</small>" for name, of in zip(names, columns, strict=True)]
+    else:
+        columns = [[n] for n in range(nodes.count)]
+        heads = [f"{name} <small>{escape(device)}</small>" for name, device in zip(names, devices, strict=True)]
+    rows = []
+    for name in by_reward(comparison.summary):
+        share = comparison.busy_share[name]
+        cells = "".join(_heat(float(share[of].mean()), False) for of in columns)
+        rows.append(f"<tr>{_policy_head(comparison.summary, name)}{cells}</tr>\n")
+    return html_table(["", *heads], rows).replace("<table>", '<table class="heat busy">')
 
 
 def _heat_map(comparison: Comparison, service: int, layout: Layout) -> str:
@@ -188,7 +209,7 @@ def titled(title: str, content: str) -> str:
 
 def _policy_head(summary: Summary, name: str) -> str:
     policy = summary["policies"][name]
-    return f'<th class="{policy["kind"]}{" privileged" if policy["privileged"] else ""}">{escape(name)}</th>'
+    return f'<th class="{escape(policy["kind"])}{" privileged" if policy["privileged"] else ""}">{escape(name)}</th>'
 
 
 def _metric_head(metric: Metric) -> str:

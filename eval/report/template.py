@@ -1,7 +1,9 @@
-"""The page's frame: HTML and CSS, with places for string.Template."""
+"""The page's frame: HTML and CSS, with places for string.Template. A page allows itself no script and loads nothing, whatever text of users
+it shows."""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>$title: edge6g comparison</title>
 <style>
 :root { color-scheme: light dark; --ink: #212529; --soft: #6c757d; --line: #dee2e6; --page: #fff; --card: #f8f9fa;
@@ -48,6 +50,7 @@ table.heat { width: auto }
 .heat td.none { color: var(--soft) }
 .heat .group { border-left: 6px solid var(--page) }
 .heat th.group[colspan] { text-align: left }
+.busy th small { display: block; font-weight: 400; font-size: .72rem; white-space: normal; max-width: 5.2rem; margin-left: auto }
 details { margin-top: .7rem }
 summary { cursor: pointer; color: var(--soft) }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem;
@@ -88,15 +91,22 @@ $services
 <p class="soft">How often each value is taken, in % of the decisions in which the column means something: reject of all decisions, the
 others of the jobs that run, the edge split of those that go elsewhere. n1: the first neighbour.</p>
 $decisions
+<section class="$busy_class">
+<h2>Busy nodes</h2>
+<p class="soft">Share of the episodes in which a node's accelerator computed prompts, training or tokens, in %.</p>
+$busy
+</section>
 <h2>All metrics</h2>
 <p class="soft">Interquartile mean [95 % interval] over the seeds. Hold the pointer over a name for its meaning.</p>
 $metrics
 <h2>What the intervals say</h2>
 <p>$note</p>
+$look
 <h2>Make it again</h2>
 <pre>$command</pre>
 <p class="soft">The scenario as it was played is in scenario.toml, every measured job in jobs.csv.gz.</p>
 </body></html>
 """
 
-STYLE = PAGE[PAGE.index("<style>") : PAGE.index("</head>")]  # what other pages share
+POLICY = PAGE[PAGE.index("<meta http-equiv") : PAGE.index("<title>")]  # these two are what other pages share
+STYLE = PAGE[PAGE.index("<style>") : PAGE.index("</head>")]

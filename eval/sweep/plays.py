@@ -79,7 +79,7 @@ class Shelf:
 
     def put(self, task: Task, rows: EpisodeRows) -> None:
         """Keep the episodes of a task."""
-        episodes = Episodes(rows, np.zeros(0, OUTCOME_DTYPE), np.zeros(0))
+        episodes = Episodes(rows, np.zeros(0, OUTCOME_DTYPE), np.zeros(0), np.zeros((0, 0)))
         self._of_cells[task.cell].put(task.part.name, episodes, task.part.seeds)
 
     def forget_others(self, tasks: Sequence[Task]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import edge6g
+import edge6g.playing
 import edge6g_env
 import eval.episodes
 from agents.policy import Observation, make_rule, rule_names
@@ -139,7 +139,7 @@ class Learned:
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(edge6g, "_load_checkpoint", Learned)
+    monkeypatch.setattr(edge6g.playing, "load_checkpoint", Learned)
     for name in ("x", "seed-local", "seed-greedy", "seed-jsq"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "checkpoint.json").write_text(name)

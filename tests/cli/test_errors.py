@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import edge6g
+import edge6g.playing
 import eval.compare
 from edge6g_env.errors import UserError
 
-ROOT = Path(edge6g.__file__).parent
+ROOT = Path(edge6g.__file__).parents[1]
 COMPARE = ("compare", "--scenario", "tiny", "--seeds", 3)
 
 CASES = {
@@ -98,7 +98,7 @@ def test_a_checkpoint_that_is_refused_is_said_in_its_words(run, tmp_path: Path, 
     def refuse(folder: Path, scenario: object) -> None:
         raise OtherScenarioError(f"{folder.name} was trained on campus_v0")
 
-    monkeypatch.setattr(edge6g, "_load_checkpoint", refuse)
+    monkeypatch.setattr(edge6g.playing, "load_checkpoint", refuse)
     (tmp_path / "trained").mkdir()
     ended = run(*COMPARE, "--policies", tmp_path / "trained", "--out", tmp_path / "out")
     assert ended == (2, "", "edge6g: trained was trained on campus_v0\n")

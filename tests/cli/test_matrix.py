@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import edge6g
+import edge6g.playing
 import eval.episodes
 from agents.policy import Observation, make_rule
 from edge6g_env.errors import UserError
@@ -109,7 +109,7 @@ class OnlyCalm:
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(edge6g, "_load_checkpoint", OnlyCalm)
+    monkeypatch.setattr(edge6g.playing, "load_checkpoint", OnlyCalm)
     for name in ("calm-only", "anywhere", "nowhere"):
         (tmp_path / "runs" / name).mkdir(parents=True)
     return tmp_path / "runs"

@@ -11,7 +11,7 @@ import pytest
 
 import edge6g
 
-ROOT = Path(edge6g.__file__).parent
+ROOT = Path(edge6g.__file__).parents[1]
 # Says what the table of a comparison says, without playing one; runs in an interpreter of its own: streams are those of a process.
 SAY = """
 import edge6g, sys

@@ -16,7 +16,6 @@ from edge6g_env.pictures import coverage
 from edge6g_env.pictures.outages import SEED
 from edge6g_env.pictures.site_map import Picture
 from edge6g_env.scenario import Scenario
-from tests.looking import fault_records, times_s
 
 PLACES = [[0.0, 0.0], [140.0, 35.0], [310.0, 10.0], [95.0, 190.0]]
 SITE = {
@@ -98,10 +97,10 @@ def test_the_timeline_is_that_of_a_world_of_its_seed(site):
     for _ in range(60):
         for _ in range(slots):
             batch.step(hold)
-        now_s = float(times_s(batch)[0])
-        for part, row in zip(parts, fault_records(batch)[0], strict=True):
-            assert bool(row["broken"]) == any(start_s <= now_s < end_s for start_s, end_s in part.by_chance)
-            seen += bool(row["broken"])
+        now_s = float(batch.times_s()[0])
+        for part, broken in zip(parts, batch.snapshot().parts.broken, strict=True):
+            assert broken == any(start_s <= now_s < end_s for start_s, end_s in part.by_chance)
+            seen += bool(broken)
     assert seen > 5
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import edge6g
-from edge6g import CommandError
+from edge6g.errors import CommandError
+from edge6g.training import train_options
 from train.checkpoint import read_record
 
 SHORT = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--set", "arrivals.rate_jobs_s=8.0")
@@ -53,9 +53,9 @@ def test_what_cannot_be_studied_is_said_and_leaves_nothing(run, tmp_path: Path, 
 
 
 def test_options_of_train_are_read_as_it_reads_them():
-    assert edge6g._train_options(["--algo", "ppo", "--threads", "2"]) == {"algo": "ppo", "threads": 2}
+    assert train_options(["--algo", "ppo", "--threads", "2"]) == {"algo": "ppo", "threads": 2}
     with pytest.raises(CommandError, match="edge6g train --threads 0: Invalid value for '--threads'"):
-        edge6g._train_options(["--threads", "0"])
+        train_options(["--threads", "0"])
 
 
 def test_a_study_of_seconds(run, tmp_path: Path):

@@ -18,7 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import edge6g
+import edge6g.playing
 import eval.sweep.plays
 from agents.policy import Observation, make_rule
 from edge6g_env.errors import UserError
@@ -261,7 +261,7 @@ class Copycat:
 
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(edge6g, "_load_checkpoint", Copycat)
+    monkeypatch.setattr(edge6g.playing, "load_checkpoint", Copycat)
     for name in ("calm", "anywhere", "nowhere"):
         (tmp_path / "runs" / name).mkdir(parents=True)
     return tmp_path / "runs"
@@ -342,8 +342,8 @@ def test_ctrl_c_ends_workers_in_order_and_keeps_what_was_played(tmp_path: Path):
     out = tmp_path / "out"
     words = ["sweep", "--scenario", "tiny", *SET, "--seeds", "32", "--policies", "jsq,random", "--workers", "2"]
     loads = ",".join(str(load) for load in range(2, 30))
-    command = [sys.executable, edge6g.__file__, *words, "--vary", f"{LOAD}={loads}", "--out", str(out)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(edge6g.__file__).parent), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", "-m", "edge6g", *words, "--vary", f"{LOAD}={loads}", "--out", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(edge6g.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     parent = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
     end_s = time.monotonic() + 240.0

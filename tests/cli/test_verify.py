@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import edge6g
+import edge6g.playing
 from agents.policy import make_rule
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
@@ -124,7 +124,9 @@ def test_only_what_is_clearly_worse_on_the_first_seeds_is_no_candidate():
 def test_a_learned_row_is_played_where_its_checkpoints_are_at_hand(run, kept: Path, tmp_path: Path, monkeypatch):
     """A group's rewards are the means of its members; without the folders it neither agrees nor differs, and what trains it is said."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(edge6g, "_load_checkpoint", lambda folder, scenario: make_rule(folder.name, Layout(scenario)))
+    monkeypatch.setattr(
+        edge6g.playing, "load_checkpoint", lambda folder, scenario: make_rule(folder.name, Layout(scenario))
+    )
     results = read(kept / "results" / "tiny.json")
     mean = [
         round((a + b) / 2.0, 6) for a, b in zip(*(results.rows[n]["rewards"] for n in ("local", "static")), strict=True)

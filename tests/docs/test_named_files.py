@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-IGNORED = {".venv", "runs", "build", "dist"}
+IGNORED = {".venv", "runs", "build", "dist", "site"}
 FILES = [p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file() and p.relative_to(ROOT).parts[0] not in IGNORED]
 FOLDERS = {folder for path in FILES for folder in path.parents[:-1]}
 PAGES = [path for path in FILES if path.suffix == ".md" and not any(part.startswith(".") for part in path.parts)]
 NAMED = re.compile(r"(?<![\w./*<>~-])([\w./*<>-]*[\w*>]\.(?:csv\.gz|csv|md|py|toml|cff|txt|png|svg|tex))(?![\w(/])")
 QUOTED_PATH = re.compile(
-    r"`((?!runs/|validation/|episode/|compare/|job/|node/|neighbour_\w+/|ue/)[\w.-]+/[\w./*<>-]*)`"
+    r"`((?!edge6g/[A-Z]|runs/|validation/|episode/|compare/|job/|node(?:_\w+)?/|neighbour_\w+/|ue/)[\w.-]+/[\w./*<>-]*)`"
 )
 
 WRITTEN = {  # by commands, into a run's folder
@@ -31,6 +31,7 @@ READERS_OWN |= {
     "map.png",
     "coverage.png",
     "edge6g.schema.json",
+    "edge6g/profiles",
     "../shared/base.toml",
 }  # and docs/site.md
 

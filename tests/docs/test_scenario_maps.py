@@ -12,7 +12,6 @@ from PIL import Image
 
 from edge6g_env import batch_env, load_scenario, scenarios
 from edge6g_env.costs import devices
-from tests.looking import fault_records, times_s, ues
 
 ROOT = Path(__file__).parents[2]
 CODE = """
@@ -93,9 +92,9 @@ def test_no_hotspot_leaves_the_area(shown, name):
 def test_ues_are_where_the_world_has_them(shown, name):
     batch = batch_env(name, 1)
     batch.reset(0)
-    ue = ues(batch)[0]
-    assert np.array(shown[name]["ues"]) == pytest.approx(np.stack([ue["x_m"], ue["y_m"]], axis=1), abs=1e-6)
-    assert shown[name]["served_by"] == ue["node"].tolist()
+    ues = batch.snapshot().ues
+    assert np.array(shown[name]["ues"]) == pytest.approx(np.stack([ues.x_m, ues.y_m], axis=1), abs=1e-6)
+    assert shown[name]["served_by"] == ues.node.tolist()
 
 
 def test_outages_are_those_of_the_world(shown):
@@ -104,14 +103,15 @@ def test_outages_are_those_of_the_world(shown):
     batch.reset(0)
     parts, slot_s = shown["blackout"]["parts"], batch.scenario.time.slot_s
     hold = np.zeros((1, batch.num_agents), np.int64)
-    while times_s(batch)[0] < 110.0:
+    while batch.times_s()[0] < 110.0:
         for _ in range(round(1.0 / slot_s)):
             batch.step(hold)
-        now_s = float(times_s(batch)[0])
-        for part, row in zip(parts, fault_records(batch)[0], strict=True):
+        now_s = float(batch.times_s()[0])
+        now = batch.snapshot().parts
+        for part, is_planned, broken in zip(parts, now.planned, now.broken, strict=True):
             _, _, _, planned, by_chance = part
-            assert bool(row["planned"]) == any(start_s <= now_s < end_s for start_s, end_s in planned), (part, now_s)
-            assert bool(row["broken"]) == any(start_s <= now_s < end_s for start_s, end_s in by_chance), (part, now_s)
+            assert is_planned == any(start_s <= now_s < end_s for start_s, end_s in planned), (part, now_s)
+            assert broken == any(start_s <= now_s < end_s for start_s, end_s in by_chance), (part, now_s)
 
 
 def test_planned_outages_are_those_of_the_file(shown):

@@ -16,7 +16,7 @@ from edge6g_env.spaces import ACTION_COLUMNS, Layout
 from eval.compare import compare
 from eval.summary import Summary
 from tests.tuners import services_with
-from train.points import coordinates, starts
+from train.tuning.points import coordinates, starts
 
 POLICIES = ("greedy", "local", "random")
 

@@ -13,9 +13,9 @@ from eval.groups import group_estimate, probability_of_improvement
 from eval.limits import beside, in_words
 from eval.metrics import METRIC_NAMES
 from eval.report.charts import line_styles
-from eval.report.numbers import groups_in_words, is_looked_at, limits_in_words, origins
+from eval.report.numbers import groups_in_words, limits_in_words, origins
 from eval.statistics import clear_of_zero, iqm
-from eval.summary import EpisodesError, Summary, by_reward, costs_limited, mean_cost, summarise
+from eval.summary import EpisodesError, Summary, by_reward, costs_limited, is_looked_at, mean_cost, summarise
 from tests.episodes import of_kinds
 
 

@@ -143,15 +143,6 @@ def test_how_many_worlds_is_said_in_the_doors_own_word(name):
             gymnasium.make_vec("edge6g/Tiny-v0", **{name: 2})
 
 
-@pytest.mark.filterwarnings("error::UserWarning")
-@pytest.mark.parametrize("mode", ["human", "rgb_array", "ansi"])
-def test_there_are_no_pictures(mode):
-    for make in (*ONE_WORLD.values(), SEVERAL["gym vector"]):
-        with pytest.raises(TypeError, match=r"render_mode must be None.*no rendering yet"):
-            make(render_mode=mode)
-        assert make(render_mode=None).unwrapped.render_mode is None
-
-
 def test_more_worlds_than_memory():
     for make in SEVERAL.values():
         with pytest.raises(UserError, match=r"do not fit into this machine's .* memory"):

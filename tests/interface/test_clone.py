@@ -18,7 +18,7 @@ STORM = {
 
 def futures(env, seconds, **options):
     """Outcomes of each world in the next seconds under greedy, without the number of the world."""
-    until_s = env.world.episode["now_s"] + seconds
+    until_s = env.times_s() + seconds
     outcomes = env.fly(CompiledPolicy(env.layout), until_s, **options).outcomes
     found = []
     for b in range(env.num_worlds):
@@ -126,7 +126,7 @@ def test_redrawn_worlds_keep_their_invariants():
     for n in range(8):
         env.fly(CompiledPolicy(env.layout), 3.0 * (n + 1))
         env.redraw([0, 1, 2, 3], 100 + n)
-    assert env.world.episode["now_s"] == pytest.approx(np.full(4, 24.0))
+    assert env.times_s() == pytest.approx(np.full(4, 24.0))
 
 
 def test_redrawn_arrivals_have_their_rate():

@@ -48,7 +48,7 @@ def policies(layout):
 def played(env, policy, until_s, seed):
     """Outcomes of a batch that a policy steps until an instant, world by world."""
     obs, outcomes = env.reset(seed=seed), []
-    while env.world.episode["now_s"][0] < until_s - 1e-9:
+    while env.times_s()[0] < until_s - 1e-9:
         obs, *_, info = env.step(policy.act(obs))
         outcomes.append(np.array(info["outcomes"]))
     ended = np.concatenate(outcomes)
@@ -120,7 +120,7 @@ def test_it_stops_where_somebody_decides_and_plays_the_forced_actions_first():
     assert flight.decisions.sum() == 0
     forced = np.where(waiting, codes.REJECT, -1)
     numbers = env.deciding()
-    after = env.fly(CompiledPolicy(env.layout), env.world.episode["now_s"] + env.scenario.time.slot_s, forced=forced)
+    after = env.fly(CompiledPolicy(env.layout), env.times_s() + env.scenario.time.slot_s, forced=forced)
     rejected = after.outcomes[after.outcomes["phase"] == codes.REJECTED]
     assert sorted(rejected["job"]) == sorted(numbers[waiting])
     assert after.decisions.tolist() == waiting.sum(axis=1).tolist()

@@ -135,7 +135,7 @@ def test_outcomes_are_told_apart_by_agent(tiny):
 
 def test_wrong_options_are_refused():
     with pytest.raises(ValueError, match="render_mode"):
-        parallel_env("tiny", render_mode="human")
+        parallel_env("tiny", render_mode="ansi")
     with pytest.raises(ValueError, match="observe"):
         parallel_env("tiny", observe="everything")
     with pytest.raises(ValueError, match="this environment has one world"):

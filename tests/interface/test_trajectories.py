@@ -6,7 +6,6 @@ import pytest
 
 from edge6g_env import batch_env, env, parallel_env, sb3_vec_env
 from edge6g_env.gym import Edge6gEnv
-from tests.looking import ues
 from tests.tasks import QUICK_TASKS
 
 SLOTS = 120
@@ -209,11 +208,11 @@ def _batch_of(made):
 def test_episodes_of_a_seed_differ(scenario, busy):
     batch = batch_env(scenario, 1, **busy)
     batch.reset(3)
-    first = ues(batch)["x_m"].copy()
+    first = batch.snapshot().ues.x_m
     batch.reset()
-    assert not np.array_equal(first, ues(batch)["x_m"])
+    assert not np.array_equal(first, batch.snapshot().ues.x_m)
     batch.reset(3)
-    assert np.array_equal(first, ues(batch)["x_m"])
+    assert np.array_equal(first, batch.snapshot().ues.x_m)
 
 
 def test_seeds_may_be_given_one_by_one(assert_same):

@@ -10,7 +10,7 @@ from edge6g_env._jit import njit
 from edge6g_env.kernel.codes import QUEUED
 from edge6g_env.scenario_arrivals import BurstArrivals
 from tests.kernel.inner import checks, rng
-from tests.looking import Look, sources, times_s
+from tests.looking import Look, sources
 
 BURSTS = {"kind": "burst", "rate_jobs_s": 4.0, "burst_ratio": 8.0, "calm_s": 6.0, "burst_s": 2.0}
 WORLDS = 4096
@@ -144,7 +144,7 @@ def arrivals_of(batch, seconds, choose):
     found = [{} for _ in range(batch.num_worlds)]
     looks = [Look(batch, b) for b in range(batch.num_worlds)]
     mask = batch.observations()["action_mask"]
-    while times_s(batch)[0] < seconds - 1e-9:
+    while batch.times_s()[0] < seconds - 1e-9:
         obs, *_ = batch.step(choose(mask))
         mask = obs["action_mask"]
         for jobs, look in zip(found, looks, strict=True):

@@ -9,7 +9,7 @@ from edge6g_env import _jit, batch_env
 from edge6g_env.build.faults import fault_parts, planned_outages
 from edge6g_env.kernel import codes as k
 from tests.kernel.inner import faults
-from tests.looking import Look, fault_records, times_s
+from tests.looking import Look, fault_records
 
 QUIET = {"arrivals.kind": "poisson", "arrivals.rate_jobs_s": 1e-12}
 MEAN_S = {f"{kind}_{what}_s": s for kind in k.FAULT_KINDS for what, s in (("mtbf", 3.0), ("mttr", 1.0))}
@@ -71,7 +71,7 @@ def test_the_share_that_is_down_is_the_same_from_the_start():
 def changes_of(batch, actions, until_s):
     """{(world, kind, node, peer, change): next instant} as seen after each slot until until_s."""
     obs, seen = batch.reset(3), {}
-    while times_s(batch)[0] < until_s - 1e-9:
+    while batch.times_s()[0] < until_s - 1e-9:
         obs, *_ = batch.step(actions(obs))
         for b in range(batch.num_worlds):
             for part in fault_records(batch)[b]:

@@ -60,7 +60,7 @@ def test_uploads_of_a_cell_share_the_rate(make_bench):
         bench.send(dict.fromkeys(range(senders), 0.01))
         bench.batch.world.episode["watched"] = 0
         expected_s = []
-        while bench.batch.world.episode["n_noted"][0] < 2:
+        while bench.batch.world.step["n_noted"][0] < 2:
             bench.step("local, int4")
             expected_s.append(float(bench.obs["candidates"][0, 0, bench.action("local, int4"), upload]))
         assert expected_s[0] == pytest.approx(UP_S + full_s, rel=1e-6)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from edge6g_env import batch_env
 from edge6g_env.kernel.codes import QUEUED, REJECTED
-from tests.looking import Look, sources, times_s
+from tests.looking import Look, sources
 
 RATE = 50.0
 SECONDS = 20.0
@@ -132,7 +132,7 @@ def test_replay_is_the_traces_own_sequence(replay):
             mine = np.sort(jobs[(jobs["world"] == b) & (jobs["service"] == s)], order="number")
             start_s = float(sources(batch)["start_s"][b, s])
             starts.add(start_s)
-            check_replay(mine, start_s, service, 40.0, times_s(batch)[b])
+            check_replay(mine, start_s, service, 40.0, batch.times_s()[b])
             assert len(mine) > 50
     assert len(starts) == batch.num_worlds * len(batch.scenario.service)
 

@@ -10,7 +10,7 @@ from edge6g_env.spaces import Layout, drafts
 from eval.decisions import columns_of
 from eval.forecasts import groups_of
 from eval.jobs import jobs_frame
-from train.points import coordinates, starts
+from train.tuning.points import coordinates, starts
 
 DRAFT = {"service.chat.draft": "llama-3.2-1b", "service.chat.draft_precision": "int4"}
 GRID = {"actions.device_split": [0.0, 0.25, 0.5, 1.0, "draft"]}

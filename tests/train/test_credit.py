@@ -10,9 +10,9 @@ from edge6g_env import load_scenario
 from edge6g_env.kernel.codes import CUT, EXPIRED, FINETUNE, FINISHED
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
 from eval.pools.pool import Hangar
-from train import credit
-from train.credit import Jobs, expired_worth, jobs_of
-from train.team import TeamPart, Terms
+from train.stages import credit
+from train.stages.credit import Jobs, expired_worth, jobs_of
+from train.stages.team import TeamPart, Terms
 from train.worlds import Worlds
 
 HORIZONS_S = (0.0, 1.0, 2.5, 100.0, np.inf)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from train.descent import Point, Rewards, descend, key_of, race, stages
+from train.tuning.descent import Point, Rewards, descend, key_of, race, stages
 
 SIZES = {"x": 4, "y": 5, "z": 3}
 SEEDS = list(range(100, 132))

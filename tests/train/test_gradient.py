@@ -13,9 +13,9 @@ from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
 from eval.pools.pool import Hangar, Thread
 from tests.train.small import Inline, learner, same
 from train.checkpoint import TRAINER, read_tensors
-from train.gradient import KEPT, TeamGradient
 from train.limits import Limit
-from train.team import Decided, TeamPart, Terms
+from train.stages.gradient import KEPT, TeamGradient
+from train.stages.team import Decided, TeamPart, Terms
 from train.worlds import Worlds
 
 SMALL = {"seeds": 2, "draws": 2, "minibatch": 128}

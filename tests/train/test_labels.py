@@ -15,14 +15,14 @@ from edge6g_env import BatchEnv, load_scenario
 from edge6g_env.kernel.codes import HOLD, REJECT
 from eval.pools.pool import Hangar
 from tests.train.small import Inline, learner, same
-from train import branches
-from train.advantage import AdvantageGradient
 from train.checkpoint import TRAINER, read_tensors
-from train.credit import jobs_of
-from train.labels import Labelled, LabelPart, Labels
 from train.limits import Limit
 from train.scorer import StageError, _ends
-from train.team import Terms
+from train.stages import branches
+from train.stages.advantage import AdvantageGradient
+from train.stages.credit import jobs_of
+from train.stages.labels import Labelled, LabelPart, Labels
+from train.stages.team import Terms
 from train.worlds import Worlds
 
 SEED, HORIZON_S = 5, 1.5
@@ -79,7 +79,7 @@ class Slowly:
                 else:
                     actions[0, node] = self.policy.act(obs, np.random.default_rng(0))[0, node]
                 seen = mask.copy(), obs["candidates"][0, node].copy()
-                now_s = float(self.env.world.episode["now_s"][0])
+                now_s = float(self.env.times_s()[0])
                 decisions.append(Decision(slot, node, job, int(actions[0, node]), *seen, now_s))
             obs, *_, info = self.env.step(actions)
             outcomes.append(info["outcomes"])
@@ -289,9 +289,9 @@ def test_labels_are_learned_from_again_until_there_are_enough_newer_ones(scenari
 
     assert [learn(good), learn(none), learn(none)] == [32.0] * 3
     assert odds[1] < odds[2] < odds[3]
-    monkeypatch.setattr("train.advantage.LABELS_KEPT", 40)
+    monkeypatch.setattr("train.stages.advantage.LABELS_KEPT", 40)
     assert learn(bad) == 40.0
-    monkeypatch.setattr("train.advantage.LABELS_KEPT", 32)
+    monkeypatch.setattr("train.stages.advantage.LABELS_KEPT", 32)
     assert [learn(bad) for _ in range(15)] == [32.0] * 15
     assert odds[-1] < odds[3]
 

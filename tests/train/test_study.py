@@ -33,9 +33,9 @@ from eval.result_files import read
 from eval.statistics import iqm
 from eval.verify import verify
 from tests.train import fake_trainer
-from train.study import Design, StudyError, show, study
-from train.study_arms import Arm, Budget, Cell
-from train.study_results import Trained
+from train.studies.arms import Arm, Budget, Cell
+from train.studies.results import Trained
+from train.studies.study import Design, StudyError, show, study
 
 MINUTES, LONGEST_S = 4.0, 60.0
 RULES = ("local", "greedy")

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW
 from train.learning_curve import Point
-from train.study_curves import Curve, curve_of, write_curves
+from train.studies.curves import Curve, curve_of, write_curves
 
 
 def points(decisions: list[int], gains: list[float]) -> list[Point]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_inner, njit_seldom
-from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel import codes, costing, notes
 from edge6g_env.kernel.places import link
 from edge6g_env.kernel.rows import take_out
 
@@ -77,6 +77,7 @@ def advance(w, b, t1):
     cloud, v, node = w.cloud[0], job.variant, w.node[b, job.ingress]
     episode.cloud_running += _places(w, job)
     job.in_cloud, start_s = 1, max(job.clock_s, episode.cloud_free_s)
+    notes.of_work(w, b, job, start_s, job.setup_tokens)
     node.cloud_seen_wait_s, node.cloud_seen_s = start_s - job.clock_s, start_s
     node.cloud_jobs += 1
     node.cloud_mean_wait_s += (node.cloud_seen_wait_s - node.cloud_mean_wait_s) / min(node.cloud_jobs, _REMEMBERED_JOBS)

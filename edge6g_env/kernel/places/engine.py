@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 from edge6g_env import costs
-from edge6g_env._jit import njit_inner
-from edge6g_env.kernel import codes, costing
+from edge6g_env._jit import njit_inner, njit_seldom
+from edge6g_env.kernel import codes, costing, notes
 from edge6g_env.kernel.places import loading, memory, training
 
 LOADS, LACKS_KV, LACKS_WEIGHTS = -1, -2, -3  # not ADMITTED: weights load, no memory for KV, none for weights
@@ -54,7 +54,7 @@ def clear_counts(w, b, i):
 def _set_cycle(w, b, i):
     """Iteration time of every active variant of node i, and the mean decode cycle: each for the share of time in which it has a token."""
     site, server = w.site[i], w.server[b, i]
-    server.cycle_s = 0.0
+    server.cycle_s, server.decode_share = 0.0, 0.0
     if server.decodes == 0:
         return
     for v in range(w.variant.shape[2]):
@@ -73,6 +73,7 @@ def _set_cycle(w, b, i):
             variant.iteration_s += costing.head_s(w, device, v, max(variant.head_tokens, fewest))
         variant.last_used_s = w.episode[b].now_s
         server.cycle_s += min(1.0, decoders) * variant.iteration_s
+        server.decode_share = min(1.0, server.decode_share + decoders)
     server.cycle_s *= costing.slowdown(w, w.node[b, i].ran_load)
 
 
@@ -120,6 +121,18 @@ def _admit_job(w, b, job):
     return codes.ADMITTED
 
 
+@njit_seldom
+def _note_admission(w, b, job, state, since_s, t0):
+    """Note what a job waits for that has been looked at: memory, weights or, when it has both, its turn."""
+    if state <= LACKS_KV:
+        notes.of_admission(w, b, job, notes.MEMORY, since_s, t0)
+        return
+    if state == LOADS or job.clock_s > since_s:
+        notes.of_admission(w, b, job, notes.LOAD, since_s, t0)
+    if state == codes.ADMITTED:
+        notes.of_wait(w, b, job, notes.QUEUE, job.clock_s)
+
+
 @njit_inner
 def _admit(w, b, i, t0, t1):
     """Go through the inbox in order; a job that waits for memory lets nobody pass, one that waits for weights does for a while."""
@@ -130,7 +143,10 @@ def _admit(w, b, i, t0, t1):
         job = w.job[b, w.queue[b, i, codes.INBOX, place]]
         if w.part[b, job.row, job.part].state == codes.ADMITTED or job.clock_s >= t1:
             continue
+        since_s = job.clock_s
         state = LACKS_KV if blocked else _admit_job(w, b, job)
+        if notes.are_kept(w):
+            _note_admission(w, b, job, state, since_s, t0)
         blocked = state == LACKS_KV or (state == LACKS_WEIGHTS and t1 - job.stage_s > _PATIENCE_S)
         if state <= LACKS_KV:
             job.clock_s = t1
@@ -206,6 +222,7 @@ def _form_chunk(w, b, i, job, start_s):
     server.chunk_added_s = max(added_s, 0.0) + _encoder_s(w, job, part)
     server.chunk_s = server.cycle_s + server.chunk_added_s * costing.slowdown(w, w.node[b, i].ran_load)
     server.chunk_end_s = start_s + server.chunk_s
+    notes.of_work(w, b, job, start_s, server.chunk_tokens)
 
 
 @njit_inner
@@ -229,6 +246,7 @@ def _complete_chunk(w, b, i):
     server.chunk_job, server.prefill_free_s = -1, server.chunk_end_s
     if job.prefilled < job.setup_tokens - 1e-6:
         estimate_prompt(w, job, part)
+        notes.of_wait(w, b, job, notes.QUEUE, server.chunk_end_s)
         return
     job.clock_s = server.chunk_end_s
     part.state, part.duty = codes.PREFILLED, 1.0
@@ -267,7 +285,7 @@ def _form_next(w, b, i, t1):
 def _work(w, b, i, t0, t1):
     """Run node i through [t0, t1): returns decode cycles done and seconds with a chunk, or with training as decodes feel it."""
     server = w.server[b, i]
-    time_s, cycles, prefill_s = t0, 0.0, 0.0
+    time_s, cycles, prefill_s, chunks_s = t0, 0.0, 0.0, 0.0
     if server.chunk_trains == 1 and _prompt_waits(w, b, i, server.chunk_end_s - server.chunk_s):
         training.take_back_slice(w, b, i)  # the prompt came in the last substep, after the node had been advanced
     while True:
@@ -286,6 +304,7 @@ def _work(w, b, i, t0, t1):
             else:
                 cycles += (until_s - time_s) / server.chunk_s
                 prefill_s += until_s - time_s
+            chunks_s += until_s - time_s
             time_s = until_s
         if server.chunk_end_s > t1:
             break
@@ -293,6 +312,7 @@ def _work(w, b, i, t0, t1):
             training.complete_slice(w, b, i)
         else:
             _complete_chunk(w, b, i)
+    w.node[b, i].busy_s += chunks_s + server.decode_share * (t1 - t0 - chunks_s)
     return cycles + _cycles(w, server, time_s, t1), prefill_s
 
 
@@ -320,6 +340,7 @@ def advance(w, b, i, t0, t1):
     _set_cycle(w, b, i)
     if server.n_inbox == 0 and server.n_trainees == 0 and server.load_variant < 0:
         server.decode_rate = 1.0 / server.cycle_s if server.cycle_s > 0.0 else 0.0
+        w.node[b, i].busy_s += server.decode_share * (t1 - t0)
         if server.prefill_share > 0.0:
             server.prefill_share *= math.exp((t0 - t1) / _LOAD_MEMORY_S)
         return

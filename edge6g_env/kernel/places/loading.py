@@ -7,6 +7,7 @@ source is lost goes on from the disk, which holds every model. LoRA adapters com
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner, njit_seldom
+from edge6g_env.kernel import notes
 from edge6g_env.kernel.places import link, memory
 
 _DISK = -1
@@ -83,6 +84,7 @@ def start_load(w, b, i, v, low, high, start_s):
     server.load_source = best_source(w, b, i, v, server.load_low, server.load_high)
     server.load_left_bytes = need_bytes
     server.load_clock_s = max(start_s, server.load_end_s) + w.serving[0].load_overhead_s
+    notes.of_world(w, b, notes.LOADS, i, v, 0, max(start_s, server.load_end_s), need_bytes)
     rate = best_rate_bytes_s(w, b, i, v, server.load_low, server.load_high)
     server.load_end_s = server.load_clock_s + need_bytes / rate
     return True
@@ -93,6 +95,7 @@ def give_up(w, b, i, now_s):
     """Give up node i's load, and free its memory; the next one need not wait for it."""
     server = w.server[b, i]
     server.weight_bytes -= memory.bytes_to_load(w, b, i, server.load_variant, server.load_low, server.load_high)
+    notes.of_world(w, b, notes.LOADED, i, server.load_variant, 0, now_s, 0.0)
     server.load_variant, server.load_left_bytes, server.load_end_s = -1, 0.0, min(server.load_end_s, now_s)
 
 
@@ -143,6 +146,7 @@ def advance_load(w, b, i, t0, t1):
     variant = w.variant[b, i, server.load_variant]
     variant.low, variant.high = server.load_low, server.load_high
     variant.last_used_s, variant.ready_s = server.load_end_s, server.load_end_s
+    notes.of_world(w, b, notes.LOADED, i, server.load_variant, 0, server.load_end_s, 0.0)
     server.load_variant, server.load_left_bytes = -1, 0.0
 
 

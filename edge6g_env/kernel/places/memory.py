@@ -9,7 +9,7 @@ blocks when its output is longer.
 from __future__ import annotations
 
 from edge6g_env._jit import njit_inner, njit_seldom
-from edge6g_env.kernel import codes
+from edge6g_env.kernel import codes, notes
 from edge6g_env.kernel.costing import weight_bytes
 from edge6g_env.kernel.rows import take_out
 
@@ -51,6 +51,7 @@ def bytes_to_load(w, b, i, v, low, high):
 def empty_server(w, b, i, now_s):
     """Leave the server of node i at now_s without work, weights and KV; the jobs that held any have left before."""
     server = w.server[b, i]
+    notes.of_world(w, b, notes.LOADED, i, server.load_variant, 0, now_s, 0.0)
     w.server[b, i] = w.blank[0].server
     server.load_clock_s = server.load_end_s = server.prefill_free_s = server.chunk_end_s = now_s
     for v in range(w.variant.shape[2]):

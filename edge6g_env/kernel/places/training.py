@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from edge6g_env._jit import njit_seldom
-from edge6g_env.kernel import codes, costing
+from edge6g_env.kernel import codes, costing, notes
 from edge6g_env.kernel.places import device, loading, memory
 
 NOTHING_LEFT_S = 1e-12  # sums of slices are equal to a step to so much
@@ -87,12 +87,15 @@ def admit(w, b, i, t1):
     row, waits = _first_asking(w, b, i, t1), _lets_none_in(w, b, i)
     while row >= 0:
         job = w.job[b, row]
-        part, v = w.part[b, row, job.part], job.variant
+        part, v, since_s = w.part[b, row, job.part], job.variant, job.clock_s
         if not waits and memory.is_resident(w, b, i, v, part.low, part.high):
             waits = not _admit_job(w, b, i, job)
         elif not waits:
             waits = True
             loading.start_load(w, b, i, v, part.low, part.high, job.clock_s)
+        loads = job.clock_s > since_s or w.server[b, i].load_variant == v
+        if part.state == codes.ASKING or loads:
+            notes.of_wait(w, b, job, notes.LOAD if loads else notes.MEMORY, since_s)
         if part.state == codes.ASKING:
             job.clock_s = t1
         row = _first_asking(w, b, i, t1)
@@ -153,6 +156,7 @@ def _put_back(w, b, i, job, now_s):
     job.in_round, job.run_steps = 0, 0.0
     job.clock_s = max(job.clock_s, now_s)
     job.stage_s = job.clock_s
+    notes.of_wait(w, b, job, notes.MEMORY, job.clock_s)
     w.tally[b].put_back += 1
 
 
@@ -246,6 +250,7 @@ def form_slice(w, b, i, job, start_s):
     server.chunk_s = slowdown * server.chunk_added_s
     server.chunk_end_s = start_s + server.chunk_s
     server.slice_free_s = server.chunk_end_s
+    notes.of_work(w, b, job, start_s, 0.0)
     if server.cycle_s > 0.0:
         server.slice_free_s += server.chunk_s * (1.0 - share) / share
 
@@ -254,6 +259,7 @@ def form_slice(w, b, i, job, start_s):
 def take_back_slice(w, b, i):
     """Undo a slice that was formed before it was known that a prompt had come: it has not begun."""
     server = w.server[b, i]
+    notes.of_wait(w, b, w.job[b, server.chunk_job], notes.QUEUE, server.chunk_end_s - server.chunk_s)
     server.chunk_job, server.chunk_trains, server.slice_free_s = -1, 0, server.slice_before_s
     # No chunk began before a prompt that comes now.
     server.chunk_end_s, server.chunk_s = server.prefill_free_s, math.inf
@@ -274,6 +280,7 @@ def complete_slice(w, b, i):
     end_slice(w, b, job)
     job.left_s -= server.chunk_added_s
     job.slice_s = job.clock_s = server.chunk_end_s
+    notes.of_wait(w, b, job, notes.QUEUE, job.clock_s)
     if job.left_s > NOTHING_LEFT_S:
         return
     job.clock_s = server.slice_free_s
