@@ -15,7 +15,6 @@ from PIL import Image
 from edge6g_env.scenario import load_scenario
 from eval.report.charts import COLOURS, plain_style
 from eval.result_files import for_scenario, shipped_file
-from eval.statistics import Estimate
 
 PICTURE = Path(__file__).resolve().parent / "ranking.png"
 SCENARIOS = ("campus", "shard")
@@ -33,7 +32,7 @@ RULES = (
     "tuned",
 )
 LABELS = {"rule": "rule", "learned": "learned", "planner": "planner that knows the future"}
-Row = tuple[str, str, Estimate]
+Row = tuple[str, str, list[float]]
 
 
 def main() -> None:
@@ -51,10 +50,10 @@ def main() -> None:
 
 
 def rows_of(scenario: str) -> list[Row]:
-    """(policy, kind, reward per job) of the rules that are drawn and of all that is no rule, the best one last."""
+    """(policy, kind, reward per job with its interval) of the rules that are drawn and of all that is no rule, the best one last."""
     results = for_scenario(shipped_file(scenario), load_scenario(scenario))
     rows = [
-        (name, str(row["kind"]), row["metrics"]["reward_per_job"])
+        (name, str(row["kind"]), [value for value in row["metrics"]["reward_per_job"] if value is not None])
         for name, row in results.rows.items()
         if name in RULES or row["kind"] != "rule"
     ]

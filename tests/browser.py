@@ -54,7 +54,7 @@ class Browser:
         self._pid: int | None = os.posix_spawn(program, command, os.environ, file_actions=nothing + given, setpgroup=0)
         for end in ours:
             os.close(end)
-        self._buffer, self._count, self._session, self._loaded = b"", 0, "", False
+        self._buffer, self._count, self._session, self._loaded = b"", 0, "", set[str]()
 
     def __enter__(self) -> Browser:
         try:
@@ -62,6 +62,7 @@ class Browser:
             self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Performance"):
                 self._ask(f"{domain}.enable")
+            self._ask("Page.setLifecycleEventsEnabled", enabled=True)
         except BaseException:
             self._end()
             raise
@@ -74,11 +75,12 @@ class Browser:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Load a file, and wait until it and its script are through."""
-        self._loaded = False
-        self._ask("Page.navigate", url="about:blank")
-        self._loaded = False
-        self._ask("Page.navigate", url=path.resolve().as_uri() + fragment)
-        self._until(lambda: self._loaded)
+        for url in (
+            "about:blank",
+            path.resolve().as_uri() + fragment,
+        ):  # where only the fragment differs nothing would be loaded
+            loader = self._ask("Page.navigate", url=url).get("loaderId", "")
+            self._until(lambda wanted=loader: not wanted or wanted in self._loaded)
 
     def run(self, expression: str) -> Any:
         """Value of an expression in the page; a promise is awaited, an exception is an AssertionError here."""
@@ -149,8 +151,8 @@ class Browser:
     def _note(self, message: dict[str, Any]) -> None:
         """Keep what a page did that it should not have done."""
         method, params = message.get("method"), message.get("params", {})
-        if method == "Page.loadEventFired":
-            self._loaded = True
+        if method == "Page.lifecycleEvent" and params["name"] == "load":
+            self._loaded.add(params["loaderId"])
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description", details["text"]))

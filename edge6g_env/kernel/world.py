@@ -100,12 +100,8 @@ class World(NamedTuple):
     roster: np.ndarray  # (B, 3, J) int64 rows of job: dispatched, a stack of free ones, waiting for the cloud
     queue: np.ndarray  # (B, N, 3, Q) int64 rows of job at a node: to be decided, in the inbox, training there
     outcome: np.recarray  # (B, 3 J) OUTCOME of the last step
-    noted: (
-        np.recarray
-    )  # (B, 64) NOTED legs of the watched job as they began, without those that had no work; or what a recording notes
-    last_note: (
-        np.ndarray
-    )  # (B, J) int64 what was noted last of each job, see notes.py; (B, 0) where nothing is recorded
+    noted: np.recarray  # (B, 64) NOTED legs of the watched job as they began; more rows of a recording
+    last_note: np.ndarray  # (B, J) int64 what was noted last of each job, see notes.py; (B, 0) without a recording
     last_busy_s: np.ndarray  # (B, N) node.busy_s at the end of the last episode
     observation: np.ndarray  # (2, B, N, D) float32: NOW, and FINAL: the last one of an episode that ended in this step
     action_mask: np.ndarray  # (2, B, N, C) int8, likewise

@@ -20,6 +20,7 @@ WRITTEN = {  # by commands, into a run's folder
     *("episodes.csv", "jobs.csv.gz", "table.csv", "table.tex", "comparison.png", "comparison.svg"),
     *("learning_curve.png", "learning_curve.csv", "scenario.toml", "scenario-2.toml", "usage.csv", "matrix.csv"),
     *("learning_curves.png", "learning_curves.csv", "report.md", "groups.csv"),
+    *("nodes.png",),
     *("sweep.csv", "sweep.png", "sweep.svg", "played/"),
     *("tensorboard/", "scorer-s0/", "best-rule/"),
 }
