@@ -2,7 +2,7 @@
 slower that nobody records.
 
     python benchmarks/recording.py --scenario campus --policy greedy
-    python benchmarks/recording.py --against ../before      # a checkout of the commit before: worlds in flight, in turn
+    python benchmarks/recording.py --against ../before      # a checkout of the commit before: worlds in flight, by turns
 
 CPU time of one thread, least of the repetitions, in turn. Recording is `eval.record.play.record_episode`, 10 frames a simulated second, up
 to the arrays that files are written from; playing is that of `eval.episodes.play_worlds`. The jobs of both are compared.
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -34,17 +35,21 @@ def main() -> None:
     parser.add_argument("--scenario", default="campus")
     parser.add_argument("--policy", default="greedy", help="a rule; with --against one with a compiled form")
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--worlds", type=int, default=16, help="with --against: in flight together (16)")
+    parser.add_argument("--worlds", type=int, default=2, help="with --against: in flight together (2)")
     parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--fly", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     scenario = load_scenario(options.scenario)
     if options.fly:
-        print(flight_s(scenario, options.policy, options.worlds))
+        fly(scenario, options.policy, options.worlds)
     elif options.against:
         here, there = beside(options)
-        print(f"{scenario.name}, {options.policy}, {options.worlds} worlds in flight, CPU s of an episode of all:")
-        print(f"here {here:.3f}, {options.against} {there:.3f}: {here / there:.3f} times")
+        print(
+            f"{scenario.name}, {options.policy}, {options.worlds} worlds in flight, least CPU s of an episode of all:"
+        )
+        print(
+            f"here {here.min():.3f}, {options.against} {there.min():.3f}; median of the ratios {np.median(here / there):.3f}"
+        )
     else:
         played, recorded = costs(scenario, options.policy, options.repetitions)
         print(
@@ -72,30 +77,38 @@ def costs(scenario: Scenario, policy: str, repetitions: int) -> tuple[float, flo
     return least[0], least[1]
 
 
-def flight_s(scenario: Scenario, policy: str, worlds: int) -> float:
-    """CPU time in s of an episode of worlds in flight."""
+def fly(scenario: Scenario, policy: str, worlds: int) -> None:
+    """Fly an episode of worlds for each line that is read, and print its CPU time in s."""
     env, made = BatchEnv(scenario, worlds), make_rule(policy, Layout(scenario))
-    least = np.inf
-    for _ in range(3):
+    for line in chain(("the first, which compiles, or loads\n",), sys.stdin):
         env.reset([SEED + n for n in range(worlds)])
         began_s = time.process_time()
         env.fly(made, np.inf)
-        least = min(least, time.process_time() - began_s)
-    return least
+        if line == "\n":
+            print(time.process_time() - began_s, flush=True)
 
 
-def beside(options: argparse.Namespace) -> tuple[float, float]:
-    """The least flight_s here, and in the other checkout, in turn, a process each."""
-    least = {Path(__file__).resolve().parents[1]: np.inf, options.against.resolve(): np.inf}
+def beside(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
+    """CPU times in s of flights here and in the other checkout, a process each, by turns."""
     words = ["--fly", "--scenario", options.scenario, "--policy", options.policy, "--worlds", str(options.worlds)]
-    for _ in range(options.repetitions):
-        for folder in least:
-            command = [sys.executable, __file__, *words]
-            environment = {**os.environ, "PYTHONPATH": str(folder)}
-            done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=True)
-            least[folder] = min(least[folder], float(done.stdout.split()[-1]))
-    here, there = least.values()
-    return here, there
+    processes = []
+    for folder in (Path(__file__).resolve().parents[1], options.against.resolve()):
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        command = [sys.executable, __file__, *words]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, env=environment, cwd=folder, **pipes))
+    spent_s: tuple[list[float], list[float]] = ([], [])
+    for n in range(options.repetitions):
+        for which in (0, 1) if n % 2 else (1, 0):
+            told, said = processes[which].stdin, processes[which].stdout
+            assert told is not None
+            assert said is not None
+            told.write("\n")
+            told.flush()
+            spent_s[which].append(float(said.readline()))
+    for process in processes:
+        process.communicate()
+    return np.array(spent_s[0]), np.array(spent_s[1])
 
 
 if __name__ == "__main__":
