@@ -87,7 +87,7 @@ example-benchmarl: $(EXAMPLES)/benchmarl/.installed
 
 $(EXAMPLES)/%/.installed: examples/%/requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "edge6g needs Python 3.11 or newer with venv; set PYTHON=/path/to/python" >&2; exit 2; }
-	@echo "Installing what examples/$*/requirements.txt lists into $(EXAMPLES)/$*: some minutes, 1 to 2 GB."
+	@echo "Installing what examples/$*/requirements.txt lists into $(EXAMPLES)/$*: some minutes, 1.6 GB."
 	@$(PYTHON) -m venv $(EXAMPLES)/$*
 	@$(EXAMPLES)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r examples/$*/requirements.txt
 	@$(EXAMPLES)/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .

@@ -1,6 +1,6 @@
 """sb3-contrib's MaskablePPO with monitor and evaluation: an environment an agent, one policy, and its masks without `hold`.
 
-    python examples/sb3_maskable.py --scenario tiny --steps 200000 --seed 0 --out runs/sb3-maskable
+    python examples/sb3_maskable.py --scenario tiny --steps 100000 --seed 0 --out runs/sb3-maskable
     edge6g compare --scenario tiny --policies greedy,maskable=examples/sb3_maskable.py:make --out runs/maskable-compare
 
 It sees no prediction. A step is one of one agent. Beside the last line's figures stands `greedy`, on the same unseen seeds.
@@ -52,7 +52,7 @@ def make(layout, file=f"{OUT}/{BEST}"):
     return Learned(file)
 
 
-def train(scenario="tiny", steps=200_000, seed=0, out=OUT, batch=128):
+def train(scenario="tiny", steps=100_000, seed=0, out=OUT, batch=128):
     Path(out).mkdir(parents=True, exist_ok=True)
     training = VecMonitor(PromptVecEnv(batch_env(scenario, 8, skip_idle=True)), f"{out}/monitor.csv")
     validation = VecMonitor(PromptVecEnv(batch_env(scenario, 4, skip_idle=True)))
@@ -70,7 +70,7 @@ def train(scenario="tiny", steps=200_000, seed=0, out=OUT, batch=128):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("scenario", "tiny"), ("steps", 200_000), ("seed", 0), ("seeds", 20), ("out", OUT)):
+    for name, value in (("scenario", "tiny"), ("steps", 100_000), ("seed", 0), ("seeds", 20), ("out", OUT)):
         parser.add_argument(f"--{name}", type=type(value), default=value)
     args = parser.parse_args()
     best = train(args.scenario, args.steps, args.seed, args.out)

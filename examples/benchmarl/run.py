@@ -1,7 +1,7 @@
 """MAPPO or IPPO by BenchMARL on the task beside this file.
 
     make examples                     # or, in an environment with requirements.txt beside this file:
-    python examples/benchmarl/run.py --algorithm mappo --frames 20000 --seed 0
+    python examples/benchmarl/run.py --algorithm mappo --frames 10000 --seed 0
 
 A frame is a step of all agents of a world. Prints the figure beside `greedy` on the same unseen seeds.
 """
@@ -60,7 +60,7 @@ def train(algorithm, frames, batch, seed, out):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="mappo")
-    for name, value in (("frames", 20_000), ("batch", 1000), ("seed", 0), ("seeds", 20), ("out", "runs/benchmarl")):
+    for name, value in (("frames", 10_000), ("batch", 1000), ("seed", 0), ("seeds", 20), ("out", "runs/benchmarl")):
         parser.add_argument(f"--{name}", type=type(value), default=value)
     args = parser.parse_args()
     policy = train(args.algorithm, args.frames, args.batch, args.seed, args.out)

@@ -1,7 +1,7 @@
 """Independent PPO by RLlib (new API stack) with its masking module, on the PettingZoo parallel door: agents share a network.
 
     make examples                     # or, in an environment with requirements.txt beside this file:
-    python examples/rllib/masked_ppo.py --scenario tiny --steps 20000 --seed 0
+    python examples/rllib/masked_ppo.py --scenario tiny --steps 10000 --seed 0
 
 A step is one of all agents of a world. Prints the figure beside `greedy` on the same unseen seeds.
 """
@@ -95,7 +95,7 @@ def train(scenario, steps, seed):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("scenario", "tiny"), ("steps", 20_000), ("seed", 0), ("seeds", 20)):
+    for name, value in (("scenario", "tiny"), ("steps", 10_000), ("seed", 0), ("seeds", 20)):
         parser.add_argument(f"--{name}", type=type(value), default=value)
     args = parser.parse_args()
     algo = train(args.scenario, args.steps, args.seed)

@@ -1,7 +1,7 @@
 """Independent PPO by TorchRL on the PettingZoo door: agents share a network, and its masks are TorchRL's.
 
     make examples                     # or, in an environment with requirements.txt beside this file:
-    python examples/torchrl/ippo.py --scenario tiny --frames 40000 --seed 0
+    python examples/torchrl/ippo.py --scenario tiny --frames 10000 --seed 0
 
 A frame is a step of all agents of a world. Prints the figure beside `greedy` on the same unseen seeds.
 """
@@ -78,7 +78,7 @@ def train(scenario, frames, seed):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("scenario", "tiny"), ("frames", 40_000), ("seed", 0), ("seeds", 20)):
+    for name, value in (("scenario", "tiny"), ("frames", 10_000), ("seed", 0), ("seeds", 20)):
         parser.add_argument(f"--{name}", type=type(value), default=value)
     args = parser.parse_args()
     actor = train(args.scenario, args.frames, args.seed)
