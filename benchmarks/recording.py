@@ -95,8 +95,8 @@ def beside(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     for folder in (Path(__file__).resolve().parents[1], options.against.resolve()):
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         command = [sys.executable, __file__, *words]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        processes.append(subprocess.Popen(command, env=environment, cwd=folder, **pipes))
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, env=environment, cwd=folder, stdin=pipe, stdout=pipe, text=True))
     spent_s: tuple[list[float], list[float]] = ([], [])
     for n in range(options.repetitions):
         for which in (0, 1) if n % 2 else (1, 0):

@@ -256,6 +256,8 @@ def _step_world(w, b, task):
 def _reset_world(w, b):
     _begin_step(w, b)
     w.step[b].n_noted = 0
+    for i in range(w.node.shape[1]):
+        w.last_busy_s[b, i] = 0.0
     _start_episode(w, b)
     _keep_tally(w, b)
     observe(w, b)

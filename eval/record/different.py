@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+import numpy as np
 import pandas as pd
 
 from edge6g_env.scenario import Scenario
@@ -42,19 +43,21 @@ def most_different(
     policy = next((name for name in others if is_looked_at(summary, name)), others[0])
     members = {member.name: member for member in found[policy].members}
     table = episodes.pivot(index="policy", columns="seed", values=REWARD)
-    apart = table.loc[list(members)].sub(table.loc[rule]).abs().stack()
-    if not len(apart := apart.dropna()):
+    rewards, rule_rewards = table.loc[list(members)].to_numpy(np.float64), table.loc[rule].to_numpy(np.float64)
+    apart = np.abs(rewards - rule_rewards)
+    if np.isnan(apart).all():
         return None
-    name, seed = apart.idxmax()
+    member, column = np.unravel_index(np.nanargmax(apart), apart.shape)
+    name, seed = list(members)[member], int(table.columns[int(column)])
     pair = members[name], found[rule].members[0]
     words = [word_of(members[name], found[policy]), word_of(pair[1], found[rule])]
     what = MostDifferent(
         policy=name,
         rule=rule,
-        seed=int(seed),
-        reward=float(table.loc[name, seed]),
-        rule_reward=float(table.loc[rule, seed]),
-        command=command_of(scenario, words, int(seed), out),
+        seed=seed,
+        reward=float(rewards[member, column]),
+        rule_reward=float(rule_rewards[column]),
+        command=command_of(scenario, words, seed, out),
     )
     return what, pair
 

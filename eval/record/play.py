@@ -223,6 +223,6 @@ def _decision_rows(decisions: list[_Decision]) -> tuple[np.ndarray, np.ndarray]:
         options["chosen"][rows["first_option"]] = 1
         predicted = np.concatenate([one.predicted for one in decisions])
         predicted[:, _PREDICTED.index("price_musd")] *= _USD_PER_MUSD
-        for column, field in enumerate(OPTION_DTYPE.names[3:]):
+        for column, field in enumerate(list(OPTION_DTYPE.fields or ())[3:]):
             options[field] = predicted[:, column]
     return rows, options

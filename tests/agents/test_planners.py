@@ -84,8 +84,11 @@ class Copies:
 
     def __init__(self, scenario: Any, num_worlds: int, threads: int = 1) -> None:
         self.scenario, self.num_worlds, self.threads = scenario, num_worlds, threads
-        self.world = SimpleNamespace(episode={"now_s": np.full(num_worlds, 10.0)})
+        self.now_s = 10.0
         self.calls: list[Any] = []
+
+    def times_s(self) -> np.ndarray:
+        return np.full(self.num_worlds, self.now_s)
 
     def reset(self, seed: int) -> None:
         """No world to start."""
@@ -157,7 +160,7 @@ def test_jobs_count_until_the_horizon_and_no_further_than_they_are_measured(
     first_s = layout.scenario.time.warmup_s - 2.0
     for now_s, planned in ((measured_s - 1e-3, True), (measured_s, False), (first_s + 1e-3, True), (first_s, False)):
         planner, made = attached(Clairvoyant, layout, horizon_s=2.0)
-        planner._env.world.episode["now_s"][:] = now_s  # type: ignore[union-attr]
+        planner._env.now_s = now_s  # type: ignore[union-attr]
         planner.act(obs, rng)
         assert (planner.effort.planned > 0) == planned
 

@@ -90,7 +90,7 @@ def test_a_grid_is_what_comparisons_of_its_settings_are(run, tmp_path: Path):
             assert estimate == pytest.approx(of["policies"][policy]["metrics"][metric])
     assert len(summary["knees"]["policies"]) == 4
     page = (out / "report.html").read_text()
-    assert "http" not in page.replace("http://www.w3.org/", "")
+    assert "://" not in page.replace("http://www.w3.org/", "")
     for text in ("Knees", "What device_split changes", "edge6g sweep --scenario tiny"):
         assert text in page
 
