@@ -9,6 +9,7 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
+from agents.values import own_file
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario_errors import toml_value
 from eval import EVALUATION_SEED
@@ -71,7 +72,7 @@ def word_of(contender: Contender, row: Row) -> str:
 
 def command_of(scenario: Scenario, words: Sequence[str], seed: int, out: str) -> str:
     """The line that records an evaluation seed of a scenario under policies."""
-    name = scenario.origin.file if scenario.origin else scenario.name
+    name = scenario.origin.file if scenario.origin and own_file(scenario) else scenario.name
     settings = (word for change in _settings(scenario.changes) for word in ("--set", change))
     parts = ["edge6g", "record", "--scenario", str(name), *settings, "--policies", ",".join(words)]
     return shlex.join([*parts, "--seed", str(seed - EVALUATION_SEED), "--out", out])

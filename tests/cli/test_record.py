@@ -108,6 +108,7 @@ def test_compare_records_where_its_policy_and_the_best_rule_differ_most(run: Run
     assert rewards[found["policy"]] == pytest.approx(found["reward"])
     assert rewards[found["rule"]] == pytest.approx(found["rule_reward"])
     words = shlex.split(found["command"])
+    assert words[words.index("--scenario") + 1] == "tiny", "one that ships is called by its name"
     assert words[:2] == ["edge6g", "record"]
     assert run(*words[1:-1], tmp_path / "again").status == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "again" / JOBS_FILE), recorded)
