@@ -121,6 +121,21 @@ def find_rows(
     return rows
 
 
+def find_one(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, says: str) -> Contender:
+    """The one policy that a word of `find_rows` names, code of one's own too; PolicyListError, which ends with `says`, for several."""
+    rows = find_rows([word], scenario, load_checkpoint, own_code=True)
+    if len(rows) > 1:
+        raise PolicyListError(f"{word} names several policies: {says}")
+    return only_member(rows[0], says)
+
+
+def only_member(row: Row, says: str) -> Contender:
+    """The policy of a row; PolicyListError, which ends with `says`, for a group of checkpoints."""
+    if len(row.members) > 1:
+        raise PolicyListError(f"{row.word} names several policies: {says}")
+    return row.members[0]
+
+
 def how_to_add_references(rows: Sequence[Row], scenario: Scenario) -> str | None:
     """Where neither `static` nor `restricted` is among the rows: the sentence that says how they are named. None where one is."""
     if any(member.algo in RULES for row in rows for member in row.members):

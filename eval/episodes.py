@@ -222,6 +222,11 @@ def _part(progress: Share | None, first: int, chunk: Sequence[int], seeds: Seque
     return lambda share: progress((first + share * len(chunk)) / len(seeds))
 
 
+def policy_stream(name: str, seed: int) -> np.random.Generator:
+    """The random stream of a policy, by its name, that plays worlds of which the first has this seed."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
 def play_worlds(
     name: str,
     make_policy: MakePolicy,
@@ -237,7 +242,7 @@ def play_worlds(
     policy = make_policy(Layout(scenario))
     observe = "candidates" if policy.needs_candidates else "plain"
     env = BatchEnv(scenario, len(seeds), skip_idle=True, observe=observe, threads=threads)
-    rng = np.random.default_rng([seeds[0], zlib.crc32(name.encode())])
+    rng = policy_stream(name, seeds[0])
     start(policy, len(seeds))
     attach(policy, env)
     watch, promises = _Watch(policy, env.layout), Promises(env.layout)

@@ -20,7 +20,7 @@ from edge6g_env.spaces import Layout
 from eval import evaluation_seeds
 from eval.by_service import ByService, best_numbers, frozen
 from eval.compare import play
-from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
+from eval.contenders import Contender, LoadCheckpoint, find_one
 from eval.decisions import Column, columns_of, decided, shares
 from eval.episodes import Episodes
 from eval.files import only_owner, write_json_atomic
@@ -107,7 +107,7 @@ def usage(
 
     Arguments and errors are those of `eval.compare.compare`.
     """
-    contender = _one_policy(policy, scenario, load_checkpoint)
+    contender = find_one(policy, scenario, load_checkpoint, "usage looks at one")
     numbers, columns = evaluation_seeds(seeds, seed), columns_of(Layout(scenario))
     reference = _static(contender, scenario, load_checkpoint)
     record = {**provenance(command, scenario), "policy": contender.name, "seeds": numbers}
@@ -133,19 +133,11 @@ def usage(
     return result
 
 
-def _one_policy(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
-    """The one policy that a word names."""
-    rows = find_rows([word], scenario, load_checkpoint, own_code=True)
-    if len(rows) > 1 or len(rows[0].members) > 1:
-        raise PolicyListError(f"{word} names several policies: usage looks at one")
-    return rows[0].members[0]
-
-
 def _static(policy: Contender, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender | None:
     """The rule `static`, where it has values and is not itself what is looked at."""
     if STATIC in (policy.name, policy.algo) or not has_values(STATIC, scenario):
         return None
-    return _one_policy(STATIC, scenario, load_checkpoint)
+    return find_one(STATIC, scenario, load_checkpoint, "usage looks at one")
 
 
 def _against_static(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -22,7 +21,8 @@ from edge6g_env.scene import scene_of
 from edge6g_env.snapshot import Snapshot
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
-from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
+from eval.contenders import Contender, LoadCheckpoint, find_one
+from eval.episodes import policy_stream
 
 FRAMES_A_S = 25  # of wall time in a window
 LONGEST_FRAME_S = 0.2  # of wall time, where the machine is slower than what is asked of it
@@ -46,7 +46,7 @@ def slots(name: str, make_policy: MakePolicy, scenario: Scenario, seed: int) -> 
     """
     policy = make_policy(Layout(scenario))
     env = BatchEnv(scenario, 1, observe="candidates" if policy.needs_candidates else "plain")
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    rng = policy_stream(name, seed)
     start(policy, 1)
     attach(policy, env)
     obs = env.reset(seed=[seed])
@@ -97,7 +97,7 @@ def watch(
         raise UserError(f"speed must be {LEAST_SPEED:g} to {MOST_SPEED:g} simulated seconds a second, it is {speed:g}")
     if not has_window():
         raise UserError(NO_WINDOW)
-    contender = find_one(policy, scenario, load_checkpoint)
+    contender = find_one(policy, scenario, load_checkpoint, "a window shows one")
     seed = EVALUATION_SEED + seed
     window = Window(f"{scenario.label}: {contender.name}, seed {seed}")
     show = _Show(window, Painter(scene_of(scenario)), f"{contender.name}, x{speed:g}", speed)
@@ -105,14 +105,6 @@ def watch(
         return _watch(contender, scenario, seed, show)
     finally:
         window.close()
-
-
-def find_one(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
-    """The one policy that a word of `compare`'s list names; PolicyListError for a word that names several."""
-    members = [member for row in find_rows([word], scenario, load_checkpoint, own_code=True) for member in row.members]
-    if len(members) > 1:
-        raise PolicyListError(f"{word} names {len(members)} policies: give one of them")
-    return members[0]
 
 
 def _watch(contender: Contender, scenario: Scenario, seed: int, show: _Show) -> Watched:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from edge6g_env.scenario import Scenario
 from edge6g_env.scene import scene_of
 from edge6g_env.snapshot import look
 from edge6g_env.spaces import Layout
+from eval.episodes import policy_stream
 from eval.record.recording import (
     DECISION_DTYPE,
     JOB_DTYPE,
@@ -92,7 +92,7 @@ def record_episode(
     env = NotedEnv(scenario)
     if at_frame is not None:
         env.at_frame = partial(at_frame, env)
-    policy, rng = make_policy(env.layout), np.random.default_rng([seed, zlib.crc32(name.encode())])
+    policy, rng = make_policy(env.layout), policy_stream(name, seed)
     start(policy, 1)
     attach(policy, env)
     options, decisions = Options(env.layout), list[_Decision]()

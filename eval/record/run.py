@@ -10,7 +10,7 @@ from rich.table import Table
 
 from edge6g_env.scenario import Scenario
 from eval import EVALUATION_SEED
-from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows
+from eval.contenders import Contender, LoadCheckpoint, PolicyListError, find_rows, only_member
 from eval.episodes import progress_bars
 from eval.files import numbered, only_owner, write_bytes_atomic, write_text_atomic
 from eval.interrupted import begin_or_go_on, end_run
@@ -44,16 +44,13 @@ def record(
     PolicyListError for a group of checkpoints or more than MOST_POLICIES, and RunFolderError, all before anything is played;
     IllegalActionError at the first action outside its mask of code of one's own.
     """
-    contenders = [_one(row.word, row.members) for row in find_rows(policies, scenario, load_checkpoint, own_code=True)]
+    contenders = [
+        only_member(row, "a recording names them one by one")
+        for row in find_rows(policies, scenario, load_checkpoint, own_code=True)
+    ]
     if len(contenders) > MOST_POLICIES:
         raise PolicyListError(f"{len(contenders)} policies: a recording sets at most {MOST_POLICIES} side by side")
     return record_contenders(scenario, contenders, EVALUATION_SEED + seed, out, gif, overwrite, command, console)
-
-
-def _one(word: str, members: Sequence[Contender]) -> Contender:
-    if len(members) > 1:
-        raise PolicyListError(f"{word} is a group of {len(members)} checkpoints: name the folder of the one to record")
-    return members[0]
 
 
 def record_contenders(
