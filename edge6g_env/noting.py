@@ -16,6 +16,7 @@ from edge6g_env.kernel.fields import DTYPES
 from edge6g_env.kernel.notes import BEGINS
 from edge6g_env.kernel.world import World
 from edge6g_env.scenario import Scenario
+from edge6g_env.snapshot import places_m
 
 FRAMES_PER_S = 10  # of simulated time
 _NOTES_AT_ONCE = 64  # of each job row, between two looks: a leg takes more than a tenth of a millisecond
@@ -35,11 +36,7 @@ class Film(NamedTuple):
     @property
     def ue_xy_m(self) -> np.ndarray:
         """float64 (F, U, 2) places of the UEs: on their way, or at its end."""
-        ue, now_s = self.ues, self.world["now_s"][:, None]
-        walks = now_s < ue["leg_end_s"]
-        length_s = np.where(walks, ue["leg_end_s"] - ue["leg_start_s"], 1.0)
-        done = np.where(walks, (now_s - ue["leg_start_s"]) / length_s, 1.0)
-        return np.stack([ue[f"from_{x}_m"] + done * (ue[f"to_{x}_m"] - ue[f"from_{x}_m"]) for x in "xy"], axis=-1)
+        return np.stack(places_m(self.ues, self.world["now_s"][:, None]), axis=-1)
 
 
 class NotedEnv(BatchEnv):

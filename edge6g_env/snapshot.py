@@ -7,6 +7,7 @@ can fail, H hotspots. Times are seconds since the start of the episode.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -232,7 +233,7 @@ def _count(places: np.ndarray, size: int) -> np.ndarray:
 def _ues(w: World, b: int, now_s: float, jobs: Jobs) -> Ues:
     ue, cell = _rows(w.ue, b), w.cell.view(np.ndarray)
     serving = b, np.arange(len(ue)), ue["serving"]
-    x_m, y_m = _places_m(ue, now_s)
+    x_m, y_m = places_m(ue, now_s)
     up_bit_s, down_bit_s = _rates_bit_s(w, ue)
     goes_up, goes_down = _on_air(jobs)
     return Ues(
@@ -261,12 +262,14 @@ def _ues(w: World, b: int, now_s: float, jobs: Jobs) -> Ues:
     )
 
 
-def _places_m(ue: np.ndarray, now_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """x, y of UEs now, as kernel/channel.py, `stand`, has them, which would write them to the world."""
+def places_m(ue: np.ndarray | Mapping[str, np.ndarray], now_s: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x, y of UEs now, on their way or at its end, as kernel/channel.py, `stand`, has them, which would write them to the world.
+
+    ue: fields of the state, (..., U) each; now_s: a number, or (..., 1).
+    """
     start_s, end_s, from_x_m, from_y_m = ue["leg_start_s"], ue["leg_end_s"], ue["from_x_m"], ue["from_y_m"]
-    done = np.ones(len(ue))
     walks = now_s < end_s
-    done[walks] = (now_s - start_s[walks]) / (end_s[walks] - start_s[walks])
+    done = np.where(walks, (now_s - start_s) / np.where(walks, end_s - start_s, 1.0), 1.0)
     return from_x_m + done * (ue["to_x_m"] - from_x_m), from_y_m + done * (ue["to_y_m"] - from_y_m)
 
 
