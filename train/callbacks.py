@@ -115,7 +115,9 @@ class Watch(BaseCallback):
     def _validate_if_due(self) -> None:
         model = self._learner.model
         since = model.num_timesteps - (self._curve.last_decisions or 0)
-        if since >= self._learner.decisions_a_validation or (since and getattr(model, "ends_stage", False)):
+        if since >= self._learner.decisions_between(self._validation.decisions) or (
+            since and getattr(model, "ends_stage", False)
+        ):
             self.validate()
 
     def _on_step(self) -> bool:

@@ -13,7 +13,8 @@ from train.checkpoint import CheckpointError, Policy, Progress
 from train.setup import Setup
 from train.trainers import TRAINERS, Trainer
 
-VALIDATIONS = 20  # of a run, of as many decisions each; judgement
+VALIDATIONS = 20  # of a run at most, of as many decisions each; judgement
+APART = 4  # times what one policy's validation takes: two policies are validated, so at most a third of what is played; judgement
 
 
 class Learner:
@@ -33,10 +34,9 @@ class Learner:
         """What the callbacks of Stable-Baselines3 take."""
         return self._trainer.model
 
-    @property
-    def decisions_a_validation(self) -> float:
-        """After how many decisions the policy is validated again."""
-        return self.setup.budget(self._trainer.decisions_s) / VALIDATIONS
+    def decisions_between(self, a_validation: int) -> float:
+        """After how many decisions the policy is validated again, if a policy takes so many there. By no clock."""
+        return max(self.setup.budget(self._trainer.decisions_s) / VALIDATIONS, float(APART * a_validation))
 
     def begin(self, earlier: Progress) -> None:
         """Go on from there, in worlds of the run that it names."""

@@ -33,7 +33,7 @@ from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
 from train.setup import Setup
 from train.trainers import TRAINERS, Trainer
-from train.validation import RULES_FILE, Validations, told
+from train.validation import RULES_FILE, Players, Validations, told
 from train.worlds import check_layout_stays
 
 ALGORITHMS = tuple(TRAINERS)
@@ -198,7 +198,7 @@ def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console
     board = TensorBoardCurves(out, setup.algo, setup.seed)
     learner.model.set_logger(Logger(None, [board]))
     seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES[setup.algo])]
-    validation = Validations(setup.scenarios, seeds, setup.threads)
+    validation = Validations(setup.scenarios, seeds, Players(getattr(learner.model, "pool", None), setup.threads))
     try:
         _keep_learning(learner, validation, board, out, interrupts, console)
     finally:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import edge6g_env
 from agents.policy import Policy, make_rule
 from agents.values import has_values, rules_with_values
+from edge6g_env import CompiledPolicy
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
+from edge6g_env.spaces import Layout
 from eval.episodes import measured_s, run_episodes
 from eval.files import numbered, read_object, write_json_atomic
 from eval.metrics import METRIC_NAMES, episode_metrics
-from eval.pools.flights import Flights
+from eval.pools.pool import Hangar, Part, Pool, play, shares
 from eval.report.numbers import difference_in_words
 from eval.statistics import Estimate, iqm, paired_difference
 
@@ -35,37 +39,95 @@ class NothingMeasuredError(UserError):
     """Validation episodes without a measured job."""
 
 
+class Played(NamedTuple):
+    """Episodes of a policy."""
+
+    figures: Figures
+    decisions: int
+    """That were taken; 0 if nobody counted, through the doors."""
+
+
+@dataclass(frozen=True)
+class ValidationPart:
+    """A policy on some seeds (eval.pools.pool.Part)."""
+
+    scenario: Scenario
+    policy: str | CompiledPolicy
+    """The name of a rule, or what plays."""
+    seeds: Sequence[int]
+
+    def __call__(self, hangar: Hangar) -> Played:
+        """Play, in the kernel if there is a compiled form."""
+        flights = hangar.flights(self.scenario)
+        if isinstance(self.policy, str):
+            rule = make_rule(self.policy, flights.layout)
+            compiled: CompiledPolicy | None = getattr(rule, "compiled", None)
+            if compiled is None:
+                return Played(_through_the_doors(self.policy, rule, self.scenario, self.seeds), 0)
+        else:
+            compiled = self.policy
+        jobs, decisions = flights.pairs([compiled] * len(self.seeds), self.seeds)
+        of_world = (jobs[jobs["world"] == world] for world in range(len(self.seeds)))
+        return Played(_figures([episode_metrics(of, measured_s(self.scenario), np.nan) for of in of_world]), decisions)
+
+
+def _through_the_doors(name: str, policy: Policy, scenario: Scenario, seeds: Sequence[int]) -> Figures:
+    return _figures(run_episodes(name, lambda _: policy, scenario, seeds).rows)
+
+
+def _figures(rows: Sequence[Mapping[str, object]]) -> Figures:
+    values = {metric: np.array([row[metric] for row in rows], float) for metric in CURVES}
+    return {metric: [None if np.isnan(x) else float(x) for x in column] for metric, column in values.items()}
+
+
+class Players:
+    """Where validations are played: by several workers, or else here, while a single one goes on with the training."""
+
+    def __init__(self, pool: Pool | None = None, threads: int = 1) -> None:
+        """threads: that step the worlds here."""
+        self._pool = pool if pool is not None and pool.workers > 1 else None
+        self.workers = 1 if self._pool is None else self._pool.workers
+        self._hangar = Hangar(threads)
+
+    def play(self, parts: Sequence[Part]) -> list[Played]:
+        """All parts, in their order."""
+        return [part(self._hangar) for part in parts] if self._pool is None else play(self._pool, parts)
+
+
 class Validation:
     """Plays policies on the same seeds of one scenario."""
 
-    def __init__(self, scenario: Scenario, seeds: Sequence[int], rules: Sequence[str], threads: int = 1) -> None:
+    def __init__(
+        self, scenario: Scenario, seeds: Sequence[int], rules: Sequence[str], players: Players | None = None
+    ) -> None:
         self._scenario, self.seeds, self._names = scenario, list(seeds), list(rules)
+        self._players = players or Players()
         self.rules: dict[str, Figures] = {}
-        self._flights = Flights(scenario, threads)
-        self.layout = self._flights.layout
+        self.decisions = 0
+        """That a rule took on all seeds."""
+        self.layout = Layout(scenario)
 
     def play(self, name: str, policy: Policy) -> Figures:
         """A policy's figures; it plays in the kernel where it has a compiled form."""
         compiled = getattr(policy, "compiled", None)
-        rows: Sequence[Mapping[str, object]]
         if compiled is None:
-            rows = run_episodes(name, lambda _: policy, self._scenario, self.seeds).rows
-        else:
-            jobs, _ = self._flights.pairs([compiled] * len(self.seeds), self.seeds)
-            of_world = (jobs[jobs["world"] == world] for world in range(len(self.seeds)))
-            rows = [episode_metrics(of, measured_s(self._scenario), np.nan) for of in of_world]
-        values = {metric: np.array([row[metric] for row in rows], float) for metric in CURVES}
-        return {metric: [None if np.isnan(x) else float(x) for x in column] for metric, column in values.items()}
+            return _through_the_doors(name, policy, self._scenario, self.seeds)
+        pieces = shares(self.seeds, self._players.workers)
+        played = self._players.play([ValidationPart(self._scenario, compiled, seeds) for seeds in pieces])
+        return {metric: [x for one in played for x in one.figures[metric]] for metric in CURVES}
 
     def play_rules(self, file: Path) -> None:
         """The rules' figures, from `file` if an earlier run has left them there; NothingMeasuredError if no job is measured."""
         of = {"version": edge6g_env.__version__, "fingerprint": self._scenario.fingerprint, "seeds": self.seeds}
         kept = read_object(file)
-        if kept.get("of") == of and list(kept.get("rules", ())) == self._names:
-            self.rules = kept["rules"]
+        if kept.get("of") == of and list(kept.get("rules", ())) == self._names and "decisions" in kept:
+            self.rules, self.decisions = kept["rules"], kept["decisions"]
         else:
-            self.rules = {name: self.play(name, make_rule(name, self.layout)) for name in self._names}
-            write_json_atomic({"of": of, "rules": self.rules}, file)
+            # A rule is not cut into pieces: what one draws depends on the list of seeds.
+            played = self._players.play([ValidationPart(self._scenario, name, self.seeds) for name in self._names])
+            self.rules = {name: one.figures for name, one in zip(self._names, played, strict=True)}
+            self.decisions = max(one.decisions for one in played)
+            write_json_atomic({"of": of, "decisions": self.decisions, "rules": self.rules}, file)
         if any(np.isnan(middle(figures["reward_per_job"])) for figures in self.rules.values()):
             raise NothingMeasuredError(
                 "no job is measured in the validation episodes: the scenario has too few arrivals"
@@ -80,8 +142,9 @@ class Validation:
 class Validations:
     """The same in several scenarios: each seed's figures are the means over the scenarios, the best rule is that of each."""
 
-    def __init__(self, scenarios: Sequence[Scenario], seeds: Sequence[int], threads: int = 1) -> None:
-        self._each = [Validation(scenario, seeds, shown_rules(scenario), threads) for scenario in scenarios]
+    def __init__(self, scenarios: Sequence[Scenario], seeds: Sequence[int], players: Players | None = None) -> None:
+        players = players or Players()
+        self._each = [Validation(scenario, seeds, shown_rules(scenario), players) for scenario in scenarios]
         self.layouts = [one.layout for one in self._each]
         self.seeds = list(seeds)
         self.rules: dict[str, Figures] = {}
@@ -98,6 +161,11 @@ class Validations:
         self.rules = {name: _means([one.rules[name] for one in self._each]) for name in common}
         if len(self._each) > 1:
             self.rules[BEST_OF_EACH] = _means([one.rules[one.best_rule] for one in self._each])
+
+    @property
+    def decisions(self) -> int:
+        """That a rule took on all seeds of all scenarios."""
+        return sum(one.decisions for one in self._each)
 
     @property
     def best_rule(self) -> str:

@@ -55,5 +55,6 @@ def quick() -> Iterator[None]:
         patch.setattr(train.callbacks, "time", SimpleNamespace(monotonic=lambda: 0.005 * next(ticks)))
         patch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(train.run.ALGORITHMS, 3))
         patch.setattr(train.learner, "VALIDATIONS", 4)
+        patch.setattr(train.learner, "APART", 0)
         patch.setattr(train.validation, "SHOWN_RULES", ("greedy",))
         yield

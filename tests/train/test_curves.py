@@ -9,12 +9,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 import train.validation
+from agents.policy import make_rule
 from edge6g_env._bars import Bars
 from edge6g_env.errors import UserError
+from eval.pools.processes import Machine
+from eval.pools.workers import Workers
 from eval.statistics import paired_difference
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW, TensorBoardCurves
 from train.learning_curve import LearningCurve, Point
-from train.validation import CURVES, RULES_FILE, Validation, Validations, middle
+from train.validation import CURVES, RULES_FILE, Played, Players, Validation, ValidationPart, Validations, middle
 
 
 def load(folder):
@@ -123,12 +126,32 @@ def test_a_gain_is_the_paired_difference_seed_by_seed(validation):
 def test_rules_are_played_once_a_folder_and_anew_if_anything_differs(validation, scenario, monkeypatch):
     played, folder = validation
     plays = []
-    monkeypatch.setattr(Validation, "play", lambda self, name, make: plays.append(name) or played.rules[name])
+
+    def note(part, _):
+        plays.append(part.policy)
+        return Played(played.rules[part.policy], 0)
+
+    monkeypatch.setattr(ValidationPart, "__call__", note)
     again = Validation(scenario, [1, 2, 3, 4], ["local", "jsq"])
     again.play_rules(folder / RULES_FILE)
     assert (again.rules, plays) == (played.rules, [])
     Validation(scenario, [1, 2, 3, 5], ["local", "jsq"]).play_rules(folder / RULES_FILE)
     assert plays == ["local", "jsq"]
+
+
+def test_figures_do_not_depend_on_who_plays(scenario, tmp_path, monkeypatch):
+    """Rules with and without a compiled form, one that draws among them, and a policy whose seeds are cut into pieces."""
+    monkeypatch.setattr(train.validation, "SHOWN_RULES", ("greedy", "jsq", "random"))
+    pool = Workers(Machine(1), 2)
+    here, there = (Validations([scenario], [1, 2, 3], players) for players in (None, Players(pool)))
+    for validation, name in ((here, "here"), (there, "there")):
+        (tmp_path / name).mkdir()
+        validation.play_rules(tmp_path / name)
+    assert (here.rules, here.decisions) == (there.rules, there.decisions)
+    assert here.decisions > 3
+    policy = make_rule("greedy", here.layouts[0])
+    assert here.play("learned", [policy]) == there.play("learned", [policy]) == here.rules["greedy"]
+    pool.close()
 
 
 def test_the_table_names_every_rule_once(validation):

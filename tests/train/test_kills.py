@@ -34,7 +34,7 @@ def command_line(words, said):
     """`edge6g` with those words, in a child; what it says goes to a file."""
     sys.argv, sys.stderr = ["edge6g", *words], Path(said).open("w")  # noqa: SIM115
     train.run.VALIDATION_EPISODES, train.validation.SHOWN_RULES = {"scorer": 3}, ("greedy",)
-    train.learner.VALIDATIONS = 10_000  # of ten minutes: one after every batch or two
+    train.learner.VALIDATIONS, train.learner.APART = 10_000, 0  # of ten minutes: one after every batch or two
     edge6g.main()
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+import train.learner
 import train.run
 import train.validation
 from edge6g_env import load_scenario
@@ -30,6 +31,7 @@ from train.checkpoint import (
     read_record,
     read_tensors,
 )
+from train.learner import Learner
 from train.run import TrainingError
 from train.seeds import world_seed
 from train.setup import Setup
@@ -274,7 +276,7 @@ def test_with_a_budget_in_decisions_a_run_is_the_same_however_it_comes_about(sce
     run(scenario, tmp_path / "whole", algo)
     run(scenario, tmp_path / "two threads", algo, threads=2)
     for name, *where in (
-        ("amid a batch", train.callbacks.TimeBudget, "_on_step", 9),
+        ("amid a batch", train.callbacks.TimeBudget, "_on_step", 4),
         ("before a save", train.learner.Learner, "save", 3),
     ):
         with pytest.MonkeyPatch.context() as patch:
@@ -306,6 +308,16 @@ def test_a_run_ends_when_its_time_is_spent(scenario, tmp_path, quick):
         sums.append(other.model.num_timesteps)
     other.close()
     assert record["decisions"] in sums
+
+
+def test_validations_take_at_most_a_third_of_what_is_played(scenario, monkeypatch):
+    """However small the budget is: two policies are validated."""
+    monkeypatch.setattr(train.learner, "VALIDATIONS", 20)
+    monkeypatch.setattr(train.learner, "APART", 4)
+    learner = Learner(Setup((scenario,), "search", decisions=60_000))
+    assert learner.decisions_between(100) == 3_000
+    assert learner.decisions_between(5_000) == 20_000
+    learner.close()
 
 
 def test_ctrl_c_while_the_rules_are_played_leaves_a_run_that_goes_on(scenario, tmp_path, quick, monkeypatch):
