@@ -33,13 +33,13 @@ from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
 from train.setup import Setup
 from train.trainers import TRAINERS, Trainer
-from train.validation import RULES_FILE, Players, Validations, told
+from train.validation import EPISODES, RULES_FILE, Players, Validations, episodes_of, told
 from train.worlds import check_layout_stays
 
 ALGORITHMS = tuple(TRAINERS)
 # Algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say.
 STEPS = ("ppo", "mappo")
-VALIDATION_EPISODES = {algo: 8 if algo in STEPS else 16 for algo in TRAINERS}  # in the kernel they cost little
+VALIDATION_EPISODES = {algo: (8, 8) if algo in STEPS else EPISODES for algo in TRAINERS}  # least and most
 KIND = "train"
 MAKES = (
     checkpoint.RECORD,  # first: without it the rest is no checkpoint
@@ -197,7 +197,7 @@ def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console
     setup = learner.setup
     board = TensorBoardCurves(out, setup.algo, setup.seed)
     learner.model.set_logger(Logger(None, [board]))
-    seeds = [VALIDATION_SEED + n for n in range(VALIDATION_EPISODES[setup.algo])]
+    seeds = [VALIDATION_SEED + n for n in range(episodes_of(setup.scenarios, *VALIDATION_EPISODES[setup.algo]))]
     validation = Validations(setup.scenarios, seeds, Players(getattr(learner.model, "pool", None), setup.threads))
     try:
         _keep_learning(learner, validation, board, out, interrupts, console)

@@ -51,7 +51,7 @@ class Trainer(Protocol):
     """Of its settings."""
 
     decisions_s: ClassVar[float]
-    """That two cores take on campus, about: what a budget of time is in decisions. It shapes stages and validations and ends nothing."""
+    """That two cores take on campus, validations included, about: what a budget of time is in decisions. It shapes stages and validations and ends nothing."""
 
     def __init__(self, setup: Setup) -> None: ...
 
@@ -224,7 +224,7 @@ class ScorerTrainer(_InPool):
     """See train.scorer."""
 
     defaults: ClassVar[Mapping[str, Any]] = scorer.SETTINGS
-    decisions_s: ClassVar[float] = 7_000.0
+    decisions_s: ClassVar[float] = 3_500.0
 
     def __init__(self, setup: Setup) -> None:
         worlds, budget = Worlds(setup.scenarios, setup.seed, setup.varied), setup.budget(self.decisions_s)
@@ -250,7 +250,7 @@ class SearchTrainer(_InPool):
     """See train.search."""
 
     defaults: ClassVar[Mapping[str, Any]] = search.DEFAULTS
-    decisions_s: ClassVar[float] = 14_000.0
+    decisions_s: ClassVar[float] = 4_000.0
     config: Mapping[str, Any] = {}
 
     def __init__(self, setup: Setup) -> None:

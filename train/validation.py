@@ -27,6 +27,10 @@ CURVES = (
     "reward_per_job", "slo_attainment", "ttft_mean_s", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job", "exposure_mean",
 )  # fmt: skip
 assert set(CURVES) <= set(METRIC_NAMES)
+# Of a validation inside the kernel, least and most. Between them as many as come to VALIDATION_JOBS: where an episode has few jobs, a few
+# episodes choose by luck. Judgement, as is:
+EPISODES = 16, 64
+VALIDATION_JOBS = 20_000
 RULES_FILE = "validation.json"
 SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")
 BEST_OF_EACH = "best rule of each"
@@ -180,6 +184,12 @@ class Validations:
     def table(self) -> str:
         """The rules' figures as Markdown, best first."""
         return table(self.rules)
+
+
+def episodes_of(scenarios: Sequence[Scenario], least: int, most: int) -> int:
+    """On how many seeds a policy is validated, in each scenario."""
+    jobs = sum(sum(scenario.rates_jobs_s) * scenario.time.episode_s for scenario in scenarios)
+    return min(max(least, round(VALIDATION_JOBS * len(scenarios) / jobs)), most)
 
 
 def shown_rules(scenario: Scenario) -> list[str]:

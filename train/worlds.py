@@ -113,6 +113,19 @@ class Draws:
         return load_scenario(self.scenario, **named)
 
 
+def lengthened(scenario: Scenario, measured_share: float) -> Scenario:
+    """The same world in episodes of which at least this share is measured; measured_share: below 1.
+
+    A mean over measured jobs learns nothing from what is played before and after their window. It stays as it is where a planned outage
+    ties it to the clock.
+    """
+    time = scenario.time
+    episode_s = float(math.ceil((time.warmup_s + time.drain_s) / (1.0 - measured_share)))
+    if episode_s <= time.episode_s or scenario.faults.outage:
+        return scenario
+    return load_scenario(scenario, **{"time.episode_s": episode_s})
+
+
 class Worlds:
     """Those of one scenario, or of several in turn, with settings that vary."""
 
@@ -121,6 +134,10 @@ class Worlds:
         world_seed(seed, 0, 0)
         self.scenarios, self._seed, self._varied = tuple(scenarios), seed, tuple(varied)
         self.layouts = tuple(map(Layout, scenarios))
+
+    def lengthened(self, measured_share: float) -> Worlds:
+        """The same in longer episodes, see lengthened."""
+        return Worlds([lengthened(scenario, measured_share) for scenario in self.scenarios], self._seed, self._varied)
 
     def batch(self, stage: int, number: int, count: int) -> list[tuple[Layout, list[int]]]:
         """`count` seeds of a batch of a stage, as even as can be over its environments; scenarios take turns from batch to batch.

@@ -53,7 +53,7 @@ def quick() -> Iterator[None]:
     ticks = count()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train.callbacks, "time", SimpleNamespace(monotonic=lambda: 0.005 * next(ticks)))
-        patch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(train.run.ALGORITHMS, 3))
+        patch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(train.run.ALGORITHMS, (3, 3)))
         patch.setattr(train.learner, "VALIDATIONS", 4)
         patch.setattr(train.learner, "APART", 0)
         patch.setattr(train.validation, "SHOWN_RULES", ("greedy",))

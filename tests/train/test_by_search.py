@@ -20,10 +20,11 @@ from edge6g_env.spaces import Layout
 from train.evolution import Evolution, SearchState
 from train.search import EPISODES
 from train.seeds import VALIDATION_SEED
-from train.tuning.by_search import FINAL_SEED, VALIDATION_EPISODES, Searches
+from train.tuning.by_search import FINAL_SEED, Searches
 from train.tuning.starts import APART, Effort, Start, starts
 from train.tuning.tune import tune
 
+VALIDATION_EPISODES = 20
 TOP = np.array([0.3, -0.2, 0.5])
 
 
@@ -64,7 +65,8 @@ def begins(*firsts: list[float], plays: bool = True) -> list[Start]:
 
 
 def searched(file: Path, of: list[Start], play: Quadratic, cpu_s: float = 400.0) -> dict[str, Any]:
-    return Searches(play, of, 7, cpu_s, file, {"rule": "any"}).run(lambda _: None)  # type: ignore[arg-type]
+    searches = Searches(play, play, VALIDATION_EPISODES, of, 7, cpu_s, file, {"rule": "any"})  # type: ignore[arg-type]
+    return searches.run(lambda _: None)
 
 
 def test_it_finds_the_top_and_says_where_from(tmp_path: Path):

@@ -363,7 +363,7 @@ def run(scenario, out, decisions, candidates=True, **options):
 
 @FORMS
 def test_a_run_leaves_what_the_others_leave_and_goes_on(scenario, candidates, tmp_path, monkeypatch):
-    monkeypatch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(TRAINERS, 2))
+    monkeypatch.setattr(train.run, "VALIDATION_EPISODES", dict.fromkeys(TRAINERS, (2, 2)))
     monkeypatch.setattr(train.validation, "SHOWN_RULES", ("greedy",))
     said = run(scenario, tmp_path, 300, candidates)
     assert "best on the validation seeds" in said

@@ -11,8 +11,9 @@ from edge6g_env import load_scenario
 from edge6g_env.errors import UserError
 from edge6g_env.features import unscaled
 from edge6g_env.spaces import Layout
+from eval.episodes import measured_s
 from train.seeds import SeedError
-from train.worlds import MOST_VARIED, Draws, Varied, Worlds, varied_of
+from train.worlds import MOST_VARIED, Draws, Varied, Worlds, lengthened, varied_of
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +182,31 @@ def test_what_is_drawn_lies_between_the_ends(scenario):
     assert 6.0 <= min(rates) < 8.0 < 12.0 < max(rates) <= 14.0
     assert draws(2**61 + 5, 7) == drawn[7]
     assert draws(2**61 + 6, 7) != drawn[7]
+
+
+@pytest.mark.parametrize("name", ["tiny", "campus", "finetune"])
+def test_longer_episodes_are_of_the_same_world_and_measure_the_share(name):
+    scenario = load_scenario(name)
+    longer = lengthened(scenario, 0.8)
+    assert 0.8 <= measured_s(longer) / longer.time.episode_s < 0.81
+    assert measured_s(scenario) / scenario.time.episode_s < 0.5
+    assert load_scenario(longer, **{"time.episode_s": scenario.time.episode_s}).fingerprint == scenario.fingerprint
+    assert Layout(longer).candidates == Layout(scenario).candidates
+    assert lengthened(scenario, 0.0) is scenario
+    longest = load_scenario(scenario, **{"time.episode_s": 5000.0})
+    assert lengthened(longest, 0.8) is longest
+
+
+def test_a_planned_outage_keeps_its_place_in_the_episode():
+    blackout = load_scenario("blackout")
+    assert blackout.faults.outage
+    assert lengthened(blackout, 0.8) is blackout
+
+
+def test_worlds_in_longer_episodes_have_the_same_seeds_and_draws():
+    scenario = load_scenario("tiny")
+    worlds = Worlds([scenario], 3, [RATE])
+    for (one, seeds), (other, same) in zip(worlds.batch(0, 4, 4), worlds.lengthened(0.8).batch(0, 4, 4), strict=True):
+        assert seeds == same
+        assert one.scenario.arrivals == other.scenario.arrivals
+        assert other.scenario.time.episode_s > one.scenario.time.episode_s

@@ -160,7 +160,8 @@ class TeamGradient:
                 for name, loss in self._minibatch([one.index_select(0, part) for one in (*tensors, advantage)]).items():
                     losses.setdefault(name, []).append(loss)
         told = {name: float(np.mean(values)) for name, values in losses.items()}
-        return {**told, "credit_mean": float(credit.mean()), "explained_variance": 1.0 - float(unexplained)}
+        spread = {"credit_mean": float(credit.mean()), "credit_std": float(credit.std())}
+        return {**told, **spread, "explained_variance": 1.0 - float(unexplained)}
 
     def _minibatch(self, tensors: Sequence[torch.Tensor]) -> dict[str, float]:
         """One gradient step."""

@@ -16,27 +16,41 @@ import numpy as np
 from agents.policy import Policy
 from edge6g_env import CompiledPolicy
 from eval.files import read_object, write_json_atomic
-from eval.pools.flights import Flights
+from eval.pools.flights import Flown
+from train import validation
 from train.search import EPISODES
 from train.seeds import TUNING_SEED, VALIDATION_SEED
 from train.tuning.starts import Start
 
 CPU_MINUTES = 10.0
-VALIDATION_EPISODES = 16  # on which the points that a search passes through meet
 LEAST_S = 60.0  # CPU time of a search for each start that it goes on from; judgement
-FINAL_SEED = VALIDATION_SEED + VALIDATION_EPISODES  # and up: the best of the starts and of what they led to meet there
+FINAL_SEED = (
+    VALIDATION_SEED + validation.EPISODES[1]
+)  # and up: the best of the starts and of what they led to meet there
 
 Note = Callable[[str], None]
+Play = Callable[[Sequence[Policy | CompiledPolicy], range], Flown]
+"""Policies on seeds: eval.pools.flights.Flights."""
 
 
 class Searches:
     """Keeps every generation in a file until it ends: one that was interrupted goes on as if it had not been."""
 
     def __init__(
-        self, flights: Flights, begins: Sequence[Start], seed: int, cpu_s: float, file: Path, of: dict[str, Any]
+        self,
+        train: Play,
+        validate: Play,
+        episodes: int,
+        begins: Sequence[Start],
+        seed: int,
+        cpu_s: float,
+        file: Path,
+        of: dict[str, Any],
     ) -> None:
-        """cpu_s: for all starts together; of: what the searches in `file` must be of to go on."""
-        self._flights, self._starts, self._seed, self._cpu_s = flights, begins, seed, cpu_s
+        """train, validate: what plays generations and what is chosen by; episodes: of a validation; cpu_s: for all starts together; of:
+        what the searches in `file` must be of to go on."""
+        self._train, self._validated, self._episodes = train, validate, episodes
+        self._starts, self._seed, self._cpu_s = begins, seed, cpu_s
         self._file, self._of = file, of
         earlier = read_object(file)
         if earlier.get("of") == of:
@@ -64,7 +78,8 @@ class Searches:
             quota_s += self._cpu_s / len(sizes) / size
             for start in left:
                 self._search(start, quota_s, note)
-        finalists, episodes = _finalists(self._starts), self._starts[0].effort.final_episodes
+        finalists = _finalists(self._starts)
+        episodes = max(self._episodes, self._starts[0].effort.final_episodes)
         policies = [start.policy(point) for start, point in finalists]
         rewards = self._play(policies, range(FINAL_SEED, FINAL_SEED + episodes))
         best = int(np.argmax(rewards))
@@ -74,7 +89,7 @@ class Searches:
             "values": start.values(point),
             "reward_per_job": float(rewards[best]),
             "from": start.name,
-            "starts": [_told(one, finalists, rewards) for one in self._starts],
+            "starts": [_told(one, finalists, rewards) | {"validation_seeds": self._episodes} for one in self._starts],
             "seed": self._seed,
             "first_seed": FINAL_SEED,
             "seeds": episodes,
@@ -84,7 +99,7 @@ class Searches:
         if start.reward_start is None:
             self._validate(start, [start.first])
             start.reward_start = start.reward_best
-        note(f"{start.name}: {start.reward_start:.4f} on {VALIDATION_EPISODES} validation seeds")
+        note(f"{start.name}: {start.reward_start:.4f} on {self._episodes} validation seeds")
         self._since_s = time.process_time()  # the kernel is compiled now
 
     def _search(self, start: Start, quota_s: float, note: Note) -> None:
@@ -98,7 +113,7 @@ class Searches:
         generation = int(start.state.generation)
         first = TUNING_SEED + self._seed + start.first_seed + EPISODES * generation
         points = start.evolution.ask(start.state)
-        flown = self._flights([start.policy(point) for point in points], range(first, first + EPISODES))
+        flown = self._train([start.policy(point) for point in points], range(first, first + EPISODES))
         start.state = start.evolution.tell(start.state, points, flown.means)
         start.decisions += flown.decisions
         is_last = start.cpu_s + time.process_time() - self._since_s >= quota_s
@@ -112,7 +127,7 @@ class Searches:
     def _validate(self, start: Start, points: Sequence[np.ndarray]) -> None:
         """Keep the best of some points and the best until now."""
         different = {point.tobytes(): point for point in points}.values()
-        seeds = range(VALIDATION_SEED, VALIDATION_SEED + VALIDATION_EPISODES)
+        seeds = range(VALIDATION_SEED, VALIDATION_SEED + self._episodes)
         rewards = self._play([start.policy(point) for point in different], seeds)
         for point, reward in zip(different, rewards.tolist(), strict=True):
             if start.reward_best is None or reward > start.reward_best:
@@ -120,7 +135,7 @@ class Searches:
 
     def _play(self, policies: Sequence[Policy | CompiledPolicy], seeds: range) -> np.ndarray:
         """Mean reward of each, float64 (policies,)."""
-        return self._flights(policies, seeds).means
+        return self._validated(policies, seeds).means
 
 
 def _rounds(starts: int, cpu_s: float) -> list[int]:
@@ -156,7 +171,6 @@ def _told(start: Start, finalists: Sequence[tuple[Start, np.ndarray]], rewards: 
         "start": start.name,
         "reward_start": start.reward_start,
         "reward_best": start.reward_best,
-        "validation_seeds": VALIDATION_EPISODES,
         "final_start": final.get(start.first.tobytes()),
         "final_best": final.get(start.best.tobytes()),
         "generations": int(start.state.generation),

@@ -26,10 +26,13 @@ from eval.kept import UNFINISHED, code_digest
 from eval.pools.flights import Flights
 from eval.provenance import Provenance, provenance
 from eval.stopping import interrupts_end_in_order
+from train.search import SETTINGS
 from train.seeds import TUNING_SEED
 from train.tuning import by_descent
 from train.tuning.by_search import CPU_MINUTES, Searches
 from train.tuning.starts import starts
+from train.validation import EPISODES, episodes_of
+from train.worlds import lengthened
 
 SEEDS = 32  # of a descent
 LONGEST_LINE = 160  # of the file
@@ -79,14 +82,16 @@ def tune(
             else:
                 cpu_s = 60.0 * (cpu_minutes or CPU_MINUTES)
                 begins = starts(rule, scenario, out, seed, cpu_s)
-                searches = Searches(flights, begins, seed, cpu_s, file, of)
+                longer = Flights(lengthened(scenario, SETTINGS["measured_share"]), threads)
+                episodes = episodes_of([scenario], *EPISODES)
+                searches = Searches(longer, flights, episodes, begins, seed, cpu_s, file, of)
                 shown(total=cpu_s)
 
                 def tick() -> None:
                     interrupts.check()
                     shown(completed=searches.spent_s, rate=f"{searches.decisions:,} decisions")
 
-                flights.tick = tick
+                flights.tick = longer.tick = tick
                 found = searches.run(note)
         except KeyboardInterrupt:
             if file.exists():
