@@ -11,6 +11,7 @@ import shutil
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -122,6 +123,16 @@ class Browser:
         """Seconds that the page's thread has spent so far: `TaskDuration` on all, `ScriptDuration` in scripts."""
         metrics = self._ask("Performance.getMetrics")["metrics"]
         return {one["name"]: one["value"] for one in metrics if one["name"].endswith("Duration")}
+
+    def processes_cpu_s(self) -> float:
+        """Seconds of CPU that all processes of the browser have taken so far; on Linux."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # one that has ended meanwhile
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[2]) == self._pid:  # its process group
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         self._count += 1

@@ -51,7 +51,8 @@ class Trainer(Protocol):
     """Of its settings."""
 
     decisions_s: ClassVar[float]
-    """That two cores take on campus, validations included, about: what a budget of time is in decisions. It shapes stages and validations and ends nothing."""
+    """That two cores take on campus, validations included, about: what a budget of time is in decisions. It shapes stages and validations
+    and ends nothing."""
 
     def __init__(self, setup: Setup) -> None: ...
 

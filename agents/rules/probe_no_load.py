@@ -15,7 +15,7 @@ class ProbeNoLoad:
     """A probe: `restricted` on forecasts from which the load was taken.
 
     utility + value quality (t0 - t): t is the timeliness that is forecast, t0 that of a first token without the wait and, at an edge node,
-    of a pace less the iteration that runs there, max(0, tpot - cycle); of both the scenario's formula (docs/kernel.md, timeliness). What an
+    of a pace less the iteration that runs there, max(0, tpot - cycle); of both the scenario's formula (docs/world.md, timeliness). What an
     answer costs, and which weights have to be loaded, it sees; progress of fine-tuning stays as it is forecast. Where a scenario is won
     by it the nodes need not know how busy anything is. All rows where neither `restricted` nor `static` has values.
     """

@@ -19,7 +19,7 @@ from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
 from train.evolution import Evolution, SearchState
 from train.search import EPISODES
-from train.seeds import VALIDATION_SEED
+from train.seeds import CHOICE_SEED
 from train.tuning.by_search import FINAL_SEED, Searches
 from train.tuning.starts import APART, Effort, Start, starts
 from train.tuning.tune import tune
@@ -83,15 +83,15 @@ def test_it_finds_the_top_and_says_where_from(tmp_path: Path):
 def test_training_validation_and_the_choice_are_of_different_seeds(tmp_path: Path):
     play = Quadratic()
     searched(tmp_path / "kept", begins([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]), play)
-    training = [seeds for seeds in play.asked if seeds[0] < VALIDATION_SEED]
+    training = [seeds for seeds in play.asked if seeds[0] < CHOICE_SEED]
     assert all(len(seeds) == EPISODES for seeds in training)
     every = [seed for seeds in training for seed in seeds]
     assert len(every) == len({*every})  # fresh in each generation and start
     assert max(every) < 1_000_000
-    validation = VALIDATION_SEED + VALIDATION_EPISODES
+    validation = CHOICE_SEED + VALIDATION_EPISODES
     assert validation <= FINAL_SEED
     assert {seeds for seeds in play.asked if seeds not in training} == {
-        tuple(range(VALIDATION_SEED, validation)),
+        tuple(range(CHOICE_SEED, validation)),
         tuple(range(FINAL_SEED, FINAL_SEED + 32)),
     }
 

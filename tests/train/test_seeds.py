@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import eval
 from edge6g_env import sb3_vec_env
 from tests.looking import seeds
-from train.seeds import VALIDATION_SEED, SeedError, world_seed
+from train.seeds import CHOICE_SEED, VALIDATION_SEED, SeedError, world_seed
 
 SEEDS, RUNS, WORLDS = st.integers(0, 2**24 - 1), st.integers(0, 2**21 - 1), st.integers(0, 2**16 - 1)
 TRIPLES = st.tuples(SEEDS, RUNS, WORLDS)
@@ -31,7 +31,7 @@ def test_training_lies_above_validation_and_evaluation_and_fits_an_environment(t
 
 
 def test_validation_lies_below_evaluation():
-    assert VALIDATION_SEED + 10_000 < eval.EVALUATION_SEED
+    assert VALIDATION_SEED + 10_000 < CHOICE_SEED < CHOICE_SEED + 10_000 < eval.EVALUATION_SEED
 
 
 def test_many_runs_of_many_sizes_are_disjoint():

@@ -19,14 +19,12 @@ from eval.files import read_object, write_json_atomic
 from eval.pools.flights import Flown
 from train import validation
 from train.search import EPISODES
-from train.seeds import TUNING_SEED, VALIDATION_SEED
+from train.seeds import CHOICE_SEED, TUNING_SEED
 from train.tuning.starts import Start
 
 CPU_MINUTES = 10.0
 LEAST_S = 60.0  # CPU time of a search for each start that it goes on from; judgement
-FINAL_SEED = (
-    VALIDATION_SEED + validation.EPISODES[1]
-)  # and up: the best of the starts and of what they led to meet there
+FINAL_SEED = CHOICE_SEED + validation.EPISODES[1]  # and up: the best of the starts and of what they led to meet there
 
 Note = Callable[[str], None]
 Play = Callable[[Sequence[Policy | CompiledPolicy], range], Flown]
@@ -127,7 +125,7 @@ class Searches:
     def _validate(self, start: Start, points: Sequence[np.ndarray]) -> None:
         """Keep the best of some points and the best until now."""
         different = {point.tobytes(): point for point in points}.values()
-        seeds = range(VALIDATION_SEED, VALIDATION_SEED + self._episodes)
+        seeds = range(CHOICE_SEED, CHOICE_SEED + self._episodes)
         rewards = self._play([start.policy(point) for point in different], seeds)
         for point, reward in zip(different, rewards.tolist(), strict=True):
             if start.reward_best is None or reward > start.reward_best:
