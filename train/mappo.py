@@ -36,6 +36,7 @@ from train.ppo import CountingPPO, PpoPolicy
 # n_epochs (of hard tasks), learning_rate, ent_coef: Yu et al. 2022, appendix. An answer takes seconds, tens of steps: with the usual
 # gamma and gae_lambda, 0.99 and 0.95, its worth would hardly reach the decision. The paper advises one minibatch a rollout, which in
 # minutes moves nothing (a trial on tiny: KL 0.0002 an update). The rest is judgement.
+TOP = 16  # candidates that its actor scores; judgement: they are entries of every observation
 SETTINGS: dict[str, Any] = {
     "candidates": True,  # the actor scores them; no: it has the observation alone, as ppo
     "n_steps": 128,

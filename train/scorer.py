@@ -32,7 +32,7 @@ from train.worlds import Worlds
 
 LIFE_SHARE = 1.0 / 3.0  # of the longest life of a job: horizon of the credit
 SETTINGS: dict[str, Any] = {
-    "stage_a": 0.5,  # share of the budget, in decisions; what is left is stage B's
+    "stage_a": 0.85,  # share of the budget, in decisions; what is left is stage B's. By the study in docs/training.md
     "stage_c": 0.0,
     "credit": "team",
     "others_share": 1.0,  # weight of what other jobs gain

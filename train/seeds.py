@@ -12,9 +12,10 @@ from eval import VALIDATION_SEED
 
 __all__ = ["CHOICE_SEED", "TUNING_SEED", "VALIDATION_SEED", "SeedError", "run_of_batch", "world_seed"]
 
-TUNING_SEED = 0  # and up to below 2,000,000: what `edge6g tune` searches on; validation from VALIDATION_SEED, evaluation from EVALUATION_SEED
-# And up: what `edge6g tune` chooses by. Were these seeds of validation, values that were searched would look better than others there, where the
-# best rule is chosen and learning curves have their zero line.
+# And up to below 2,000,000: what `edge6g tune` searches on; validation is from VALIDATION_SEED, evaluation from eval.EVALUATION_SEED.
+TUNING_SEED = 0
+# And up: what `edge6g tune` chooses by. On seeds of validation, where the best rule is chosen and learning curves have their zero line,
+# values that were chosen there would look better than others.
 CHOICE_SEED = 6_000_000
 
 _TRAINING = 1 << 61

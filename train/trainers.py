@@ -165,7 +165,7 @@ class MappoTrainer(PpoTrainer):
         scenario = load_scenario(setup.scenarios[0], **TEAM_REWARD)
         actor: Callable[[], MlpActor | ScorerActor]
         if self.settings["candidates"]:
-            config = ScorerConfig()
+            config = ScorerConfig(top=mappo.TOP)
             self.reads = Worlds(setup.scenarios, setup.seed, setup.varied).reads(CONTEXT, CANDIDATE, scorer.PER_S)
             batch = _batch(setup, scenario, worlds, observe="candidates")
             self._env = ShortlistVecEnv(batch, self.reads, config.top, state=True)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from agents.learned.reading import Reads
 from agents.policy import Compiled
+from agents.weights import SCORED_ROWS
 from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
 
@@ -57,7 +58,7 @@ class ScorerConfig:
     """Width of both hidden layers."""
     beta: float = 40.0
     """Inverse temperature where decisions are drawn: a candidate worth 0.1 more is exp(4) times as likely."""
-    top: int = 16
+    top: int = SCORED_ROWS
     """Candidates that are scored: those with the highest predicted utility; the rest are never chosen."""
 
     def to_dict(self) -> dict[str, Any]:

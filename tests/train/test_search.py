@@ -196,7 +196,7 @@ def test_a_scenario_without_an_entry_that_it_weighs_is_refused(trained, tmp_path
         load_policy(tmp_path, load_scenario("tiny"))
 
 
-@pytest.mark.parametrize(("algo", "top"), [("search", 32), ("scorer", 16)])
+@pytest.mark.parametrize(("algo", "top"), [("search", 32), ("scorer", 32)])
 def test_it_begins_with_the_weights_of_tuned_and_without_its_precisions(algo, top):
     short = load_scenario("campus", time={"episode_s": 8.0, "warmup_s": 1.0, "drain_s": 3.0})
     values = tuned("tuned", short).values
