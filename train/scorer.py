@@ -83,8 +83,9 @@ class ScorerAlgorithm(Algorithm):
         torch.manual_seed(seed)
         reads = worlds.reads(CONTEXT, CANDIDATE, PER_S)
         self.net = Scorer(reads, self.config)
-        weighted = search.weighted_reads(worlds, PER_S)
+        weighted = search.weighted_reads(worlds)
         self._columns = [[one.name for one in reads.candidates].index(one.name) for one in weighted.candidates]
+        self._units = np.array([PER_S if one.unit == "s" else 1.0 for one in weighted.candidates])
         own = {name: self.settings[name] for name in search.SETTINGS}
         self.search = LinearSearch(
             worlds,
@@ -94,7 +95,6 @@ class ScorerAlgorithm(Algorithm):
             stage=_STAGE_A,
             episodes=self.settings["episodes"],
             top=self.config.top,
-            per_s=PER_S,
             limits=limits,
             **own,
         )
@@ -140,7 +140,8 @@ class ScorerAlgorithm(Algorithm):
         self._stage = stage
 
     def _set_linear(self, net: Scorer, weights: np.ndarray) -> None:
-        net.linear[self._columns] = torch.from_numpy(weights).to(net.linear.dtype)
+        """weights: as a search has them, of seconds; the network takes those in PER_S."""
+        net.linear[self._columns] = torch.from_numpy(weights * self._units).to(net.linear.dtype)
 
     def nets(self) -> list[Scorer]:
         """What a validation plays: the search point and its running mean, later the network and the running mean of its weights."""

@@ -45,9 +45,9 @@ EPISODES = 1  # of each candidate in a generation, a long one
 DEFAULTS: dict[str, Any] = {**SETTINGS, "episodes": EPISODES}  # of `edge6g train --algo search`
 
 
-def weighted_reads(worlds: Worlds, per_s: float = 1.0) -> Reads:
+def weighted_reads(worlds: Worlds) -> Reads:
     """What a search weighs: the same entries in all scenarios."""
-    return worlds.reads((), weighted_entries(worlds.layouts[0]), per_s)
+    return worlds.reads((), weighted_entries(worlds.layouts[0]))
 
 
 class Played(NamedTuple):
@@ -78,15 +78,14 @@ class EpisodesPart:
         return Played(flown.rewards, costs, flown.decisions)
 
 
-def first_weights(scenarios: Sequence[Scenario], reads: Reads, begin: str, per_s: float) -> np.ndarray:
-    """Where a search begins, float64 (entries,): 0, or the mean of the weights of `tuned` in each scenario; times are in so many seconds.
+def first_weights(scenarios: Sequence[Scenario], reads: Reads, begin: str) -> np.ndarray:
+    """Where a search begins, float64 (entries,): 0, or the mean of the weights of `tuned` in each scenario.
 
     Its rows are such weights too, as far as entries tell rows apart: a precision that it does not have costs ROW_PENALTY. Raises
     SettingError if a scenario has no values of `tuned`.
     """
     names = [feature.name for feature in reads.candidates]
     found = [np.zeros(len(names))] if begin == GREEDY else []
-    unit = np.array([per_s if feature.unit == "s" else 1.0 for feature in reads.candidates])
     for scenario in scenarios if begin == TUNED else ():
         try:
             values = tuned(TUNED, scenario).values
@@ -98,7 +97,7 @@ def first_weights(scenarios: Sequence[Scenario], reads: Reads, begin: str, per_s
         }
         weights = [values["weights"].get(name, 0.0) - ROW_PENALTY * (name in taken_off) for name in names]
         found.append(np.array(weights))
-    return unit * np.mean(found, axis=0)
+    return np.mean(found, axis=0)
 
 
 class LinearSearch:
@@ -114,12 +113,11 @@ class LinearSearch:
         stage: int = 0,
         episodes: int = EPISODES,
         top: int = SCORED_ROWS,
-        per_s: float = 1.0,
         limits: Sequence[Limit] = (),
         **settings: Any,
     ) -> None:
-        """episodes: of each candidate in a generation; stage: whose worlds it meets; top: rows that are scored; per_s: seconds that reads
-        takes as one. Raises SettingError."""
+        """episodes: of each candidate in a generation; stage: whose worlds it meets; top: rows that are scored. Raises
+        SettingError."""
         self.settings = {**SETTINGS, **settings}
         if self.settings["population"] < 2:
             raise SettingError("population = 1: a search compares 2 candidates or more")
@@ -135,7 +133,7 @@ class LinearSearch:
         self._pool, self.reads, self._stage = pool, reads, stage
         self._episodes, self._top, self.limits = episodes, top, tuple(limits)
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
-        self.first = first_weights(worlds.scenarios, reads, self.settings["begin"], per_s)
+        self.first = first_weights(worlds.scenarios, reads, self.settings["begin"])
         self._state: SearchState | None = None
 
     @property

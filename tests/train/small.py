@@ -12,7 +12,7 @@ from train.learner import Learner
 from train.setup import Setup
 
 SEARCH = {"population": 4, "episodes": 1}
-SCORER = {**SEARCH, "seeds": 2, "draws": 2, "minibatch": 128}
+SCORER = {**SEARCH, "stage_a": 0.35, "seeds": 2, "draws": 2, "minibatch": 128}
 
 
 def learner(scenario: Any, algo: str = "scorer", seed: int = 3, settings: Any = None, **options: Any) -> Learner:
