@@ -33,7 +33,7 @@ def lines(file: Path) -> list[list[float]]:
 
 def test_a_training_goes_on_and_its_checkpoint_acts_without_the_log(run, site, tmp_path):
     out, words = tmp_path / "run", [word for one in SHORT for word in ("--set", one)]
-    search = ("train", "--algo", "search", "--with", "episodes=4", "--out", out)
+    search = ("train", "--algo", "search", "--out", out)
     ended = run(*search, "--scenario", site, "--decisions", 300, *words)
     assert ended.status == 0, ended.err
     recorded = load_scenario(out / "scenario.toml")
