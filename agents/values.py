@@ -41,7 +41,12 @@ Value = float | str
 
 Values = dict[str, Any]
 """Of `static` service -> column -> value, of `restricted` column -> list of values; no column is the route. Of `tuned` `weights`, candidate
-entry -> number, and `rows`, "all" or {rule: values} of one of these two. Of others name -> number."""
+entry -> number, and `rows`, see Rows. Of others name -> number."""
+
+
+Rows = str | Mapping[str, Values]
+"""Of the action table, among which a policy chooses: "all", or {rule: values}, the legal ones nearest to those of `static` or `restricted`.
+They mean something in every scenario, since columns, models and precisions have names there."""
 
 
 class ValuesError(UserError):
@@ -90,16 +95,16 @@ def all_choices(scenario: Scenario) -> dict[str, list[Value]]:
 def distances(layout: Layout, rule: str, values: Values) -> np.ndarray:
     """How far each action is from the values of a rule, int64 (S, C) by service: steps along the grids, added up.
 
-    What a column does not mean in an action is no distance. Of `static` the whole model on the device is a route, as near as any cut. A
-    draft lies a step from no layer on the device, on the other side than the cuts. A service of which no model is among those of
-    `restricted` has the choice of all of its own.
+    A service that `static` does not name is free. What a column does not mean in an action is no distance. Of `static` the whole model on
+    the device is a route, as near as any cut. A draft lies a step from no layer on the device, on the other side than the cuts. A service
+    of which no model is among those of `restricted` has the choice of all of its own.
     """
 
     def of(service: Service) -> Mapping[str, Sequence[Value]]:
         if rule != STATIC:
             return values
-        also = {"device_split": [1.0]}
-        return {column: [value, *also.get(column, [])] for column, value in values[service.name].items()}
+        also, own = {"device_split": [1.0]}, values.get(service.name, {})
+        return {column: [value, *also.get(column, [])] for column, value in own.items()}
 
     return steps_from(layout, [of(service) for service in layout.scenario.service])
 
@@ -118,13 +123,21 @@ def steps_from(layout: Layout, wanted: Sequence[Mapping[str, Sequence[Value]]]) 
     return out
 
 
-def compiled_rows(layout: Layout, rows: str | Mapping[str, Values], weights: Mapping[str, float]) -> CompiledPolicy:
-    """The best by utility and weighted entries of all rows, or of those of the values of `static` or `restricted`: `rows` of `tuned`."""
-    far = None
+def distances_of(layout: Layout, rows: Rows) -> np.ndarray | None:
+    """How far each action is from some rows, as `distances`; None where all are as near."""
     for rule, values in rows.items() if isinstance(rows, Mapping) else ():
-        far = distances(layout, rule, values)
+        return distances(layout, rule, values)
+    return None
+
+
+def compiled_rows(layout: Layout, rows: Rows, weights: Mapping[str, float]) -> CompiledPolicy:
+    """The best by utility and weighted entries of some rows."""
     return CompiledPolicy(
-        layout, distance=far, linear=weights, scaled_as=((), weighed(layout, [*weights])), top=SCORED_ROWS
+        layout,
+        distance=distances_of(layout, rows),
+        linear=weights,
+        scaled_as=((), weighed(layout, [*weights])),
+        top=SCORED_ROWS,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from edge6g_env.build.flight import Sizes, of_policies
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.features import Feature, scales
-from edge6g_env.kernel.choose import choose_all
+from edge6g_env.kernel.choose import allow_all, choose_all
 from edge6g_env.spaces import Layout
 
 Observation = dict[str, np.ndarray]
@@ -104,13 +104,26 @@ class CompiledPolicy:
         names = [f"job/service_{one.name}" for one in self.layout.scenario.service]
         return np.array([self.layout.observation_index(name) for name in names], np.int64)
 
+    @property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        of = self._arrays
+        return self._service_entries, of["policy_route"], of["policy_context"], of["policy_entries"]
+
+    def allowed(self, obs: Observation) -> np.ndarray:
+        """The legal actions among which it chooses, int8 (B, N, C): the nearest to what is wanted, and reject; none where no job waits."""
+        of, mask = self._arrays, np.ascontiguousarray(obs["action_mask"])
+        allowed = np.zeros(mask.shape, np.int8)
+        seen = np.ascontiguousarray(obs["observation"])
+        allow_all(self._columns, of["policy_distance"][0], allowed, seen, mask, of["utility"][0])
+        return allowed
+
     def act(self, obs: Observation) -> np.ndarray:
         """Action of each agent, int64 (B, N), of observations with candidates; `hold` where no job waits."""
         of, mask = self._arrays, obs["action_mask"]
         actions = np.zeros(mask.shape[:2], np.int64)
         arguments = (
             of["policy"],
-            (self._service_entries, of["policy_route"], of["policy_context"], of["policy_entries"]),
+            self._columns,
             of["policy_distance"][0],
             of["policy_scales"],
             of["policy_linear"][0],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,7 @@ class ScorerAlgorithm(Algorithm):
             raise SettingError(f"credit = {self.settings['credit']!r}: it is one of {', '.join(CREDITS)}")
         self.config = config or ScorerConfig()
         self._ends = _ends(self.settings["stage_a"], self.settings["stage_c"], budget_decisions)
-        torch.manual_seed(seed)
         reads = worlds.reads(CONTEXT, CANDIDATE, PER_S)
-        self.net = Scorer(reads, self.config)
         weighted = search.weighted_reads(worlds)
         self._columns = [[one.name for one in reads.candidates].index(one.name) for one in weighted.candidates]
         self._units = np.array([PER_S if one.unit == "s" else 1.0 for one in weighted.candidates])
@@ -98,6 +97,8 @@ class ScorerAlgorithm(Algorithm):
             limits=limits,
             **own,
         )
+        torch.manual_seed(seed)
+        self.net = Scorer(replace(reads, rows=self.search.reads.rows), self.config)
         self._set_linear(self.net, self.search.first)
         terms = terms_of(self.settings, worlds.scenarios)
         own = {name: self.settings[name] for name in gradient.SETTINGS}

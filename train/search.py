@@ -7,7 +7,7 @@ is `train.evolution`. Now and then the search point and its running mean are pla
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 from agents.learned.linear import LinearPolicy
 from agents.learned.reading import Reads
-from agents.values import RESTRICTED, TUNED, ValuesError, tuned
+from agents.values import ALL_ROWS, TUNED, Rows, ValuesError, tuned
 from agents.weights import SCORED_ROWS, weighted_entries
 from edge6g_env import CompiledPolicy
 from edge6g_env.scenario import Scenario
@@ -31,8 +31,6 @@ from train.worlds import Worlds
 
 GREEDY = "greedy"  # weights 0
 BEGINS = (GREEDY, TUNED)
-# What a weight takes off rows that `tuned` does not have: more than candidates of a decision differ by otherwise; judgement.
-ROW_PENALTY = 0.3
 # Found by a study on campus and tiny: with a larger step the search wanders; with the cap it stays where the running mean means something.
 SETTINGS: dict[str, Any] = {
     "population": 16,
@@ -78,26 +76,31 @@ class EpisodesPart:
         return Played(flown.rewards, costs, flown.decisions)
 
 
-def first_weights(scenarios: Sequence[Scenario], reads: Reads, begin: str) -> np.ndarray:
-    """Where a search begins, float64 (entries,): 0, or the mean of the weights of `tuned` in each scenario.
+class Start(NamedTuple):
+    """Where a search begins."""
 
-    Its rows are such weights too, as far as entries tell rows apart: a precision that it does not have costs ROW_PENALTY. Raises
-    SettingError if a scenario has no values of `tuned`.
+    weights: np.ndarray  # float64 (entries,)
+    rows: Rows  # which it keeps
+
+
+def start_of(scenarios: Sequence[Scenario], reads: Reads, begin: str) -> Start:
+    """At `greedy`, weights of 0 over all rows, or at the rule `tuned` of the scenario; of several its weights are averaged.
+
+    Raises SettingError if a scenario has no values of `tuned`, or if its rows there are not those of the first one.
     """
     names = [feature.name for feature in reads.candidates]
-    found = [np.zeros(len(names))] if begin == GREEDY else []
-    for scenario in scenarios if begin == TUNED else ():
-        try:
-            values = tuned(TUNED, scenario).values
-        except ValuesError as error:
-            raise SettingError(f"begin = {TUNED}: {error}") from None
-        allowed = values["rows"].get(RESTRICTED, {}) if isinstance(values["rows"], Mapping) else {}
-        taken_off = {f"is_{precision}" for precision in scenario.actions.precision} - {
-            f"is_{precision}" for precision in allowed.get("precision", scenario.actions.precision)
-        }
-        weights = [values["weights"].get(name, 0.0) - ROW_PENALTY * (name in taken_off) for name in names]
-        found.append(np.array(weights))
-    return np.mean(found, axis=0)
+    if begin == GREEDY:
+        return Start(np.zeros(len(names)), ALL_ROWS)
+    try:
+        found = [tuned(TUNED, scenario).values for scenario in scenarios]
+    except ValuesError as error:
+        raise SettingError(f"begin = {TUNED}: {error}") from None
+    rows = found[0]["rows"]
+    for scenario, values in zip(scenarios, found, strict=True):
+        if values["rows"] != rows:
+            other = f"the rows of {TUNED} in {scenario.label} are not those in {scenarios[0].label}"
+            raise SettingError(f"begin = {TUNED}: {other}, a policy has one set: begin = {GREEDY} takes all rows")
+    return Start(np.mean([[values["weights"].get(name, 0.0) for name in names] for values in found], axis=0), rows)
 
 
 class LinearSearch:
@@ -130,10 +133,10 @@ class LinearSearch:
             told = f"measured_share = {self.settings['measured_share']:g}: it must be below 1"
             raise SettingError(f"{told}, jobs before and after the window of an episode are not measured")
         self._worlds = worlds.lengthened(self.settings["measured_share"])
-        self._pool, self.reads, self._stage = pool, reads, stage
+        self.first, rows = start_of(worlds.scenarios, reads, self.settings["begin"])
+        self._pool, self.reads, self._stage = pool, replace(reads, rows=rows), stage
         self._episodes, self._top, self.limits = episodes, top, tuple(limits)
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
-        self.first = first_weights(worlds.scenarios, reads, self.settings["begin"])
         self._state: SearchState | None = None
 
     @property

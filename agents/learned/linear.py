@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.learned.reading import Reads
 from agents.policy import Compiled
+from agents.values import distances_of
 from agents.weights import SCORED_ROWS
 from edge6g_env import CompiledPolicy
 from edge6g_env.spaces import Layout
@@ -30,4 +31,5 @@ class LinearPolicy(Compiled):
         reads.columns(layout)
         named = zip((feature.name for feature in reads.candidates), map(float, weights), strict=True)
         scaled = ((), reads.candidates)
-        super().__init__(CompiledPolicy(layout, linear=dict(named), scaled_as=scaled, top=top))
+        near = distances_of(layout, reads.rows)
+        super().__init__(CompiledPolicy(layout, distance=near, linear=dict(named), scaled_as=scaled, top=top))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agents.values import ALL_ROWS, Rows
 from edge6g_env.errors import UserError
 from edge6g_env.spaces import Feature, Layout, first_difference
 
@@ -18,12 +19,14 @@ class LayoutError(UserError):
 class Reads:
     """Entries that a network reads, in its order, with the ranges by which it scales them: its own, wherever it acts.
 
-    actions: each action in words if the network has an output for each row of the action table, else None.
+    actions: each action in words if the network has an output for each row of the action table, else None. rows: those of the action
+    table among which it chooses.
     """
 
     observation: tuple[Feature, ...]
     candidates: tuple[Feature, ...] = ()
     actions: tuple[str, ...] | None = None
+    rows: Rows = ALL_ROWS
 
     @classmethod
     def of(cls, layout: Layout, observation: Sequence[str], candidates: Sequence[str]) -> Reads:
@@ -42,7 +45,8 @@ class Reads:
     def from_dict(cls, record: Mapping[str, Any]) -> Reads:
         """Reads of to_dict; raises KeyError or TypeError for anything else."""
         observation, candidates = (tuple(Feature(**f) for f in record[key]) for key in ("observation", "candidates"))
-        return cls(observation, candidates, None if record["actions"] is None else tuple(record["actions"]))
+        actions = None if record["actions"] is None else tuple(record["actions"])
+        return cls(observation, candidates, actions, record.get("rows", ALL_ROWS))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from agents.learned.reading import Reads
 from agents.policy import Compiled
+from agents.values import distances_of
 from agents.weights import SCORED_ROWS
 from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.spaces import CANDIDATE_FEATURES, Layout
@@ -100,7 +101,9 @@ class Scorer(nn.Module):
         """
         self.reads.columns(layout)
         names = [feature.name for feature in self.reads.candidates]
-        options: dict[str, Any] = {"linear": dict(zip(names, self.linear.tolist(), strict=True)), "candidates": names}
+        linear = dict(zip(names, self.linear.tolist(), strict=True))
+        near = distances_of(layout, self.reads.rows)
+        options: dict[str, Any] = {"linear": linear, "candidates": names, "distance": near}
         if records or bool(self.correction.weight.any() | self.correction.bias.any()):
             layers = (self.first, self.second, self.correction)
             options["network"] = [part.detach().numpy() for layer in layers for part in (layer.weight, layer.bias)]

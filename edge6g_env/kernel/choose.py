@@ -147,6 +147,28 @@ def best_score(scores, n):
     return best
 
 
+@njit_inner
+def _service(row, service_entries):
+    """Of the job that an observation (D',) is of."""
+    s = 0
+    for n in range(service_entries.shape[0]):
+        if row[service_entries[n]] == 1.0:
+            s = n
+    return s
+
+
+@njit
+def allow_all(columns, distance, allowed, obs, mask, utility):
+    """Write to `allowed`, int8 (B, N, C), which legal actions `choose_all` chooses among, none where no job waits; the same arguments."""
+    service_entries, route, _, _ = columns
+    for b in range(mask.shape[0]):
+        for i in range(mask.shape[1]):
+            if mask[b, i, codes.REJECT] == 1:
+                allow(mask[b, i], distance[_service(obs[b, i], service_entries)], route, utility)
+                for c in range(utility.shape[0]):
+                    allowed[b, i, c] = utility[c] != _NOT_ALLOWED
+
+
 @njit
 def choose_all(policies, columns, distance, scales, linear, network, actions, obs, mask, candidates, scratch):
     """Write the action of every agent, int64 (B, N), `hold` where no job waits. policies: (1,), of the arrays of World whose names begin
@@ -159,11 +181,7 @@ def choose_all(policies, columns, distance, scales, linear, network, actions, ob
             if mask[b, i, codes.REJECT] == 0:
                 actions[b, i] = codes.HOLD
                 continue
-            s = 0
-            for n in range(service_entries.shape[0]):
-                if obs[b, i, service_entries[n]] == 1.0:
-                    s = n
-            allow(mask[b, i], distance[s], route, utility)
+            allow(mask[b, i], distance[_service(obs[b, i], service_entries)], route, utility)
             last = candidates.shape[3] - 1
             for c in range(utility.shape[0]):
                 if utility[c] != _NOT_ALLOWED:

@@ -244,6 +244,29 @@ def test_errors_leave_the_worlds_as_they_are():
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_a_policy_chooses_among_the_legal_actions_nearest_to_what_it_wants():
+    env = BatchEnv("campus", 4, observe="candidates")
+    layout, obs = env.layout, env.reset(seed=3)
+    services = [layout.observation_index(f"job/service_{one.name}") for one in layout.scenario.service]
+    far = np.random.default_rng(0).integers(0, 4, (len(services), layout.num_actions))
+    policy, decisions = CompiledPolicy(layout, distance=far), 0
+    for _ in range(150):
+        allowed, actions = policy.allowed(obs), policy.act(obs)
+        for b, i in np.ndindex(actions.shape):
+            legal = obs["action_mask"][b, i] == 1
+            serves = legal & (layout.action_table[:, 0] > codes.REJECT)
+            wanted = np.zeros(layout.num_actions, bool)
+            if legal[codes.REJECT]:
+                of = far[obs["observation"][b, i, services].argmax()]
+                wanted = serves & (of == of[serves].min(initial=9))
+                wanted[codes.REJECT] = True
+                assert wanted[actions[b, i]]
+                decisions += 1
+            assert np.array_equal(allowed[b, i], wanted)
+        obs = env.step(actions)[0]
+    assert decisions > 50
+
+
 def test_errors_of_a_compiled_policy():
     layout = batch_env("tiny", 1).layout
     with pytest.raises(UserError, match=r"candidate entry 'ttft', which is not there; did you mean ttft_s\?"):

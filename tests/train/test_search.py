@@ -13,9 +13,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import train.run
 from agents.policy import make_rule
-from agents.values import tuned
-from agents.weights import weighed, weighted_entries
-from edge6g_env import CompiledPolicy, load_scenario
+from agents.values import distances, tuned
+from edge6g_env import load_scenario
 from edge6g_env.spaces import Layout
 from eval.episodes import run_episodes
 from eval.pools.flights import Flights
@@ -196,22 +195,46 @@ def test_a_scenario_without_an_entry_that_it_weighs_is_refused(trained, tmp_path
         load_policy(tmp_path, load_scenario("tiny"))
 
 
-@pytest.mark.parametrize(("algo", "top"), [("search", 32), ("scorer", 32)])
-def test_it_begins_with_the_weights_of_tuned_and_without_its_precisions(algo, top):
-    short = load_scenario("campus", time={"episode_s": 8.0, "warmup_s": 1.0, "drain_s": 3.0})
-    values = tuned("tuned", short).values
-    assert values["rows"]["restricted"]["precision"] == ["int8"]
+@pytest.mark.parametrize("algo", ["search", "scorer"])
+@pytest.mark.parametrize(
+    "name", ["campus", "shard", "tiny"]
+)  # of rows by `restricted`, several precisions, rows by `static`
+def test_it_begins_at_tuned_with_its_rows(algo, name):
+    short = load_scenario(name, time={"episode_s": 12.0, "warmup_s": 1.0, "drain_s": 3.0})
     layout = Layout(short)
-    weights = dict.fromkeys(weighted_entries(layout), 0.0) | values["weights"]
-    for left_out in ("is_fp16", "is_int4"):
-        weights[left_out] -= 0.3
-    by_hand = CompiledPolicy(layout, linear=weights, scaled_as=((), weighed(layout, [*weights])), top=top)
     made = learner(short, algo, settings={"begin": "tuned", **({"stage_a": 0.0} if algo == "scorer" else {})})
     (policy, *_) = made.policies(layout)
-    jobs = [Flights(short).pairs([one], [5])[0] for one in (policy.compiled, by_hand)]
+    jobs = [Flights(short).pairs([one], [5])[0] for one in (policy.compiled, make_rule("tuned", layout).compiled)]
     assert len(jobs[0]) > 10
-    np.testing.assert_array_equal(jobs[0]["worth"], jobs[1]["worth"])
+    np.testing.assert_array_equal(jobs[0], jobs[1])
     made.close()
+
+
+def test_rows_of_tuned_go_into_the_checkpoint_and_elsewhere(tmp_path):
+    short = load_scenario("tiny", time={"episode_s": 8.0, "warmup_s": 1.0, "drain_s": 3.0})
+    made = learner(short, "search", settings={"begin": "tuned"})
+    made.save(tmp_path, 1.0, policy=True)
+    made.close()
+    rows = tuned("tuned", short).values["rows"]
+    assert {*rows} == {"static"}
+    assert {*rows["static"]} == {"chat", "assistant"}
+    (tmp_path / "scenario.toml").write_text(short.to_toml())
+    for name, free in (("tiny", []), ("campus", ["code"]), ("robotics", ["action", "chunk", "planner"])):
+        there = Layout(load_scenario(name))
+        far = load_policy(tmp_path, there.scenario).compiled.distance
+        services = [service.name for service in there.scenario.service]
+        assert [service for service in services if not far[services.index(service)].any()] == free
+        np.testing.assert_array_equal(far, distances(there, "static", rows["static"]))
+
+
+def test_a_checkpoint_that_says_no_rows_has_all(tmp_path, scenario):
+    made = learner(scenario, "search")
+    made.save(tmp_path, 1.0, policy=True)
+    made.close()
+    record = read_record(tmp_path)
+    assert record["layout"].pop("rows") == "all"
+    checkpoint.write_json_atomic(record, tmp_path / checkpoint.RECORD)
+    assert not load_policy(tmp_path, scenario).compiled.distance.any()
 
 
 def test_a_beginning_that_is_not_there_is_refused(scenario):
@@ -220,3 +243,6 @@ def test_a_beginning_that_is_not_there_is_refused(scenario):
     own = load_scenario("tiny", name="own")
     with pytest.raises(SettingError, match="begin = tuned: own has no values of tuned: `edge6g tune --rule tuned"):
         learner(own, "scorer", settings={"begin": "tuned"})
+    both = tuple(map(load_scenario, ("campus", "shard")))
+    with pytest.raises(SettingError, match="begin = tuned: the rows of tuned in shard_v0 are not those in campus_v0"):
+        Learner(Setup(both, "search", 0, decisions=1000, settings={"begin": "tuned"}))

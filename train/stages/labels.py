@@ -106,7 +106,7 @@ class LabelPart:
         found: list[Contested] = []
         flying = worlds
         while len(flying):
-            seen = _contested(obs, flying, choices, self.policy.top)
+            seen = _contested(obs, flying, choices, self.policy)
             flight = env.fly(self.policy, last_s, worlds=flying, at_decision=True, record=True)
             assert flight.recorded is not None
             for row in flight.recorded.rows:
@@ -136,10 +136,11 @@ class LabelPart:
 
 
 def _contested(
-    obs: Observation, worlds: np.ndarray, choices: Choices, top: int
+    obs: Observation, worlds: np.ndarray, choices: Choices, policy: CompiledPolicy
 ) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
     """Shortlist, rows of the action table, and candidates (C, F) of each contested decision that waits in the worlds, by world and node."""
-    found, seen = {}, shortlisted(obs, top)
+    obs = {**obs, "action_mask": policy.allowed(obs)}
+    found, seen = {}, shortlisted(obs, policy.top)
     for place, rows, legal in zip(seen.places.tolist(), seen.rows, seen.legal, strict=True):
         b, i = divmod(place, obs["action_mask"].shape[1])
         candidates = obs["candidates"][b, i]
