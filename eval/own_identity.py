@@ -11,6 +11,7 @@ import io
 import os
 import pickle
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,18 +42,25 @@ def own_modules(module: ModuleType) -> list[ModuleType]:
     found = {_file(module): module}
     for one in list(sys.modules.values()):
         path = _file(one)
-        mine = path is not None and any(path.is_relative_to(folder) for folder in folders)
-        others = one.__name__.startswith(PREFIX) or (not paths and path and _is_of_others(path))
-        if path and mine and not others:
+        if path is None or one.__name__.startswith(PREFIX) or not any(path.is_relative_to(at) for at in folders):
+            continue
+        if paths or not _is_of_others(path):
             found.setdefault(path, one)
     return [found[path] for path in sorted(path for path in found if path)]
 
 
 def _file(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
-    return Path(file).resolve() if file else None
+    return _resolved(file) if file else None
 
 
+@cache
+def _resolved(file: str) -> Path:
+    """Of thousands of modules, asked for each policy."""
+    return Path(file).resolve()
+
+
+@cache
 def _is_of_others(path: Path) -> bool:
     """Whether a file is of this package or of a library: an environment may lie in the folder of a file."""
     folders = [*(OURS / name for name in PACKAGES), Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]

@@ -1,5 +1,6 @@
 """Every file that a page names is there, is what a command writes, or is said to be elsewhere."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-IGNORED = {".venv", "runs", "build", "dist", "site"}
-FILES = [p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file() and p.relative_to(ROOT).parts[0] not in IGNORED]
+IGNORED = {".venv", ".git", ".mypy_cache", ".ruff_cache", ".examples", "runs", "build", "dist", "site"}
+OURS = [path for path in ROOT.iterdir() if path.name not in IGNORED]
+WALKED = [Path(folder, name) for top in OURS for folder, _, names in os.walk(top) for name in names]
+FILES = [path.relative_to(ROOT) for path in [*WALKED, *OURS] if path.is_file()]
 FOLDERS = {folder for path in FILES for folder in path.parents[:-1]}
 PAGES = [path for path in FILES if path.suffix == ".md" and not any(part.startswith(".") for part in path.parts)]
 NAMED = re.compile(r"(?<![\w./*<>~-])([\w./*<>-]*[\w*>]\.(?:csv\.gz|csv|md|py|toml|cff|txt|png|svg|tex))(?![\w(/])")

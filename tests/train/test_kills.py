@@ -1,5 +1,6 @@
 """A run that is killed, between any two writes or from outside, goes on from where its last validation was."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -32,6 +33,7 @@ LONGEST_S = 240.0  # of any wait, on a busy machine
 
 def command_line(words, said):
     """`edge6g` with those words, in a child; what it says goes to a file."""
+    gc.freeze()  # what the parent has made is not looked through, page by page copied, over and over
     sys.argv, sys.stderr = ["edge6g", *words], Path(said).open("w")  # noqa: SIM115
     train.run.VALIDATION_EPISODES, train.validation.SHOWN_RULES = {"scorer": (3, 3)}, ("greedy",)
     train.learner.VALIDATIONS, train.learner.APART = 10_000, 0  # of ten minutes: one after every batch or two
