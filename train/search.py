@@ -15,7 +15,7 @@ import torch
 
 from agents.learned.linear import LinearPolicy
 from agents.learned.reading import Reads
-from agents.values import ALL_ROWS, TUNED, Rows, ValuesError, tuned
+from agents.values import ALL_ROWS, TUNED, Rows, ValuesError, distances_of, tuned
 from agents.weights import SCORED_ROWS, weighted_entries
 from edge6g_env import CompiledPolicy
 from edge6g_env.scenario import Scenario
@@ -145,7 +145,8 @@ class LinearSearch:
         if self._state is None:
             layout, seeds = self._worlds.batch(self._stage, 0, self._episodes)[0]
             entries = self.reads.candidates
-            variances = step_variances(spreads(layout.scenario, entries, seeds))
+            near = distances_of(layout, self.reads.rows)
+            variances = step_variances(spreads(layout.scenario, entries, seeds, near))
             self._state = SearchState.at(self.first, self.settings["sigma"], variances)
         return self._state
 

@@ -196,9 +196,7 @@ def test_a_scenario_without_an_entry_that_it_weighs_is_refused(trained, tmp_path
 
 
 @pytest.mark.parametrize("algo", ["search", "scorer"])
-@pytest.mark.parametrize(
-    "name", ["campus", "shard", "tiny"]
-)  # of rows by `restricted`, several precisions, rows by `static`
+@pytest.mark.parametrize("name", ["campus", "shard", "tiny"])  # rows by `restricted`, of two precisions, by `static`
 def test_it_begins_at_tuned_with_its_rows(algo, name):
     short = load_scenario(name, time={"episode_s": 12.0, "warmup_s": 1.0, "drain_s": 3.0})
     layout = Layout(short)
@@ -208,6 +206,15 @@ def test_it_begins_at_tuned_with_its_rows(algo, name):
     assert len(jobs[0]) > 10
     np.testing.assert_array_equal(jobs[0], jobs[1])
     made.close()
+
+
+def test_first_steps_are_those_of_the_rows_that_it_keeps():
+    short = load_scenario("campus", time={"episode_s": 12.0, "warmup_s": 1.0, "drain_s": 3.0})
+    for begin, moves in (("greedy", True), ("tuned", False)):  # these rows are all of int8
+        made = learner(short, "search", settings={"begin": begin})
+        names = [one.name for one in made.model.search.reads.candidates]
+        assert (made.model.search.state.variances[names.index("is_int4")] > 1e-6) == moves
+        made.close()
 
 
 def test_rows_of_tuned_go_into_the_checkpoint_and_elsewhere(tmp_path):
