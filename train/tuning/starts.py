@@ -26,6 +26,7 @@ from train import search
 from train.evolution import Evolution, Narrowing, SearchState
 from train.seeds import TUNING_SEED
 from train.spreads import spreads, step_variances
+from train.worlds import lengthened
 
 PRICE_RULE = "greedy-price"
 RESTARTS = 3
@@ -104,7 +105,7 @@ def _of_weights(scenario: Scenario, out: Path, seed: int, effort: Effort) -> lis
     """Weights 0 over all rows, and over those of each reference that has values; the prices of `greedy-price` over the first of these."""
     layout, settings = Layout(scenario), search.SETTINGS
     entries, found = weighted_entries(layout), []
-    zero = np.zeros(len(entries))
+    zero, longer = np.zeros(len(entries)), lengthened(scenario, settings["measured_share"])
     references = _reference_rows(scenario, out)
     begins = [("greedy", ALL_ROWS, zero), *((name, rows, zero) for name, rows in references)]
     if prices := _values(PRICE_RULE, scenario, out):
@@ -125,7 +126,7 @@ def _of_weights(scenario: Scenario, out: Path, seed: int, effort: Effort) -> lis
     for index, (name, rows, first) in enumerate(begins):
         evolution = Evolution(settings["population"], settings["sigma_cap"], seed + APART * index)
         seeds = range(TUNING_SEED + seed, TUNING_SEED + seed + search.EPISODES)
-        variances = step_variances(spreads(scenario, weighed(layout, entries), seeds, policy(rows, zero).distance))
+        variances = step_variances(spreads(longer, weighed(layout, entries), seeds, policy(rows, zero).distance))
         made, state = (
             (partial(policy, rows), partial(values, rows)),
             SearchState.at(first, settings["sigma"], variances),
