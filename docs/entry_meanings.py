@@ -121,6 +121,7 @@ CANDIDATE = {
     "load_token_s": "it loads: an iteration with the job",
     "load_service_share": "it loads: share of all jobs that are its service's",
     "need_share": "weights and KV needed, over the free memory",
+    "node_ue_share": "share of the UEs that the cell of the node of the last part serves, as known, less an even share",
     "node_memory_gb": "memory of the node of the last part",
     "utility": "predicted worth: value x quality x timeliness, less price, energy and exposure",
 }

@@ -75,6 +75,7 @@ CANDIDATE_FEATURES: tuple[Feature, ...] = (
     seconds("load_token_s", 10.0),
     Feature("load_service_share", "1", 0.0, 1.0),
     Feature("need_share", "1", 0.0, 1e3, "log"),
+    Feature("node_ue_share", "1", -1.0, 1.0),
     Feature("node_memory_gb", "GB", 0.0, 1e3, "log"),
     Feature("utility", "1", -100.0, 1.0),
 )

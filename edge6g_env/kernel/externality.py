@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import costing
-from edge6g_env.kernel.rows import put
+from edge6g_env.kernel.rows import put, put_nothing
 
 _EIGHT_BITS, _SIXTEEN_BITS = (
     6.0,
@@ -24,6 +24,7 @@ def clear(forecast):
     forecast.prefill_decoding_s, forecast.prefill_waiting_s = 0.0, 0.0
     forecast.load_prefill_s, forecast.kept_prefill_s = 0.0, 0.0
     forecast.loads, forecast.load_token_s, forecast.load_evicts, forecast.need_share = 0.0, 0.0, 0.0, 0.0
+    forecast.ue_share = 0.0
 
 
 @njit_inner
@@ -52,7 +53,8 @@ def add_prompt(forecast, known, compute_s, loads):
 
 @njit_inner
 def add_memory(w, b, i, p, forecast, known, missing_bytes, need_bytes, token_s):
-    """Memory that a part takes at place p as node i knows it, and what a load there puts out."""
+    """Memory that a part takes at place p as node i knows it, what a load there puts out, and how many UEs ask there."""
+    forecast.ue_share = known.ue_share
     forecast.need_share = max(forecast.need_share, need_bytes / max(known.free_bytes, _FULL_BYTES))
     if missing_bytes > 0.0:
         forecast.loads, forecast.load_token_s = 1.0, max(forecast.load_token_s, token_s)
@@ -125,5 +127,6 @@ def put_all(w, b, i, job, v, layer_1, target, row, at):
     at = put(row, at, loads * w.service[job.service].rate_share)
     at = put(row, at, forecast.need_share)
     if layer_1 == model.layers or in_cloud:
-        return put(row, at, 0.0)
+        return put_nothing(row, at, 2)
+    at = put(row, at, forecast.ue_share)
     return put(row, at, w.site[i if target < 0 else target].usable_bytes / 1e9)

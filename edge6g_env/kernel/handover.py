@@ -46,6 +46,7 @@ def attach(w, b, u):
     _measure(w, b, u, 0.0)
     ue.serving = _strongest(w, b, u)
     ue.node = w.cell[b, u, ue.serving].node
+    w.node[b, ue.node].n_ues += 1
 
 
 @njit_seldom
@@ -55,6 +56,8 @@ def _hand_over(w, b, u, m, now_s):
     if node == ue.last_node and now_s - ue.handover_s <= _PING_PONG_S:
         w.tally[b].ping_pongs += 1
     notes.of_world(w, b, notes.HANDOVER, node, u, ue.node, now_s, 0.0)
+    w.node[b, ue.node].n_ues -= 1
+    w.node[b, node].n_ues += 1
     ue.last_node, ue.handover_s = ue.node, now_s
     ue.serving, ue.node, ue.better_node, ue.up_step, ue.down_step = m, node, -1, -1, -1
     ue.up_backoff_db, ue.down_backoff_db = FIRST_BACKOFF_DB, FIRST_BACKOFF_DB

@@ -44,7 +44,7 @@ def _read_report(w, b, i, k):
     link.report_s, link.sent_since, link.seen_up = w.episode[b].now_s, 0, peer.up
     link.seen_queue, link.seen_inbox, link.seen_admitted = peer.n_queue, server.n_inbox, server.n_admitted
     link.seen_cycle_s, link.seen_prefill_share, link.seen_cloud = server.cycle_s, server.prefill_share, peer.n_cloud
-    link.seen_ran_load = peer.ran_load
+    link.seen_ran_load, link.seen_ues = peer.ran_load, peer.n_ues
     link.seen_backlog_s, link.seen_free_bytes = server.backlog_s, server.free_bytes
     link.seen_trainees = server.n_trainees
     link.seen_claimed_bytes, link.seen_release_bytes_s = server.claimed_bytes, server.release_bytes_s

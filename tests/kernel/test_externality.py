@@ -91,6 +91,7 @@ def check(decision):
                 "prefill_waiting_s",
                 "kept_prefill_s",
                 "need_share",
+                "node_ue_share",
                 "node_memory_gb",
             )
             assert all(d[name][c] == 0.0 for name in names)
@@ -104,6 +105,11 @@ def check(decision):
             node = d.i if route == codes.LOCAL else int(world.neighbour[d.i, route - codes.NEIGHBOUR])
             assert d["node_memory_gb"][c] == pytest.approx(world.site[node].usable_bytes / 1e9, rel=1e-5)
             assert d["cloud_place_s"][c] == 0.0
+            ues = world.node["n_ues"][d.b, d.i]
+            if route != codes.LOCAL:
+                ues = world.link["seen_ues"][d.b, d.i, route - codes.NEIGHBOUR]
+            more = ues / world.ue.shape[1] - 1 / len(world.site)
+            assert d["node_ue_share"][c] == pytest.approx(more, abs=1e-6)
             prefill_s = d["load_prefill_s"][c] + d["kept_prefill_s"][c]
             assert d["prefill_decoding_s"][c] == pytest.approx(d["sequences"][c] * prefill_s, rel=1e-4)
             peer = "node" if route == codes.LOCAL else f"neighbour_{route - codes.NEIGHBOUR + 1}"
@@ -113,6 +119,21 @@ def check(decision):
             if d.service.kind == "inference" and device == 0.0:
                 check_alone(d, c, node, precision, prefill_s)
     return loads, slower
+
+
+def test_cells_count_the_ues_that_they_serve_and_report_them():
+    env = BatchEnv("campus", 2, **{"ues.speed_min_m_s": 5.0, "ues.speed_max_m_s": 15.0})
+    env.reset(seed=4)
+    world, nodes, reports = env.world, env.num_agents, 0
+    for _ in range(1500):
+        env.step(np.zeros((2, nodes), np.int64))
+        serving = np.stack([np.bincount(world.ue["node"][b], minlength=nodes) for b in range(2)])
+        assert np.array_equal(world.node["n_ues"], serving)
+        fresh = np.abs(world.link["report_s"] - world.episode["now_s"][:, None, None]) < 1e-9
+        assert np.array_equal(world.link["seen_ues"][fresh], serving[:, world.neighbour][fresh])
+        reports += fresh.sum()
+    assert reports > 1000
+    assert world.tally["handovers"].min() > 5
 
 
 def check_alone(d, c, node, precision, prefill_s):

@@ -162,6 +162,7 @@ def _look_at_own(w, b, i, v, known):
     server, variant = w.server[b, i], w.variant[b, i, v]
     known.own, known.accelerator, known.cycle_s = i, w.site[i].accelerator, server.cycle_s
     known.slowdown = costing.slowdown(w, w.node[b, i].ran_load)
+    known.ue_share = _ue_share(w, w.node[b, i].n_ues)
     known.prefill_share, known.backlog_s = server.prefill_share, server.backlog_s
     known.prompts, known.sent_since = server.n_inbox, 0
     known.sequences, known.free_bytes, known.age_s = server.n_admitted, server.free_bytes, 0.0
@@ -180,6 +181,7 @@ def _look_at_neighbour(w, b, i, k, v, known):
     link, seen = w.link[b, i, k], w.seen[b, i, k, v]
     known.own, known.accelerator = -1, w.site[w.neighbour[i, k]].accelerator
     known.slowdown = costing.slowdown(w, link.seen_ran_load)
+    known.ue_share = _ue_share(w, link.seen_ues)
     known.cycle_s, known.prefill_share = link.seen_cycle_s, link.seen_prefill_share
     known.backlog_s, known.prompts, known.sent_since = link.seen_backlog_s, link.seen_inbox, link.sent_since
     known.sequences, known.free_bytes = link.seen_admitted + link.sent_since, link.seen_free_bytes
@@ -188,6 +190,12 @@ def _look_at_neighbour(w, b, i, k, v, known):
     known.low, known.high, known.users = seen.low, seen.high, seen.users
     known.tokens, known.decoders = seen.tokens, seen.decoders
     known.disk_s, known.age_s = 0.0, w.episode[b].now_s - link.report_s
+
+
+@njit_inner
+def _ue_share(w, ues):
+    """What more of all UEs a cell serves than an even share."""
+    return ues / w.ue.shape[1] - 1.0 / w.node.shape[1]
 
 
 @njit_inner
