@@ -289,9 +289,23 @@ def _check_weights(values: Values, scenario: Scenario) -> None:
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise ValuesError(f"weights.{name} = {weight!r} is no number")
-    if rows == ALL_ROWS:
+    if checked_rows(rows) == ALL_ROWS:
         return
-    if not isinstance(rows, dict) or len(rows) != 1 or not rows.keys() <= {*RULES}:
-        raise ValuesError(f"rows must be {ALL_ROWS!r}, or the values of {' or '.join(RULES)} below its name")
     for rule, of in rows.items():
         _check(rule, of, scenario)
+
+
+def checked_rows(rows: Any) -> Rows:
+    """The same rows, whatever scenario they are of; ValuesError for what is of another form."""
+    if rows == ALL_ROWS:
+        return ALL_ROWS
+    if not isinstance(rows, dict) or len(rows) != 1 or not rows.keys() <= {*RULES}:
+        raise ValuesError(f"rows must be {ALL_ROWS!r}, or the values of {' or '.join(RULES)} below its name")
+    ((rule, of),) = rows.items()
+    columns = of.values() if rule == STATIC and isinstance(of, dict) else [of]
+    for values in columns:
+        if not isinstance(values, dict) or not all(
+            isinstance(one, list) == (rule == RESTRICTED) for one in values.values()
+        ):
+            raise ValuesError(f"rows: the values of {rule} are of another form")
+    return dict(rows)

@@ -117,7 +117,9 @@ def plot(played: Mapping[str, Mapping[int, Played]], scenario: Scenario, words: 
     ax.axvline(0.0, color="#495057", linewidth=1.0)
     ax.set_yticks(range(len(words)), words)
     ax.invert_yaxis()
-    ax.set_xlabel(f"reward per job less its base's, {scenario.name}, {len(played[words[0]])} seeds")
+    figure.supxlabel(
+        f"reward per job less its base's, {scenario.name}, {len(played[words[0]])} seeds", fontsize="medium"
+    )
     figure.savefig(file, dpi=120)
 
 

@@ -60,7 +60,7 @@ def _family(models: tuple[str, ...]) -> Iterator[str]:
     ]
     yield f"## {models[0]} to {models[-1]}\n"
     heads = [f"{metric}, over the best" for metric in metrics]
-    yield f"| model | {' | '.join(heads)} | cloud price, USD a million tokens in / out | source |"
+    yield _row("model", *heads, "cloud price, USD a million tokens in / out", "source")
     yield f"|---|{'---|' * len(metrics)}---|---|"
     for model in models:
         scores = [costs.score(model, metric) for metric in metrics]
@@ -69,7 +69,7 @@ def _family(models: tuple[str, ...]) -> Iterator[str]:
         price = costs.token_price_usd(model)
         source = next(row for row in read_rows("model_quality.csv") if row["model"] == model and row["primary"] == "1")
         usd = f"{1e6 * price.in_usd:.3g} / {1e6 * price.out_usd:.3g}"
-        yield f"| {model} | {' | '.join(cells)} | {usd} | {source['source']} ({source['variant']}, {source['status']}) |"
+        yield _row(model, *cells, usd, f"{source['source']} ({source['variant']}, {source['status']})")
     yield (
         f"\nMemory is that of the weights. Times: to load from disk, the prompt of {PROMPT_TOKENS} tokens, and a token of each of {BATCH} "
         f"sequences of {CONTEXT_TOKENS} tokens; - where the weights do not fit.\n"
@@ -84,6 +84,10 @@ def _family(models: tuple[str, ...]) -> Iterator[str]:
             kind = f"{row['method']}, {row['status']}"
             yield f"| {model} | {precision} | {float(row['relative_quality']):.3f} | {kind} | {size:.1f} | {times} |"
     yield ""
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _has(model: str, metric: str) -> bool:

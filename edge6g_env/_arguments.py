@@ -106,7 +106,10 @@ def fits_memory(bytes_each: int, num_worlds: int) -> None:
 
 def worlds_in(name: str, worlds: Any, num_worlds: int) -> np.ndarray:
     """int64 (n,): a list of worlds of a batch; UserError for anything else."""
-    given = np.asarray(worlds)
+    try:
+        given = np.asarray(worlds)
+    except ValueError:  # nested lists of different lengths
+        given = np.zeros((0, 0))
     if given.ndim != 1 or (given.size and given.dtype.kind not in "iu") or np.any((given < 0) | (given >= num_worlds)):
         raise UserError(f"{name} must be a list of integers in 0..{num_worlds - 1}, it is {worlds!r}")
     return given.astype(np.int64)
@@ -117,6 +120,18 @@ def some_worlds(name: str, worlds: Any, num_worlds: int) -> np.ndarray:
     chosen = np.zeros(num_worlds, bool)
     chosen[slice(None) if worlds is None else worlds_in(name, worlds, num_worlds)] = True
     return chosen
+
+
+def integers(name: str, value: Any, count: int) -> np.ndarray:
+    """int64 (count,): an integer for all, or one each; UserError for anything else, booleans too."""
+    try:
+        given = np.asarray(value)
+        fits = given.dtype.kind in "iu" and given.shape in ((), (count,)) and not np.any(given > np.iinfo(np.int64).max)
+    except ValueError:  # nested lists of different lengths
+        fits = False
+    if not fits:
+        raise UserError(f"{name} must be an integer, or {count} of them, it is {value!r}")
+    return np.broadcast_to(given.astype(np.int64), (count,))
 
 
 def one_a_world(name: str, value: Any, num_worlds: int, dtype: Any = np.float64) -> np.ndarray:

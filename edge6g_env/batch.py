@@ -73,6 +73,9 @@ class BatchEnv:
     A world that ends is reset in the same step; its last observation is in `info["final_obs"]`.
     """
 
+    copies_worlds = True
+    """Whether its worlds can be cloned and fly: they have one scenario."""
+
     def __init__(
         self,
         scenario: str | Path | Scenario = "campus",
@@ -145,7 +148,7 @@ class BatchEnv:
 
     @property
     def action_table(self) -> np.ndarray:
-        """int64 (C, 4): route, device_split, edge_split, precision of each action."""
+        """int64 (C, 5): route, device_split, edge_split, precision and model of each action, see spaces.ACTION_COLUMNS."""
         return self.layout.action_table
 
     @property
@@ -264,30 +267,44 @@ class BatchEnv:
         """Play a compiled policy inside the kernel until an instant of the episode, a number or one a world (B,); the decisions are
         those of `step`, to the bit. Never resets: at the end of an episode what is under way ends as in the metrics.
 
-        policy: a CompiledPolicy, a policy that has one in `compiled`, or a list of either, one a world. worlds: those that fly, None: all.
+        policy: a CompiledPolicy, a policy that has one in `compiled`, or a list of either, one a world, made for a layout like this
+        one. worlds: those that fly, None: all.
         forced: int64 (B, N) actions of the first slot, -1 the policy's. at_decision: stop at the next slot in which somebody has to decide.
         count_until_s: count the jobs that arrive before then, and stop when all of them have ended. sample_seed: draw decisions by
         softmax(beta x score), a seed or one a world; the number belongs to (seed, seed and episode of the world, node, slot). record: keep
         all decisions that the policy takes by scores.
-        Afterwards observations() is of the new present. Raises UserError for a policy without a compiled form and for arguments of
-        another form, RuntimeError before the first reset.
+        Afterwards observations() is of the new present. Raises UserError for a policy without a compiled form or of another layout, for a
+        count_until_s in the past and for arguments of another form, RuntimeError before the first reset.
         """
         self._check_steps("fly")
-        compiled, b = compiled_of(policy, self.num_worlds), self.num_worlds
+        compiled, b = compiled_of(policy, self.num_worlds, self.layout), self.num_worlds
         flies = _arguments.some_worlds("worlds", worlds, b)
         until = _arguments.one_a_world("until_s", until_s, b)
         counted = None if count_until_s is None else _arguments.one_a_world("count_until_s", count_until_s, b)
-        self.world.forced[...] = -1 if forced is None else self.checked(np.maximum(forced, 0))
-        if forced is not None:
-            self.world.forced[np.asarray(forced) < 0] = -1
-        flight, step = self.world.flight.view(np.ndarray), self.last_step.step
+        keys = None
+        if sample_seed is not None:
+            seeds = _arguments.integers("sample_seed", sample_seed, b)
+            keys = flight_keys(seeds, b, self.last_step.step["seed"], self.last_step.step["episode"])
+        if counted is not None and np.any(
+            late := flies & (counted < self.world.episode["now_s"] - codes.SAME_INSTANT_S)
+        ):
+            world = int(np.flatnonzero(late)[0])
+            now_s = self.world.episode["now_s"][world]
+            raise UserError(
+                f"count_until_s: {counted[world]:g} s, and world {world} is at {now_s:g} s: it must be no earlier"
+            )
+        first = None if forced is None else np.asarray(forced)
+        if first is not None and first.dtype.kind in "iu":
+            first = np.where(first < 0, -1, self.checked(np.maximum(first, 0)))
+        elif first is not None:
+            self.checked(first)
+        self.world.forced[...] = -1 if first is None else first
+        flight = self.world.flight.view(np.ndarray)
         flight[:] = np.zeros(1, flight.dtype)
         flight["flies"], flight["until_s"], flight["stops_at_decision"] = flies, until, at_decision
         flight["counts"], flight["count_until_s"] = counted is not None, 0.0 if counted is None else counted
-        flight["limit"], flight["records"], flight["samples"] = -1, record, sample_seed is not None
-        if sample_seed is not None:
-            seeds = _arguments.one_a_world("sample_seed", sample_seed, b, np.int64)
-            flight["sample_key"] = flight_keys(seeds, b, step["seed"], step["episode"])
+        flight["limit"], flight["records"], flight["samples"] = -1, record, keys is not None
+        flight["sample_key"] = 0 if keys is None else keys
         self._landed = True
         outcomes, recorded = self._airfield.fly(compiled, record)
         limit = np.where(flight["limit"] >= 0, flight["limit"], np.iinfo(np.int64).max)
@@ -319,6 +336,8 @@ class BatchEnv:
         """
         if not (self._started and source.started):
             raise RuntimeError("call reset before clone, of both batches")
+        if not source.copies_worlds:
+            raise UserError("clone: the worlds of the source vary, copies have one scenario: make a BatchEnv of each")
         if source._fingerprint != self._fingerprint:
             raise UserError(
                 f"clone: the worlds are of {source.scenario.label}, they must be of this scenario with these settings: "
@@ -354,19 +373,19 @@ class BatchEnv:
 
         Drawn anew: arrivals (a replay goes on at another time of its trace, a burst keeps its state, loops get another phase), lengths of
         answers given what is generated, and all later steps of walks, fading, shadowing, blockage, delays and unplanned faults. Raises
-        UserError for worlds that are not there or another number of seeds, RuntimeError before the first reset.
+        UserError for worlds that are not there or stand twice and for seeds that are no integers or another number of them, RuntimeError
+        before the first reset.
         """
         if not self._started:
             raise RuntimeError("call reset before redraw")
         of = _arguments.worlds_in("worlds", worlds, self.num_worlds)
-        if np.ndim(seeds) and np.shape(seeds) != of.shape:
-            raise UserError(
-                f"seeds: {len(np.ravel(seeds))} of them, it must be one, or one for each of the {len(of)} worlds"
-            )
+        if len(np.unique(of)) != len(of):
+            raise UserError(f"worlds: one stands twice in {worlds!r}, and a world has one future")
+        given = _arguments.integers("seeds", seeds, len(of))
         step = self.last_step.step
         step["chosen"] = 0
         step["chosen"][of] = 1
-        self.world.flight["sample_key"][of] = flight_keys(np.asarray(seeds), len(of), self.world.episode["slot"][of])
+        self.world.flight["sample_key"][of] = flight_keys(given, len(of), self.world.episode["slot"][of])
         self._run(0, self.num_worlds, codes.REDRAW)
 
     def _check_invariants(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edge6g_env import _arguments
 from edge6g_env.build.flight import Sizes, of_policies
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.features import Feature, scales
@@ -44,7 +45,7 @@ class CompiledPolicy:
         network: weights of two hidden layers over `context` (entries of an observation), `candidates` (of a candidate) and the regret, as
         PyTorch has them: (H, D + E + 1), (H,), (H, H), (H,), (1, H), (1,). beta: inverse temperature where decisions are drawn.
         scaled_as: (context, candidates) by whose ranges they are scaled: of the worlds of the training, or features.unscaled.
-        Raises UserError for an entry that the layout does not have and for arrays of another shape.
+        Raises UserError for an entry that the layout does not have, for arrays of another shape and for weights that are not finite.
         """
         services, actions = len(layout.scenario.service), layout.num_actions
         self.layout, self.utility_weight, self.beta = layout, float(utility_weight), float(beta)
@@ -65,8 +66,10 @@ class CompiledPolicy:
             else np.zeros((3, 0), np.float32)
         )
         self.hidden, self.network = _packed(network, len(self.context), len(self.candidates))
+        if not (np.isfinite(self.linear).all() and np.isfinite(self.network).all()):
+            raise UserError("linear and network: a weight is no finite number")
         self.is_scored = linear is not None or network is not None
-        self.top = min(top or actions, actions) if self.is_scored else 0
+        self.top = min(actions if top is None else _arguments.count("top", top), actions) if self.is_scored else 0
 
     @property
     def sizes(self) -> Sizes:

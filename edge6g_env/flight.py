@@ -15,6 +15,7 @@ from edge6g_env.errors import UserError
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.fields import OUTCOME_DTYPE
 from edge6g_env.kernel.handle import handle_of
+from edge6g_env.spaces import Layout
 
 if TYPE_CHECKING:
     from edge6g_env.batch import BatchEnv
@@ -152,6 +153,7 @@ class Airfield:
             self._handle = handle_of(self._env.world._replace(**self._arrays))
             self._run, self._shape, self._aboard = run_of(self._handle), shape, []
         if [*map(id, self._aboard)] != [*map(id, aboard)]:
+            self._aboard = []  # until all have been written
             for place, policy in enumerate(aboard):
                 policy.write(self._arrays, place)
             self._aboard = aboard
@@ -177,8 +179,9 @@ class Airfield:
         return Recorded(rows[order].view(np.ndarray), context[order], inputs[order])
 
 
-def compiled_of(policy: Any, num_worlds: int) -> list[CompiledPolicy]:
-    """The compiled policies of an argument of `BatchEnv.fly`: one for all worlds, or one each; UserError for anything else."""
+def compiled_of(policy: Any, num_worlds: int, layout: Layout) -> list[CompiledPolicy]:
+    """The compiled policies of an argument of `BatchEnv.fly`: one for all worlds, or one each; UserError for anything else, and for one
+    that was made for a layout that means something else."""
     several = [*policy] if isinstance(policy, Sequence) else [policy]
     found = [one if isinstance(one, CompiledPolicy) else getattr(one, "compiled", None) for one in several]
     for one, compiled in zip(several, found, strict=True):
@@ -186,6 +189,12 @@ def compiled_of(policy: Any, num_worlds: int) -> list[CompiledPolicy]:
             raise UserError(
                 f"{type(one).__name__} has no compiled form: fly takes a CompiledPolicy or a policy with one in `compiled`, "
                 "others play by step"
+            )
+    for own in {id(one.layout): one.layout for one in found if one is not None and one.layout is not layout}.values():
+        if differs := own.difference(layout):
+            what, there, here = differs
+            raise UserError(
+                f"policy: it was made for {own.scenario.label}, where {what} is {there}, and here it is {here}"
             )
     if isinstance(policy, Sequence) and len(found) != num_worlds:
         raise UserError(f"policy: {len(found)} of them, it must be one, or one for each of the {num_worlds} worlds")

@@ -329,6 +329,15 @@ class Layout:
         """Entries of a candidate."""
         return candidate_features(self.scenario)
 
+    def difference(self, other: Layout) -> tuple[str, str, str] | None:
+        """The first entry of an observation or action that is another one there: which, what it is here, and there; None: there is none."""
+        names = ([feature.name for feature in layout.observation] for layout in (self, other))
+        if found := first_difference(*names):
+            return f"observation entry {found[0]}", *found[1:]
+        if found := first_difference(self.action_names, other.action_names):
+            return f"action {found[0]}", *found[1:]
+        return None
+
     def action_layers(self, layers: Sequence[int]) -> np.ndarray:
         """int64 (C, V, 2), see the function of this name."""
         return action_layers(self.scenario, self.action_table, layers)

@@ -16,7 +16,7 @@ from edge6g_env.errors import UserError
 from edge6g_env.kernel.handle import handle_of
 from edge6g_env.kernel.world import World
 from edge6g_env.scenario import Scenario
-from edge6g_env.spaces import Layout, WidestLayout, first_difference
+from edge6g_env.spaces import Layout, WidestLayout
 
 _TABLES = World._fields[: World._fields.index("flight")]  # what a scenario decides, and worlds of one share
 _TOLD = ("step", "result", "decision", "last_tally")  # arrays of what the last step left, which a reset begins anew
@@ -37,12 +37,7 @@ def _of_layouts(one: Layout, other: Layout) -> Found:
         mine, theirs = (attrgetter(of)(layout.scenario) for layout in (one, other))
         if mine != theirs:
             return f"the number of {what}", str(mine), str(theirs)
-    names = ([feature.name for feature in layout.observation] for layout in (one, other))
-    if found := first_difference(*names):
-        return f"observation entry {found[0]}", *found[1:]
-    if found := first_difference(one.action_names, other.action_names):
-        return f"action {found[0]}", *found[1:]
-    return None
+    return one.difference(other)
 
 
 def _of_sizes(one: World, other: World) -> Found:
@@ -181,6 +176,8 @@ class VariedBatch(BatchEnv):
     def _drawn(self, steps: np.ndarray) -> str:
         """Fingerprints of the scenarios of some worlds."""
         return "+".join(self._scenario_at(step).fingerprint for step in steps.view(np.ndarray))
+
+    copies_worlds = False
 
     def fly(self, *arguments: Any, **options: Any) -> NoReturn:
         """UserError: a flight has one scenario."""

@@ -34,7 +34,7 @@ class Named:
 
     @property
     def action_table(self) -> np.ndarray:
-        """int64 (C, 4), see BatchEnv."""
+        """int64 (C, 5), see BatchEnv."""
         return self.batch.action_table
 
     @property

@@ -51,7 +51,9 @@ def own_modules(module: ModuleType) -> list[ModuleType]:
 
 def _file(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
-    return _resolved(file) if file else None
+    return (
+        _resolved(file) if file and os.path.isabs(file) else None
+    )  # libraries name some that are no files: torch "_classes.py"
 
 
 @cache

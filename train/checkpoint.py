@@ -206,6 +206,8 @@ def hparams(record: Mapping[str, Any]) -> dict[str, HParam]:
 def _policy(folder: Path, record: Mapping[str, Any], scenario: Scenario) -> Policy:
     layout, tensors = Layout(scenario), read_tensors(folder / POLICY)
     try:
+        if wrong := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+            raise ValueError(f"{wrong[0]} has a number that is not finite")
         reads = Reads.from_dict(record["layout"])
         if record["algo"] == "scorer" or (record["algo"] == "mappo" and record["settings"]["candidates"]):
             net = Scorer(reads, ScorerConfig(**record["config"]))

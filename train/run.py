@@ -12,6 +12,7 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import Logger
 
+from agents.values import ALL_ROWS, checked_rows
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from eval.files import (
@@ -166,7 +167,12 @@ def _resumed(out: Path, setup: Setup) -> Setup:
         raise TrainingError(
             f"nothing left to do: {out} has taken {progress.decisions:,} decisions, --decisions {setup.decisions} are those in all"
         )
-    return replace(setup, seed=int(record["seed"]), settings=_changed(record["settings"], setup.algo))
+    return replace(
+        setup,
+        seed=int(record["seed"]),
+        settings=_changed(record["settings"], setup.algo),
+        rows=checked_rows(record["layout"].get("rows", ALL_ROWS)),
+    )
 
 
 def _changed(settings: Mapping[str, Any], algo: str) -> dict[str, Any]:

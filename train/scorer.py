@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from agents.learned.scorer import CANDIDATE, CONTEXT, Scorer, ScorerConfig
+from agents.values import Rows
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval.pools.pool import Pool
@@ -71,10 +72,11 @@ class ScorerAlgorithm(Algorithm):
         budget_decisions: float,
         limits: Sequence[Limit] = (),
         config: ScorerConfig | None = None,
+        rows: Rows | None = None,
         **settings: Any,
     ) -> None:
-        """budget_decisions: of which the stages have their shares. Raises StageError if a share leaves a stage nothing, SettingError for
-        other settings that cannot be."""
+        """budget_decisions: of which the stages have their shares; rows: see LinearSearch. Raises StageError if a share leaves a stage
+        nothing, SettingError for other settings that cannot be."""
         super().__init__(pool)
         self.settings = {**SETTINGS, **settings}
         if self.settings["credit"] not in CREDITS:
@@ -95,6 +97,7 @@ class ScorerAlgorithm(Algorithm):
             episodes=self.settings["episodes"],
             top=self.config.top,
             limits=limits,
+            rows=rows,
             **own,
         )
         torch.manual_seed(seed)
@@ -196,7 +199,7 @@ def _ends(stage_a: float, stage_c: float, budget: float) -> dict[int, float]:
         raise StageError(
             f"stage_a = {stage_a:g}: it must be a share of the budget from 0 to below 1, what is left is stage B's"
         )
-    if not 0.0 <= stage_c <= 1.0 - stage_a:
+    if not 0.0 <= stage_c <= 1.0 - stage_a + 1e-9:
         raise StageError(
             f"stage_c = {stage_c:g}: it must be a share of the budget from 0 to {1.0 - stage_a:g}, which stage_a = {stage_a:g} leaves"
         )

@@ -39,6 +39,7 @@ SETTINGS: dict[str, Any] = {
     "begin": GREEDY,
     "measured_share": 0.8,  # of an episode at least, see train.worlds.lengthened; docs/search.md has a trial
 }
+MOST_MEASURED = 0.95  # of an episode, which is twenty times as long as what is not measured then
 EPISODES = 1  # of each candidate in a generation, a long one
 DEFAULTS: dict[str, Any] = {**SETTINGS, "episodes": EPISODES}  # of `edge6g train --algo search`
 
@@ -117,10 +118,11 @@ class LinearSearch:
         episodes: int = EPISODES,
         top: int = SCORED_ROWS,
         limits: Sequence[Limit] = (),
+        rows: Rows | None = None,
         **settings: Any,
     ) -> None:
-        """episodes: of each candidate in a generation; stage: whose worlds it meets; top: rows that are scored. Raises
-        SettingError."""
+        """episodes: of each candidate in a generation; stage: whose worlds it meets; top: rows that are scored; rows: of a search that
+        goes on, whose state is loaded then, else those of its start. Raises SettingError."""
         self.settings = {**SETTINGS, **settings}
         if self.settings["population"] < 2:
             raise SettingError("population = 1: a search compares 2 candidates or more")
@@ -129,12 +131,13 @@ class LinearSearch:
                 raise SettingError(f"{name} = 0: a search must move, it must be above 0")
         if self.settings["begin"] not in BEGINS:
             raise SettingError(f"begin = {self.settings['begin']!r}: it is one of {', '.join(BEGINS)}")
-        if not self.settings["measured_share"] < 1.0:
-            told = f"measured_share = {self.settings['measured_share']:g}: it must be below 1"
+        if not self.settings["measured_share"] <= MOST_MEASURED:
+            told = f"measured_share = {self.settings['measured_share']:g}: it must be {MOST_MEASURED:g} at most"
             raise SettingError(f"{told}, jobs before and after the window of an episode are not measured")
         self._worlds = worlds.lengthened(self.settings["measured_share"])
-        self.first, rows = start_of(worlds.scenarios, reads, self.settings["begin"])
-        self._pool, self.reads, self._stage = pool, replace(reads, rows=rows), stage
+        begin = GREEDY if rows is not None else self.settings["begin"]
+        self.first, own = start_of(worlds.scenarios, reads, begin)
+        self._pool, self.reads, self._stage = pool, replace(reads, rows=own if rows is None else rows), stage
         self._episodes, self._top, self.limits = episodes, top, tuple(limits)
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
         self._state: SearchState | None = None
@@ -219,13 +222,12 @@ class SearchAlgorithm(Algorithm):
         seed: int,
         episodes: int = EPISODES,
         limits: Sequence[Limit] = (),
-        **settings: Any,
+        **options: Any,
     ) -> None:
         """See LinearSearch."""
         super().__init__(pool)
-        self.search = LinearSearch(
-            worlds, pool, weighted_reads(worlds), seed, episodes=episodes, limits=limits, **settings
-        )
+        reads = weighted_reads(worlds)
+        self.search = LinearSearch(worlds, pool, reads, seed, episodes=episodes, limits=limits, **options)
 
     def _advance(self) -> tuple[int, dict[str, float]]:
         return self.search.advance()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.values import Rows
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario
 from train.limits import Limit
@@ -34,6 +35,8 @@ class Setup:
     threads: int = 1
     workers: int = 1
     ray_address: str | None = None
+    rows: Rows | None = None
+    """Of a run that goes on: those of its checkpoint, among which it goes on to choose."""
 
     @property
     def seconds(self) -> float:

@@ -230,7 +230,7 @@ class ScorerTrainer(_InPool):
     def __init__(self, setup: Setup) -> None:
         worlds, budget = Worlds(setup.scenarios, setup.seed, setup.varied), setup.budget(self.decisions_s)
         self.model: ScorerAlgorithm = ScorerAlgorithm(
-            worlds, pool_of(setup), setup.seed, budget, setup.limits, ScorerConfig(), **setup.settings
+            worlds, pool_of(setup), setup.seed, budget, setup.limits, ScorerConfig(), setup.rows, **setup.settings
         )
         self.reads, self.config, self.settings = self.model.net.reads, self.model.config.to_dict(), self.model.settings
 
@@ -257,7 +257,7 @@ class SearchTrainer(_InPool):
     def __init__(self, setup: Setup) -> None:
         worlds = Worlds(setup.scenarios, setup.seed, setup.varied)
         self.model: SearchAlgorithm = SearchAlgorithm(
-            worlds, pool_of(setup), setup.seed, limits=setup.limits, **setup.settings
+            worlds, pool_of(setup), setup.seed, limits=setup.limits, rows=setup.rows, **setup.settings
         )
         self.reads, self.settings = self.model.search.reads, {**search.DEFAULTS, **setup.settings}
 

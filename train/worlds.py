@@ -70,6 +70,8 @@ def varied_of(words: Sequence[str], scenarios: Sequence[Scenario]) -> tuple[Vari
             numbers = math.nan, math.nan
         if not key or not -math.inf < numbers[0] < numbers[1] < math.inf:
             raise VaryError(f"--vary {word}: it must be KEY=LOW:HIGH with two numbers, as arrivals.rate_jobs_s=6:14")
+        if key == "version":
+            raise VaryError(f"--vary {word}: the version of a scenario is no setting of its worlds")
         if key in found:
             raise VaryError(f"--vary {key} stands twice: a setting has one range")
         varied = found[key] = Varied(key, *numbers, whole=not {".", "e", "E"} & {*low, *high})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agents.values import ALL_ROWS, Rows
+from agents.values import ALL_ROWS, Rows, checked_rows
 from edge6g_env.errors import UserError
 from edge6g_env.spaces import Feature, Layout, first_difference
 
@@ -43,10 +43,10 @@ class Reads:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Reads:
-        """Reads of to_dict; raises KeyError or TypeError for anything else."""
+        """Reads of to_dict; raises KeyError, TypeError or ValueError for anything else."""
         observation, candidates = (tuple(Feature(**f) for f in record[key]) for key in ("observation", "candidates"))
         actions = None if record["actions"] is None else tuple(record["actions"])
-        return cls(observation, candidates, actions, record.get("rows", ALL_ROWS))
+        return cls(observation, candidates, actions, checked_rows(record.get("rows", ALL_ROWS)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""

@@ -82,7 +82,7 @@ class Planner:
 
         PlannerError if they cannot be copied, or are of another scenario.
         """
-        if not callable(getattr(env, "fly", None)):
+        if not getattr(env, "copies_worlds", False):
             raise PlannerError(
                 f"{self.kind} tries choices in copies of the worlds, and {_name(env)} cannot copy its own"
             )

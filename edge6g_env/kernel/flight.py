@@ -31,6 +31,14 @@ def rests(w, b):
 
 
 @njit_seldom
+def go_on(w, b):
+    """Before the first slot of a flight, and of each piece of it: no outcome of this piece has been looked at."""
+    w.flight[b].n_read = 0
+    if w.flight[b].limit < 0:
+        count(w, b)
+
+
+@njit_seldom
 def decide(w, b):
     """Write the actions of a slot: those that are forced in the first one, else what the policy chooses."""
     flight, some = w.flight[b], False
@@ -128,7 +136,7 @@ def _record(w, b, i, job, n, chosen, log_probability):
 
 @njit_seldom
 def count(w, b):
-    """After a slot: how many of the jobs that are counted are still under way."""
+    """How many of the jobs that are counted are still under way."""
     flight, step = w.flight[b], w.step[b]
     if flight.counts == 0:
         return

@@ -221,6 +221,8 @@ def _step_world(w, b, task):
     """One step of world b: a slot, with STEP_ON the idle slots up to the next decision, with FLY as far as its flight goes."""
     episode, step, debug, flies = w.episode[b], w.step[b], w.interface[0].debug == 1, task == codes.FLY
     _begin_step(w, b)
+    if flies:
+        flight.go_on(w, b)
     while not (flies and flight.rests(w, b)):
         if flies:
             flight.decide(w, b)

@@ -13,7 +13,8 @@ from edge6g_env.render.table import FULL_JOBS, Table
 from edge6g_env.scene import Scene
 from edge6g_env.snapshot import Snapshot
 
-_TIME = 320  # px of the words about time and jobs
+_TIME = 320  # px of the words about time and jobs, at least
+_APART = 10  # px before them
 _LABEL = 80  # px of the name of the scenario, at least
 _BAR = 5  # height of the bar of the episode
 
@@ -40,11 +41,11 @@ class Painter:
 
     def _draw_head(self, draw: ImageDraw.ImageDraw, shot: Snapshot, title: str) -> None:
         scene = self._scene
-        room = WIDTH - 2 * MARGIN - _TIME
-        title = style.fitting(f", {title}", 16, room - _LABEL) if title else ""
-        style.text(draw, MARGIN, 17, style.fitting(scene.label, 16, room - style.width_of(title, 16)) + title, 16)
         jobs = len(shot.jobs.number)
         now = f"{jobs} {'job' if jobs == 1 else 'jobs'} in flight    seed {shot.seed}    {shot.now_s:.2f} s of {scene.episode_s:g} s"
+        room = WIDTH - 2 * MARGIN - max(_TIME, style.width_of(now, 12) + _APART)
+        title = style.fitting(f", {title}", 16, room - _LABEL) if title else ""
+        style.text(draw, MARGIN, 17, style.fitting(scene.label, 16, room - style.width_of(title, 16)) + title, 16)
         style.text(draw, WIDTH - MARGIN, 17, now, 12, style.INK, "rm")
         self._draw_time(draw, shot.now_s)
 

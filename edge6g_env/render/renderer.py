@@ -49,7 +49,7 @@ class Renderer:
         """render_mode: "rgb_array", "human" or None; ArgumentError for another."""
         self.mode, self._batch = check_mode(render_mode), batch
         self.metadata = metadata(batch.scenario.time.slot_s)
-        self._kept: dict[int, Snapshot] = {}
+        self._kept: dict[int, tuple[Scenario, Snapshot]] = {}
         self._was_asked = False
         self._make_late()
 
@@ -75,7 +75,7 @@ class Renderer:
             self._slot = self._batch.world.episode.view(np.ndarray)["slot"]
         for b in worlds:
             if self._batch.skip_idle or self._slot.item(b) + 1 >= self._batch.episode_slots(b):
-                self._kept[b] = self._batch.snapshot(b)
+                self._kept[b] = self._batch.scenario_of(b), self._batch.snapshot(b)
 
     def forget(self) -> None:
         """What was kept, where a world is put to another state."""
@@ -86,8 +86,9 @@ class Renderer:
         step before. RuntimeError before the first reset."""
         if not self._batch.started:
             raise RuntimeError("call reset before render")
-        shot = self._kept.get(world) if ended else None
-        return self._painter(world).paint(shot or self._batch.snapshot(world))
+        now = self._batch.scenario_of(world), None
+        scenario, shot = self._kept.get(world, now) if ended else now
+        return self._painter(scenario).paint(shot or self._batch.snapshot(world))
 
     def show(self, frames: list[np.ndarray]) -> None:
         """Show frames in the window, side by side if there are several, one of the window's a slot."""
@@ -119,12 +120,11 @@ class Renderer:
             self._window.close()
             self._window = None
 
-    def _painter(self, world: int) -> Painter:
+    def _painter(self, scenario: Scenario) -> Painter:
         """One a scenario: worlds that vary have each its own, which changes from episode to episode."""
         from edge6g_env.render.painter import Painter
         from edge6g_env.scene import scene_of
 
-        scenario = self._batch.scenario_of(world)
         if id(scenario) not in self._painters:
             if len(self._painters) >= self._batch.num_worlds:
                 self._painters.clear()

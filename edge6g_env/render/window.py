@@ -30,6 +30,9 @@ def tiled(frames: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(whole)
 
 
+_TO_NOBODY = ("offscreen", "dummy")  # drivers that SDL falls back on where there is no display
+
+
 class Window:
     """A window of 800 x 600 px. Who closes it, or presses q or Escape, sees no more frames; it takes no other keys than these and space."""
 
@@ -47,6 +50,9 @@ class Window:
         except pygame.error as error:
             pygame.display.quit()
             raise UserError(f"no window can be opened: {error}") from None
+        if pygame.display.get_driver() in _TO_NOBODY and "SDL_VIDEODRIVER" not in os.environ:
+            pygame.display.quit()
+            raise UserError("no window can be opened: there is no display")
         pygame.display.set_caption(title)
         self._shown_s = time.perf_counter()
         self.is_closed = False

@@ -83,10 +83,10 @@ def _name_lines(ax: Axes, recording: Recording, node: int, device: str, left: bo
 
 
 class _Most:
-    """The most sequences of a batch, and jobs that wait, of any node and policy: all lanes are to one scale."""
+    """The most sequences with KV, and jobs that wait, of any node and policy: all lanes are to one scale."""
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
-        self.batch = max(1, *(int(one.frames.batch.max(initial=0)) for one in recordings))
+        self.sequences = max(1, *(int(one.frames.sequences.max(initial=0)) for one in recordings))
         self.waiting = max(1, *(int(_waiting(one).max(initial=0)) for one in recordings))
 
 
@@ -104,7 +104,7 @@ def draw_node(ax: Axes, recording: Recording, node: int, most: _Most) -> None:
     _area(ax, times_s, np.zeros_like(weights), weights, MEMORY_LANE, WEIGHTS)
     _area(ax, times_s, weights, held, MEMORY_LANE, KV)
     _area(ax, times_s, np.zeros(len(times_s)), _waiting(recording)[:, node] / most.waiting, WAIT_LANE, WAITS)
-    _area(ax, times_s, np.zeros(len(times_s)), frames.batch[:, node] / most.batch, DECODE_LANE, DECODE)
+    _area(ax, times_s, np.zeros(len(times_s)), frames.sequences[:, node] / most.sequences, DECODE_LANE, DECODE)
     chunks = recording.chunks[recording.chunks["node"] == node]
     for colour, of_kind in ((PREFILL, chunks["amount"] > 0.0), (TRAINING, chunks["amount"] == 0.0)):
         _bars(ax, chunks[of_kind], WORK_LANE, colour)
@@ -153,7 +153,7 @@ def _legend(recordings: Sequence[Recording], most: _Most) -> list[Patch]:
         ("loads", LOAD),
         ("prompt chunks", PREFILL),
         *([("training", TRAINING)] if any(map(_trains, recordings)) else []),
-        (f"sequences with KV, to {most.batch}", DECODE),
+        (f"sequences with KV, to {most.sequences}", DECODE),
         (f"jobs that wait, to {most.waiting}", WAITS),
         ("KV, training state", KV),
         ("weights", WEIGHTS),

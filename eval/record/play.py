@@ -188,7 +188,7 @@ def _frames(film: Film) -> Frames:
         ue_sinr_db=film.ues["sinr_db"].astype(np.float32),
         queue=nodes["n_queue"].astype(np.int16),
         inbox=nodes["n_inbox"].astype(np.int16),
-        batch=nodes["n_admitted"].astype(np.int16),
+        sequences=nodes["n_admitted"].astype(np.int16),
         training=nodes["n_training"].astype(np.int16),
         kv_bytes=nodes["kv_bytes"].astype(np.float32),
         training_bytes=nodes["training_bytes"].astype(np.float32),

@@ -98,7 +98,7 @@ class Frames:
     """int16 (F, N) jobs that wait for a decision."""
     inbox: np.ndarray
     """int16 (F, N) jobs that wait for weights, memory or prefill."""
-    batch: np.ndarray
+    sequences: np.ndarray
     """int16 (F, N) sequences that hold KV memory: they decode, or their prompt is computed."""
     training: np.ndarray
     """int16 (F, N) training jobs with memory."""

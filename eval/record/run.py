@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge6g_env.scenario import Scenario
 from eval import EVALUATION_SEED
@@ -120,7 +121,7 @@ def show(recordings: Sequence[Recording], out: Path, console: Console) -> None:
     for one in recordings:
         jobs = one.jobs[one.jobs["measured"] == 1]
         shares = [f"{(jobs['phase'] == 0).mean():.1%}", f"{jobs['slo_met'].mean():.1%}", f"{jobs['worth'].mean():.4f}"]
-        table.add_row(one.policy, str(len(jobs)), *(shares if len(jobs) else ["", "", ""]))
+        table.add_row(Text(one.policy), str(len(jobs)), *(shares if len(jobs) else ["", "", ""]))
     console.print(table)
     console.print()
     for what, name in (("Replay", REPLAY_FILE), ("Nodes", NODES_FILE), ("Jobs", JOBS_FILE), ("Trace", TRACE_FILE)):

@@ -73,7 +73,7 @@ def _counters(recording: Recording, first_pid: int) -> Iterator[Event]:
     """What frames count at nodes, where it changes."""
     frames = recording.frames
     counted = {
-        "decode batch": {"sequences": frames.batch},
+        "sequences with KV": {"sequences": frames.sequences},
         "memory": {"kv_gb": frames.kv_bytes / _GB, "weights_gb": frames.weight_bytes / _GB},
         "queue": {"to decide": frames.queue, "to compute": frames.inbox},
     }

@@ -28,7 +28,7 @@ _OF_OUTCOMES = (
     "retries",
 )
 _OF_OPTIONS = ("action", "chosen", "rank", "ttft_s", "tpot_s", "price_usd", "energy_j", "quality", "utility")
-_COUNTED = ("queue", "inbox", "batch", "training", "load_variant", "up")
+_COUNTED = ("queue", "inbox", "sequences", "training", "load_variant", "up")
 _HELD = ("weight_bytes", "kv_bytes", "training_bytes")
 
 

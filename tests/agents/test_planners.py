@@ -81,6 +81,7 @@ class Copies:
     """A BatchEnv of which a flight comes to what `value` says of its forced actions (N,), and which notes all calls."""
 
     value: Any = staticmethod(lambda actions: 0.0)
+    copies_worlds = True
 
     def __init__(self, scenario: Any, num_worlds: int, threads: int = 1) -> None:
         self.scenario, self.num_worlds, self.threads = scenario, num_worlds, threads

@@ -22,6 +22,8 @@ SHORT = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--set", "a
         (("--algo", "dqn"), "no algorithm 'dqn': there are scorer, "),
         (("--variant", "own=--with credt=own"), "credt"),
         (("--variant", "own=--limit slo_mis=0.1"), "slo_mis"),
+        (("--variant", "wide=--vary foo=1:2"), "foo"),
+        (("--options", "--vary nodes.count=1"), "--vary nodes.count=1: it must be KEY=LOW:HIGH"),
         (("--algo", ","), "no algorithm to train: there are scorer, "),
         (("--algo", "search,search"), "search is there twice: each algorithm and variant has a name of its own"),
         (("--minutes", 1, "--decisions", 1000), "--minutes and --decisions are two ways to say how long to train"),

@@ -18,9 +18,9 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 OUTSIDE = {"CONTRIBUTING.md", "CHANGELOG.md", "traces.md"}  # pages of the site that lie elsewhere: docs/site_hooks.py
 
 
-def prose_of(text: str) -> str:
+def prose_of(text: str, instead: str = "") -> str:
     """A page without its blocks of code."""
-    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^ *```.*?^ *```$", instead, text, flags=re.DOTALL | re.MULTILINE)
 
 
 def anchors_of(page: Path) -> set[str]:
@@ -52,10 +52,20 @@ def pages_of(nav: object) -> Iterator[str]:
         yield from pages_of(list(nav.values()))
 
 
+def cells_of(row: str) -> int:
+    """Of a row of a table; a bar in code or behind a backslash parts nothing."""
+    return len(re.sub(r"`[^`]*`|\\\|", "", row).strip().strip("|").split("|"))
+
+
 def runs_together(text: str) -> list[str]:
-    """First lines of lists and tables right behind a line of text: some renderers take them for more of it."""
+    """First lines of lists and tables right behind a line of text or a block of code: some renderers take them for more of it. And lines
+    that go on with a sum, which some take for lists, and tables whose lines have other numbers of cells, which some take for text."""
     found, before = [], ""
-    for line in re.sub(r"^<!--.*?-->$", "", prose_of(text), flags=re.MULTILINE).splitlines():
+    for line in re.sub(r"^<!--.*?-->$", "", prose_of(text, "```"), flags=re.MULTILINE).splitlines():
+        if line.lstrip().startswith("+ ") or (
+            line.startswith("|") and before.startswith("|") and cells_of(line) != cells_of(before)
+        ):
+            found.append(line)
         is_item, is_row = re.match(r"([-*]|\d+\.) ", line), line.startswith("|")
         in_list = re.match(r"([-*]|\d+\.) |  ", before)
         if before and not before.startswith("#") and ((is_item and not in_list) or (is_row and before[0] != "|")):

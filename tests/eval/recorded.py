@@ -77,8 +77,8 @@ def _frames(num_ues: int, usable_bytes: np.ndarray) -> Frames:
     ue_node = np.tile(np.arange(num_ues) % nodes, (FRAMES, 1)).astype(np.int16)
     ue_node[times_s >= 2.5, 0] = 1
     counts = np.zeros((FRAMES, nodes), np.int16)
-    batch, load = counts.copy(), np.full_like(counts, -1)
-    batch[:, 1], load[(times_s >= 1.0) & (times_s < 3.0), 1] = np.arange(FRAMES), 0
+    sequences, load = counts.copy(), np.full_like(counts, -1)
+    sequences[:, 1], load[(times_s >= 1.0) & (times_s < 3.0), 1] = np.arange(FRAMES), 0
     up = np.ones((FRAMES, nodes), bool)
     up[times_s >= 3.0, 2] = False
     return Frames(
@@ -88,7 +88,7 @@ def _frames(num_ues: int, usable_bytes: np.ndarray) -> Frames:
         ue_sinr_db=np.full((FRAMES, num_ues), 12.4, np.float32),
         queue=counts + np.array([0, 0, 1], np.int16),
         inbox=counts,
-        batch=batch,
+        sequences=sequences,
         training=counts,
         kv_bytes=np.float32(0.25) * np.tile(usable_bytes, (FRAMES, 1)).astype(np.float32),
         training_bytes=np.zeros((FRAMES, nodes), np.float32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -263,6 +264,17 @@ def test_the_identity_of_code_follows_its_sources_and_its_state(tmp_path: Path):
     write_code(tmp_path / "own", more="\nwhat = lambda: 0\n")  # cannot be read: never the same again
     found += [coded(word)[0].identity, coded(word)[0].identity]
     assert len({*found}) == len(found)
+
+
+@pytest.mark.usefixtures("path")
+def test_code_in_the_present_folder_goes_with_libraries_that_name_files_which_are_none(tmp_path: Path, monkeypatch):
+    """As torch does: the `__file__` of `torch.classes` is "_classes.py"."""
+    monkeypatch.chdir(tmp_path)
+    write_code(tmp_path)
+    library = ModuleType("library_classes")
+    library.__file__ = "_classes.py"
+    monkeypatch.setitem(sys.modules, "library_classes", library)
+    assert coded("policy.py:make")[0].identity == coded("policy.py:make")[0].identity
 
 
 @pytest.mark.usefixtures("path")

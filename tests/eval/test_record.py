@@ -84,13 +84,8 @@ def assert_frame(recording: Recording, at: int, shot: edge6g_env.snapshot.Snapsh
     assert frames.ue_xy_m[at] == pytest.approx(np.stack([ues.x_m, ues.y_m], axis=-1), abs=1e-3)
     np.testing.assert_array_equal(frames.ue_node[at], ues.node)
     assert frames.ue_sinr_db[at] == pytest.approx(ues.sinr_db, rel=1e-5)
-    for mine, seen in (
-        ("queue", "queue"),
-        ("inbox", "inbox"),
-        ("batch", "sequences"),
-        ("load_variant", "load_variant"),
-    ):
-        np.testing.assert_array_equal(getattr(frames, mine)[at], getattr(nodes, seen))
+    for name in ("queue", "inbox", "sequences", "load_variant"):
+        np.testing.assert_array_equal(getattr(frames, name)[at], getattr(nodes, name))
     for name in ("kv_bytes", "weight_bytes", "training_bytes"):
         assert getattr(frames, name)[at] == pytest.approx(getattr(nodes, name), rel=1e-6)
     np.testing.assert_array_equal(frames.up[at], nodes.up)

@@ -105,7 +105,7 @@ def test_decisions_have_their_options(both: list[Recording], film: Any):
 def test_frames_are_those_of_the_record(both: list[Recording], film: Any):
     frames, shown = both[0].frames, film["takes"][0]["frames"]
     np.testing.assert_allclose(film["scene"]["times_s"], frames.times_s, rtol=1e-6)
-    for name in ("queue", "inbox", "batch", "training", "load_variant", "up"):
+    for name in ("queue", "inbox", "sequences", "training", "load_variant", "up"):
         np.testing.assert_array_equal(shown[name].reshape(-1, len(frames.times_s)).T, getattr(frames, name))
     share = shown["kv_bytes"].reshape(-1, len(frames.times_s)) / film["scene"]["memory_parts"]
     np.testing.assert_allclose(share, 0.25, atol=1e-4)

@@ -7,6 +7,7 @@ import edge6g_env
 from edge6g_env import BatchEnv, CompiledPolicy, batch_env
 from edge6g_env.errors import UserError
 from edge6g_env.kernel import codes
+from edge6g_env.varied import VariedBatch
 
 STORM = {
     "radio.blockers_per_m2": 0.02,
@@ -92,6 +93,10 @@ def test_errors_of_a_clone():
     before = env.save_state()
     with pytest.raises(UserError, match="they must be of this scenario"):
         env.clone(other, [0], [1])
+    varied = VariedBatch([env.scenario, other.scenario], lambda seed, episode: other.scenario, 2)
+    varied.reset(seed=0)
+    with pytest.raises(UserError, match="the worlds of the source vary, copies have one scenario"):
+        env.clone(varied, [0], [1])
     for worlds, targets, words in (
         ([0, 1], [0], "2 worlds for 1 targets"),
         ([0, 1], [0, 0], "no target twice"),
@@ -186,7 +191,12 @@ def test_errors_of_a_redraw():
     with pytest.raises(RuntimeError, match="call reset before redraw"):
         env.redraw([0], 1)
     env.reset(seed=0)
-    with pytest.raises(UserError, match="one for each of the 2 worlds"):
-        env.redraw([0, 1], [1, 2, 3])
+    before = env.save_state()
+    for seeds in ([1, 2, 3], 1.5, [0, np.nan], None, "one", 2**70, True, [[1], [2, 3]]):
+        with pytest.raises(UserError, match="seeds must be an integer, or 2 of them, it is"):
+            env.redraw([0, 1], seeds)
+    with pytest.raises(UserError, match=r"worlds: one stands twice in \[0, 0\]"):
+        env.redraw([0, 0], [1, 2])
+    assert all(np.array_equal(before[name], array) for name, array in env.save_state().items())
     with pytest.raises(UserError, match="worlds must be a list"):
         env.redraw([2], 1)

@@ -22,6 +22,7 @@ NOT_OF_THE_WORLD = {
     "forecast",
     "undrafted",
 }
+SHORT = {"time.episode_s": 20.0, "time.drain_s": 6.0, "time.warmup_s": 2.0}
 CONTEXT = ("job/age_s", "node/backlog_s", "job/prompt_tokens")
 
 
@@ -236,7 +237,10 @@ def test_errors_leave_the_worlds_as_they_are():
         ({"worlds": [2]}, r"worlds must be a list of integers in 0..1"),
         ({"forced": np.zeros((1, 1), np.int64)}, "actions must be integers of shape"),
         ({"forced": np.full((2, env.num_agents), 10**6)}, "must be in 0.."),
-        ({"sample_seed": [1, 2, 3]}, "sample_seed must be a number, or 2 of them"),
+        ({"sample_seed": [1, 2, 3]}, "sample_seed must be an integer, or 2 of them"),
+        ({"sample_seed": 1.5}, "sample_seed must be an integer, or 2 of them"),
+        ({"forced": "abc"}, "actions must be integers of shape"),
+        ({"worlds": [[0], [1, 2]]}, "worlds must be a list of integers in 0..1"),
     ):
         with pytest.raises(UserError, match=words):
             env.fly(policy, 1.0, **options)
@@ -267,8 +271,76 @@ def test_a_policy_chooses_among_the_legal_actions_nearest_to_what_it_wants():
     assert decisions > 50
 
 
+def test_a_policy_of_another_layout_is_refused_and_leaves_nothing_behind():
+    env, other = BatchEnv("shard", 2, **SHORT), BatchEnv("shard", 2, **SHORT)
+    own, campus = make_rule("static", env.layout), BatchEnv("campus", 1).layout
+    assert campus.num_actions == env.layout.num_actions
+    env.reset(seed=1)
+    other.reset(seed=1)
+    other.fly(own, 0.0)
+    before = other.save_state()
+    with pytest.raises(
+        UserError,
+        match=r"made for campus_v0.*, where observation entry 12 is 'job/service_chat', and here it is 'job/service_review'",
+    ):
+        other.fly(make_rule("static", campus), 5.0)
+    assert all(np.array_equal(before[name], array) for name, array in other.save_state().items())
+    assert np.array_equal(env.fly(own, 15.0).outcomes, other.fly(own, 15.0).outcomes)
+
+
+def test_what_fails_while_it_goes_aboard_leaves_no_policy_half_there(monkeypatch):
+    env, other = BatchEnv("tiny", 2, **SHORT), BatchEnv("tiny", 2, **SHORT)
+    good, bad = (CompiledPolicy(env.layout, linear={"ttft_s": weight}) for weight in (-1.0, 1.0))
+    for one in (env, other):
+        one.reset(seed=1)
+        one.fly(good, 0.0)
+
+    def fails(policy, arrays, place, write=CompiledPolicy.write):
+        write(policy, arrays, place)
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CompiledPolicy, "write", fails)
+        with pytest.raises(MemoryError):
+            other.fly(bad, 1.0)
+    other.reset(seed=1)
+    assert np.array_equal(env.fly(good, 15.0).outcomes, other.fly(good, 15.0).outcomes)
+
+
+def test_a_flight_stops_when_all_that_counts_has_ended_wherever_it_paused():
+    """A flight pauses after 512 slots: where these end must not matter."""
+    ends = []
+    for first_s in (0.0, 1.0, 2.0, 3.0):
+        env = BatchEnv("tiny", 8, **{**SHORT, "time.episode_s": 60.0})
+        greedy = make_rule("greedy", env.layout)
+        env.reset(seed=1)
+        env.fly(greedy, first_s)
+        flight = env.fly(greedy, 55.0, count_until_s=9.216)
+        assert np.array_equal(flight.unfinished == 0, flight.now_s < 55.0)
+        ends.append(flight.now_s)
+    assert (ends[0] < 55.0).any()
+    assert all(np.array_equal(one, ends[0]) for one in ends[1:])
+
+
+def test_what_counts_arrived_before_now_or_later():
+    env = BatchEnv("tiny", 4, **SHORT)
+    greedy = make_rule("greedy", env.layout)
+    env.reset(seed=1)
+    env.fly(greedy, 5.0)
+    before = env.save_state()
+    with pytest.raises(UserError, match="count_until_s: 4 s, and world 0 is at 5 s: it must be no earlier"):
+        env.fly(greedy, 10.0, count_until_s=4.0)
+    assert all(np.array_equal(before[name], array) for name, array in env.save_state().items())
+    first = env.world.episode["next_job"].copy()
+    assert np.array_equal(env.fly(greedy, 10.0, count_until_s=5.0).limit, first)
+
+
 def test_errors_of_a_compiled_policy():
     layout = batch_env("tiny", 1).layout
+    with pytest.raises(UserError, match="top must be an integer of at least 1, it is -1"):
+        CompiledPolicy(layout, linear={"ttft_s": 1.0}, top=-1)
+    with pytest.raises(UserError, match="a weight is no finite number"):
+        CompiledPolicy(layout, linear={"ttft_s": np.nan})
     with pytest.raises(UserError, match=r"candidate entry 'ttft', which is not there; did you mean ttft_s\?"):
         CompiledPolicy(layout, linear={"ttft": 1.0})
     with pytest.raises(UserError, match="distance has the shape"):

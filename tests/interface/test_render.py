@@ -224,6 +224,20 @@ def test_a_window_shows_what_is_drawn(monkeypatch):
         assert pygame.display.get_surface() is None, name
 
 
+@pytest.mark.parametrize("driver", ["offscreen", "dummy"])
+def test_without_a_display_there_is_a_sentence_not_a_window_that_nobody_sees(monkeypatch, driver):
+    """SDL falls back on drivers that show nothing."""
+    pygame = pytest.importorskip("pygame")
+    with monkeypatch.context() as patch:
+        patch.setattr(pygame.display, "get_driver", lambda: driver)
+        patch.setattr(pygame.display, "init", lambda: None)
+        patch.setattr(pygame.display, "set_mode", lambda size: None)
+        Window("tiny")  # who names a driver gets it
+        patch.delenv("SDL_VIDEODRIVER")
+        with pytest.raises(UserError, match="no window can be opened: there is no display"):
+            Window("tiny")
+
+
 def test_its_user_pauses_and_closes_it():
     pygame = pytest.importorskip("pygame")
     frame = np.zeros(SHAPE, np.uint8)

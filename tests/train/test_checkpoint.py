@@ -284,3 +284,26 @@ def test_an_optimizer_goes_on_where_it_was(tmp_path):
     assert torch.equal(whole.weight, resumed.weight)
     assert not torch.equal(half.weight, resumed.weight)
     assert checkpoint.read_about(tmp_path / "o") == {"decisions": 7}
+
+
+@pytest.mark.parametrize(
+    "rows", [5, [], {"foo": {}}, {"static": {"chat": 5}}, {"restricted": [1]}, {"restricted": {"precision": "int8"}}]
+)
+def test_rows_of_another_form_are_refused(tmp_path, scenario, rows):
+    saved(tmp_path, scenario, "scorer")
+    record = checkpoint.read_record(tmp_path)
+    record["layout"]["rows"] = rows
+    checkpoint.write_json_atomic(record, tmp_path / checkpoint.RECORD)
+    with pytest.raises(CheckpointError, match=r"do not fit its checkpoint\.json: rows"):
+        load_policy(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("algo", ["scorer", "ppo"])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, scenario, algo):
+    saved(tmp_path, scenario, algo)
+    tensors = checkpoint.read_tensors(tmp_path / checkpoint.POLICY)
+    name = max(tensors, key=lambda one: tensors[one].numel())
+    tensors[name].view(-1)[3] = float("nan")
+    checkpoint.write_tensors(tmp_path / checkpoint.POLICY, tensors, {"validation_gain": None})
+    with pytest.raises(CheckpointError, match="has a number that is not finite"):
+        load_policy(tmp_path, scenario)

@@ -362,6 +362,8 @@ def test_stages_have_their_shares():
     assert _ends(0.25, 0.25, 100.0) == {0: 25.0, 1: 75.0, 2: inf}
     assert _ends(0.5, 0.5, 100.0) == {0: 50.0, 2: inf}
     assert _ends(0.0, 1.0, 100.0) == {2: inf}
+    for stage_a in (0.9, 0.8, 0.7):  # of which 1 less the one is not the other to the last bit
+        assert _ends(stage_a, round(1.0 - stage_a, 1), 100.0) == {0: 100.0 * stage_a, 2: inf}
     for shares in ((1.0, 0.0), (0.5, 0.6), (0.0, 1.1)):
         with pytest.raises(StageError, match="it must be a share of the budget"):
             _ends(*shares, 100.0)

@@ -41,6 +41,8 @@ from train.validation import NothingMeasuredError, Validation, shown_rules, told
 DECISIONS = 2_500
 SMALL = {"scorer": SCORER, "ppo": {"n_steps": 16, "batch_size": 128}, "search": SEARCH}
 
+ROOT = Path(__file__).parents[2]
+
 
 @dataclass
 class Ended:
@@ -143,6 +145,32 @@ def test_a_run_leaves_no_pickle_no_lock_and_nothing_half_written(trained):
             assert data.startswith(b"\x89PNG")
         else:  # the length at the head of a safetensors file may look like any of these
             assert not data.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"))
+
+
+def test_a_resume_keeps_the_rows_with_which_it_began(scenario, quick, tmp_path):
+    """Whatever `edge6g tune` has found since, or if its file is gone."""
+    file, values, out = tmp_path / "own.toml", tmp_path / "own.tuned.json", tmp_path / "run"
+    file.write_text(scenario.model_copy(update={"name": "own"}).to_toml())
+    own = load_scenario(file)
+    entry = json.loads((ROOT / "edge6g_env" / "scenarios" / "tiny.json").read_text())["tuned"]
+    values.write_text(json.dumps({"tuned": {**entry, "fingerprint": own.fingerprint}}))
+
+    def go_on(decisions, **options):
+        setup = Setup((own,), "search", 3, decisions=decisions, settings={**SEARCH, "begin": "tuned"})
+        train.run.train(setup, out, console=Console(file=io.StringIO()), **options)
+        record = read_record(out)
+        return record["decisions"], record["layout"]["rows"]
+
+    began = go_on(300)
+    assert began[1] == entry["values"]["rows"]
+    values.write_text(
+        json.dumps({"tuned": {**entry, "fingerprint": own.fingerprint, "values": {"rows": "all", "weights": {}}}})
+    )
+    again = go_on(began[0] + 300, resume=True)
+    values.unlink()
+    last = go_on(again[0] + 300, resume=True)
+    assert began[0] < again[0] < last[0]
+    assert began[1] == again[1] == last[1]
 
 
 def test_resume_goes_on(trained, scenario, tmp_path):

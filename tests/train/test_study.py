@@ -34,6 +34,7 @@ from eval.statistics import iqm
 from eval.verify import verify
 from tests.train import fake_trainer
 from train.studies.arms import Arm, Budget, Cell
+from train.studies.cells import last_words
 from train.studies.results import Trained
 from train.studies.study import Design, StudyError, show, study
 
@@ -234,6 +235,15 @@ def test_an_overwritten_study_is_trained_anew(scenario: Scenario, tmp_path: Path
     assert made.called() == ["seed-0 train", "seed-1 train"]
     assert not (tmp_path / "study" / "other").exists()
     assert (tmp_path / "study" / "notes.txt").read_text() == "mine"
+
+
+def test_a_failure_is_explained_by_its_error_and_not_by_a_warning(tmp_path: Path):
+    log = tmp_path / "seed-0.log"
+    warning = "edge6g: warning: --workers 4 on 2 cores: they wait for each other\n"
+    log.write_text(f"{warning}Traceback (most recent call last):\nMemoryError: no memory\n")
+    assert last_words(log, 0, 1).startswith("MemoryError: no memory (status 1")
+    log.write_text(f"edge6g: the disk is full\n{warning}")
+    assert last_words(log, 0, 2).startswith("the disk is full (status 2")
 
 
 def test_a_cell_that_fails_is_named_and_the_others_go_on(scenario: Scenario, tmp_path: Path):

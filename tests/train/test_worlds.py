@@ -114,6 +114,7 @@ def test_ranges_are_read(scenario):
     ("words", "message"),
     [
         (["arrivals.rate_jobs_s"], "--vary arrivals.rate_jobs_s: it must be KEY=LOW:HIGH with two numbers"),
+        (["version=1:2"], "--vary version=1:2: the version of a scenario is no setting of its worlds"),
         (["arrivals.rate_jobs_s=6"], "it must be KEY=LOW:HIGH with two numbers"),
         (["arrivals.rate_jobs_s=14:6"], "it must be KEY=LOW:HIGH with two numbers"),
         (["arrivals.rate_jobs_s=6:6"], "it must be KEY=LOW:HIGH with two numbers"),

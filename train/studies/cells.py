@@ -228,5 +228,6 @@ def last_words(log: Path, begin: int, status: int | None) -> str:
     text = log.read_bytes()[begin:].decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = [line.removeprefix("edge6g: ") for line in lines if line.startswith("edge6g: ")]
+    said = [line for line in said if not line.startswith("warning: ")]
     words = (said or lines or ["it said nothing"])[-1]
     return f"{words} (status {status}, see {log})"

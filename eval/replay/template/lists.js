@@ -12,10 +12,16 @@ function numbersUnderWay(film, t) {
   return [...numbers].sort((a, b) => b - a);
 }
 
-/** Reward of a job under the best policy less under the worst. */
+/** Rows of a job under the policies that have it, if it is measured: the end of the episode cuts others, which says nothing of a policy. */
+function measuredRows(film, number) {
+  const rows = film.takes.filter((take) => take.rowOf.has(number)).map((take) => [take, take.rowOf.get(number)]);
+  return rows.filter(([take, row]) => take.jobs.measured[row]);
+}
+
+/** Reward of a measured job under the best policy less under the worst. */
 function difference(film, number) {
-  const worths = film.takes.filter((take) => take.rowOf.has(number)).map((take) => take.jobs.worth[take.rowOf.get(number)]);
-  return Math.max(...worths) - Math.min(...worths);
+  const worths = measuredRows(film, number).map(([take, row]) => take.jobs.worth[row]);
+  return worths.length ? Math.max(...worths) - Math.min(...worths) : 0;
 }
 
 function ranked(film, key) {
@@ -24,7 +30,7 @@ function ranked(film, key) {
 }
 
 function missed(film, number) {
-  return film.takes.some((take) => take.rowOf.has(number) && !take.jobs.slo_met[take.rowOf.get(number)]) ? 1 : 0;
+  return measuredRows(film, number).some(([take, row]) => !take.jobs.slo_met[row]) ? 1 : 0;
 }
 
 /** The list beside the maps; onPick is told the number of a job. */

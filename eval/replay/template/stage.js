@@ -107,7 +107,7 @@ export function nodeNumbers(film, take, node, t) {
     server: frames.up[k] ? "up" : "down",
     "to decide": frames.queue[k],
     waiting: frames.inbox[k],
-    decoding: frames.batch[k],
+    "sequences with KV": frames.sequences[k],
     training: frames.training[k],
     weights: share("weight_bytes"),
     KV: share("kv_bytes"),
