@@ -31,8 +31,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	@$(EDGE6G) train --scenario campus --algo scorer --minutes 2 --seed 0 --threads 2 --out $(DEMO)/train --overwrite
-	@$(EDGE6G) compare --scenario campus --policies $(RULES),$(DEMO)/train --seeds 20 --out $(DEMO)/compare --overwrite
+	@$(EDGE6G) train --scenario shard --algo scorer --minutes 2 --seed 0 --threads 2 --out $(DEMO)/train --overwrite
+	@$(EDGE6G) compare --scenario shard --policies $(RULES),$(DEMO)/train --seeds 20 --out $(DEMO)/compare --overwrite
 	@echo
 	@echo "Learning curves and comparison together: $(VENV)/bin/tensorboard --logdir $(DEMO)"
 	@echo "Checkpoint: $(DEMO)/train"
