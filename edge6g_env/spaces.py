@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, zip_longest
@@ -362,13 +362,21 @@ class Layout:
         """Route of the cloud in the action table; neighbours lie below it, from 3 on."""
         return codes.NEIGHBOUR + self.scenario.neighbours
 
+    @cached_property
+    def _observation_at(self) -> dict[str, int]:
+        return _places(self.observation)
+
+    @cached_property
+    def _candidate_at(self) -> dict[str, int]:
+        return _places(self.candidates)
+
     def observation_index(self, name: str) -> int:
         """Column of an observation entry; KeyError if there is none of that name."""
-        return _index(self.observation, name)
+        return _index(self._observation_at, name)
 
     def candidate_index(self, name: str) -> int:
         """Column of a candidate entry; KeyError if there is none of that name."""
-        return _index(self.candidates, name)
+        return _index(self._candidate_at, name)
 
     @property
     def state_space(self) -> spaces.Box:
@@ -428,11 +436,14 @@ def first_difference(names: Sequence[str], others: Sequence[str]) -> tuple[int, 
     return None
 
 
-def _index(features: Sequence[Feature], name: str) -> int:
-    for index, feature in enumerate(features):
-        if feature.name == name:
-            return index
-    raise KeyError(f"no entry {name!r}; there are {', '.join(f.name for f in features)}")
+def _index(at: Mapping[str, int], name: str) -> int:
+    if name not in at:
+        raise KeyError(f"no entry {name!r}; there are {', '.join(at)}")
+    return at[name]
+
+
+def _places(features: Sequence[Feature]) -> dict[str, int]:
+    return {feature.name: place for place, feature in enumerate(features)}
 
 
 def _limits(features: Sequence[Feature]) -> tuple[np.ndarray, np.ndarray]:

@@ -51,7 +51,7 @@ class Row:
     """One legal action of one job, as a test reads it."""
 
     def __init__(self, layout: Layout, obs: Observation, b: int, i: int, c: int) -> None:
-        self.c, self._layout, self._obs, self._at = c, layout, obs, (b, i)
+        self.c, self._layout, self._own, self._of_job = c, layout, obs["candidates"][b, i, c], obs["observation"][b, i]
         self.words = layout.action_names[c].split(", ")
         self.where, self.precision = self.words[0], self.words[-1]
         self.on_device = next(
@@ -61,11 +61,11 @@ class Row:
 
     def __getattr__(self, name: str) -> float:
         """An entry of the candidate."""
-        return float(self._obs["candidates"][(*self._at, self.c, self._layout.candidate_index(name))])
+        return float(self._own[self._layout.candidate_index(name)])
 
     def job(self, name: str) -> float:
         """An entry of the job's."""
-        return float(self._obs["observation"][(*self._at, self._layout.observation_index(f"job/{name}"))])
+        return float(self._of_job[self._layout.observation_index(f"job/{name}")])
 
     @property
     def serves(self) -> bool:

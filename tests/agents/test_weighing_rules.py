@@ -19,10 +19,16 @@ from tests.scene import Row, draw, first_best, jobs
 LEGAL = 0.8
 
 
-def nearest(layout: Layout, rows: list[Row]) -> list[Row]:
+@pytest.fixture(scope="module")
+def distance(layout: Layout) -> np.ndarray:
+    """Of each action from the reference, by service."""
+    found = reference_rows(layout)
+    assert found is not None
+    return found
+
+
+def nearest(layout: Layout, distance: np.ndarray, rows: list[Row]) -> list[Row]:
     """Of the rows that serve those nearest to the reference, and `reject`."""
-    distance = reference_rows(layout)
-    assert distance is not None
     names = [service.name for service in layout.scenario.service]
     (s,) = [names.index(name) for name in names if rows[0].job(f"service_{name}") == 1.0]
     least = min((distance[s, row.c] for row in rows if row.serves), default=0)
@@ -31,7 +37,7 @@ def nearest(layout: Layout, rows: list[Row]) -> list[Row]:
 
 @pytest.mark.parametrize(("price", "cloud"), [(0.001, 0.0001), (0.03, 0.001), (3.0, 0.5)])
 def test_greedy_price_pays_for_accelerator_seconds(
-    price: float, cloud: float, layout: Layout, obs: Observation, rng: np.random.Generator
+    price: float, cloud: float, layout: Layout, distance: np.ndarray, obs: Observation, rng: np.random.Generator
 ):
     policy, rejected = made("greedy-price", layout, price_per_s=price, cloud_price_per_s=cloud), 0
     for _ in range(20):
@@ -41,7 +47,8 @@ def test_greedy_price_pays_for_accelerator_seconds(
         actions = policy.act(obs, rng)
         for b, i, rows in jobs(layout, obs):
             expected = first_best(
-                nearest(layout, rows), lambda row: row.utility - price * row.accelerator_s - cloud * row.cloud_place_s
+                nearest(layout, distance, rows),
+                lambda row: row.utility - price * row.accelerator_s - cloud * row.cloud_place_s,
             )
             assert actions[b, i] == expected
             rejected += expected == REJECT
@@ -55,7 +62,7 @@ def drift(row: Row) -> float:
 
 @pytest.mark.parametrize("v", [1.0, 30.0, 9_000.0])
 def test_drift_plus_penalty_minimises_drift_less_v_times_utility(
-    v: float, layout: Layout, obs: Observation, rng: np.random.Generator
+    v: float, layout: Layout, distance: np.ndarray, obs: Observation, rng: np.random.Generator
 ):
     policy = made("drift-plus-penalty", layout, v_s2=v)
     for _ in range(20):
@@ -64,7 +71,7 @@ def test_drift_plus_penalty_minimises_drift_less_v_times_utility(
         obs["candidates"][..., REJECT, layout.candidate_index("sequences")] = 0.0
         actions = policy.act(obs, rng)
         for b, i, rows in jobs(layout, obs):
-            allowed = nearest(layout, rows)
+            allowed = nearest(layout, distance, rows)
             most = max(v * row.utility - drift(row) for row in allowed)
             taken = next(row for row in allowed if row.c == actions[b, i])
             assert v * taken.utility - drift(taken) == pytest.approx(most, rel=1e-4, abs=1e-3)
@@ -88,14 +95,14 @@ def test_backlog_of_what_drift_plus_penalty_takes_grows_with_v(
 
 @pytest.mark.parametrize(("threshold", "per_s"), [(0.5, 0.0), (1.9, 0.1), (0.05, 0.0), (0.9, 0.05)])
 def test_the_threshold_rule_chooses_a_side_then_the_best_row(
-    threshold: float, per_s: float, layout: Layout, obs: Observation, rng: np.random.Generator
+    threshold: float, per_s: float, layout: Layout, distance: np.ndarray, obs: Observation, rng: np.random.Generator
 ):
     policy, sides = made("edge-cloud-threshold", layout, threshold=threshold, per_s=per_s), set()
     for legal in (0.9, 0.3, 0.05) * 8:
         draw(layout, obs, rng, legal)
         actions = policy.act(obs, rng)
         for b, i, rows in jobs(layout, obs):
-            allowed = nearest(layout, rows)
+            allowed = nearest(layout, distance, rows)
             edge, cloud = ([row for row in allowed if row.where == where] for where in ("local", "cloud"))
             stays = not cloud
             if edge and cloud:
