@@ -125,9 +125,10 @@ def steps_from(layout: Layout, wanted: Sequence[Mapping[str, Sequence[Value]]]) 
 
 def distances_of(layout: Layout, rows: Rows) -> np.ndarray | None:
     """How far each action is from some rows, as `distances`; None where all are as near."""
-    for rule, values in rows.items() if isinstance(rows, Mapping) else ():
-        return distances(layout, rule, values)
-    return None
+    if not isinstance(rows, Mapping):
+        return None
+    ((rule, values),) = rows.items()
+    return distances(layout, rule, values)
 
 
 def compiled_rows(layout: Layout, rows: Rows, weights: Mapping[str, float]) -> CompiledPolicy:

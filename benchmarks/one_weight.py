@@ -14,7 +14,6 @@ from rich.table import Table
 
 from agents.values import TUNED, compiled_rows, tuned
 from edge6g_env.scenario import load_scenario
-from edge6g_env.spaces import Layout
 from eval.pools.flights import Flights
 from eval.statistics import estimate
 
@@ -30,8 +29,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=24, help="episodes of each (24)")
     options = parser.parse_args()
     scenario = load_scenario(options.scenario)
-    layout, values, flights = Layout(scenario), tuned(TUNED, scenario).values, Flights(scenario)
-    layout.candidate_index(options.entry)
+    values, flights = tuned(TUNED, scenario).values, Flights(scenario)
+    layout = flights.layout
     seeds = [FIRST_SEED + n for n in range(options.seeds)]
     base = flights([compiled_rows(layout, values["rows"], values["weights"])], seeds).rewards[0]
     table = Table(

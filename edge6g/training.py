@@ -261,7 +261,10 @@ def train_options(words: Sequence[str], scenario: Any = None) -> dict[str, Any]:
     limits_of(context.params["limit"] or [])
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    own = [load(name, context.params["settings"]) for name in scenarios_of(context.params["scenario"])]
-    varied_of(context.params["vary"] or [], own if scenario is None or "scenario" in given else [scenario])
+    if vary := context.params["vary"]:
+        named = [scenario] if scenario is not None and "scenario" not in given else None
+        varied_of(
+            vary, named or [load(name, context.params["settings"]) for name in scenarios_of(context.params["scenario"])]
+        )
     outs = sum(word == "--out" or word.startswith("--out=") for word in words)
     return {name: context.params[name] for name in given if name != "out" or outs}

@@ -293,12 +293,11 @@ class BatchEnv:
             raise UserError(
                 f"count_until_s: {counted[world]:g} s, and world {world} is at {now_s:g} s: it must be no earlier"
             )
-        first = None if forced is None else np.asarray(forced)
-        if first is not None and first.dtype.kind in "iu":
-            first = np.where(first < 0, -1, self.checked(np.maximum(first, 0)))
-        elif first is not None:
-            self.checked(first)
-        self.world.forced[...] = -1 if first is None else first
+        first = np.asarray(-1 if forced is None else forced)
+        if forced is not None:
+            numbers = first.dtype.kind in "iu"
+            self.checked(np.maximum(first, 0) if numbers else first)
+        self.world.forced[...] = np.maximum(first, -1)
         flight = self.world.flight.view(np.ndarray)
         flight[:] = np.zeros(1, flight.dtype)
         flight["flies"], flight["until_s"], flight["stops_at_decision"] = flies, until, at_decision

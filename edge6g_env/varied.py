@@ -56,6 +56,8 @@ class VariedBatch(BatchEnv):
     cannot fly or be cloned. `scenario` is the first one, `layout` has ranges that are wide enough for all.
     """
 
+    copies_worlds = False
+
     def __init__(
         self,
         scenarios: Sequence[Scenario],
@@ -176,8 +178,6 @@ class VariedBatch(BatchEnv):
     def _drawn(self, steps: np.ndarray) -> str:
         """Fingerprints of the scenarios of some worlds."""
         return "+".join(self._scenario_at(step).fingerprint for step in steps.view(np.ndarray))
-
-    copies_worlds = False
 
     def fly(self, *arguments: Any, **options: Any) -> NoReturn:
         """UserError: a flight has one scenario."""

@@ -51,9 +51,8 @@ def own_modules(module: ModuleType) -> list[ModuleType]:
 
 def _file(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
-    return (
-        _resolved(file) if file and os.path.isabs(file) else None
-    )  # libraries name some that are no files: torch "_classes.py"
+    # Libraries name some that are no files: torch "_classes.py".
+    return _resolved(file) if file and os.path.isabs(file) else None
 
 
 @cache

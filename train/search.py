@@ -135,9 +135,9 @@ class LinearSearch:
             told = f"measured_share = {self.settings['measured_share']:g}: it must be {MOST_MEASURED:g} at most"
             raise SettingError(f"{told}, jobs before and after the window of an episode are not measured")
         self._worlds = worlds.lengthened(self.settings["measured_share"])
-        begin = GREEDY if rows is not None else self.settings["begin"]
-        self.first, own = start_of(worlds.scenarios, reads, begin)
-        self._pool, self.reads, self._stage = pool, replace(reads, rows=own if rows is None else rows), stage
+        start = Start(np.zeros(len(reads.candidates)), rows) if rows is not None else None
+        self.first, rows = start or start_of(worlds.scenarios, reads, self.settings["begin"])
+        self._pool, self.reads, self._stage = pool, replace(reads, rows=rows), stage
         self._episodes, self._top, self.limits = episodes, top, tuple(limits)
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
         self._state: SearchState | None = None
