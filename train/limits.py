@@ -2,6 +2,7 @@
 
 A learner takes price x cost off the worth of each job. Between two batches the price moves by dual ascent on the share by which the mean
 cost lies above the limit, and never below 0 (Altman 1999, "Constrained Markov Decision Processes"; Tessler et al. 2019, arXiv 1805.11074).
+A search takes the same price off the score of each candidate, times the cost that is foreseen of it, so that a price acts at once.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from agents.learned.reading import Reads
 from edge6g_env.errors import UserError, did_you_mean
+from edge6g_env.features import unscaled
 from edge6g_env.kernel.codes import COST_NAMES
+from edge6g_env.spaces import Layout
 from eval.limits import METRICS, cost_of, excess
 
 # Of a job, as the environment's `costs` have it (docs/interface.md).
@@ -23,9 +27,16 @@ _COSTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "exposure": lambda outcomes: outcomes["exposure_device"],
     "energy_j": lambda outcomes: outcomes["energy_j"],
 }
-assert (*_COSTS,) == COST_NAMES
+# Entry of a candidate in which each is foreseen, and whether it is higher the more, or the less, it costs. No entry has the chance of a
+# miss: timeliness is 1 where none is foreseen.
+_FORESEEN: Mapping[str, tuple[str, float]] = {
+    "slo_miss": ("timeliness", -1.0),
+    "exposure": ("exposure_device", 1.0),
+    "energy_j": ("energy_j", 1.0),
+}
+assert (*_COSTS,) == (*_FORESEEN,) == COST_NAMES
 _SHARES = ("slo_miss", "exposure")  # of which the limit is at most 1
-RATE = 0.1  # worth of a cost as high as its limit that a batch adds when the mean is twice the limit; judgement
+RATE = 0.3  # worth of a cost as high as its limit that a batch adds when the mean is twice the limit; judgement, docs/training.md
 
 
 class LimitError(UserError):
@@ -88,6 +99,30 @@ def limits_of(words: Sequence[str]) -> tuple[Limit, ...]:
 def priced(limits: Sequence[Limit], prices: Sequence[float]) -> tuple[Limit, ...]:
     """The same limits at other prices; ValueError if there are more or fewer of these."""
     return tuple(replace(limit, price=price) for limit, price in zip(limits, prices, strict=True))
+
+
+def reads_costs(reads: Reads, limits: Sequence[Limit], layout: Layout) -> Reads:
+    """The same entries of a candidate and behind them those in which limited costs are foreseen, these linear: shares as they are, others
+    over their limit."""
+    features = {one.name: one for one in reads.candidates}
+    for limit in limits:
+        name, _ = _FORESEEN[limit.cost]
+        features[name] = unscaled(layout.candidates[layout.candidate_index(name)], _per(limit))
+    return replace(reads, candidates=(*features.values(),))
+
+
+def price_weights(limits: Sequence[Limit], reads: Reads) -> np.ndarray:
+    """What the prices weigh of the entries of `reads_costs`, float64 (entries,): minus price x foreseen cost."""
+    names, weights = [one.name for one in reads.candidates], np.zeros(len(reads.candidates))
+    for limit in limits:
+        name, sign = _FORESEEN[limit.cost]
+        weights[names.index(name)] = -sign * limit.price * _per(limit)
+    return weights
+
+
+def _per(limit: Limit) -> float:
+    """Of the cost's unit: what makes 1 of its entry."""
+    return 1.0 if limit.cost in _SHARES else limit.most
 
 
 def prices_tensor(limits: Sequence[Limit]) -> torch.Tensor:

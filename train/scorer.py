@@ -23,7 +23,7 @@ from edge6g_env.scenario import Scenario
 from eval.pools.pool import Pool
 from train import search
 from train.algorithm import Algorithm, Tensors
-from train.limits import Limit
+from train.limits import Limit, reads_costs
 from train.search import LinearSearch
 from train.setup import SettingError
 from train.stages import advantage, gradient
@@ -83,15 +83,12 @@ class ScorerAlgorithm(Algorithm):
             raise SettingError(f"credit = {self.settings['credit']!r}: it is one of {', '.join(CREDITS)}")
         self.config = config or ScorerConfig()
         self._ends = _ends(self.settings["stage_a"], self.settings["stage_c"], budget_decisions)
-        reads = worlds.reads(CONTEXT, CANDIDATE, PER_S)
-        weighted = search.weighted_reads(worlds)
-        self._columns = [[one.name for one in reads.candidates].index(one.name) for one in weighted.candidates]
-        self._units = np.array([PER_S if one.unit == "s" else 1.0 for one in weighted.candidates])
+        reads = reads_costs(worlds.reads(CONTEXT, CANDIDATE, PER_S), limits, worlds.layouts[0])
         own = {name: self.settings[name] for name in search.SETTINGS}
         self.search = LinearSearch(
             worlds,
             pool,
-            weighted,
+            search.weighted_reads(worlds),
             seed,
             stage=_STAGE_A,
             episodes=self.settings["episodes"],
@@ -100,9 +97,12 @@ class ScorerAlgorithm(Algorithm):
             rows=rows,
             **own,
         )
+        searched = self.search.reads.candidates
+        self._columns = [[one.name for one in reads.candidates].index(one.name) for one in searched]
+        self._units = np.array([PER_S if one.unit == "s" else 1.0 for one in searched])
         torch.manual_seed(seed)
         self.net = Scorer(replace(reads, rows=self.search.reads.rows), self.config)
-        self._set_linear(self.net, self.search.first)
+        self._set_linear(self.net, self.search.first())
         terms = terms_of(self.settings, worlds.scenarios)
         own = {name: self.settings[name] for name in gradient.SETTINGS}
         self.gradient = TeamGradient(worlds, pool, self.net, seed, terms, stage=_STAGE_B, limits=limits, **own)
@@ -132,7 +132,7 @@ class ScorerAlgorithm(Algorithm):
     def _begin(self, stage: int) -> None:
         """Go on with the next stage."""
         if self._stage == _STAGE_A:
-            weights = self.search.state.running_mean if self._best is None else self._best
+            weights = self.search.points()[-1] if self._best is None else self._best
             self._set_linear(self.net, weights)
         elif self._best_net is not None:
             self.net.load_state_dict(self._best_net)
@@ -161,7 +161,7 @@ class ScorerAlgorithm(Algorithm):
     def keep(self, index: int) -> None:
         """Of `nets` that of this place is the best until now: the next stage will begin with it."""
         if self._stage == _STAGE_A:
-            self._best = self.search.points()[index].copy()
+            self._best = self.search.points()[index]
             self._at = self._at[0], self._tensors()
         elif self._stage == _STAGE_B and _STAGE_C in self._ends:
             state = self.state_tensors()  # an update may be under way

@@ -24,7 +24,7 @@ from eval.pools.flights import means_by_world
 from eval.pools.pool import Hangar, Pool, play, shares
 from train.algorithm import Algorithm, Tensors
 from train.evolution import Evolution, SearchState
-from train.limits import Limit, costs_of, priced, prices_tensor, prices_told
+from train.limits import Limit, costs_of, price_weights, priced, prices_tensor, prices_told, reads_costs
 from train.setup import SettingError
 from train.spreads import spreads, step_variances
 from train.worlds import Worlds
@@ -41,6 +41,7 @@ SETTINGS: dict[str, Any] = {
 }
 MOST_MEASURED = 0.95  # of an episode, which is twenty times as long as what is not measured then
 EPISODES = 1  # of each candidate in a generation, a long one
+PRICED_EPISODES = 8  # of a generation, by whose costs the prices of limits move; judgement
 DEFAULTS: dict[str, Any] = {**SETTINGS, "episodes": EPISODES}  # of `edge6g train --algo search`
 
 
@@ -134,11 +135,12 @@ class LinearSearch:
         if not self.settings["measured_share"] <= MOST_MEASURED:
             told = f"measured_share = {self.settings['measured_share']:g}: it must be {MOST_MEASURED:g} at most"
             raise SettingError(f"{told}, jobs before and after the window of an episode are not measured")
-        self._worlds = worlds.lengthened(self.settings["measured_share"])
+        self._worlds, self._own_worlds = worlds.lengthened(self.settings["measured_share"]), worlds
         start = Start(np.zeros(len(reads.candidates)), rows) if rows is not None else None
-        self.first, rows = start or start_of(worlds.scenarios, reads, self.settings["begin"])
-        self._pool, self.reads, self._stage = pool, replace(reads, rows=rows), stage
-        self._episodes, self._top, self.limits = episodes, top, tuple(limits)
+        self._start, rows = start or start_of(worlds.scenarios, reads, self.settings["begin"])
+        self._pool, self._stage, self._episodes, self._top, self.limits = pool, stage, episodes, top, tuple(limits)
+        self._weighted = replace(reads, rows=rows)
+        self.reads = reads_costs(self._weighted, limits, worlds.layouts[0])
         self._evolution = Evolution(self.settings["population"], self.settings["sigma_cap"], seed)
         self._state: SearchState | None = None
 
@@ -147,10 +149,10 @@ class LinearSearch:
         """Where the search is; where it begins, if it has not."""
         if self._state is None:
             layout, seeds = self._worlds.batch(self._stage, 0, self._episodes)[0]
-            entries = self.reads.candidates
+            entries = self._weighted.candidates
             near = distances_of(layout, self.reads.rows)
             variances = step_variances(spreads(layout.scenario, entries, seeds, near))
-            self._state = SearchState.at(self.first, self.settings["sigma"], variances)
+            self._state = SearchState.at(self._start, self.settings["sigma"], variances)
         return self._state
 
     @state.setter
@@ -158,13 +160,24 @@ class LinearSearch:
         self._state = state
 
     def policy(self, layout: Layout, weights: np.ndarray) -> LinearPolicy:
-        """The policy of a search point."""
+        """The policy of weights of `reads`."""
         return LinearPolicy(layout, self.reads, weights, self._top)
 
+    def first(self) -> np.ndarray:
+        """Weights of `reads` with which it begins."""
+        return self._less_prices(self._start)
+
     def points(self) -> list[np.ndarray]:
-        """What a validation plays: the search point, and its running mean where it is another."""
+        """What a validation plays: the search point, and its running mean where it is another; weights of `reads`."""
         mean, running = self.state.mean, self.state.running_mean
-        return [mean] if np.array_equal(mean, running) else [mean, running]
+        found = [mean] if np.array_equal(mean, running) else [mean, running]
+        return [self._less_prices(point) for point in found]
+
+    def _less_prices(self, point: np.ndarray) -> np.ndarray:
+        """Weights of `reads`, (entries,): a point of the search, and the prices as they are now."""
+        weights = price_weights(self.limits, self.reads)
+        weights[: len(point)] += point
+        return weights
 
     def tensors(self) -> Tensors:
         """State and prices, by name."""
@@ -174,8 +187,8 @@ class LinearSearch:
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Go on from there; ValueError or KeyError if they do not fit."""
         state = SearchState.of({name: tensors[name].numpy() for name in SearchState._fields})
-        if len(state.mean) != len(self.reads.candidates):
-            raise ValueError(f"it has {len(state.mean)} weights, there are {len(self.reads.candidates)} entries")
+        if len(state.mean) != len(self._weighted.candidates):
+            raise ValueError(f"it has {len(state.mean)} weights, there are {len(self._weighted.candidates)} entries")
         self.limits, self.state = priced(self.limits, tensors["prices"].tolist()), state
 
     def advance(self) -> tuple[int, dict[str, float]]:
@@ -185,13 +198,14 @@ class LinearSearch:
         parts: list[EpisodesPart] = []
         batch = self._worlds.batch(self._stage, generation, self._episodes)
         for layout, seeds in batch:
-            policies = [self.policy(layout, point).compiled for point in points]
+            policies = [self.policy(layout, self._less_prices(point)).compiled for point in points]
             parts += [
                 EpisodesPart(layout.scenario, share, seeds, costs) for share in shares(policies, self._pool.workers)
             ]
-        played: list[Played] = play(self._pool, parts)
-        each = len(parts) // len(batch)
-        groups = [played[n : n + each] for n in range(0, len(played), each)]
+        each, point = len(parts) // len(batch), self._point_parts(generation)
+        played: list[Played] = play(self._pool, [*parts, *point])
+        own = played[len(parts) :]
+        groups = [played[n : n + each] for n in range(0, len(parts), each)]
         rewards, spent = (
             np.concatenate([np.concatenate([getattr(one, name) for one in group]) for group in groups], axis=-1)
             for name in ("rewards", "costs")
@@ -199,10 +213,10 @@ class LinearSearch:
         means, costs_mean = np.nanmean(rewards, axis=1), np.nanmean(spent, axis=2)
         worth = means - costs_mean @ np.array([limit.price for limit in self.limits])
         told = self._evolution.tell(self.state, points, worth)
-        raised = tuple(
-            limit.after(float(mean)) for limit, mean in zip(self.limits, costs_mean.mean(axis=0), strict=True)
-        )
-        self.state, self.limits = told, raised
+        if self.limits:
+            means_own = np.nanmean(np.concatenate([one.costs[0] for one in own], axis=-1), axis=-1)
+            self.limits = tuple(limit.after(mean) for limit, mean in zip(self.limits, means_own.tolist(), strict=True))
+        self.state = told
         figures = {
             "population_reward": float(means.mean()),
             "step_size": float(told.sigma),
@@ -210,6 +224,18 @@ class LinearSearch:
             "weights_norm": float(np.linalg.norm(told.mean)),
         }
         return sum(one.decisions for one in played), figures | prices_told(self.limits)
+
+    def _point_parts(self, generation: int) -> list[EpisodesPart]:
+        """What raises the prices: the search point, in the scenario's own episodes, as limits are meant. What candidates around it cost in
+        longer episodes is another mean."""
+        if not self.limits:
+            return []
+        costs, (mean, *_) = [limit.cost for limit in self.limits], self.points()
+        return [
+            EpisodesPart(layout.scenario, [self.policy(layout, mean).compiled], share, costs)
+            for layout, seeds in self._own_worlds.batch(self._stage, generation, PRICED_EPISODES)
+            for share in shares(seeds, self._pool.workers)
+        ]
 
 
 class SearchAlgorithm(Algorithm):

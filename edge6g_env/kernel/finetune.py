@@ -352,14 +352,11 @@ def expect(w, b, i, job, c):
     else:
         expected.backhaul_bytes = 0.0
     left_device = _exposure(w, job, v, layers)
-    reached_cloud = left_device if in_cloud else 0.0
-    exposure = worth.priced_exposure(
-        service, max(job.exposure_device, left_device), max(job.exposure_site, reached_cloud)
-    )
+    given_away = worth.expose(w, b, job, left_device, left_device if in_cloud else 0.0)
     quality = worth.quality(w, job.service, model, v)
     expected.ttft_s, expected.tpot_s, expected.quality = start_s, expected.token_s, quality
-    expected.timeliness, expected.exposure = 1.0, exposure
-    price, energy, exposed = worth.costs_of(w, service, expected.price_usd, expected.energy_j, exposure)
+    expected.timeliness = 1.0
+    price, energy, exposed = worth.costs_of(w, service, expected.price_usd, expected.energy_j, given_away)
     lost = (1.0 - expected.progress) * worth.cost_of_end(w, codes.EXPIRED)
     return service.value * quality * expected.progress - lost - (price + energy + exposed)
 

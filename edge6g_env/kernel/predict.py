@@ -92,9 +92,7 @@ def _expect(w, b, i, job, c, n):
     in_cloud = inference.target_of(w, b, i, w.action[c].route) == w.node.shape[1]
     left_device = w.exposure[v, layer_1] if layer_1 < w.model[v].layers else 0.0
     reached_cloud = w.exposure[v, layer_2] if in_cloud else 0.0
-    exposure = worth.priced_exposure(
-        service, max(job.exposure_device, left_device), max(job.exposure_site, reached_cloud)
-    )
+    given_away = worth.expose(w, b, job, left_device, reached_cloud)
     start_s = w.episode[b].now_s - job.arrival_s + forecast.time_s  # since the arrival
     ttft_s = start_s if job.first_token_s < 0.0 else job.first_token_s - job.arrival_s
     tpot_s = _tpot_s(job, output, start_s, ttft_s, forecast.token_s)
@@ -106,9 +104,9 @@ def _expect(w, b, i, job, c, n):
     )
     if forecast.lone > 0.0:
         gain += forecast.lone * (_gain(w, job, answer, start_s, ttft_s, forecast.token_s - forecast.lone_s) - gain)
-    price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, exposure)
+    price, energy, exposed = worth.costs_of(w, service, forecast.price_usd, forecast.energy_j, given_away)
     forecast.ttft_s, forecast.tpot_s, forecast.quality = ttft_s, tpot_s, quality
-    forecast.timeliness, forecast.exposure = late, exposure
+    forecast.timeliness = late
     return gain - (price + energy + exposed)
 
 
@@ -182,7 +180,8 @@ def candidate(w, b, i, job, c, row):
     at = put(row, at, forecast.progress)
     at = put(row, at, forecast.air_bytes / 1e6)
     at = put(row, at, forecast.backhaul_bytes / 1e6)
-    at = put(row, at, forecast.exposure)
+    at = put(row, at, forecast.exposure_device)
+    at = put(row, at, forecast.exposure_site)
     at = put(row, at, forecast.sequences)
     at = put(row, at, forecast.cycle_s)
     at = put(row, at, forecast.age_s)

@@ -38,6 +38,16 @@ def priced_exposure(service, device, site):
 
 
 @njit_inner
+def expose(w, b, job, left_device, reached_cloud):
+    """Write to w.forecast[b] what of its prompt the job will have given away if so much leaves the device, or reaches the cloud, beside
+    what has before; returns the one that its service pays for."""
+    forecast = w.forecast[b]
+    forecast.exposure_device = max(job.exposure_device, left_device)
+    forecast.exposure_site = max(job.exposure_site, reached_cloud)
+    return priced_exposure(w.service[job.service], forecast.exposure_device, forecast.exposure_site)
+
+
+@njit_inner
 def costs_of(w, service, price_usd, energy_j, exposure):
     """(price, energy, exposure): what is taken off for dollars, joules and the share of the prompt that is given away."""
     reward = w.reward[0]

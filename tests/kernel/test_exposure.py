@@ -50,7 +50,7 @@ def play(make_service):
 def test_two_numbers_of_a_job(play, action):
     job, found = play(action), PLANS[action]
     assert (job.outcome["exposure_device"], job.outcome["exposure_site"]) == pytest.approx(found, abs=1e-9)
-    assert job.predicted["exposure"] == pytest.approx(found[0], abs=1e-6)
+    assert (job.predicted["exposure_device"], job.predicted["exposure_site"]) == pytest.approx(found, abs=1e-6)
     assert job.outcome["kind"] == 0
 
 
@@ -65,7 +65,8 @@ def test_the_price_is_on_what_reached_the_cloud_for_site_services_else_on_what_l
     paid = 0.25 * PLANS[action][1 if privacy == "site" else 0]
     assert free.outcome["worth"] - priced.outcome["worth"] == pytest.approx(paid, abs=1e-9)
     assert free.predicted["utility"] - priced.predicted["utility"] == pytest.approx(paid, abs=1e-6)
-    assert priced.predicted["exposure"] == pytest.approx(paid / 0.25, abs=1e-6)
+    named = "exposure_site" if privacy == "site" else "exposure_device"
+    assert priced.predicted[named] == pytest.approx(paid / 0.25, abs=1e-6)
 
 
 def test_the_other_attacker(play):
@@ -88,7 +89,7 @@ def test_the_worst_place_that_was_seen_counts(make_bench, make_service, planned)
     bench.reset(1)
     bench.lengths(3000.0, 200.0)
     bench.send({0: 0.001})
-    cut, c = "local, 0.5 on the device, int8", bench.batch.layout.candidate_index("exposure")
+    cut, c = "local, 0.5 on the device, int8", bench.batch.layout.candidate_index("exposure_device")
     bench.step()
     first = bench.obs["candidates"][0, 0, bench.action(cut), c]
     bench.step("local, int8")

@@ -245,7 +245,8 @@ def test_utility_is_quality_times_timeliness_less_the_costs_of_its_row(busy):
             cost = (
                 reward.price_per_usd * row[:, at["price_musd"]] / 1000.0 + reward.energy_per_j * row[:, at["energy_j"]]
             )
-            cost += service.exposure_cost * row[:, at["exposure"]]
+            paid_for = "exposure_site" if service.privacy == "site" else "exposure_device"
+            cost += service.exposure_cost * row[:, at[paid_for]]
             most = (service.expire_s - row[:, at["ttft_s"]]) / row[:, at["tpot_s"]]
             expires = 1.0 - np.searchsorted(outputs, most, side="right") / len(outputs)
             worth = (1.0 - expires) * service.value * row[:, at["quality"]] * late - expires * reward.expired_cost
@@ -290,10 +291,10 @@ def test_a_candidate_describes_its_action(busy):
             assert shares[:2] == pytest.approx([first, second], abs=1.0 / total)
             assert row[at["weight_bits"]] == pytest.approx(shapes.STORED_BITS[grid.precision[p]])
             on_device, before_cloud = (round(float(x) * total) / total for x in (shares[0], 1.0 - shares[2]))
-            given_away, seen = (0.0 if on_device == 1.0 else costs.exposure(on_device)), head.exposure_device
-            if busy.scenario.service[service_at].privacy == "site":
-                given_away, seen = (costs.exposure(before_cloud) if route == cloud else 0.0), head.exposure_site
-            assert row[at["exposure"]] == pytest.approx(max(given_away, seen))
+            left = 0.0 if on_device == 1.0 else costs.exposure(on_device)
+            reached = costs.exposure(before_cloud) if route == cloud else 0.0
+            assert row[at["exposure_device"]] == pytest.approx(max(left, head.exposure_device))
+            assert row[at["exposure_site"]] == pytest.approx(max(reached, head.exposure_site))
             checked += 1
     assert checked > 50
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agents.policy import make_rule
+from edge6g_env import BatchEnv
 from edge6g_env.kernel.codes import COST_NAMES
 from eval.episodes import run_episodes
 from eval.limits import excess
@@ -105,9 +106,44 @@ def searched(scenario, limits):
         prices.append([limit.price for limit in found.model.search.limits])
     found.close()
     flights = Flights(scenario)
-    policy = found.model.search.policy(flights.layout, found.model.search.state.running_mean)
+    policy = found.model.search.policy(flights.layout, found.model.search.points()[-1])
     (jobs,) = flights([policy], [VALIDATION_SEED + n for n in range(6)]).jobs
     return {cost: costs_of(cost, jobs).mean() for cost in COST_NAMES}, np.array(prices)
+
+
+LIMITS = (Limit("slo_miss", 0.1, 0.7), Limit("exposure", 0.3, 0.4), Limit("energy_j", 20.0, 0.01))
+
+
+def test_a_price_is_taken_off_a_candidate_by_what_is_foreseen_of_it(scenario):
+    """The choices of `search` and `scorer` before they have learned anything: the highest of utility less price x foreseen cost, and of the
+    32 of highest utility."""
+    bare = tuple(Limit(limit.cost, limit.most) for limit in LIMITS)
+    search, scorer = (learner(scenario, algo, limits=bare) for algo in ("search", "scorer"))
+    env = BatchEnv(scenario, 16, observe="candidates", skip_idle=True)
+    layout, checked, moved = env.layout, 0, 0
+    for one in (search.model.search, scorer.model.search):
+        one.limits = LIMITS
+    (searched,), (scored, *_) = search.policies(layout), scorer.policies(layout)
+    obs = env.reset(seed=3)
+    for _ in range(60):
+        actions = make_rule("greedy", layout).act(obs, np.random.default_rng(0))
+        chosen = [one.act(obs, np.random.default_rng(0)) for one in (searched, scored)]
+        for b, i in np.argwhere(obs["action_mask"][..., 1] == 1):
+            rows = obs["candidates"][b, i].astype(float)
+            utility = rows[:, layout.candidate_index("utility")]
+            foreseen = [rows[:, layout.candidate_index(name)] for name in ("timeliness", "exposure_device", "energy_j")]
+            value = utility + 0.7 * foreseen[0] - 0.4 * foreseen[1] - 0.01 * foreseen[2]
+            legal = np.flatnonzero(obs["action_mask"][b, i])
+            legal = legal[legal > 0]  # not `hold`
+            short = legal[np.argsort(-utility[legal], kind="stable")[:32]]
+            for one in chosen:
+                assert value[one[b, i]] >= value[short].max() - 1e-5
+            checked, moved = checked + 1, moved + (chosen[0][b, i] != actions[b, i])
+        obs, *_ = env.step(actions)
+    assert checked > 100
+    assert moved > 20
+    for one in (search, scorer):
+        one.close()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from train.checkpoint import CheckpointError, load_policy, read_progress, read_r
 from train.learner import Learner
 from train.limits import Limit
 from train.run import TrainingError
-from train.search import DEFAULTS, LinearSearch, weighted_reads
+from train.search import DEFAULTS, PRICED_EPISODES, LinearSearch, weighted_reads
 from train.setup import SettingError, Setup
 from train.worlds import Worlds
 
@@ -80,8 +80,13 @@ def test_a_generation_is_the_same_however_it_is_cut(scenario):
         )
         decisions = [search.advance()[0] for _ in range(2)]
         ends.append({**search.tensors(), "decisions": torch.tensor(decisions)})
-        assert [len(parts) for parts in pool.parts] == [2 * workers] * 2
-        assert sorted(len(part.seeds) for part in pool.parts[0]) == [1] * workers + [2] * workers
+        # Of the candidates in both scenarios, and of the search point, whose costs move the price.
+        assert [len(parts) for parts in pool.parts] == [2 * workers + 2 * workers] * 2
+        candidates, point = pool.parts[0][: 2 * workers], pool.parts[0][2 * workers :]
+        assert sorted(len(part.seeds) for part in candidates) == [1] * workers + [2] * workers
+        assert {len(part.policies) for part in point} == {1}
+        assert sum(len(part.seeds) for part in point) == PRICED_EPISODES
+        assert {part.scenario.time.episode_s for part in point} == {scenario.time.episode_s}
         pool.close()
     assert same(*ends)
     assert ends[0]["prices"] > 0.0
