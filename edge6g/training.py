@@ -78,7 +78,7 @@ def train(
         typer.Option(
             "--vary",
             metavar="KEY=LOW:HIGH",
-            help="Setting of the scenario that is drawn anew all along; may be repeated.",
+            help="Setting of the scenario that is drawn anew all along; factors of its own value are 0.5x:1.5x; may be repeated.",
         ),
     ] = None,
     with_: Annotated[

@@ -65,9 +65,18 @@ def override(data: dict[str, Any], changes: Mapping[str, Any], model: type[BaseM
             _override(data, key, value, model, changes)
 
 
+def value_of(data: dict[str, Any], key: str) -> Any:
+    """What stands at a dotted key of nested tables, None if nothing does; UserError as of `override`."""
+    parts, table, depth = _parts(key), data, 0
+    while depth < len(parts) - 1:
+        part = _name_of(table, parts[depth:-1]) if isinstance(table, list) else parts[depth]
+        table = _inner(table, part, ".".join(parts[:depth]), key)
+        depth += 1 + part.count(".")
+    return table.get(parts[-1]) if isinstance(table, dict) else None
+
+
 def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel], changes: Mapping[str, Any]) -> None:
-    parts = re.sub(r"\[(\d+)\]", r".\1", key).split(".")
-    table: Any = data
+    parts, table = _parts(key), data
     tables: Tables | None = Tables({None: model})
     depth = 0
     while depth < len(parts) - 1:
@@ -89,6 +98,10 @@ def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]
     if tables and (now := tables.model_of(table)) not in (None, before):
         for name in table.keys() - now.model_fields:
             del table[name]
+
+
+def _parts(key: str) -> list[str]:
+    return re.sub(r"\[(\d+)\]", r".\1", key).split(".")
 
 
 def _name_of(tables: list[Any], parts: list[str]) -> str:

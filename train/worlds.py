@@ -14,6 +14,7 @@ from agents.learned.reading import Reads
 from agents.weights import weighed
 from edge6g_env.errors import UserError
 from edge6g_env.features import widest
+from edge6g_env.overrides import plain, value_of
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from edge6g_env.varied import difference
@@ -36,47 +37,64 @@ class Varied:
     high: float
     whole: bool
     """Whether it takes whole numbers alone."""
+    times: bool = False
+    """Whether low and high are factors of what each scenario has of its own."""
 
     @property
     def word(self) -> str:
         """As it is asked for."""
-        return f"{self.key}={self.low:g}:{self.high:g}"
+        x = "x" if self.times else ""
+        return f"{self.key}={self.low:g}{x}:{self.high:g}{x}"
 
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Low and high, as the scenario takes them."""
-        return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
+    def ends(self, scenario: Scenario) -> tuple[float, float]:
+        """Low and high, as a scenario takes them; VaryError if it has no number there that could be multiplied."""
+        low, high = (self._in(scenario, int(end) if self.whole else end) for end in (self.low, self.high))
+        return low, high
 
-    def drawn(self, *numbers: int) -> float | int:
-        """The value that belongs to some numbers."""
+    def drawn(self, scenario: Scenario, *numbers: int) -> float | int:
+        """The value that belongs to some numbers, in a scenario."""
         rng = np.random.default_rng([*numbers, zlib.crc32(self.key.encode())])
-        return (
+        number = (
             int(rng.integers(int(self.low), int(self.high) + 1))
             if self.whole
             else float(rng.uniform(self.low, self.high))
         )
+        return self._in(scenario, number)
+
+    def _in(self, scenario: Scenario, number: float) -> float:
+        if not self.times:
+            return number
+        own = value_of(plain(scenario), self.key)
+        if isinstance(own, bool) or not isinstance(own, int | float):
+            raise VaryError(f"--vary {self.word}: {self.key} is no number in {scenario.label}, it cannot be multiplied")
+        return round(own * number) if isinstance(own, int) else own * number
 
 
 def varied_of(words: Sequence[str], scenarios: Sequence[Scenario]) -> tuple[Varied, ...]:
-    """Settings of KEY=LOW:HIGH; VaryError for a range that is none or a key that stands twice, ScenarioError if a scenario cannot have an
-    end."""
+    """Settings of KEY=LOW:HIGH, or KEY=LOWx:HIGHx for factors; VaryError for a range that is none or a key that stands twice, ScenarioError
+    if a scenario cannot have an end."""
     found: dict[str, Varied] = {}
     for word in words:
         key, _, ends = word.partition("=")
         low, _, high = ends.partition(":")
+        times = low.endswith("x") and high.endswith("x")
         try:
-            numbers = float(low), float(high)
+            numbers = float(low[:-1] if times else low), float(high[:-1] if times else high)
         except ValueError:
             numbers = math.nan, math.nan
         if not key or not -math.inf < numbers[0] < numbers[1] < math.inf:
-            raise VaryError(f"--vary {word}: it must be KEY=LOW:HIGH with two numbers, as arrivals.rate_jobs_s=6:14")
+            raise VaryError(
+                f"--vary {word}: it must be KEY=LOW:HIGH with two numbers, as arrivals.rate_jobs_s=6:14, or with two factors of what "
+                "the scenario has, as arrivals.rate_jobs_s=0.5x:1.5x"
+            )
         if key == "version":
             raise VaryError(f"--vary {word}: the version of a scenario is no setting of its worlds")
         if key in found:
             raise VaryError(f"--vary {key} stands twice: a setting has one range")
-        varied = found[key] = Varied(key, *numbers, whole=not {".", "e", "E"} & {*low, *high})
+        whole = not times and not {".", "e", "E"} & {*low, *high}
+        varied = found[key] = Varied(key, *numbers, whole, times)
         for scenario in scenarios:
-            for end in varied.ends:
+            for end in varied.ends(scenario):
                 load_scenario(scenario, **{key: end})
     if len(found) > MOST_VARIED:
         raise VaryError(f"--vary stands {len(found)} times: at most {MOST_VARIED} settings vary together")
@@ -86,7 +104,7 @@ def varied_of(words: Sequence[str], scenarios: Sequence[Scenario]) -> tuple[Vari
 def check_layout_stays(scenario: Scenario, varied: Sequence[Varied], learns: str) -> None:
     """VaryError, with the first thing that differs, if a setting changes more than values; learns: who needs that, and who does not."""
     for one in varied:
-        for end in one.ends:
+        for end in one.ends(scenario):
             if found := difference(scenario, load_scenario(scenario, **{one.key: end})):
                 what, here, there = found
                 raise VaryError(
@@ -103,11 +121,11 @@ class Draws:
 
     def __call__(self, *numbers: int) -> Scenario:
         """With the values that belong to some numbers; ScenarioError for one that it cannot have."""
-        return self._with([one.drawn(*numbers) for one in self.varied])
+        return self._with([one.drawn(self.scenario, *numbers) for one in self.varied])
 
     def ends(self) -> list[Scenario]:
         """As it is, and with each combination of ends: between their ranges lie those of all that is drawn."""
-        combinations = product(*(one.ends for one in self.varied)) if self.varied else ()
+        combinations = product(*(one.ends(self.scenario) for one in self.varied)) if self.varied else ()
         return [self.scenario, *map(self._with, combinations)]
 
     def _with(self, values: Sequence[float]) -> Scenario:

@@ -41,6 +41,8 @@ class Options:
     """Plan only decisions whose best choice loads weights or would be late; the others are the base policy's."""
     futures: int = 4
     """Of `rollout`: fresh futures in which each choice is tried."""
+    sure: float = 1.0
+    """Of `rollout`: standard errors by which a choice must come to more than that of the base policy, to be taken in its place."""
     threads: int = 0
     """Over which the copies are spread, 0: as many as step the worlds. They change no decision."""
 
@@ -51,6 +53,7 @@ class Options:
             ("k", 2),
             ("gap", 0.0),
             ("futures", 1),
+            ("sure", 0.0),
             ("threads", 0),
         ):
             value = getattr(self, name)
@@ -73,7 +76,7 @@ class Options:
 
 def takes(kind: str, option: str) -> bool:
     """Whether a planner of this kind has the option."""
-    return option != "futures" or kind == ROLLOUT
+    return option not in ("futures", "sure") or kind == ROLLOUT
 
 
 @dataclass(frozen=True)

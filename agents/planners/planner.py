@@ -8,6 +8,7 @@ only later would drop out whole if only those were counted that end before it.
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import asdict, dataclass
 from typing import ClassVar
@@ -114,7 +115,7 @@ class Planner:
             self.effort.decisions += 1
             rows = self._to_try(obs["action_mask"][b, i], obs["candidates"][b, i], actions[b, i], now_s[b])
             if len(rows) > 1:
-                best = int(self._worth(env, b, i, rows, actions[b], now_s[b], rng).argmax())
+                best = self._best(self._worths(env, b, i, rows, actions[b], now_s[b], rng))
                 self.effort.planned += 1
                 self.effort.changed += best > 0
                 actions[b, i] = rows[best]
@@ -129,7 +130,11 @@ class Planner:
             return np.array([own])
         return self._choices.of(mask, candidates, own)
 
-    def _worth(
+    def _best(self, worths: np.ndarray) -> int:
+        """Place of the choice to take; worths: float64 (futures, n) of all, the base policy's first."""
+        return int(worths.mean(axis=0).argmax())
+
+    def _worths(
         self,
         env: BatchEnv,
         b: int,
@@ -139,7 +144,7 @@ class Planner:
         now_s: float,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """What each of the actions `rows` of node i comes to, float64 (n,), mean over the futures; actions: int64 (N,), of all nodes."""
+        """What each of the actions `rows` of node i comes to, float64 (futures, n); actions: int64 (N,), of all nodes."""
         count = self.futures * len(rows)
         forced = np.tile(actions, (self._copies.num_worlds, 1))
         forced[:count, i] = np.tile(rows, self.futures)
@@ -155,7 +160,7 @@ class Planner:
         )
         self.effort.flights += count
         self.effort.flown_s += float((flight.now_s[:count] - now_s).sum())
-        return np.asarray(flight.worth[:count]).reshape(self.futures, len(rows)).mean(axis=0)
+        return np.asarray(flight.worth[:count]).reshape(self.futures, len(rows))
 
     def _begin_futures(self, choices: int, rng: np.random.Generator) -> None:
         """Let what chance brings be another one in the copies, or not; copy n is of choice n % choices."""
@@ -182,6 +187,13 @@ class Rollout(Planner):
     def futures(self) -> int:
         """Futures in which each choice is tried."""
         return self.options.futures
+
+    def _best(self, worths: np.ndarray) -> int:
+        """The one that is better than the base policy's by most, less what chance may have brought: the highest of several noisy means
+        looks better than it is."""
+        gains = worths - worths[:, :1]
+        errors = gains.std(axis=0, ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else np.zeros(gains.shape[1])
+        return int((gains.mean(axis=0) - self.options.sure * errors).argmax())
 
     def _begin_futures(self, choices: int, rng: np.random.Generator) -> None:
         seeds = np.repeat(rng.integers(MOST_SEED, size=self.futures), choices)

@@ -189,6 +189,30 @@ def test_rollout_tries_all_choices_in_the_same_fresh_futures(
     assert len({int(seeds[0]) for seeds in drawn}) == len(drawn)  # each decision has its own
 
 
+@pytest.mark.parametrize(
+    ("sure", "gains", "taken"),
+    [
+        # One of four futures has it all: a mean of 1 with a standard error of 1.
+        (0.0, [[4.0, 0.0, 0.0, 0.0]], 1),
+        (0.9, [[4.0, 0.0, 0.0, 0.0]], 1),
+        (1.1, [[4.0, 0.0, 0.0, 0.0]], 0),
+        (100.0, [[0.1, 0.1, 0.1, 0.1]], 1),  # whatever the future: no chance in it
+        (0.0, [[4.0, 0.0, 0.0, 0.0], [0.9, 0.9, 0.9, 0.9]], 1),
+        (1.0, [[4.0, 0.0, 0.0, 0.0], [0.9, 0.9, 0.9, 0.9]], 2),  # the surer one
+        (0.0, [[-1.0, -1.0, -1.0, -1.0]], 0),
+        (1.0, [[3.0]], 1),  # of a single future nobody knows how sure it is
+    ],
+)
+def test_rollout_takes_what_is_better_by_more_than_chance(
+    copies: type[Copies], layout: Layout, sure: float, gains: list[list[float]], taken: int
+):
+    """gains: of each other choice over that of the base policy, by future; all futures are better or worse alike by luck."""
+    planner, _ = attached(Rollout, layout, sure=sure)
+    luck = np.linspace(-50.0, 50.0, len(gains[0]))
+    worths = np.array([np.zeros(len(luck)), *gains]).T + luck[:, None]
+    assert planner._best(worths) == taken
+
+
 def test_without_worlds_that_can_be_copied_it_says_what_it_needs(
     layout: Layout, obs: Observation, rng: np.random.Generator
 ):
@@ -229,6 +253,8 @@ def test_a_horizon_below_the_longest_load_is_warned_of_with_both(layout: Layout)
     [
         ("clairvoyant:horizon=8", r"clairvoyant has no option 'horizon': it has base, .*did you mean horizon_s\?"),
         ("clairvoyant:futures=3", "clairvoyant has no option 'futures'"),
+        ("clairvoyant:sure=1", "clairvoyant has no option 'sure'"),
+        ("rollout:sure=-1", "sure of a planner must be a number of at least 0, it is -1"),
         ("rollout:k", r"rollout:k: an option is written NAME=VALUE"),
         ("rollout:k=3.5", "rollout: k must be a whole number, it is '3.5'"),
         ("rollout:k=1", "k of a planner must be a number of at least 2, it is 1"),

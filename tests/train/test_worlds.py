@@ -13,7 +13,7 @@ from edge6g_env.features import unscaled
 from edge6g_env.spaces import Layout
 from eval.episodes import measured_s
 from train.seeds import SeedError
-from train.worlds import MOST_VARIED, Draws, Varied, Worlds, lengthened, varied_of
+from train.worlds import MOST_VARIED, Draws, Varied, VaryError, Worlds, lengthened, varied_of
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,8 @@ def test_ranges_are_read(scenario):
         (["arrivals.rate_jobs_s=14:6"], "it must be KEY=LOW:HIGH with two numbers"),
         (["arrivals.rate_jobs_s=6:6"], "it must be KEY=LOW:HIGH with two numbers"),
         (["arrivals.rate_jobs_s=6:inf"], "it must be KEY=LOW:HIGH with two numbers"),
+        (["arrivals.rate_jobs_s=0.5x:2"], "it must be KEY=LOW:HIGH with two numbers.*or with two factors"),
+        (["arrivals.rate_jobs_s=2x:1x"], "it must be KEY=LOW:HIGH with two numbers"),
         (["=6:14"], "it must be KEY=LOW:HIGH with two numbers"),
         (["arrivals.rate_jobs_s=6:14", "arrivals.rate_jobs_s=2:3"], "--vary arrivals.rate_jobs_s stands twice"),
         (["arrivals.rate_job_s=6:14"], "rate_job_s.*did you mean.*rate_jobs_s"),
@@ -152,9 +154,35 @@ def test_each_environment_of_each_batch_draws_its_own_value(scenario):
 
 def test_whole_numbers_take_both_ends(scenario):
     count = Varied("nodes.count", 3.0, 5.0, whole=True)
-    drawn = [count.drawn(0, 0, number) for number in range(60)]
+    drawn = [count.drawn(load_scenario(scenario), 0, 0, number) for number in range(60)]
     assert set(drawn) == {3, 4, 5}
     assert all(isinstance(value, int) for value in drawn)
+
+
+def test_factors_are_of_what_each_scenario_has():
+    """The same word means other numbers in another scenario; where it has whole numbers they stay whole."""
+    tiny, campus = load_scenario("tiny"), load_scenario("campus")
+    words = ["arrivals.rate_jobs_s=0.5x:2x", "service.chat.value=1.0x:1.5x", "time.n_substeps=0.5x:1.5x"]
+    varied = varied_of(words[::2], [tiny, campus])
+    assert [one.word for one in varied] == words[::2]
+    met = {}
+    for scenario in (tiny, campus):
+        draws = Draws(scenario, varied)
+        for end, (rate, substeps) in zip(
+            draws.ends()[1:], [(0.5, 0.5), (0.5, 1.5), (2.0, 0.5), (2.0, 1.5)], strict=True
+        ):
+            assert end.arrivals.rate_jobs_s == rate * scenario.arrivals.rate_jobs_s
+            assert end.time.n_substeps == round(substeps * scenario.time.n_substeps)
+        met[scenario.name] = [draws(0, 0, n).arrivals.rate_jobs_s / scenario.arrivals.rate_jobs_s for n in range(40)]
+    assert met["tiny"] == pytest.approx(met["campus"])
+    assert 0.5 <= min(met["tiny"]) < 0.7 < 1.8 < max(met["tiny"]) <= 2.0
+    assert varied_of(words[1:2], [tiny])[0].ends(tiny)[1] == 1.5 * tiny.service[0].value
+
+
+@pytest.mark.parametrize("word", ["arrivals.kind=0.5x:2x", "nodes.nobody=1x:2x"])
+def test_what_is_no_number_is_not_multiplied(word):
+    with pytest.raises(VaryError, match="is no number in tiny_v0, it cannot be multiplied"):
+        varied_of([word], [load_scenario("tiny")])
 
 
 def test_ends_are_all_combinations_and_what_a_network_reads_is_as_wide_as_the_widest(scenario):
