@@ -72,7 +72,7 @@ $(SITE_STAMP): $(STAMP)
 # Warnings are errors (mkdocs.yml): links, anchors and the navigation are checked. The variable silences a notice about other tools.
 site: $(SITE_STAMP)
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build
-	@echo "site/index.html; with search: $(PY) -m http.server --directory site"
+	@echo "site/index.html"
 
 # They do not install beside the pins, so each has a list of its own, and edge6g is put beside it as it is.
 examples: example-torchrl example-rllib example-benchmarl

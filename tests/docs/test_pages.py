@@ -83,6 +83,17 @@ def test_the_navigation_names_every_page_once():
     assert named == Counter(there)
 
 
+def test_the_site_loads_nothing_from_elsewhere():
+    """Of its own the plugin that searches without a server would load its script from another host."""
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    scripts = config["extra"]["polyfills"]
+    assert any("iframe-worker" in script for script in scripts)
+    for file in (*scripts, *config["extra_css"]):
+        assert (DOCS / file).is_file()
+        assert "https:" not in (DOCS / file).read_text(encoding="utf-8")
+    assert config["theme"]["font"] is False
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_anchors_lead_somewhere(page):
     for file, anchor in links_of(page):
