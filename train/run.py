@@ -34,13 +34,13 @@ from train.learning_curve import LearningCurve
 from train.seeds import VALIDATION_SEED
 from train.setup import Setup
 from train.trainers import TRAINERS, Trainer
-from train.validation import EPISODES, RULES_FILE, Players, Validations, episodes_of, told
+from train.validation import LEAST_AND_MOST, RULES_FILE, Players, Validations, episodes_of, told
 from train.worlds import check_layout_stays
 
 ALGORITHMS = tuple(TRAINERS)
 # Algorithms that step a number of worlds together; the others play whole episodes, as many as their settings say.
 STEPS = ("ppo", "mappo")
-VALIDATION_EPISODES = {algo: (8, 8) if algo in STEPS else EPISODES for algo in TRAINERS}  # least and most
+VALIDATION_EPISODES = {algo: (8, 8) if algo in STEPS else LEAST_AND_MOST for algo in TRAINERS}  # least and most
 KIND = "train"
 MAKES = (
     checkpoint.RECORD,  # first: without it the rest is no checkpoint

@@ -29,7 +29,7 @@ CURVES = (
 assert set(CURVES) <= set(METRIC_NAMES)
 # Of a validation inside the kernel, least and most. Between them as many as come to VALIDATION_JOBS: where an episode has few jobs, a few
 # episodes choose by luck. Judgement, as is:
-EPISODES = 16, 64
+LEAST_AND_MOST = 16, 64
 VALIDATION_JOBS = 20_000
 RULES_FILE = "validation.json"
 SHOWN_RULES = ("tuned", "static", "restricted", "greedy", "jsq", "local", "cloud", "random")

@@ -24,7 +24,9 @@ from train.tuning.starts import Start
 
 CPU_MINUTES = 10.0
 LEAST_S = 60.0  # CPU time of a search for each start that it goes on from; judgement
-FINAL_SEED = CHOICE_SEED + validation.EPISODES[1]  # and up: the best of the starts and of what they led to meet there
+FINAL_SEED = (
+    CHOICE_SEED + validation.LEAST_AND_MOST[1]
+)  # and up: the best of the starts and of what they led to meet there
 
 Note = Callable[[str], None]
 Play = Callable[[Sequence[Policy | CompiledPolicy], range], Flown]

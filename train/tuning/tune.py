@@ -31,7 +31,7 @@ from train.seeds import TUNING_SEED
 from train.tuning import by_descent
 from train.tuning.by_search import CPU_MINUTES, Searches
 from train.tuning.starts import starts
-from train.validation import EPISODES, episodes_of
+from train.validation import LEAST_AND_MOST, episodes_of
 from train.worlds import lengthened
 
 SEEDS = 32  # of a descent
@@ -83,7 +83,7 @@ def tune(
                 cpu_s = 60.0 * (cpu_minutes or CPU_MINUTES)
                 begins = starts(rule, scenario, out, seed, cpu_s)
                 longer = Flights(lengthened(scenario, SETTINGS["measured_share"]), threads)
-                episodes = episodes_of([scenario], *EPISODES)
+                episodes = episodes_of([scenario], *LEAST_AND_MOST)
                 searches = Searches(longer, flights, episodes, begins, seed, cpu_s, file, of)
                 shown(total=cpu_s)
 
