@@ -41,7 +41,7 @@ class Options:
     """Plan only decisions whose best choice loads weights or would be late; the others are the base policy's."""
     futures: int = 4
     """Of `rollout`: fresh futures in which each choice is tried."""
-    sure: float = 1.0
+    sure: float = 2.0
     """Of `rollout`: standard errors by which a choice must come to more than that of the base policy, to be taken in its place."""
     threads: int = 0
     """Over which the copies are spread, 0: as many as step the worlds. They change no decision."""
