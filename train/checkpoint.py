@@ -34,7 +34,7 @@ from train.mappo import PromptPolicy, make_mlp_policy
 from train.ppo import PpoPolicy, make_ppo_policy
 from train.worlds import Varied
 
-FORMAT = 3
+FORMAT = 4
 RECORD, POLICY, TRAINER = CHECKPOINT_FILE, "policy.safetensors", "trainer.safetensors"
 
 Policy = ScorerPolicy | PpoPolicy | LinearPolicy
@@ -55,7 +55,7 @@ class Record(BaseModel):
     scenario: str
     fingerprint: str
     changes: dict[str, Any]
-    varied: dict[str, Any]
+    varied: dict[str, str]
     seed: int
     decisions: int
     minutes: float
@@ -96,7 +96,7 @@ def scenario_record(scenarios: Sequence[Scenario], varied: Sequence[Varied] = ()
         "scenario": " + ".join(scenario.id for scenario in scenarios),
         "fingerprint": "+".join(scenario.fingerprint for scenario in scenarios),
         "changes": {key: value for scenario in scenarios for key, value in scenario.changes.items()},
-        "varied": {one.key: [one.low, one.high] for one in varied},
+        "varied": {one.key: one.range for one in varied},
     }
 
 
@@ -177,7 +177,7 @@ def check_same_scenarios(
             theirs, mine = f"{theirs} with other values (see {SCENARIO_FILE} there)", f"{mine} as it is now"
         raise CheckpointError(f"{folder} holds a run on {theirs}: --resume cannot go on with {mine}")
     if record["varied"] != now["varied"]:
-        ranges = ", ".join(f"{key}={low:g}:{high:g}" for key, (low, high) in record["varied"].items()) or "nothing"
+        ranges = ", ".join(f"{key}={ends}" for key, ends in record["varied"].items()) or "nothing"
         raise CheckpointError(f"{folder} holds a run that varies {ranges}: --vary must say the same")
 
 

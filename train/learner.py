@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -83,7 +84,11 @@ class Learner:
         }
 
     def load(self, folder: Path) -> None:
-        """Take weights, optimiser and progress from a folder; the worlds are those of the next run."""
+        """Take weights, optimiser and progress from a folder; the worlds are those of the next run. CheckpointError if they do not fit."""
+        if checkpoint.read_record(folder)["layout"] != json.loads(json.dumps(self.facts["layout"])):
+            raise CheckpointError(
+                f"{folder} reads other entries than a training of this version: it acts, but cannot go on"
+            )
         tensors, progress = checkpoint.read_tensors(folder / checkpoint.TRAINER), checkpoint.read_progress(folder)
         try:
             self._trainer.load_state(tensors)

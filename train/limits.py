@@ -37,6 +37,9 @@ _FORESEEN: Mapping[str, tuple[str, float]] = {
 assert (*_COSTS,) == (*_FORESEEN,) == COST_NAMES
 _SHARES = ("slo_miss", "exposure")  # of which the limit is at most 1
 RATE = 0.3  # worth of a cost as high as its limit that a batch adds when the mean is twice the limit; judgement, docs/training.md
+# Worth that is taken off for a cost of 1 at most, of one that is no share for a cost as high as its limit: ten times what an answer is
+# worth. A limit that cannot be met would raise its price for ever, until rewards are noise beside it; judgement.
+MOST_PRICE = 10.0
 
 
 class LimitError(UserError):
@@ -57,7 +60,8 @@ class Limit:
         if math.isnan(mean):
             return self
         above = min(max(mean / self.most - 1.0, -1.0), 1.0)
-        return replace(self, price=max(0.0, self.price + RATE * above / self.most))
+        price = self.price + RATE * above / self.most
+        return replace(self, price=min(max(0.0, price), MOST_PRICE / _per(self)))
 
 
 def costs_of(cost: str, outcomes: np.ndarray) -> np.ndarray:

@@ -83,6 +83,7 @@ def train(
         **asked,
         "settings": dict(setup.settings),
         "limits": setup.limits_by_cost,
+        "varied": {one.key: one.range for one in setup.varied},
     }
     with interrupts_end_in_order() as interrupts, only_owner(out):
         goes_on = resume and _begun(out)

@@ -22,6 +22,7 @@ from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
 from eval.pools.flights import means_by_world
 from eval.pools.pool import Hangar, Pool, play, shares
+from eval.statistics import mean_of
 from train.algorithm import Algorithm, Tensors
 from train.evolution import Evolution, SearchState
 from train.limits import Limit, costs_of, price_weights, priced, prices_tensor, prices_told, reads_costs
@@ -66,10 +67,13 @@ class EpisodesPart:
     policies: Sequence[CompiledPolicy]
     seeds: Sequence[int]
     costs: Sequence[str] = ()
+    is_share: bool = False
+    """Whether these are some of the seeds that are looked at together, of which none need have a measured job."""
 
     def __call__(self, hangar: Hangar) -> Played:
-        """Raises NothingMeasuredError if no job is measured."""
-        flown = hangar.flights(self.scenario)(self.policies, self.seeds)
+        """Raises NothingMeasuredError if no job is measured where one must be."""
+        flights = hangar.flights(self.scenario)
+        flown = (flights.some if self.is_share else flights)(self.policies, self.seeds)
         seeds = len(self.seeds)
         costs = np.full((len(self.policies), len(self.costs), seeds), np.nan)
         for p, jobs in enumerate(flown.jobs):
@@ -148,10 +152,12 @@ class LinearSearch:
     def state(self) -> SearchState:
         """Where the search is; where it begins, if it has not."""
         if self._state is None:
-            layout, seeds = self._worlds.batch(self._stage, 0, self._episodes)[0]
-            entries = self._weighted.candidates
-            near = distances_of(layout, self.reads.rows)
-            variances = step_variances(spreads(layout.scenario, entries, seeds, near))
+            seeds, entries = self._worlds.batch(self._stage, 0, self._episodes)[0][1], self._weighted.candidates
+            found = [
+                spreads(layout.scenario, entries, seeds, distances_of(layout, self.reads.rows))
+                for layout in self._worlds.layouts
+            ]  # an entry that is the same of all candidates in one scenario may differ in another
+            variances = step_variances(np.max(found, axis=0))
             self._state = SearchState.at(self._start, self.settings["sigma"], variances)
         return self._state
 
@@ -214,8 +220,8 @@ class LinearSearch:
         worth = means - costs_mean @ np.array([limit.price for limit in self.limits])
         told = self._evolution.tell(self.state, points, worth)
         if self.limits:
-            means_own = np.nanmean(np.concatenate([one.costs[0] for one in own], axis=-1), axis=-1)
-            self.limits = tuple(limit.after(mean) for limit, mean in zip(self.limits, means_own.tolist(), strict=True))
+            costs_own = np.concatenate([one.costs[0] for one in own], axis=-1)
+            self.limits = tuple(limit.after(mean_of(each)) for limit, each in zip(self.limits, costs_own, strict=True))
         self.state = told
         figures = {
             "population_reward": float(means.mean()),
@@ -232,7 +238,7 @@ class LinearSearch:
             return []
         costs, (mean, *_) = [limit.cost for limit in self.limits], self.points()
         return [
-            EpisodesPart(layout.scenario, [self.policy(layout, mean).compiled], share, costs)
+            EpisodesPart(layout.scenario, [self.policy(layout, mean).compiled], share, costs, is_share=True)
             for layout, seeds in self._own_worlds.batch(self._stage, generation, PRICED_EPISODES)
             for share in shares(seeds, self._pool.workers)
         ]

@@ -43,8 +43,15 @@ class Varied:
     @property
     def word(self) -> str:
         """As it is asked for."""
-        x = "x" if self.times else ""
-        return f"{self.key}={self.low:g}{x}:{self.high:g}{x}"
+        return f"{self.key}={self.range}"
+
+    @property
+    def range(self) -> str:
+        """Low and high as they are asked for, exactly: 6:14 are whole numbers, 6.0:14.0 are not, 0.5x:2.0x are factors."""
+        low, high = (
+            str(int(end)) if self.whole else f"{end!r}{'x' if self.times else ''}" for end in (self.low, self.high)
+        )
+        return f"{low}:{high}"
 
     def ends(self, scenario: Scenario) -> tuple[float, float]:
         """Low and high, as a scenario takes them; VaryError if it has no number there that could be multiplied."""
@@ -65,6 +72,8 @@ class Varied:
         if not self.times:
             return number
         own = value_of(plain(scenario), self.key)
+        if own is None:
+            load_scenario(scenario, **{self.key: number})  # which says what is wrong with a key that nobody knows
         if isinstance(own, bool) or not isinstance(own, int | float):
             raise VaryError(f"--vary {self.word}: {self.key} is no number in {scenario.label}, it cannot be multiplied")
         return round(own * number) if isinstance(own, int) else own * number
@@ -94,7 +103,10 @@ def varied_of(words: Sequence[str], scenarios: Sequence[Scenario]) -> tuple[Vari
         whole = not times and not {".", "e", "E"} & {*low, *high}
         varied = found[key] = Varied(key, *numbers, whole, times)
         for scenario in scenarios:
-            for end in varied.ends(scenario):
+            low_end, high_end = varied.ends(scenario)
+            if low_end == high_end:
+                raise VaryError(f"--vary {word}: both ends are {low_end:g} in {scenario.label}, nothing varies")
+            for end in (low_end, high_end):
                 load_scenario(scenario, **{key: end})
     if len(found) > MOST_VARIED:
         raise VaryError(f"--vary stands {len(found)} times: at most {MOST_VARIED} settings vary together")
@@ -149,15 +161,18 @@ def lengthened(scenario: Scenario, measured_share: float) -> Scenario:
 class Worlds:
     """Those of one scenario, or of several in turn, with settings that vary."""
 
-    def __init__(self, scenarios: Sequence[Scenario], seed: int, varied: Sequence[Varied] = ()) -> None:
-        """seed: of the training; SeedError for one out of range."""
+    def __init__(
+        self, scenarios: Sequence[Scenario], seed: int, varied: Sequence[Varied] = (), measured_share: float = 0.0
+    ) -> None:
+        """seed: of the training; measured_share: of the episodes, see lengthened. SeedError for a seed out of range."""
         world_seed(seed, 0, 0)
         self.scenarios, self._seed, self._varied = tuple(scenarios), seed, tuple(varied)
-        self.layouts = tuple(map(Layout, scenarios))
+        self._measured_share = measured_share
+        self.layouts = tuple(Layout(lengthened(scenario, measured_share)) for scenario in self.scenarios)
 
     def lengthened(self, measured_share: float) -> Worlds:
         """The same in longer episodes, see lengthened."""
-        return Worlds([lengthened(scenario, measured_share) for scenario in self.scenarios], self._seed, self._varied)
+        return Worlds(self.scenarios, self._seed, self._varied, measured_share)
 
     def batch(self, stage: int, number: int, count: int) -> list[tuple[Layout, list[int]]]:
         """`count` seeds of a batch of a stage, as even as can be over its environments; scenarios take turns from batch to batch.
@@ -173,9 +188,11 @@ class Worlds:
         ]
 
     def _environment(self, stage: int, number: int, turn: int, place: int) -> Layout:
-        layout = self.layouts[turn % len(self.layouts)]
-        draws = Draws(layout.scenario, self._varied)
-        return Layout(draws(self._seed, stage, number, place)) if self._varied else layout
+        which = turn % len(self.layouts)
+        if not self._varied:
+            return self.layouts[which]
+        drawn = Draws(self.scenarios[which], self._varied)(self._seed, stage, number, place)
+        return Layout(lengthened(drawn, self._measured_share))
 
     def reads(self, observation: Sequence[str], candidates: Sequence[str], per_s: float = 1.0) -> Reads:
         """Entries of all scenarios, those of candidates as weights take them (agents.weights), each over the widest of its ranges.

@@ -66,6 +66,13 @@ class Flights:
 
     def __call__(self, policies: Sequence[Policy | CompiledPolicy], seeds: Sequence[int]) -> Flown:
         """Every policy on every seed. Raises NothingMeasuredError if no job is measured: all policies meet the same jobs."""
+        flown = self.some(policies, seeds)
+        if not len(flown.jobs[0]):
+            raise NothingMeasuredError(nothing_measured(self.scenario, seeds))
+        return flown
+
+    def some(self, policies: Sequence[Policy | CompiledPolicy], seeds: Sequence[int]) -> Flown:
+        """The same of a part of the seeds, of which none need have a measured job."""
         compiled = [
             policy if isinstance(policy, CompiledPolicy) else getattr(policy, "compiled", None) for policy in policies
         ]
@@ -78,8 +85,6 @@ class Flights:
         else:
             parts = [self._through_the_doors(policy, seeds) for policy in policies]
             decisions = sum(map(len, parts))
-        if not len(parts[0]):
-            raise NothingMeasuredError(nothing_measured(self.scenario, seeds))
         return Flown(np.stack([means_by_world(part, part["worth"], len(seeds)) for part in parts]), parts, decisions)
 
     def close(self) -> None:

@@ -234,7 +234,7 @@ def test_other_troubles_are_said(tmp_path, scenario):
     path = tmp_path / checkpoint.RECORD
     record = json.loads(path.read_text())
     for change, message in (
-        ({"format": 1}, "is a checkpoint of format 1, this version of edge6g reads format 3"),
+        ({"format": 1}, "is a checkpoint of format 1, this version of edge6g reads format 4"),
         ({"format": None}, "is not a checkpoint"),
         ({"algo": "dqn"}, "'dqn', which this version does not know"),
         ({"config": {**record["config"], "hidden": 16}}, "do not fit"),

@@ -12,7 +12,18 @@ from eval.episodes import run_episodes
 from eval.limits import excess
 from eval.pools.flights import Flights
 from tests.train.small import learner
-from train.limits import RATE, Limit, LimitError, above, costs_of, limits_of, priced, prices_tensor, prices_told
+from train.limits import (
+    MOST_PRICE,
+    RATE,
+    Limit,
+    LimitError,
+    above,
+    costs_of,
+    limits_of,
+    priced,
+    prices_tensor,
+    prices_told,
+)
 from train.seeds import VALIDATION_SEED
 
 
@@ -63,6 +74,16 @@ def test_the_price_follows_the_mean_cost():
     assert (
         Limit("slo_miss", 1e-6).after(1.0).price == Limit("slo_miss", 1e-6).after(2e-6).price
     )  # far above is no more than twice
+
+
+@pytest.mark.parametrize("limit", [Limit("slo_miss", 0.01), Limit("energy_j", 20.0)])
+def test_a_limit_that_cannot_be_met_does_not_drown_the_reward(limit):
+    """A cost of 1 of a share, of another as high as its limit, is never priced at more; a batch that meets it lowers the price at once."""
+    for _ in range(200):
+        limit = limit.after(5.0 * limit.most)
+    whole = 1.0 if limit.cost == "slo_miss" else limit.most
+    assert limit.price * whole == pytest.approx(MOST_PRICE)
+    assert limit.after(0.5 * limit.most).price < limit.price
 
 
 def test_excess_is_the_share_above_the_limit():

@@ -13,7 +13,7 @@ from edge6g_env.features import unscaled
 from edge6g_env.spaces import Layout
 from eval.episodes import measured_s
 from train.seeds import SeedError
-from train.worlds import MOST_VARIED, Draws, Varied, VaryError, Worlds, lengthened, varied_of
+from train.worlds import MOST_VARIED, Draws, Varied, Worlds, lengthened, varied_of
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_whole_numbers_take_both_ends(scenario):
 def test_factors_are_of_what_each_scenario_has():
     """The same word means other numbers in another scenario; where it has whole numbers they stay whole."""
     tiny, campus = load_scenario("tiny"), load_scenario("campus")
-    words = ["arrivals.rate_jobs_s=0.5x:2x", "service.chat.value=1.0x:1.5x", "time.n_substeps=0.5x:1.5x"]
+    words = ["arrivals.rate_jobs_s=0.5x:2.0x", "service.chat.value=1.0x:1.5x", "time.n_substeps=0.5x:1.5x"]
     varied = varied_of(words[::2], [tiny, campus])
     assert [one.word for one in varied] == words[::2]
     met = {}
@@ -179,10 +179,43 @@ def test_factors_are_of_what_each_scenario_has():
     assert varied_of(words[1:2], [tiny])[0].ends(tiny)[1] == 1.5 * tiny.service[0].value
 
 
-@pytest.mark.parametrize("word", ["arrivals.kind=0.5x:2x", "nodes.nobody=1x:2x"])
-def test_what_is_no_number_is_not_multiplied(word):
-    with pytest.raises(VaryError, match="is no number in tiny_v0, it cannot be multiplied"):
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("arrivals.kind=0.5x:2x", "arrivals.kind is no number in tiny_v0, it cannot be multiplied"),
+        ("arrivals.rate_job_s=1x:2x", "rate_job_s.*did you mean.*rate_jobs_s"),
+        ("nodes.count=0.95x:1.04x", "both ends are 3 in tiny_v0, nothing varies"),
+        ("service.chat.exposure_cost=1x:2x", "both ends are 0 in tiny_v0, nothing varies"),
+    ],
+)
+def test_what_cannot_be_multiplied_is_refused(word, message):
+    with pytest.raises(UserError, match=message):
         varied_of([word], [load_scenario("tiny")])
+
+
+def test_a_range_is_written_so_that_it_means_the_same_again(scenario):
+    words = [
+        f"arrivals.rate_jobs_s={ends}"
+        for ends in ("6:14", "6.0:14.0", "0.7x:1.5x", "0.7:1.5", "0.1:0.30000000000000004")
+    ]
+    varied = [varied_of([word], [scenario])[0] for word in words]
+    assert [one.word for one in varied] == words
+    assert len({one.range for one in varied}) == len(words)
+    assert [varied_of([one.word], [scenario])[0] for one in varied] == varied
+
+
+def test_an_episode_that_varies_is_drawn_before_it_is_lengthened():
+    """Four fifths of it are measured, where it is not longer still."""
+    tiny = load_scenario("tiny")
+    varied = varied_of(["time.episode_s=120:440"], [tiny])
+    worlds = Worlds([tiny], 0, varied)
+    own, longer = worlds, worlds.lengthened(0.8)
+    for number in range(20):
+        for (mine, seeds), (theirs, same) in zip(own.batch(0, number, 2), longer.batch(0, number, 2), strict=True):
+            assert seeds == same
+            drawn_s = mine.scenario.time.episode_s
+            assert 120.0 <= drawn_s <= 440.0
+            assert theirs.scenario.time.episode_s == max(drawn_s, lengthened(tiny, 0.8).time.episode_s)
 
 
 def test_ends_are_all_combinations_and_what_a_network_reads_is_as_wide_as_the_widest(scenario):

@@ -96,8 +96,10 @@ class AdvantageGradient:
         rewards, costs = (
             np.concatenate([getattr(one, name) for one in played], axis=-1) for name in ("rewards", "costs")
         )
-        self.limits = tuple(limit.after(mean_of(each)) for limit, each in zip(self.limits, costs, strict=True))
+        prices = tuple(limit.after(mean_of(each)) for limit, each in zip(self.limits, costs, strict=True))
         figures = self._update(Labelled.joined([one.labelled for one in played]))
+        if prices != self.limits:
+            self.limits, self._kept = prices, ()  # labels at other prices say something else
         self.mean.update_parameters(self.net)
         self.batch += 1
         figures["reward_argmax"] = mean_of(rewards)

@@ -5,6 +5,7 @@ What is found is chosen on validation seeds that none of the searches has met, f
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -51,9 +52,11 @@ class Searches:
         what the searches in `file` must be of to go on."""
         self._train, self._validated, self._episodes = train, validate, episodes
         self._starts, self._seed, self._cpu_s = begins, seed, cpu_s
-        self._file, self._of = file, of
+        self._file = file
+        begun = [[start.name, start.values(start.first)] for start in begins]  # which lie in other files
+        self._of = json.loads(json.dumps({**of, "starts": begun}))
         earlier = read_object(file)
-        if earlier.get("of") == of:
+        if earlier.get("of") == self._of:
             for start, kept in zip(begins, earlier["starts"], strict=True):
                 start.go_on(kept)
         self._since_s = time.process_time()
