@@ -66,7 +66,7 @@ def part_bytes(model: str | costs.ModelSpec, precision: str, low: int, high: int
     embedding = total - spec.layers * layer - head
     if high <= low:
         return 0.0
-    last = embedding if spec.tied_embeddings and low > 0 else head
+    last = shapes.tail_bytes(spec, precision) if low > 0 else head
     return (high - low) * layer + (embedding if low == 0 else 0.0) + (last if high == spec.layers else 0.0)
 
 

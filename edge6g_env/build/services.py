@@ -49,7 +49,7 @@ def devices(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
 
 def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
     """MODEL (V,)"""
-    variants, tied = scenario.variants, tables.head_bytes == 0.0
+    variants = scenario.variants
     prices = [costs.token_price_usd(scenario.model_spec(weights)) for weights, _ in variants]
     preload = [
         weights in scenario.serving.preload and precision == scenario.actions.default_precision
@@ -61,7 +61,7 @@ def models(scenario: Scenario, tables: costs.CostTables) -> np.recarray:
         layer_bytes=tables.layer_bytes,
         weight_bits=8.0 * tables.layer_bytes / tables.params_per_layer,
         embedding_bytes=tables.embedding_bytes,
-        head_bytes=np.where(tied, tables.embedding_bytes, tables.head_bytes),
+        head_bytes=tables.tail_bytes,
         both_bytes=tables.embedding_bytes + tables.head_bytes,
         kv_bytes=tables.kv_bytes_per_token_layer,
         boundary_bytes=tables.boundary_bytes_per_token,

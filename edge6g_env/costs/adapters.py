@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from edge6g_env._arrays import require_within
 from edge6g_env.costs import parts, shapes
 from edge6g_env.costs.checks import Floats, check_precision
+from edge6g_env.costs.formulas import product_s
 from edge6g_env.costs.specs import DeviceSpec, ModelSpec
 from edge6g_env.costs.tables import model as model_spec
 from edge6g_env.costs.tables import unknown
@@ -170,7 +172,9 @@ def training_pass_s(
     )
     adapter_s = 0.0 * n if rank is None else 2.0 * n * trained / resolved.rates.flops_per_s
     backward_s = (1.0 + again + (1.0 if rank is None else 0.0)) * linear_s + (again + ATTENTION_BACKWARD) * attention_s
-    head_s = 2.0 * (resolved.head_s[0] + resolved.head_s[1] * n)
+    # Of all tokens, where the engine's head has few (`head_s` of the tables): a product like any other.
+    head = np.vectorize(lambda m: product_s(m, spec.vocab, spec.hidden, 1.0, resolved.rates), otypes=[float])
+    head_s = 2.0 * head(n)
     return linear_s + attention_s + adapter_s, backward_s + 2.0 * adapter_s, head_s
 
 

@@ -49,6 +49,7 @@ class CostTables(NamedTuple):
     layer_bytes: np.ndarray  # (V,) weights of one layer
     embedding_bytes: np.ndarray  # (V,) everything outside layers and head: embedding, norms, encoder
     head_bytes: np.ndarray  # (V,) output head, 0 if it is the embedding
+    tail_bytes: np.ndarray  # (V,) what a part that has the last layer and not the first holds beside layers
     kv_bytes_per_token_layer: np.ndarray  # (V,) fp16; fp32 in fp32 models
     boundary_bytes_per_token: np.ndarray  # (V,) activations at a cut
     layers: np.ndarray  # (V,) int64
@@ -116,6 +117,7 @@ def _variant_tables(variants: Sequence[tuple[ModelSpec, str]], beside: Iterable[
         "layer_bytes": layer,
         "embedding_bytes": total - head - layers * layer,
         "head_bytes": head,
+        "tail_bytes": np.array([shapes.tail_bytes(m, p) for m, p in variants]),
         "kv_bytes_per_token_layer": np.array([memory.kv_token_bytes(m, p) / m.layers for m, p in variants]),
         "boundary_bytes_per_token": np.array(
             [memory.boundary_token_bytes(m, BOUNDARY_PRECISION[p]) for m, p in variants]

@@ -101,6 +101,14 @@ def stored_bytes(spec: ModelSpec, precision: str) -> float:
     return (spec.fp16_bytes - kept) * share + kept
 
 
+def tail_bytes(spec: ModelSpec, precision: str) -> float:
+    """Bytes of what a part that ends at the last layer and does not begin at the first holds beside its layers: the output matrix, which of
+    tied embeddings stands at both ends, with the last norm. An encoder runs where layer 0 does."""
+    if not spec.tied_embeddings or spec.enc_layers:
+        return stored_head_bytes(spec, precision)
+    return stored_bytes(spec, precision) - spec.layers * stored_layer_bytes(spec, precision)
+
+
 def linear_flops(spec: ModelSpec, tokens: Floats) -> Floats:
     """FLOPs of one layer's products for `tokens` tokens: 2 n W (COSTS 2)."""
     return 2.0 * linear_params(spec) * tokens

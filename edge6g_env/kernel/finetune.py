@@ -167,10 +167,12 @@ def _send(w, b, job, what):
 
 @njit_seldom
 def _cross(w, job, what):
-    """Over the link, if the server is behind one."""
+    """Over the link, if the server is behind one; what goes to the cloud with its exposure."""
     sent_bytes = _sent_bytes(w, job, what)
     if not link.is_used(job) or sent_bytes <= 0.0:
         return codes.OVER
+    if what != UPDATE and link.leads_to_cloud(w, job):
+        job.exposure_site = max(job.exposure_site, _exposure(w, job, job.variant, job.device_layers))
     return link.send(w, job, sent_bytes + (_label_bytes(w, job) if what == CUT else 0.0))
 
 
@@ -181,7 +183,7 @@ def _ask(w, b, job):
     if _server_layers(w, job) == 0:
         return codes.OVER
     if link.is_used(job) and link.leads_to_cloud(w, job):
-        return cloud.join_queue(w, b, job, _exposure(w, job, job.variant, job.device_layers))
+        return cloud.join_queue(w, b, job, 0.0)  # nothing is there yet, see _cross
     p = server_part(job)
     if w.node[b, w.part[b, job.row, p].node].up == 0:
         job.part = p
@@ -317,9 +319,11 @@ def _expect_server(w, b, i, job, v, layers, target, route):
 
 @njit_seldom
 def _credited(service, job, steps, left):
-    """Steps that count of those done by the deadline, where `left` are asked for: of several UEs those of whole rounds."""
-    if job.members == 1 or steps >= left:
+    """Steps that count of those done by the deadline, where `left` are asked for: whole ones, of several UEs those of whole rounds."""
+    if steps >= left:
         return steps
+    if job.members == 1:
+        return float(math.floor(steps))
     return math.floor(steps / service.aggregate_every) * service.aggregate_every
 
 

@@ -1,4 +1,8 @@
-"""A sequence that outgrows its KV memory reserves another block; if there is none, the youngest makes way (recomputation, as vLLM does)."""
+"""A sequence that outgrows its KV memory reserves another block; if there is none, the youngest makes way (recomputation, as vLLM does).
+
+One that outgrows what its node could give it with nobody beside it must go elsewhere: an engine bounds its context by the memory that it
+starts with, and a sequence that waited for such a block would wait for ever, and let nobody pass.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,8 @@ from edge6g_env.kernel.places import memory, node, training
 
 @njit_inner
 def grow_kv(w, b, job):
-    """Reserve blocks where the sequence has outgrown its reservation; without room the youngest goes, which may be the job itself."""
+    """Reserve blocks where the sequence has outgrown its reservation; without room the youngest goes, which may be the job itself. Returns
+    False if a node could not hold the sequence even alone."""
     while job.prompt_tokens + job.done_tokens > job.kv_tokens:
         wanted = job.kv_tokens + memory.KV_BLOCK_TOKENS
         for p in range(job.first_part, node.end_part(w, job)):
@@ -21,13 +26,22 @@ def grow_kv(w, b, job):
                 continue
             want_bytes = costing.kv_bytes(w, job.variant, part.high - part.low, wanted)
             more_bytes, adapter = want_bytes - part.kv_bytes, memory.adapter_of(w, job)
+            if _alone_bytes(w, job, part, adapter) + want_bytes > w.site[part.node].usable_bytes:
+                return False
             while not memory.make_room(w, b, part.node, more_bytes, job.variant, adapter):
                 if training.make_way(w, b, part.node, job.clock_s):
                     continue
                 if _preempt_youngest(w, b, part.node) == job.row:
-                    return
+                    return True
             memory.hold_kv(w, b, part, want_bytes)
         job.kv_tokens = wanted
+    return True
+
+
+@njit_inner
+def _alone_bytes(w, job, part, adapter):
+    """What a node holds for a part beside its KV."""
+    return costing.weight_bytes(w, job.variant, part.low, part.high) + (w.lora[adapter].bytes if adapter >= 0 else 0.0)
 
 
 @njit_seldom

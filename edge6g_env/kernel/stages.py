@@ -96,8 +96,8 @@ def advance(w, b, job, t0, t1):
             requeue.lose(w, b, job, codes.INGRESS, job.clock_s)
         elif state == codes.OVER:
             legs.finish(w, b, job)
-        elif state == codes.UNDER_WAY and job.stage == codes.DECODE:
-            preemption.grow_kv(w, b, job)
+        elif state == codes.UNDER_WAY and job.stage == codes.DECODE and not preemption.grow_kv(w, b, job):
+            requeue.lose(w, b, job, codes.INGRESS, job.clock_s)
     if job.stage == codes.END:
         end_job(w, b, job, codes.FINISHED, job.clock_s)
         return True

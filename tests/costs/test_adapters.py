@@ -92,6 +92,18 @@ def test_a_step_is_its_layers_there_and_back_and_its_head(rank: int | None, chec
         np.testing.assert_allclose(higher[1] - backward_s, 2.0 * (higher[0] - forward_s), rtol=1e-6)
 
 
+@pytest.mark.parametrize("tokens", [256, 1024, 4096])
+@pytest.mark.parametrize("device", ["a100-80g", "rtx-4090", "phone-snapdragon-8gen3"])
+def test_the_head_of_a_step_takes_no_less_than_its_operations(device: str, tokens: int):
+    """Forward and backward each 2 n V h, at no higher rate than the products of the layers have together in a prefill."""
+    spec = costs.model("llama-3.2-3b")
+    head_s = float(
+        costs.training_step_s(spec, device, tokens) - costs.training_step_s(spec, device, tokens, layers=spec.layers)
+    )
+    rate = 2.0 * spec.layers * spec.params_per_layer * tokens / float(costs.prefill_s(spec, device, tokens))
+    assert head_s >= 2.0 * 2.0 * tokens * spec.vocab * spec.hidden / (1.5 * rate)
+
+
 def test_what_training_holds_beside_frozen_weights():
     """The bytes a layer and once are those of the whole memory, for any part; the head is the embedding's, where it is tied."""
     for checkpointing in (True, False):

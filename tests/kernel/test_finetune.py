@@ -198,6 +198,29 @@ def test_labels_give_the_text_away_and_a_u_shape_what_its_depth_does(play):
         assert reached == (share if plan.route == "cloud" else 0.0)
 
 
+def test_of_a_job_that_ends_too_early_whole_steps_are_foreseen(play):
+    """It runs out of time in the middle of a step: neither the forecast nor the end counts that one."""
+    plan = Plan("local", 0.25)
+    _, whole = play(plan)
+    expire_s = whole.setup()[0] + 5.5 * whole.step_s()
+    found, _ = play(plan, expire_s=expire_s)
+    assert found.outcome["progress"] == pytest.approx(5.0 / 12.0)
+    assert found.predicted["progress"] == pytest.approx(5.0 / 12.0)
+
+
+def test_what_waits_for_the_cloud_has_given_nothing_to_it(make_bench):
+    """Its accelerators are taken; a job that expires meanwhile has sent nothing, nor did anybody there see anything."""
+    tuned = {**TUNED, "expire_s": 5.0, "steps": 2000}
+    clock = {"time.drain_s": 5.0, "time.episode_s": 20.0}
+    bench = make_bench(["l4"], services=[tuned], ues_a_node=2, **clock, **{"cloud.concurrency": 8, "cloud.batch": 8})
+    bench.reset(1)
+    bench.send({0: 0.001, 1: 0.002})
+    first, second = sorted(bench.run("cloud, 0.25 on the device, int8", 2), key=lambda job: job["job"])
+    assert first["exposure_site"] > 0.0
+    assert first["backhaul_bytes"] > 0.0
+    assert (second["exposure_site"], second["backhaul_bytes"]) == (0.0, 0.0)
+
+
 def test_the_cloud_is_paid_by_the_second(play):
     """For the whole accelerator from the first step to the last, whatever it does."""
     for plan in (Plan("cloud", 0.0), Plan("cloud", 0.25)):

@@ -5,7 +5,8 @@ import pytest
 
 import edge6g_env
 from edge6g_env import batch_env, costs
-from edge6g_env.kernel.codes import ADMITTED, DECODE, FINISHED, INGRESS, NODE_PREFILL
+from edge6g_env.kernel.codes import ADMITTED, DECODE, FAILED, FINISHED, INGRESS, NODE_PREFILL, QUEUED
+from edge6g_env.kernel.places.memory import KV_BLOCK_TOKENS
 from tests.looking import memory_shares, values
 from tests.short import shortened
 
@@ -144,6 +145,35 @@ def test_outputs_beyond_the_reservation_grow_are_preempted_and_finish(make_bench
     assert all(job["output_tokens"] == 900.0 for job in bench.outcomes)
     # what was generated is not generated again: its KV is recomputed as a prompt, so no bytes leave the UE twice
     assert all(job["air_bytes"] == pytest.approx(4.0 * 1200.0, abs=8.0) for job in bench.outcomes)
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_what_a_node_could_not_hold_even_alone_goes_elsewhere_and_is_in_nobodys_way(make_bench, retries):
+    """A sequence expects 10 tokens and generates 3,000; there is KV for 2,000. It is decided anew, or fails when its retries are used up,
+    and the next job is served as if it were alone."""
+    bench = make_bench(["l40s"], ues_a_node=2, **{"faults.retries": retries})
+    bench.set_memory(weight_bytes("fp16") + float(costs.kv_bytes(MODEL, 2000.0)))
+    bench.reset(1)
+    bench.lengths(300.0, 3000.0, mean_output=10.0)
+    bench.send({0: 0.001})
+    while not bench.count("requeued") and not bench.outcomes:
+        assert bench.now_s < 100.0
+        bench.step("local, fp16")
+    if retries == 0:
+        assert bench.outcomes[0]["phase"] == FAILED
+    else:
+        (job,) = bench.jobs(QUEUED)
+        assert job.retries == 1
+        assert 300.0 + job.done_tokens == pytest.approx(2000.0, abs=KV_BLOCK_TOKENS + 1.0)  # what its UE has, it keeps
+    assert bench.server(0).kv_bytes == 0.0
+    bench.lengths(300.0, 5.0)
+    bench.send({1: bench.now_s + 0.001})
+    while len(bench.outcomes) < 2:
+        assert bench.now_s < 100.0
+        bench.step("reject" if bench.batch.deciding()[0, 0] == 0 else "local, fp16")
+    last = bench.outcomes[-1]
+    assert last["phase"] == FINISHED
+    assert last["ttft_s"] < 1.0
 
 
 @pytest.mark.parametrize("warm", [True, False])

@@ -112,6 +112,15 @@ def test_what_was_kept_of_something_else_is_not_taken(tmp_path: Path):
     assert searched(tmp_path / "kept", begins([0.0, 0.0, 0.0]), Quadratic(), 60.0)["starts"][0]["generations"] > 5
 
 
+@pytest.mark.parametrize("other", [([1.0, 1.0, 1.0],), ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0])])
+def test_what_was_kept_of_other_starts_is_not_taken(tmp_path: Path, other: tuple[list[float], ...]):
+    """Another place, or more of them: they depend on files that may have changed meanwhile."""
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path / "kept", begins([0.0, 0.0, 0.0]), Quadratic(4), 60.0)
+    fresh = searched(tmp_path / "fresh", begins(*other), Quadratic(), 60.0)
+    assert searched(tmp_path / "kept", begins(*other), Quadratic(), 60.0) == fresh
+
+
 def test_a_start_that_nothing_is_better_than_is_what_is_found(tmp_path: Path):
     found = searched(tmp_path / "kept", begins([5.0, 5.0, 5.0], TOP.tolist()), Quadratic(), 60.0)
     assert (found["values"]["point"], found["from"]) == (TOP.tolist(), "start 1")

@@ -92,6 +92,38 @@ def test_a_generation_is_the_same_however_it_is_cut(scenario):
     assert ends[0]["prices"] > 0.0
 
 
+def test_a_price_moves_alike_however_its_episodes_are_cut():
+    """Also where a part of them has no measured job, as at one job in five seconds."""
+    quiet, ends = load_scenario("tiny", **{"arrivals.rate_jobs_s": 0.2}), []
+    worlds = Worlds([quiet], 0)
+    for workers in (1, 8):
+        pool = Inline(workers)
+        options = {"population": 4, "limits": (Limit("energy_j", 10.0),)}
+        search = LinearSearch(worlds, pool, weighted_reads(worlds), 5, **options)
+        decisions = [search.advance()[0] for _ in range(3)]
+        ends.append({**search.tensors(), "decisions": torch.tensor(decisions)})
+        empty = [
+            all(np.isnan(part(pool._hangar).costs).all() for part in parts if part.seeds == [seed])
+            for parts in pool.parts
+            for seed in {part.seeds[0] for part in parts if len(part.seeds) == 1 and part.is_share}
+        ]
+        assert any(empty) == (workers == 8)
+        pool.close()
+    assert same(*ends)
+
+
+def test_first_steps_are_by_what_differs_in_any_of_the_scenarios(scenario):
+    """Whichever is named first: `progress` is 1 of all inference, and differs where there is fine-tuning."""
+    tuning = load_scenario("finetune")
+    for named in ([scenario, tuning], [tuning, scenario]):
+        worlds, pool = Worlds(named, 0), Inline(1)
+        reads = weighted_reads(worlds)
+        search = LinearSearch(worlds, pool, reads, 0, population=4)
+        place = [one.name for one in reads.candidates].index("progress")
+        assert search.state.variances[place] > 1e-3
+        pool.close()
+
+
 def test_the_points_of_a_generation_meet_the_same_fresh_worlds(scenario):
     pool, worlds = Inline(2), Worlds([scenario], 0)
     search = LinearSearch(worlds, pool, weighted_reads(worlds), 0, population=4, episodes=2)
