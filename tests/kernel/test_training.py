@@ -159,6 +159,36 @@ def test_a_sequence_puts_training_back_and_training_reads_its_state_again(make):
     assert bench.server().training_bytes == pytest.approx(held)
 
 
+@pytest.mark.parametrize("second_fits", [True, False])
+def test_a_second_training_job_that_lacks_memory_is_foreseen_to_wait(make, second_fits):
+    """Weights that only training uses make way for a sequence, but not for another training job, which needs them itself."""
+    weights_gb = costs.memory_bytes(MODEL, "int8") / 1e9
+    own_gb = own_bytes() / 1e9
+    room_gb = weights_gb + (2.2 if second_fits else 1.8) * own_gb
+    bench = make(ues_a_node=2, **{"nodes.memory_gb": [8.0 * weights_gb]})
+    bench.set_memory(1e9 * room_gb)
+    (u, *_), _ = ready(bench)
+    run_until(bench, lambda: not bench.in_flight(), 300.0)
+    trainer = send(bench, u, TUNE)
+    run_until(bench, lambda: trainer.stage == TRAIN and trainer.done_steps > 0)
+    column = [entry[0] for entry in bench.batch.candidate_names].index("wait_s")
+    bench.shares(0.0, 1.0)
+    bench.send({u: bench.now_s + 1e-4})
+    bench.step()
+    foreseen_s = float(bench.obs["candidates"][0, 0, bench.action("local, int8"), column])
+    assert (foreseen_s == 0.0) == second_fits
+    bench.step("local, int8")
+    (second,) = [job for job in bench.jobs() if job.service == TUNE and job.number != trainer.number]
+    run_until(bench, lambda: bench.now_s > second.arrival_s + 3.0)
+    assert (bench.part(second, 0).kv_bytes > 0.0) == second_fits
+
+
+def own_bytes():
+    """What a training job of the whole model holds beside the weights."""
+    whole = costs.training_memory_bytes(MODEL, 1024, "int8", rank=16)
+    return float(whole - costs.memory_bytes(MODEL, "int8"))
+
+
 # --- rounds ----------------------------------------------------------------------------------------------------------------------------
 
 

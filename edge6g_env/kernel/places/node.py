@@ -297,6 +297,8 @@ def forecast_training(w, b, i, p, v, low, job, compute_s):
     )
     load_s = _load_s(w, b, known, v, low, layers, missing_bytes)
     short_bytes = (1.0 + known.trainees) * own_bytes + missing_bytes + known.claimed_bytes - known.free_bytes
+    if known.users <= known.trainees:  # weights that are idle or only trained count as free, and would have to stay
+        short_bytes += costing.weight_bytes(w, v, known.low, known.high)
     wait_s = w.prediction[0].blocked_wait_s if short_bytes > 0.0 else 0.0
     beside, prompts = w.serving[0].train_share, min(known.prefill_share, w.prediction[0].max_prefill_share)
     if known.trainees > 0:
