@@ -86,9 +86,7 @@ class Learner:
     def load(self, folder: Path) -> None:
         """Take weights, optimiser and progress from a folder; the worlds are those of the next run. CheckpointError if they do not fit."""
         if checkpoint.read_record(folder)["layout"] != json.loads(json.dumps(self.facts["layout"])):
-            raise CheckpointError(
-                f"{folder} reads other entries than a training of this version: it acts, but cannot go on"
-            )
+            raise CheckpointError(f"{folder} does not fit: it reads other entries than this training would")
         tensors, progress = checkpoint.read_tensors(folder / checkpoint.TRAINER), checkpoint.read_progress(folder)
         try:
             self._trainer.load_state(tensors)
