@@ -163,7 +163,7 @@ def test_a_price_is_taken_off_a_candidate_by_what_is_foreseen_of_it(scenario):
         obs, *_ = env.step(actions)
     assert checked > 100
     assert moved > 20
-    for one in (search, scorer):
+    for one in (search, scorer, env):
         one.close()
 
 
