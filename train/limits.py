@@ -106,8 +106,8 @@ def priced(limits: Sequence[Limit], prices: Sequence[float]) -> tuple[Limit, ...
 
 
 def reads_costs(reads: Reads, limits: Sequence[Limit], layout: Layout) -> Reads:
-    """The same entries of a candidate and behind them those in which limited costs are foreseen, these linear: shares as they are, others
-    over their limit."""
+    """The same entries of a candidate, those in which limited costs are foreseen linear: shares as they are, others over their limit. One
+    that was not read comes behind all that were, so that weights of these stay in their places."""
     features = {one.name: one for one in reads.candidates}
     for limit in limits:
         name, _ = _FORESEEN[limit.cost]
