@@ -49,7 +49,10 @@ _rules: dict[str, MakePolicy] = {}
 
 
 def register(name: str) -> Callable[[Rule], Rule]:
-    """Make a class known as the rule `name`. Raises ValueError if there is one of that name."""
+    """Make a class known as the rule `name`. Raises ValueError if there is one of that name.
+
+    Its `reads_values_of`, if it has one, names other rules whose values it reads beside its own (`agents.values.read_beside`).
+    """
 
     def add(rule: Rule) -> Rule:
         if name in _rules:

@@ -62,12 +62,6 @@ class Tuned:
     scenario: str
     """Empty of a rule that plays the values of its paper."""
 
-    @property
-    def identity(self) -> str:
-        """Rule and hash of its values."""
-        text = json.dumps(self.values, sort_keys=True)
-        return f"rule {self.rule} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
 
 def choices(scenario: Scenario, service: Service) -> dict[str, list[Value]]:
     """Column -> its values for a service, in the order of the action table's numbers; all columns but the route.
@@ -238,6 +232,24 @@ def read_file(file: Path | Traversable) -> Mapping[str, Any]:
     if unknown := sorted(content.keys() - {*rules_with_values()}):
         raise ValuesError(f"{file.name} is no file of values: {unknown[0]!r} is no rule that has any")
     return content
+
+
+def read_beside(rule: str, scenario: Scenario) -> dict[str, Values]:
+    """Values of another rule that `rule` reads beside its own (`reads_values_of` of its class), by that rule's name; of several the first
+    that has some. Empty if it reads none."""
+    for other in getattr(rule_class(rule), "reads_values_of", ()):
+        if has_values(other, scenario):
+            return {other: tuned(other, scenario).values}
+    return {}
+
+
+def identity_of(rule: str, scenario: Scenario, values: Values | None = None) -> str:
+    """What decides a rule's actions in a scenario: its name, and a hash of its values and of those that it reads beside them."""
+    parts = [part for part in (values, read_beside(rule, scenario)) if part]
+    if not parts:
+        return f"rule {rule}"
+    text = json.dumps(parts[0] if len(parts) == 1 else parts, sort_keys=True)
+    return f"rule {rule} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def how_to_find(rule: str, scenario: Scenario) -> str:

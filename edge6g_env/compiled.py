@@ -49,8 +49,10 @@ class CompiledPolicy:
         """
         services, actions = len(layout.scenario.service), layout.num_actions
         self.layout, self.utility_weight, self.beta = layout, float(utility_weight), float(beta)
-        self.distance = np.zeros((services, actions), np.int64) if distance is None else np.array(distance, np.int64)
-        _check_shape("distance", self.distance, (services, actions))
+        for name, number in (("utility_weight", self.utility_weight), ("beta", self.beta)):
+            if not np.isfinite(number):
+                raise UserError(f"{name} is {number}: it must be a finite number")
+        self.distance = _steps(distance, (services, actions))
         weights = dict(linear or {})
         regret_weight = weights.pop("regret", 0.0)
         self.context = _features("observation", layout.observation, context)
@@ -112,17 +114,40 @@ class CompiledPolicy:
         of = self._arrays
         return self._service_entries, of["policy_route"], of["policy_context"], of["policy_entries"]
 
+    def _read(self, obs: Observation, *names: str) -> list[np.ndarray]:
+        """Arrays of observations as the kernel reads them, which looks at no bounds."""
+        layout = self.layout
+        rows, width = layout.num_actions, len(layout.observation)
+        last = {"observation": (width,), "action_mask": (rows,), "candidates": (rows, len(layout.candidates))}
+        agents = np.shape(obs["action_mask"])[:2]
+        arrays = []
+        for name in names:
+            if name not in obs:
+                raise UserError(f"observations have no {name!r}: ask for them with observe='candidates'")
+            arrays.append(np.ascontiguousarray(obs[name]))
+            if len(agents) != 2 or arrays[-1].shape != (*agents, *last[name]):
+                told = ", ".join(map(str, ("worlds", "agents", *last[name])))
+                raise UserError(
+                    f"{name} has the shape {arrays[-1].shape}: a policy made for {layout.scenario.label} reads ({told})"
+                )
+        return arrays
+
     def allowed(self, obs: Observation) -> np.ndarray:
-        """The legal actions among which it chooses, int8 (B, N, C): the nearest to what is wanted, and reject; none where no job waits."""
-        of, mask = self._arrays, np.ascontiguousarray(obs["action_mask"])
+        """The legal actions among which it chooses, int8 (B, N, C): the nearest to what is wanted, and reject; none where no job waits.
+
+        Raises UserError for observations of another layout.
+        """
+        of, (seen, mask) = self._arrays, self._read(obs, "observation", "action_mask")
         allowed = np.zeros(mask.shape, np.int8)
-        seen = np.ascontiguousarray(obs["observation"])
         allow_all(self._columns, of["policy_distance"][0], allowed, seen, mask, of["utility"][0])
         return allowed
 
     def act(self, obs: Observation) -> np.ndarray:
-        """Action of each agent, int64 (B, N), of observations with candidates; `hold` where no job waits."""
-        of, mask = self._arrays, obs["action_mask"]
+        """Action of each agent, int64 (B, N), of observations with candidates; `hold` where no job waits.
+
+        Raises UserError for observations of another layout, or without candidates.
+        """
+        of, (seen, mask, candidates) = self._arrays, self._read(obs, "observation", "action_mask", "candidates")
         actions = np.zeros(mask.shape[:2], np.int64)
         arguments = (
             of["policy"],
@@ -132,11 +157,22 @@ class CompiledPolicy:
             of["policy_linear"][0],
             of["policy_network"][0],
             actions,
-            *(np.ascontiguousarray(array) for array in (obs["observation"], mask, obs["candidates"])),
+            seen,
+            mask,
+            candidates,
             tuple(of[name][0] for name in ("utility", "shortlist", "context", "inputs", "hidden", "scores")),
         )
         choose_all(*arguments)
         return actions
+
+
+def _steps(distance: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+    """Distances as the kernel has them; UserError for what counts no steps."""
+    steps = np.zeros(shape, np.int64) if distance is None else np.array(distance)
+    _check_shape("distance", steps, shape)
+    if steps.dtype.kind not in "iu" or (steps < 0).any():
+        raise UserError("distance counts steps: it must hold whole numbers from 0 up")
+    return steps.astype(np.int64)
 
 
 def _check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -159,6 +195,11 @@ def _packed(network: Sequence[np.ndarray] | None, context: int, entries: int) ->
     if network is None:
         return 0, np.zeros(0, np.float32)
     arrays = [np.asarray(array, np.float32) for array in network]
+    if len(arrays) != 6 or arrays[1].ndim != 1:
+        told = ", ".join(str(array.shape) for array in arrays) or "none"
+        raise UserError(
+            f"network has the shapes {told}: they must be (H, D + E + 1), (H,), (H, H), (H,), (1, H) and (1,)"
+        )
     h = len(arrays[1])
     shapes = [(h, context + entries + 1), (h,), (h, h), (h,), (1, h), (1,)]
     for array, shape in zip(arrays, shapes, strict=True):

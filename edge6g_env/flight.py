@@ -147,6 +147,7 @@ class Airfield:
         aboard = list(unique.values())
         shape = (aboard[0].shape, len(aboard), records)
         if shape != self._shape:
+            self._shape = None  # until all of what follows is of one shape
             kept = max(_RECORDED_AT_ONCE, 2 * self._env.num_agents) if records else 0
             sizes = aboard[0].sizes._replace(policies=len(aboard), recorded=kept)
             self._arrays = of_policies(self._env.layout, self._env.num_worlds, sizes)

@@ -21,7 +21,7 @@ from eval.contenders import LoadCheckpoint, Row, find_rows, how_to_add_reference
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
 from eval.files import only_owner, write_csv_atomic, write_json_atomic
 from eval.frames import episodes_of, groups_frame, limits_of
-from eval.interrupted import abandon_run, begin_or_go_on, end_run
+from eval.interrupted import abandoned_after, begin_or_go_on, end_run
 from eval.jobs import JOBS_FILE, jobs_frame, write_jobs
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
@@ -85,7 +85,8 @@ def compare_found(
         check_keep(keep, scenario, numbers, [row.name for row in rows])
     with only_owner(out):
         begin_or_go_on(out, "compare", MAKES, run, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
-        summary = compare_rows(scenario, rows, numbers, out, out, MAKES, made_by, keep, console, record)
+        with abandoned_after(NothingMeasuredError, out, MAKES):
+            summary = compare_rows(scenario, rows, numbers, out, out, made_by, keep, console, record)
         end_run(out, [PLAYED])
     return summary
 
@@ -96,23 +97,22 @@ def compare_rows(
     seeds: Sequence[int],
     out: Path,
     run: Path,
-    makes: Sequence[str],
     made_by: Provenance,
     keep: Path | None,
     console: Console | None,
     record: bool = False,
 ) -> Summary:
-    """Play rows in one scenario and write all of MAKES to `out`, with `record` RECORD too; run: folder of the run, which makes `makes` and
+    """Play rows in one scenario and write all of MAKES to `out`, with `record` RECORD too; run: folder of the run, which
     has what was played."""
     contenders = [member for row in rows for member in row.members]
     identities = {one.name: one.identity for one in contenders}
     makers = {one.name: one.make for one in contenders}
     write_scenario(scenario, out)
-    played = play(makers, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
+    played = play(makers, scenario, seeds, run, Kept(run, scenario, seeds, identities), console)
     comparison = _comparison(scenario, rows, played, made_by)
     if keep is not None:
         rules = {row.name: makers[row.name] for row in rows if row.kind == "rule"}
-        validated = _validated(rules, identities, scenario, len(seeds), run, makes, console or Console(stderr=True))
+        validated = _validated(rules, identities, scenario, len(seeds), run, console or Console(stderr=True))
         _keep(keep, comparison, rows, {name: _rewards(one) for name, one in played.items()}, validated)
     _add_room(comparison, rows, keep)
     comparison = _look(comparison, rows, out, record, console)
@@ -126,17 +126,14 @@ def play(
     scenario: Scenario,
     seeds: Sequence[int],
     out: Path,
-    makes: Sequence[str],
     kept: Kept,
     console: Console | None,
 ) -> dict[str, Episodes]:
-    """Play what is not kept yet. Where nothing is measured, `out` is left as it was found; after Ctrl-C, or where a policy fails, it says
-    that it can go on."""
+    """Play what is not kept yet; after Ctrl-C, or where a policy fails, it says that it can go on. NothingMeasuredError."""
     console = console or Console(stderr=True)
     try:
         return run_policies(makers, scenario, seeds, console, kept)
     except NothingMeasuredError:
-        abandon_run(out, makes)
         raise
     except (Exception, KeyboardInterrupt):
         if any(out.glob(f"{PLAYED}/*")):
@@ -207,7 +204,6 @@ def _validated(
     scenario: Scenario,
     count: int,
     run: Path,
-    makes: Sequence[str],
     console: Console,
 ) -> dict[str, list[float]]:
     """Rewards of rules on `count` validation seeds; of those that are clearly not the best on the first ones, on these only."""
@@ -216,7 +212,7 @@ def _validated(
     for some in dict.fromkeys((min(FIRST_SEEDS, count), count)):
         seeds = [VALIDATION_SEED + n for n in range(some)]
         left = {name: rules[name] for name in _candidates(rules, rewards)}
-        found = play(left, scenario, seeds, run, makes, Kept(run, scenario, seeds, identities), console)
+        found = play(left, scenario, seeds, run, Kept(run, scenario, seeds, identities), console)
         rewards |= {name: _rewards(one) for name, one in found.items()}
     return rewards
 

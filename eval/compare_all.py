@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,9 +12,10 @@ from edge6g_env.scenario import Scenario
 from eval import evaluation_seeds
 from eval.compare import MAKES, compare_rows
 from eval.contenders import LoadCheckpoint, Row
+from eval.episodes import NothingMeasuredError
 from eval.files import RUN_FILE, only_owner, remove, write_csv_atomic, write_json_atomic, write_text_atomic
 from eval.fitting import Fit, fitting
-from eval.interrupted import FINISHED, begin_or_go_on, end_run
+from eval.interrupted import FINISHED, abandon_run, begin_or_go_on, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.matrix import Column, Matrix, Missing
 from eval.provenance import provenance
@@ -43,8 +44,9 @@ def compare_all(
 ) -> Matrix:
     """Compare `policies` in each scenario, see compare.compare, with its files in `out`/NAME, and write the matrix to `out`.
 
-    A policy that does not fit a scenario, a rule without values say, leaves its cell empty, and the matrix says why. Raises
-    ScenarioListError for two scenarios of one name, PolicyListError for a policy that fits none of them.
+    A policy that does not fit a scenario, a rule without values say, leaves its cell empty, and the matrix says why; so does a scenario
+    in which no job is measured. Raises ScenarioListError for two scenarios of one name, PolicyListError for a policy that fits none of
+    them, NothingMeasuredError where none measures any.
     """
     names = [scenario.name for scenario in scenarios]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -62,27 +64,46 @@ def compare_all(
         "policies": list(policies),
         "seeds": numbers,
     }
-    columns = []
+    columns: list[Column] = []
+    unmeasured: dict[str, NothingMeasuredError] = {}
     with only_owner(out):
         begin_or_go_on(out, "compare", makes, run, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
         for scenario, fit in zip(scenarios, fits, strict=True):
             console.print(scenario.label, highlight=False, markup=False)
-            columns.append(_column(scenario, fit.rows, numbers, out, makes, keep, command, console, record))
-        matrix = Matrix(columns, _missing(scenarios, fits, policies))
+            try:
+                columns.append(_column(scenario, fit.rows, numbers, out, keep, command, console, record))
+            except NothingMeasuredError as error:  # what was played elsewhere stays
+                console.print(f"{scenario.label}: {error}", highlight=False, markup=False, soft_wrap=True)
+                remove(out / scenario.name)
+                columns.append(_empty(scenario))
+                unmeasured[scenario.name] = error
+        if unmeasured and not any(column.rewards for column in columns):
+            abandon_run(out, makes)
+            raise next(iter(unmeasured.values()))
+        matrix = Matrix(columns, _missing(scenarios, fits, policies, unmeasured))
         _write(out, matrix, scenarios, command)
         end_run(out, [PLAYED])
     return matrix
 
 
-def _missing(scenarios: Sequence[Scenario], fits: Sequence[Fit], policies: Sequence[str]) -> list[Missing]:
+def _missing(
+    scenarios: Sequence[Scenario],
+    fits: Sequence[Fit],
+    policies: Sequence[str],
+    unmeasured: Mapping[str, NothingMeasuredError],
+) -> list[Missing]:
     """Who could not play where, policy by policy."""
-    pairs = list(zip(scenarios, fits, strict=True))
-    return [
-        Missing(policy=word, scenario=scenario.name, why=fit.missing[word])
+    why = {
+        (word, scenario.name): fit.missing.get(word, str(unmeasured.get(scenario.name, "")))
+        for scenario, fit in zip(scenarios, fits, strict=True)
         for word in policies
-        for scenario, fit in pairs
-        if word in fit.missing
-    ]
+    }
+    cells = [(word, scenario.name) for word in policies for scenario in scenarios]
+    return [Missing(policy=word, scenario=name, why=why[word, name]) for word, name in cells if why[word, name]]
+
+
+def _empty(scenario: Scenario) -> Column:
+    return Column(scenario.name, {}, {}, {}, None, None)
 
 
 def _column(
@@ -90,7 +111,6 @@ def _column(
     rows: Sequence[Row],
     seeds: Sequence[int],
     out: Path,
-    makes: Sequence[str],
     keep: Path | None,
     command: str,
     console: Console,
@@ -98,11 +118,11 @@ def _column(
 ) -> Column:
     """Compare in one scenario, in its folder; nothing is played where no policy fits."""
     if not rows:
-        return Column(scenario.name, {}, {}, {}, None, None)
+        return _empty(scenario)
     folder, made_by = out / scenario.name, provenance(command, scenario)
     for name in MAKES:
         remove(folder / name)
-    summary = compare_rows(scenario, rows, seeds, folder, out, makes, made_by, keep, console, record)
+    summary = compare_rows(scenario, rows, seeds, folder, out, made_by, keep, console, record)
     members = [member.name for row in rows for member in row.members]
     run = {"kind": "compare", **made_by, "policies": members, "seeds": list(seeds), FINISHED: True}
     write_json_atomic(run, folder / RUN_FILE)

@@ -15,7 +15,17 @@ from agents.own import Factory, factory_of
 from agents.planners.options import Asked, asked, best_base
 from agents.planners.planner import MAKERS
 from agents.policy import MakePolicy, Policy, UnknownPolicyError, check_rule, make_rule, rule_class, rule_names
-from agents.values import RULES, STATIC, Tuned, has_values, how_to_find, read_file, rules_with_values, tuned
+from agents.values import (
+    RULES,
+    STATIC,
+    Tuned,
+    has_values,
+    how_to_find,
+    identity_of,
+    read_file,
+    rules_with_values,
+    tuned,
+)
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
@@ -163,7 +173,7 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_co
     _check_name(name)
     if isinstance(places, Path):
         found = _values_of(places, name, scenario)
-        yield Row(name or found.rule, (_with_values(name or found.rule, found),))
+        yield Row(name or found.rule, (_with_values(name or found.rule, found, scenario),))
         return
     if isinstance(places, Factory):
         if not own_code:
@@ -175,9 +185,9 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_co
         check_rule(places)
         shown = name or places
         if places in rules_with_values():
-            yield Row(shown, (_with_values(shown, tuned(places, scenario)),))
+            yield Row(shown, (_with_values(shown, tuned(places, scenario), scenario),))
         else:
-            yield Row(shown, (Contender(shown, partial(make_rule, places), f"rule {places}"),))
+            yield Row(shown, (Contender(shown, partial(make_rule, places), identity_of(places, scenario)),))
         return
     loaded = [_load(place, scenario, load_checkpoint) for place in places]
     if name is None or len(loaded) == 1:
@@ -233,9 +243,10 @@ def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
     raise PolicyListError(f"{file} holds values of {' and '.join(there)}: say which, as {there[0]}={file}")
 
 
-def _with_values(name: str, found: Tuned) -> Contender:
+def _with_values(name: str, found: Tuned, scenario: Scenario) -> Contender:
     make = partial(rule_class(found.rule), values=found.values)
-    return Contender(name, make, found.identity, algo=found.rule, trained_on=found.scenario or None)
+    identity = identity_of(found.rule, scenario, found.values)
+    return Contender(name, make, identity, algo=found.rule, trained_on=found.scenario or None)
 
 
 def _of_code(name: str, factory: Factory, scenario: Scenario) -> Contender:

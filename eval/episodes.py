@@ -49,12 +49,13 @@ class Episodes(NamedTuple):
 
 
 class Played(NamedTuple):
-    """Episodes of several worlds: jobs and promised as of Episodes, us a decision, busy_share as of Episodes."""
+    """Episodes of several worlds: jobs and promised as of Episodes, us a decision, busy_share as of Episodes, decisions of all."""
 
     jobs: np.ndarray
     promised: np.ndarray
     decision_us: float
     busy_share: np.ndarray
+    decisions: int
 
 
 class NothingMeasuredError(UserError):
@@ -266,7 +267,7 @@ def play_worlds(
             progress(float(np.where(running, np.asarray(info["time_s"]) / scenario.time.episode_s, 1.0).mean()))
     played = np.concatenate(jobs)
     played = played[np.argsort(played["world"], kind="stable")]
-    return Played(played, promises.of(played), watch.us_mean, busy_s / scenario.time.episode_s)
+    return Played(played, promises.of(played), watch.us_mean, busy_s / scenario.time.episode_s, watch.decisions)
 
 
 def fly_worlds(
@@ -279,14 +280,16 @@ def fly_worlds(
     env = BatchEnv(scenario, len(seeds), threads=threads)
     env.reset(seed=list(seeds))
     jobs: list[np.ndarray] = []
+    decisions = 0
     for part, flight in enumerate(pieces(env, policy, FLIGHTS), 1):
+        decisions += int(flight.decisions.sum())
         jobs.append(flight.outcomes[flight.outcomes["measured"] == 1])
         if progress:
             progress(part / FLIGHTS)
     played = np.concatenate(jobs)
     played = played[np.argsort(played["world"], kind="stable")]
     busy_share = env.statistics().busy_s / scenario.time.episode_s
-    return Played(played, np.full(len(played), np.nan), _decision_us(policy, scenario, seeds), busy_share)
+    return Played(played, np.full(len(played), np.nan), _decision_us(policy, scenario, seeds), busy_share, decisions)
 
 
 def _decision_us(policy: Policy, scenario: Scenario, seeds: Sequence[int]) -> float:
@@ -305,10 +308,10 @@ class _Watch:
 
     def __init__(self, policy: Policy, layout: Layout) -> None:
         self._policy, self._waiting = policy, layout.observation_index("job/waiting")
-        self._spent_s, self._decisions = 0.0, 0
+        self._spent_s, self.decisions = 0.0, 0
 
     def act(self, obs: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        self._decisions += int(np.count_nonzero(obs["observation"][..., self._waiting]))
+        self.decisions += int(np.count_nonzero(obs["observation"][..., self._waiting]))
         begin_s = time.perf_counter()
         actions = self._policy.act(obs, rng)
         self._spent_s += time.perf_counter() - begin_s
@@ -316,4 +319,4 @@ class _Watch:
 
     @property
     def us_mean(self) -> float:
-        return 1e6 * self._spent_s / self._decisions if self._decisions else float("nan")
+        return 1e6 * self._spent_s / self.decisions if self.decisions else float("nan")

@@ -82,20 +82,27 @@ def only_owner(folder: Path | str) -> Iterator[None]:
     _check_is_folder(path)
     made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path / LOCK_FILE)
+    try:
+        with held_alone(path / LOCK_FILE, f"another process works in {folder}"):
+            yield
+    finally:
+        if made and not any(path.iterdir()):
+            path.rmdir()
+
+
+@contextmanager
+def held_alone(file: Path, taken: str) -> Iterator[None]:
+    """Hold a lock file, which is gone afterwards; RunFolderError that begins with `taken` if another process has it."""
+    lock = FileLock(file)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise RunFolderError(
-            f"another process works in {folder}: wait until it ends, or choose another --out"
-        ) from None
+        raise RunFolderError(f"{taken}: wait until it ends, or choose another --out") from None
     try:
         yield
     finally:
-        (path / LOCK_FILE).unlink(missing_ok=True)  # while it is held: who has opened it meanwhile sees that it is gone
+        file.unlink(missing_ok=True)  # while it is held: who has opened it meanwhile sees that it is gone
         lock.release()
-        if made and not any(path.iterdir()):
-            path.rmdir()
 
 
 def _check_is_folder(path: Path) -> None:

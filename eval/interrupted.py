@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from eval.files import RUN_FILE, begin_run, read_object, remove_made, write_json_atomic
@@ -38,6 +39,16 @@ def end_run(folder: Path, leftovers: Sequence[str]) -> None:
     write_json_atomic({**read_object(folder / RUN_FILE), FINISHED: True}, folder / RUN_FILE)
     for name in leftovers:
         shutil.rmtree(folder / name, ignore_errors=True)
+
+
+@contextmanager
+def abandoned_after(error: type[Exception], folder: Path, makes: Sequence[str]) -> Iterator[None]:
+    """Take the run back if `error` comes, which goes on to the caller."""
+    try:
+        yield
+    except error:
+        abandon_run(folder, makes)
+        raise
 
 
 def abandon_run(folder: Path, makes: Sequence[str]) -> None:

@@ -102,9 +102,14 @@ class Results:
 
     @property
     def best_rule(self) -> str | None:
-        """The rule with the highest IQM on the most validation seeds that any was played on; None where none was."""
-        known = {name: row["validation"] for name, row in self.rows.items() if row["kind"] == "rule"}
-        validated = {name: (one["seeds"], one["reward_per_job"]) for name, one in known.items() if one}
+        """The rule with the highest IQM on the validation seeds; None where none was played on them.
+
+        One that was played on some of its seeds only was clearly not the best there, however high it stood on these few.
+        """
+        known = {name: (row["seeds"], row["validation"]) for name, row in self.rows.items() if row["kind"] == "rule"}
+        validated = {
+            name: (one["seeds"] >= seeds, one["reward_per_job"]) for name, (seeds, one) in known.items() if one
+        }
         return max(validated, key=validated.__getitem__) if validated else None
 
     def row(self, name: str) -> ResultRow:

@@ -22,11 +22,11 @@ from eval.by_service import ByService, best_numbers, frozen
 from eval.compare import play
 from eval.contenders import Contender, LoadCheckpoint, find_one
 from eval.decisions import Column, columns_of, decided, shares
-from eval.episodes import Episodes
+from eval.episodes import Episodes, NothingMeasuredError
 from eval.files import only_owner, write_json_atomic
 from eval.forecasts import NOTE as FORECASTS_NOTE
 from eval.forecasts import Forecast, Foreseeing, forecast_table, forecasts
-from eval.interrupted import begin_or_go_on, end_run
+from eval.interrupted import abandoned_after, begin_or_go_on, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.kept import Kept
 from eval.provenance import SCENARIO_FILE, provenance, write_scenario
@@ -111,7 +111,7 @@ def usage(
     numbers, columns = evaluation_seeds(seeds, seed), columns_of(Layout(scenario))
     reference = _static(contender, scenario, load_checkpoint)
     record = {**provenance(command, scenario), "policy": contender.name, "seeds": numbers}
-    with only_owner(out):
+    with only_owner(out), abandoned_after(NothingMeasuredError, out, MAKES):
         begin_or_go_on(out, "usage", MAKES, record, same=("fingerprint", "policy", "seeds"), overwrite=overwrite)
         write_scenario(scenario, out)
         free: dict[str, MakePolicy] = {contender.name: partial(Foreseeing.made_by, contender.make)}
@@ -119,13 +119,13 @@ def usage(
         identities = dict.fromkeys(makers, contender.identity)
         if reference is not None:
             makers[STATIC], identities[STATIC] = reference.make, reference.identity
-        played = play(makers, scenario, numbers, out, MAKES, Kept(out, scenario, numbers, identities), console)
+        played = play(makers, scenario, numbers, out, Kept(out, scenario, numbers, identities), console)
         by_service = _by_service(contender.make, columns, scenario, played)
         if by_service:
             makers = {name: make for name, (_, make) in by_service.items()}
             identities = {name: f"{contender.identity} {numbers}" for name, (numbers, _) in by_service.items()}
             kept = Kept(out, scenario, numbers, identities)
-            played |= play(makers, scenario, numbers, out, MAKES, kept, console)
+            played |= play(makers, scenario, numbers, out, kept, console)
         result = _summarise(scenario, contender, numbers, columns, played, {n: x for n, (x, _) in by_service.items()})
         result["static"] = _against_static(reference, played, contender, scenario)
         write_json_atomic(result, out / "usage.json")

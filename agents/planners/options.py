@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -134,7 +135,12 @@ def best_base(scenario: Scenario, among: Sequence[str] = ("tuned", "restricted",
     if not found or found[0] == "tuned":
         return found[0] if found else "greedy"
     earned = read_file(values_file(scenario))
-    return max(found, key=lambda rule: float(earned[rule]["reward_per_job"]))
+    return max(found, key=lambda rule: _number_or_least(earned[rule].get("reward_per_job")))
+
+
+def _number_or_least(reward: object) -> float:
+    """What a file says that a rule earned; one that says nothing is not the best."""
+    return float(reward) if isinstance(reward, int | float) else -math.inf
 
 
 def caution(kind: str, options: Options, scenario: Scenario) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from agents.values import RESTRICTED, STATIC, Value, distances, has_values, steps_from, tuned
+from agents.values import RESTRICTED, STATIC, Value, distances, read_beside, steps_from, tuned
 from edge6g_env.scenario_services import Service
 from edge6g_env.spaces import Layout, drafts
 
@@ -25,14 +25,17 @@ def usual_rows(layout: Layout, **cuts: list[Value]) -> np.ndarray:
     return steps_from(layout, [of(service) for service in layout.scenario.service]) + far
 
 
-def reference_rows(layout: Layout) -> np.ndarray | None:
+REFERENCES = RESTRICTED, STATIC
+"""`reads_values_of` of a rule that chooses from `reference_rows`."""
+
+
+def reference_rows(rule: str, layout: Layout) -> np.ndarray | None:
     """The rows of `restricted`, or of `static`, where one of them has values for the scenario; else None, all rows.
 
-    What a rule that weighs utility against something can choose from: the worst values of each column are known (docs/rules.md).
+    What a `rule` that weighs utility against something can choose from: the worst values of each column are known (docs/rules.md).
     """
-    for rule in (RESTRICTED, STATIC):
-        if has_values(rule, layout.scenario):
-            return distances(layout, rule, tuned(rule, layout.scenario).values)
+    for reference, values in read_beside(rule, layout.scenario).items():
+        return distances(layout, reference, values)
     return None
 
 

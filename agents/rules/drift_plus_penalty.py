@@ -10,7 +10,7 @@ import numpy as np
 from agents.parameters import Parameter
 from agents.policy import Observation, register
 from agents.rules._jobs import Entries
-from agents.rules._plans import reference_rows
+from agents.rules._plans import REFERENCES, reference_rows
 from agents.values import numbers
 from edge6g_env.spaces import Layout
 
@@ -28,12 +28,13 @@ class DriftPlusPenalty:
 
     privileged = False
     needs_candidates = True
+    reads_values_of = REFERENCES
     parameters: ClassVar = (Parameter("v_s2", "s^2", 1.0, 1e4, 100.0, "log", "weight of a unit of utility"),)
 
     def __init__(self, layout: Layout, values: Mapping[str, float] | None = None) -> None:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         self._v_s2 = numbers("drift-plus-penalty", layout.scenario, values)["v_s2"]
-        self._entries, self._rows = Entries(layout), reference_rows(layout)
+        self._entries, self._rows = Entries(layout), reference_rows("drift-plus-penalty", layout)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""

@@ -10,7 +10,7 @@ import numpy as np
 from agents.parameters import Parameter
 from agents.policy import Observation, register
 from agents.rules._jobs import Entries
-from agents.rules._plans import reference_rows
+from agents.rules._plans import REFERENCES, reference_rows
 from agents.values import numbers
 from edge6g_env.kernel.codes import LOCAL, REJECT
 from edge6g_env.spaces import Layout
@@ -29,6 +29,7 @@ class EdgeCloudThreshold:
 
     privileged = False
     needs_candidates = True
+    reads_values_of = REFERENCES
     parameters: ClassVar = (
         Parameter("threshold", "1", 0.0, 2.0, 0.7, "linear", "score below which a cloud at no distance is asked"),
         Parameter(
@@ -40,7 +41,7 @@ class EdgeCloudThreshold:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         found = numbers("edge-cloud-threshold", layout.scenario, values)
         self._threshold, self._per_s = found["threshold"], found["per_s"]
-        self._entries, self._rows = Entries(layout), reference_rows(layout)
+        self._entries, self._rows = Entries(layout), reference_rows("edge-cloud-threshold", layout)
         route = layout.action_table[:, 0]
         self._is_edge, self._is_cloud = route == LOCAL, route == layout.cloud_route
 

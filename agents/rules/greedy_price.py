@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from agents.parameters import Parameter
 from agents.policy import Compiled, register
-from agents.rules._plans import reference_rows
+from agents.rules._plans import REFERENCES, reference_rows
 from agents.values import numbers
 from agents.weights import weighed
 from edge6g_env.compiled import CompiledPolicy
@@ -24,6 +24,7 @@ class GreedyPrice(Compiled):
     Management Science 1998. Rows are those of `restricted` where it has values.
     """
 
+    reads_values_of = REFERENCES
     parameters: ClassVar = (
         Parameter("price_per_s", "1/s", 1e-3, 10.0, 0.1, "log", "price of a second of an edge node's accelerator"),
         Parameter("cloud_price_per_s", "1/s", 1e-4, 1.0, 1e-3, "log", "price of a second of a place in the cloud"),
@@ -33,7 +34,11 @@ class GreedyPrice(Compiled):
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         linear = price_weights(numbers("greedy-price", layout.scenario, values))
         priced = weighed(layout, [*linear])
-        super().__init__(CompiledPolicy(layout, distance=reference_rows(layout), linear=linear, scaled_as=((), priced)))
+        super().__init__(
+            CompiledPolicy(
+                layout, distance=reference_rows("greedy-price", layout), linear=linear, scaled_as=((), priced)
+            )
+        )
 
 
 def price_weights(values: Mapping[str, float]) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 from agents.parameters import Parameter
 from agents.policy import Observation, register
 from agents.rules._jobs import Entries, Jobs
-from agents.rules._plans import reference_rows
+from agents.rules._plans import REFERENCES, reference_rows
 from agents.values import numbers
 from edge6g_env.features import scales
 from edge6g_env.kernel.codes import REJECT
@@ -46,12 +46,13 @@ class LinUCB:
 
     privileged = False
     needs_candidates = True
+    reads_values_of = REFERENCES
     parameters: ClassVar = (Parameter("alpha", "1", 1e-3, 2.0, 0.05, "log", "weight of the bonus"),)
 
     def __init__(self, layout: Layout, values: Mapping[str, float] | None = None) -> None:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         self._alpha = numbers("linucb", layout.scenario, values)["alpha"]
-        self._entries, self._rows = Entries(layout), reference_rows(layout)
+        self._entries, self._rows = Entries(layout), reference_rows("linucb", layout)
         log, self._unit, self._top = scales([layout.candidates[layout.candidate_index(name)] for name in ENTRIES])
         self._log = log == 1.0
         self._num_agents = layout.scenario.nodes.count

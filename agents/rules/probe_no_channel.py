@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from agents.parameters import Parameter
 from agents.policy import Compiled, register
 from agents.rules._plans import static_plan
-from agents.values import choices, numbers, steps_from
+from agents.values import STATIC, choices, numbers, steps_from
 from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.device_split import DRAFT
 from edge6g_env.scenario import Scenario
@@ -25,6 +25,8 @@ class ProbeNoChannel(Compiled):
     not left to it: what stays free, server and `reject`, is chosen by utility. Where a scenario is won by it nobody need know the channel.
     Other cuts, precision and model are those of `static`; the shares, the nearest of the grid, are found by `edge6g tune`.
     """
+
+    reads_values_of = (STATIC,)
 
     @staticmethod
     def parameters_in(scenario: Scenario) -> tuple[Parameter, ...]:

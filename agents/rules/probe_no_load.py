@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.policy import Observation, register
 from agents.rules._jobs import Entries, Jobs
-from agents.rules._plans import reference_rows
+from agents.rules._plans import REFERENCES, reference_rows
 from edge6g_env.spaces import Layout
 
 
@@ -22,9 +22,10 @@ class ProbeNoLoad:
 
     privileged = False
     needs_candidates = True
+    reads_values_of = REFERENCES
 
     def __init__(self, layout: Layout) -> None:
-        self._entries, self._rows = Entries(layout), reference_rows(layout)
+        self._entries, self._rows = Entries(layout), reference_rows("probe-no-load", layout)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""

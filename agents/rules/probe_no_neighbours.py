@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.policy import Observation, register
 from agents.rules._jobs import Entries
-from agents.rules._plans import reference_rows
+from agents.rules._plans import REFERENCES, reference_rows
 from edge6g_env.kernel.codes import NEIGHBOUR
 from edge6g_env.spaces import Layout
 
@@ -21,10 +21,11 @@ class ProbeNoNeighbours:
 
     privileged = False
     needs_candidates = True
+    reads_values_of = REFERENCES
 
     def __init__(self, layout: Layout) -> None:
         route = layout.action_table[:, 0]
-        self._entries, self._rows = Entries(layout), reference_rows(layout)
+        self._entries, self._rows = Entries(layout), reference_rows("probe-no-neighbours", layout)
         self._known = (route < NEIGHBOUR) | (route == layout.cloud_route)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,7 @@ from agents.parameters import Parameter
 from agents.policy import Observation, register
 from agents.rules._plans import static_plan
 from agents.rules._rows import service_entries, waiting
-from agents.values import numbers, steps_from
+from agents.values import STATIC, numbers, steps_from
 from edge6g_env.kernel.codes import HOLD, LOCAL, NEIGHBOUR, REJECT
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout, device_shares
@@ -34,6 +34,7 @@ class ProbeTime:
 
     privileged = False
     needs_candidates = False
+    reads_values_of = (STATIC,)
 
     @staticmethod
     def parameters_in(scenario: Scenario) -> tuple[Parameter, ...]:
@@ -74,6 +75,8 @@ class ProbeTime:
         phase = (0.5 + TURN * self._turn[clock]) % 1.0
         place = np.minimum((phase[:, None] >= self._until[service]).sum(axis=1), len(PLACES) - 1)
         neighbour = place == PLACES.index("neighbour")
+        if not self._neighbours:  # their share is the own node's
+            place, neighbour = np.where(neighbour, PLACES.index("local"), place), np.zeros_like(neighbour)
         wanted = np.where(neighbour, place + self._sent[clock] % max(1, self._neighbours), place)
         wanted += (place > PLACES.index("neighbour")) * (self._neighbours - 1)
         legal = obs["action_mask"][where] == 1

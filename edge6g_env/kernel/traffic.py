@@ -70,7 +70,7 @@ def look_at_bursts(w, b, now_s):
     """Go back over the switches that lie between now_s and the next job: its service is busy or calm as it is now."""
     for s in range(w.source.shape[1] if w.arrivals[0].kind == codes.BURST else 0):
         source = w.source[b, s]
-        while source.switches > 0 and source.switch_s - _dwell_s(w, b, s) > now_s:
+        while source.switches > 0 and source.switch_s - _dwell_s(w, b, s) > now_s + codes.SAME_INSTANT_S:
             source.switch_s -= _dwell_s(w, b, s)
             source.switches -= 1
             source.busy = 1 - source.busy

@@ -12,7 +12,7 @@ from edge6g_env import BatchEnv, CompiledPolicy
 from edge6g_env.flight import Flight, pieces
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
-from eval.episodes import NothingMeasuredError, nothing_measured, play_worlds
+from eval.episodes import NothingMeasuredError, Played, nothing_measured, play_worlds
 
 PIECES = 20  # of an episode: between them an interrupt is seen and a bar moves
 
@@ -83,8 +83,8 @@ class Flights:
             owner, jobs["world"] = np.divmod(jobs["world"], len(seeds))
             parts = [jobs[owner == p] for p in range(len(policies))]
         else:
-            parts = [self._through_the_doors(policy, seeds) for policy in policies]
-            decisions = sum(map(len, parts))
+            played = [self._through_the_doors(policy, seeds) for policy in policies]
+            parts, decisions = [one.jobs for one in played], sum(one.decisions for one in played)
         return Flown(np.stack([means_by_world(part, part["worth"], len(seeds)) for part in parts]), parts, decisions)
 
     def close(self) -> None:
@@ -92,10 +92,10 @@ class Flights:
         for env in self._envs.values():
             env.close()
 
-    def _through_the_doors(self, policy: Any, seeds: Sequence[int]) -> np.ndarray:
-        """Measured jobs of a policy without a compiled form."""
+    def _through_the_doors(self, policy: Any, seeds: Sequence[int]) -> Played:
+        """Episodes of a policy without a compiled form."""
         make: MakePolicy = lambda _: policy  # noqa: E731
-        return play_worlds("search", make, self.scenario, seeds, lambda _: self.tick(), self._threads)[0]
+        return play_worlds("search", make, self.scenario, seeds, lambda _: self.tick(), self._threads)
 
 
 def means_by_world(jobs: np.ndarray, values: np.ndarray, worlds: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from eval.files import (
 )
 from eval.fitting import Fit, fitting
 from eval.frames import Policies, cannot_load
-from eval.interrupted import FINISHED, abandon_run, end_run
+from eval.interrupted import FINISHED, abandoned_after, end_run
 from eval.kept import FOLDER as PLAYED
 from eval.pools.pool import Pool
 from eval.pools.workers import make_pool
@@ -97,10 +97,8 @@ def sweep(
         _begin(out, {**made_by, **asked}, overwrite)
         write_scenario(scenario, out)
         try:
-            frame = _play(cells, policies, fits, numbers, workers, out, console)
-        except NothingMeasuredError:
-            abandon_run(out, MAKES)
-            raise
+            with abandoned_after(NothingMeasuredError, out, MAKES):
+                frame = _play(cells, policies, fits, numbers, workers, out, console)
         except (KeyboardInterrupt, IllegalActionError, OwnPolicyError):
             console.print("stopped: the same command goes on with the rest", highlight=False)
             raise

@@ -14,6 +14,7 @@ from agents.planners.choices import Choices
 from agents.planners.options import Asked, Options, PlannerError, asked, best_base
 from agents.planners.planner import Clairvoyant, Planner, Rollout
 from agents.policy import Observation, Policy, attach, make_rule
+from agents.values import read_file, values_file
 from edge6g_env.batch import BatchEnv
 from edge6g_env.errors import Caution
 from edge6g_env.kernel.codes import HOLD, REJECT
@@ -296,6 +297,18 @@ def test_threads_are_no_other_planner():
 def test_the_base_is_a_rule_with_values_where_there_is_one():
     assert best_base(load_scenario("tiny")) in ("tuned", "restricted", "static")
     assert best_base(load_scenario("tiny"), among=()) == "greedy"
+
+
+def test_values_that_do_not_say_what_they_earn_are_no_better_base(monkeypatch):
+    tiny = load_scenario("tiny")
+    entries = read_file(values_file(tiny))
+    told = {
+        name: {k: v for k, v in entries[name].items() if k != "reward_per_job"} for name in ("restricted", "static")
+    }
+    for first, second in (("restricted", "static"), ("static", "restricted")):
+        kept = {**told, first: {**told[first], "reward_per_job": 0.1}, second: {**told[second], "reward_per_job": None}}
+        monkeypatch.setattr("agents.planners.options.read_file", lambda _, kept=kept: kept)
+        assert best_base(tiny, among=("restricted", "static")) == first
 
 
 def play(policy: Policy, make_env: type[BatchEnv], scenario: Scenario) -> tuple[list[list[int]], float]:

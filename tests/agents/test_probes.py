@@ -7,9 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from agents.policy import Observation, make_rule, start
+from agents.policy import Observation, make_rule, rule_class, start
 from agents.rules._plans import static_plan
+from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel.codes import LOCAL, NEIGHBOUR, REJECT
+from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout, device_shares
 from tests.made import made
 from tests.scene import draw, first_best, jobs, set_candidates, set_entry
@@ -149,6 +151,22 @@ def test_time_sends_its_shares_in_turn_whatever_it_sees(layout: Layout, obs: Obs
     assert counts[layout.cloud_route] == pytest.approx(400 * 0.3, abs=3)
     assert counts[NEIGHBOUR] == pytest.approx(400 * 0.05, abs=3)
     assert abs(counts[NEIGHBOUR] - counts[NEIGHBOUR + 1]) <= 1
+
+
+def test_time_keeps_the_share_of_neighbours_that_are_not_there():
+    layout = Layout(load_scenario("tiny", **{"nodes.count": 1, "nodes.columns": 1, "nodes.neighbours": 0}))
+    values = {f"{place}_{s.name}": float(place == "neighbour") for s in layout.scenario.service for place in PLACES}
+    policy = rule_class("probe-time")(layout, values=values)
+    env, rng = BatchEnv(layout.scenario, 2), np.random.default_rng(0)
+    obs, routes = env.reset(seed=0), []
+    start(policy, 2)
+    for _ in range(400):
+        actions = policy.act(obs, rng)
+        waits = obs["action_mask"][..., REJECT] == 1
+        routes += layout.action_table[actions[waits], 0].tolist()
+        obs = env.step(actions)[0]
+    assert len(routes) > 3
+    assert {*routes} == {LOCAL}
 
 
 def test_time_takes_the_plan_of_static_at_its_place(layout: Layout, obs: Observation, rng: np.random.Generator):

@@ -17,7 +17,7 @@ from agents.policy import Observation, make_rule
 from agents.rules.restricted import Restricted
 from agents.rules.static import Static
 from agents.rules.tuned import TunedWeights
-from agents.values import ALL_ROWS, TUNED, ValuesError, tuned
+from agents.values import ALL_ROWS, TUNED, ValuesError, identity_of, tuned
 from agents.weights import SCORED_ROWS, weighted_entries
 from edge6g_env.kernel.codes import HOLD, REJECT
 from edge6g_env.scenario import load_scenario
@@ -122,7 +122,8 @@ def test_values_of_a_file_are_read(tmp_path: Path):
     found = tuned(TUNED, load_scenario("tiny"), write(tmp_path / "mine.json", values))
     assert found.values == values
     other = tuned(TUNED, load_scenario("tiny"), write(tmp_path / "other.json", {**values, "weights": {"load_s": -0.3}}))
-    assert other.identity != found.identity
+    first, second = (identity_of(TUNED, load_scenario("tiny"), one.values) for one in (found, other))
+    assert first != second
 
 
 BAD = {

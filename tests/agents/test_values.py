@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.policy import Observation, make_rule
+from agents import values as agents_values
+from agents.policy import Observation, make_rule, rule_class, rule_names
 from agents.rules.restricted import Restricted
 from agents.rules.static import Static
 from agents.values import (
@@ -20,6 +21,7 @@ from agents.values import (
     all_choices,
     choices,
     has_values,
+    identity_of,
     read_file,
     tuned,
     values_file,
@@ -140,7 +142,7 @@ def test_values_of_a_file_are_read(tmp_path: Path):
     assert (found.values, found.scenario) == (PLAN, "tiny_v0")
     other = {**PLAN, "chat": {**PLAN["chat"], "precision": "fp16"}}
     again = tuned(STATIC, scenario, write(tmp_path / "other.json", static={"values": other, "scenario": "tiny_v0"}))
-    assert found.identity != again.identity
+    assert identity_of(STATIC, scenario, found.values) != identity_of(STATIC, scenario, again.values)
     with pytest.raises(ValuesError, match=r"mine.json has no values of restricted: `edge6g tune --rule restricted"):
         tuned(RESTRICTED, scenario, file)
 
@@ -204,3 +206,37 @@ def test_overrides_leave_the_shipped_values():
     other = load_scenario("tiny", actions={"precision": ["bf16"], "default_precision": "bf16"})
     with pytest.raises(ValuesError, match="with the same --set"):
         tuned(STATIC, other)
+
+
+def test_a_rule_says_whose_values_it_reads_beside_its_own(monkeypatch: pytest.MonkeyPatch):
+    """What is not said is in no identity: episodes of other values would be taken for those of these."""
+    asked: list[str] = []
+
+    def noted(rule, *more, real=agents_values.tuned):
+        asked.append(rule)
+        return real(rule, *more)
+
+    monkeypatch.setattr(agents_values, "tuned", noted)
+    monkeypatch.setattr("agents.rules._plans.tuned", noted)
+    layout = Layout(load_scenario("tiny"))
+    for name in rule_names():
+        asked.clear()
+        make_rule(name, layout)
+        assert {*asked} - {name} <= {*getattr(rule_class(name), "reads_values_of", ())}, name
+
+
+@pytest.mark.parametrize("rule", ["greedy-price", "drift-plus-penalty", "linucb", "probe-no-load", "probe-time"])
+def test_other_values_that_it_reads_are_another_identity(tmp_path: Path, rule: str):
+    """Of a scenario of one's own, beside whose file they lie."""
+    file = tmp_path / "site.toml"
+    file.write_text(load_scenario("tiny").to_toml().replace('name = "tiny"', 'name = "site"'))
+    site, found = load_scenario(file), []
+    own = {"price_per_s": 0.5, "cloud_price_per_s": 0.01}
+    for subset, precision in ((SUBSET, "int8"), ({**SUBSET, "precision": ["int4"]}, "int4"), (SUBSET, "int8")):
+        plan = {service: {**values, "precision": precision} for service, values in PLAN.items()}
+        entries = {"restricted": {"values": subset}, "static": {"values": plan}}
+        told = {name: {**one, "scenario": "site_v0", "fingerprint": site.fingerprint} for name, one in entries.items()}
+        write(tmp_path / "site.tuned.json", **told)
+        found.append((identity_of(rule, site), identity_of(rule, site, own)))
+    assert found[0] == found[2]
+    assert len({*found[0], *found[1]}) == 4

@@ -137,6 +137,30 @@ def test_a_checkpoint_that_fits_only_some_is_said_and_leaves_its_cells_empty(
     assert json.loads((out / "matrix.json").read_text())["missing"][0]["scenario"] == "busy"
 
 
+def test_a_scenario_without_a_measured_job_is_left_empty_and_the_others_stay(run, variants: str, tmp_path: Path):
+    out, quiet = tmp_path / "out", tmp_path / "quiet.toml"
+    text = load_scenario("tiny", **{"arrivals.rate_jobs_s": 1e-6}).to_toml()
+    quiet.write_text(text.replace('name = "tiny"', 'name = "quiet"'))
+    ended = compare(run, out, f"{quiet},{variants}", "local,jsq")
+    assert ended.status == 0, ended.err
+    why = "jsq does not play in quiet: no job arrives in "
+    assert why in (out / "matrix.md").read_text()
+    frame = pd.read_csv(out / "matrix.csv").set_index(["policy", "scenario"])
+    assert frame["reward_per_job"].isna().groupby("scenario").all().to_dict() == {
+        "busy": False,
+        "calm": False,
+        "quiet": True,
+    }
+    assert not (out / "quiet").exists()
+    assert {"calm", "busy"} <= {path.name for path in out.iterdir()}
+    other = tmp_path / "still.toml"
+    other.write_text(text.replace('name = "tiny"', 'name = "still"'))
+    ended = compare(run, tmp_path / "none", f"{quiet},{other}", "local,jsq")
+    assert (ended.status, ended.out) == (2, "")
+    assert "edge6g: no job arrives in " in ended.err
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("scenarios", "policies", "says"),
     [

@@ -64,7 +64,8 @@ def test_the_best_rule_is_that_of_the_validation_seeds(tmp_path: Path, played_on
         return {**row, **others, "validation": found}
 
     rows = {"a": validated(0.3), "b": validated(0.5), "c": validated(None), "d": validated(0.9, kind="planner")}
-    rows["e"] = validated(0.7, seeds=6)  # given up on easier seeds
+    rows["e"] = validated(0.7, seeds=row["seeds"] - 1)  # given up on easier seeds
+    rows["f"] = validated(0.4, seeds=99)  # kept by another command, on more of them
     assert read(keep(tmp_path / "x", played_on, rows)).best_rule == "b"
     assert read(keep(tmp_path / "y", played_on, {"c": rows["c"]})).best_rule is None
 

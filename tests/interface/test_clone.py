@@ -162,6 +162,26 @@ def test_a_burst_goes_on():
     assert came[first > 0.9].mean() > 1.5 * came[first < 0.1].mean()
 
 
+def test_who_is_busy_stays_so_however_often_the_future_is_drawn():
+    """Bursts and lulls of hours: where jobs come they come in every future, where none come none do."""
+    kind = {"kind": "burst", "rate_jobs_s": 4.0, "calm_s": 1e4, "burst_s": 1e4, "burst_ratio": 1e6}
+    env, other, worlds = BatchEnv("tiny", 64, arrivals=kind), BatchEnv("tiny", 64, arrivals=kind), range(64)
+    env.reset(seed=0)
+    env.fly(CompiledPolicy(env.layout), 10.0)
+    other.reset(seed=0)
+    comes = []
+    for futures in (0, 1, 40):
+        other.clone(env, worlds, worlds)
+        for n in range(futures):
+            other.redraw(worlds, n)
+        before = other.counters().arrived.copy()
+        other.fly(CompiledPolicy(env.layout), 20.0)
+        comes.append(other.counters().arrived > before)
+    assert 0 < comes[0].sum() < 64
+    assert np.array_equal(comes[0], comes[1])
+    assert np.array_equal(comes[0], comes[2])
+
+
 def test_redrawn_answers_are_longer_than_what_is_done():
     """In the mean as the rest of the lengths of the service says."""
     env = BatchEnv("tiny", 1)

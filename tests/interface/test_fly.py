@@ -307,6 +307,53 @@ def test_what_fails_while_it_goes_aboard_leaves_no_policy_half_there(monkeypatch
     assert np.array_equal(env.fly(good, 15.0).outcomes, other.fly(good, 15.0).outcomes)
 
 
+def test_what_is_interrupted_while_its_arrays_are_made_flies_no_other_policy(monkeypatch):
+    """Ctrl-C between the arrays of another shape and their handle: the next flight is that of its own policy."""
+    env, other = BatchEnv("tiny", 2, **SHORT), BatchEnv("tiny", 2, **SHORT)
+    first, second = (CompiledPolicy(env.layout, linear={"ttft_s": weight}) for weight in (-1.0, 1.0))
+    for one in (env, other):
+        one.reset(seed=1)
+        one.fly(first, 0.0)
+
+    def stopped(handle):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edge6g_env.flight.run_of", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            other.fly(CompiledPolicy(env.layout), 1.0)
+    for one in (env, other):
+        one.reset(seed=1)
+    assert np.array_equal(env.fly(second, 15.0).outcomes, other.fly(second, 15.0).outcomes)
+
+
+def test_observations_that_a_policy_was_not_made_for_are_refused():
+    """The kernel looks at no bounds: what another scenario says would be read from beyond the arrays."""
+    env, campus = BatchEnv("tiny", 2, observe="candidates"), BatchEnv("campus", 2, observe="candidates")
+    policy, obs, theirs = CompiledPolicy(env.layout), env.reset(seed=0), campus.reset(seed=0)
+    assert policy.act(obs).shape == policy.allowed(obs).shape[:2] == (2, env.num_agents)
+    alone = {name: array[0] for name, array in obs.items()}
+    plain = {name: array for name, array in obs.items() if name != "candidates"}
+    for act in (policy.act, policy.allowed):
+        for wrong in (theirs, alone, {**obs, "observation": obs["observation"][:1]}):
+            with pytest.raises(
+                UserError, match=r"has the shape .*: a policy made for tiny_v0 reads \(worlds, agents, "
+            ):
+                act(wrong)
+    with pytest.raises(UserError, match="observations have no 'candidates': ask for them with observe='candidates'"):
+        policy.act(plain)
+    for options, words in (
+        ({"utility_weight": np.nan}, "utility_weight is nan: it must be a finite number"),
+        ({"beta": np.inf}, "beta is inf"),
+        ({"distance": np.zeros((2, env.layout.num_actions))}, "distance counts steps: it must hold whole numbers"),
+        ({"distance": np.full((2, env.layout.num_actions), -1)}, "distance counts steps"),
+        ({"network": [np.zeros((3, 1))]}, r"network has the shapes \(3, 1\): they must be \(H, D \+ E \+ 1\)"),
+        ({"network": [np.float64(1.0)] * 6}, "network has the shapes"),
+    ):
+        with pytest.raises(UserError, match=words):
+            CompiledPolicy(env.layout, **options)
+
+
 def test_a_flight_stops_when_all_that_counts_has_ended_wherever_it_paused():
     """A flight pauses after 512 slots: where these end must not matter."""
     ends = []

@@ -17,6 +17,7 @@ from agents.policy import make_rule, parameters_of, rule_class, rule_names
 from agents.values import TUNED
 from edge6g_env.scenario import load_scenario
 from edge6g_env.spaces import Layout
+from eval.files import RunFolderError
 from train.evolution import Evolution, SearchState
 from train.search import EPISODES
 from train.seeds import CHOICE_SEED
@@ -192,3 +193,35 @@ def test_what_another_search_has_written_meanwhile_stays(tmp_path: Path, monkeyp
     assert found["static"] == of_static
     assert found["greedy-price"]["values"]["price_per_s"] == 0.5
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.json"]
+
+
+def test_a_place_is_held_while_a_rule_is_searched_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another process would write over what this one keeps, and over the values it ends with; another rule may be searched."""
+    out, scenario = tmp_path / "tiny.json", load_scenario("tiny")
+    found = {"values": {"price_per_s": 0.5, "cloud_price_per_s": 0.01}, "reward_per_job": 0.5}
+
+    def run(searches: Searches, note: Any) -> dict[str, Any]:
+        with pytest.raises(RunFolderError, match=r"another process finds values of greedy-price for .*tiny\.json"):
+            tune(scenario, "greedy-price", out, overwrite=True)
+        monkeypatch.setattr(Searches, "run", lambda *_: {**found, "values": {"v_s2": 1.0}})
+        tune(scenario, "drift-plus-penalty", out)
+        return found
+
+    monkeypatch.setattr(Searches, "run", run)
+    tune(scenario, "greedy-price", out)
+    assert [*values.read_file(out)] == ["drift-plus-penalty", "greedy-price"]
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.json"]
+
+
+def test_what_was_kept_over_other_values_that_the_rule_reads_is_not_taken(tmp_path: Path, monkeypatch):
+    """Rewards of `greedy-price` over other rows of `restricted` say nothing."""
+    asked = []
+    monkeypatch.setattr(Searches, "__init__", lambda self, *arguments: asked.append(arguments[-1]))
+    monkeypatch.setattr(
+        Searches,
+        "run",
+        lambda *_: {"values": {"price_per_s": 0.5, "cloud_price_per_s": 0.01}, "reward_per_job": 0.5},
+    )
+    scenario = load_scenario("tiny")
+    tune(scenario, "greedy-price", tmp_path / "tiny.json")
+    assert asked[0]["reads"] == {"restricted": values.tuned("restricted", scenario).values}

@@ -61,6 +61,13 @@ def test_no_coordinate_leads_on_from_its_end():
         assert race(end, others, rewards, 32) is None
 
 
+def test_without_anything_to_choose_it_stays_where_it_is():
+    play, played = player(hill)
+    point = {"x": 0, "y": 0, "z": 0}
+    assert descend(point, lambda _: iter(()), rewards_of(play), 32, lambda *_: None) == point
+    assert not played
+
+
 def test_each_move_is_better_on_all_seeds():
     play, _ = player(hill, noise=1.0)
     rewards, seen = rewards_of(play), [{"x": 0, "y": 0, "z": 0}]

@@ -77,7 +77,7 @@ def descend(
     """
     tried_in_vain = 0
     names = [name for name, _ in coordinates(point)]
-    while True:
+    while names:  # there may be nothing to choose
         for name in names:
             others = dict(coordinates(point)).get(name, [])
             better = race(point, others, rewards, count)
@@ -87,6 +87,7 @@ def descend(
                 moved(name, point)
             if tried_in_vain >= len(names):
                 return point
+    return point
 
 
 def race(point: Point, others: Sequence[Point], rewards: Rewards, count: int) -> Point | None:

@@ -17,11 +17,11 @@ from filelock import FileLock
 from rich.console import Console
 
 from agents.policy import check_rule, parameters_of
-from agents.values import RULES, TUNED, is_of, own_file, read_file, rules_with_values
+from agents.values import RULES, TUNED, is_of, own_file, read_beside, read_file, rules_with_values
 from edge6g_env._bars import Bars, Notes
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
-from eval.files import write_text_atomic
+from eval.files import held_alone, write_text_atomic
 from eval.kept import UNFINISHED, code_digest
 from eval.pools.flights import Flights
 from eval.provenance import Provenance, provenance
@@ -65,8 +65,29 @@ def tune(
     with what was played kept.
     """
     console = console or Console(stderr=True)
-    out = _checked_place(rule, scenario, out, overwrite)
+    place = _place(rule, scenario, out)
     _check_options(rule, seeds, cpu_minutes)
+    _check_free(rule, scenario, place, overwrite, own=out is None)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with held_alone(
+        place.with_name(f".{place.name}.{rule}.lock"), f"another process finds values of {rule} for {place}"
+    ):
+        _check_free(rule, scenario, place, overwrite, own=out is None)  # that of a process which has ended since
+        return _tune(scenario, rule, place, seeds, cpu_minutes, seed, threads, command, console)
+
+
+def _tune(
+    scenario: Scenario,
+    rule: str,
+    out: Path,
+    seeds: int | None,
+    cpu_minutes: float | None,
+    seed: int,
+    threads: int,
+    command: str,
+    console: Console,
+) -> dict[str, Any]:
+    """As `tune`, of what was checked, in a place that no other process has."""
     made_by, flights = provenance(command, scenario), Flights(scenario, threads)
     file = out.with_name(f"{out.name}.{rule}{UNFINISHED}")
     of = {"rule": rule, "fingerprint": made_by["fingerprint"], "code": code_digest(values=False), "seed": seed}
@@ -82,6 +103,7 @@ def tune(
             else:
                 cpu_s = 60.0 * (cpu_minutes or CPU_MINUTES)
                 begins = starts(rule, scenario, out, seed, cpu_s)
+                of["reads"] = read_beside(rule, scenario)
                 longer = Flights(lengthened(scenario, SETTINGS["measured_share"]), threads)
                 episodes = episodes_of([scenario], *LEAST_AND_MOST)
                 searches = Searches(longer, flights, episodes, begins, seed, cpu_s, file, of)
@@ -107,8 +129,8 @@ def tune(
     return entry
 
 
-def _checked_place(rule: str, scenario: Scenario, out: Path | None, overwrite: bool) -> Path:
-    """The file for the values; raises if there is nothing to find of the rule, or the file cannot hold it."""
+def _place(rule: str, scenario: Scenario, out: Path | None) -> Path:
+    """The file for the values; raises if there is nothing to find of the rule, or none is meant."""
     names = rules_with_values()
     if rule not in names:
         check_rule(rule)
@@ -120,11 +142,15 @@ def _checked_place(rule: str, scenario: Scenario, out: Path | None, overwrite: b
         raise TuneError(f"--out: {scenario.name} has values that ship: name a file for others, one that ends in .json")
     if place.is_dir() or place.suffix != ".json":
         raise TuneError(f"--out {place}: must name a file that ends in .json")
+    return place
+
+
+def _check_free(rule: str, scenario: Scenario, place: Path, overwrite: bool, own: bool) -> None:
+    """Raise if the file holds values of the rule that are to stay; own: of a scenario's own file only those that still fit."""
     there = read_file(place) if place.exists() else {}
-    is_outdated = out is None and rule in there and not is_of(there[rule], scenario)
+    is_outdated = own and rule in there and not is_of(there[rule], scenario)
     if rule in there and not overwrite and not is_outdated:
         raise TuneError(f"{place} holds values of {rule}: choose another --out, or replace them with --overwrite")
-    return place
 
 
 def _check_options(rule: str, seeds: int | None, cpu_minutes: float | None) -> None:
