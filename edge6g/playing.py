@@ -188,7 +188,7 @@ def verify(
         from eval.verify import show, with_results
         from eval.verify import verify as run
 
-        names = with_results(results) if scenario == "all" else words_of(scenario)
+        names = with_results(results) if scenario == "all" else scenarios_of(scenario)
         loaded = [load(name, settings) for name in names]
         verdicts = run(loaded, words_of(row), seeds, results, load_checkpoint=load_checkpoint)
         show(verdicts, Console())

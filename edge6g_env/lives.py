@@ -159,6 +159,8 @@ def _places(rows: np.ndarray, ingress: np.ndarray, nodes: int) -> tuple[np.ndarr
     up, down = (works & np.isin(rows["stage"], stages) for stages in (_TRANSFERS_UP, _TRANSFERS_DOWN))
     origin[up] = np.where(rows["stage"] == codes.UPLINK, UE, ingress)[up]
     place[down] = np.where(rows["stage"] == codes.BACK, ingress, UE)[down]
+    alone = down & (node == UE)  # of a job without a part at a node it comes from its own
+    origin[alone] = ingress[alone]
     return place, origin
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge6g_env import _arguments, capacity
 from edge6g_env.batch import BatchEnv
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.legs import LEG_NAMES
 from edge6g_env.kernel.world import World
@@ -96,7 +96,9 @@ def _action_of(scenario: Scenario, service: Service, name: str) -> int:
     of_default = f"{name}, model {service.family.index(service.default) + 1}"
     if of_default in names:
         return names.index(of_default)
-    check_known("action", [name], names)
+    if name not in names:  # names have commas in them
+        hint = did_you_mean(name, names, before="; ") or f"; one of the {len(names)} is {names[len(names) // 2]!r}"
+        raise UserError(f"no action {name!r}{hint} (`action_names` of an environment has all)")
     return names.index(name)
 
 

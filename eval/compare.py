@@ -112,7 +112,11 @@ def compare_rows(
     comparison = _comparison(scenario, rows, played, made_by)
     if keep is not None:
         rules = {row.name: makers[row.name] for row in rows if row.kind == "rule"}
-        validated = _validated(rules, identities, scenario, len(seeds), run, console or Console(stderr=True))
+        try:
+            validated = _validated(rules, identities, scenario, len(seeds), run, console or Console(stderr=True))
+        except NothingMeasuredError as error:  # there: what was played on the evaluation seeds stays
+            (console or Console(stderr=True)).print(f"on validation seeds {error}", highlight=False, markup=False)
+            validated = {}
         _keep(keep, comparison, rows, {name: _rewards(one) for name, one in played.items()}, validated)
     _add_room(comparison, rows, keep)
     comparison = _look(comparison, rows, out, record, console)
@@ -161,6 +165,9 @@ def _look(comparison: Comparison, rows: Sequence[Row], out: Path, record: bool, 
     folder = out / RECORD
     found = most_different(comparison.summary, comparison.episodes, rows, comparison.scenario, str(folder))
     if found is None:
+        if record:
+            told = "nothing is recorded: there is no rule and another policy to set side by side"
+            (console or Console(stderr=True)).print(told, highlight=False)
         return comparison
     different, pair = found
     if not record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ def numbered(name: str, count: int) -> list[str]:
 
 
 LOCK_FILE = ".lock"
+MADE = "makes"  # key of run.json: names of what the run puts into its folder
 
 
 class RunFolderError(UserError):
@@ -54,16 +56,23 @@ def begin_run(
 ) -> None:
     """Make `folder` that of a new run and write `record` to its run.json, by which it is known from then on.
 
-    kind: "compare", say; makes: names of what a run of this kind puts into its folder. With overwrite these are removed
-    from the folder of an earlier run of the same kind, and copies of own traces; nothing else is ever removed. Raises RunFolderError for a
-    folder that holds anything else (hidden files apart), or, without overwrite, an earlier run.
+    kind: "compare", say; makes: names of what this run puts into its folder, which run.json keeps. With overwrite these, and those of
+    the earlier run, of the same kind, are removed from its folder, and copies of own traces; nothing else is ever removed. Raises
+    RunFolderError for a folder that holds anything else (hidden files apart), or, without overwrite, an earlier run.
     """
     path = Path(folder)
     _check_is_folder(path)
     if path.is_dir() and any(not entry.name.startswith(".") for entry in path.iterdir()):
         _check_earlier_run(path, kind, overwrite)
-        remove_made(path, makes)
-    write_json_atomic({"kind": kind, **record}, path / RUN_FILE)
+        remove_made(path, [*makes, *_made_by_earlier_run(path)])
+    write_json_atomic({"kind": kind, **record, MADE: [*makes]}, path / RUN_FILE)
+
+
+def _made_by_earlier_run(folder: Path) -> list[str]:
+    """What the run in a folder says that it makes: names in that folder, whatever stands there."""
+    names = read_object(folder / RUN_FILE).get(MADE)
+    words = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return [name for name in words if name == Path(name).name and name != os.pardir]
 
 
 def remove_made(folder: Path, makes: Sequence[str]) -> None:

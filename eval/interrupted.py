@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from eval.files import RUN_FILE, begin_run, read_object, remove_made, write_json_atomic
+from eval.files import MADE, RUN_FILE, begin_run, read_object, remove_made, write_json_atomic
 
 FINISHED = "finished"
 
@@ -25,7 +25,7 @@ def begin_or_go_on(
 
     With overwrite it has to be of the very same command, too.
     """
-    unfinished = {"kind": kind, **record, FINISHED: False}
+    unfinished = {"kind": kind, **record, FINISHED: False, MADE: [*makes]}
     keys = ["kind", FINISHED, *same, *(["command"] if overwrite else [])]
     earlier = read_object(folder / RUN_FILE)
     if all(earlier.get(key) == unfinished[key] for key in keys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -215,6 +216,10 @@ def check_keep(folder: Path, scenario: Scenario, seeds: Sequence[int], names: Se
     """Raise ResultsError if rows of these names and seeds cannot be put into `folder`."""
     if list(seeds) != [EVALUATION_SEED + n for n in range(len(seeds))]:
         raise ResultsError("--keep takes the evaluation seeds from the first one up: leave --seed at 0")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "cannot be written to" if there.is_dir() else "is a file"
+        raise ResultsError(f"--keep {folder}: {there} {why}: name a folder for results")
     file = folder / f"{scenario.name}.json"
     if not file.exists():
         return

@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from edge6g_env.noting import FRAMES_PER_S, NotedEnv
+from edge6g_env.noting import NotedEnv
 from edge6g_env.render.painter import Painter
 from edge6g_env.render.style import palette
 from edge6g_env.scene import scene_of
@@ -17,19 +17,19 @@ SPEED = 5  # simulated seconds a second
 
 
 class Film:
-    """Draws a world while it is recorded."""
+    """Draws a world while it is recorded, at the first frame after each time that the GIF shows."""
 
     def __init__(self, title: str) -> None:
         """title: stands above the map."""
-        self._title, self._seen = title, 0
+        self._title, self._next_s = title, 0.0
         self._painter: Painter | None = None
         self._frames: list[Image.Image] = []
 
     def keep(self, env: NotedEnv) -> None:
         """Draw the world, if this is one of the frames that the GIF has."""
-        self._seen += 1
-        if (self._seen - 1) % (FRAMES_PER_S // GIF_FRAMES_PER_S):
+        if float(env.times_s()[0]) < self._next_s - 1e-9:
             return
+        self._next_s += 1.0 / GIF_FRAMES_PER_S
         if self._painter is None:
             self._painter = Painter(scene_of(env.scenario))
         drawn = Image.fromarray(self._painter.paint(look(env), self._title))

@@ -27,7 +27,7 @@ def seconds_of(recording: Recording, until_s: np.ndarray | None = None) -> np.nd
     if until_s is not None:
         spent_s[np.isnan(until_s[job])] = 0.0
     at, size = job * len(recording.leg_names) + legs["name"], len(numbers) * len(recording.leg_names)
-    return np.bincount(at, spent_s, size).reshape(len(numbers), -1)
+    return np.bincount(at, spent_s, size).reshape(len(numbers), len(recording.leg_names))
 
 
 def lives_frame(recording: Recording) -> pd.DataFrame:

@@ -120,8 +120,11 @@ def show(recordings: Sequence[Recording], out: Path, console: Console) -> None:
         column.justify = "right"
     for one in recordings:
         jobs = one.jobs[one.jobs["measured"] == 1]
-        shares = [f"{(jobs['phase'] == 0).mean():.1%}", f"{jobs['slo_met'].mean():.1%}", f"{jobs['worth'].mean():.4f}"]
-        table.add_row(Text(one.policy), str(len(jobs)), *(shares if len(jobs) else ["", "", ""]))
+        shares = ["", "", ""]
+        if len(jobs):
+            finished, met = (f"{share:.1%}" for share in ((jobs["phase"] == 0).mean(), jobs["slo_met"].mean()))
+            shares = [finished, met, f"{jobs['worth'].mean():.4f}"]
+        table.add_row(Text(one.policy), str(len(jobs)), *shares)
     console.print(table)
     console.print()
     for what, name in (("Replay", REPLAY_FILE), ("Nodes", NODES_FILE), ("Jobs", JOBS_FILE), ("Trace", TRACE_FILE)):

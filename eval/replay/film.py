@@ -26,6 +26,7 @@ _OF_OUTCOMES = (
     "air_bytes",
     "backhaul_bytes",
     "retries",
+    "progress",
 )
 _OF_OPTIONS = ("action", "chosen", "rank", "ttft_s", "tpot_s", "price_usd", "energy_j", "quality", "utility")
 _COUNTED = ("queue", "inbox", "sequences", "training", "load_variant", "up")
@@ -77,7 +78,7 @@ def _scene(one: Recording, arrays: Arrays) -> dict[str, Any]:
 
 
 def _service(service: Any) -> dict[str, Any]:
-    return {"name": service.name, "privacy": service.privacy, **service.objectives}
+    return {"name": service.name, "kind": service.kind, "privacy": service.privacy, **service.objectives}
 
 
 def _nodes(scene: Scene) -> list[dict[str, Any]]:

@@ -91,6 +91,64 @@ def test_an_earlier_run_is_replaced_only_when_told_to(run, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_overwrite_removes_all_that_the_earlier_run_made(run, tmp_path: Path):
+    """A comparison in one scenario after one in several, and the other way round; what somebody else put there stays."""
+    out, other = tmp_path / "compare", tmp_path / "other.toml"
+    other.write_text(load_scenario("tiny").to_toml().replace('name = "tiny"', 'name = "other"'))
+    short = (
+        "--seeds",
+        1,
+        "--policies",
+        "local",
+        "--out",
+        out,
+        "--set",
+        "time.episode_s=12.0",
+        "--set",
+        "time.drain_s=4.0",
+    )
+    for scenarios in ("tiny", f"tiny,{other}", "tiny"):
+        ended = run("compare", "--scenario", scenarios, *short, "--overwrite")
+        assert ended.status == 0, ended.err
+        matrix = {"matrix.json", "matrix.csv", "matrix.md", "tiny", "other"}
+        single = {"episodes.csv", "summary.json", "table.csv", "jobs.csv.gz", "tensorboard", "scenario.toml"}
+        there = {path.name for path in out.iterdir()}
+        assert (matrix <= there) == (single.isdisjoint(there)) == ("," in scenarios)
+        assert single <= there or single.isdisjoint(there)
+        (out / "notes.txt").write_text("mine")
+    record = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps({**record, "makes": ["../kept.txt", "..", 7, "notes"]}))
+    (tmp_path / "kept.txt").write_text("mine")
+    assert run("compare", "--scenario", "tiny", *short, "--overwrite").status == 0
+    assert (tmp_path / "kept.txt").exists()
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_was_measured_is_kept_where_no_validation_seed_measures_a_job(run, tmp_path: Path, monkeypatch):
+    def nothing(*_):
+        raise eval.episodes.NothingMeasuredError("no job arrives there")
+
+    monkeypatch.setattr("eval.compare._validated", nothing)
+    ended = compare(run, tmp_path / "out", "local", "--keep", tmp_path / "results")
+    assert ended.status == 0, ended.err
+    assert "on validation seeds no job arrives there" in ended.err
+    row = json.loads((tmp_path / "results" / "tiny.json").read_text())["rows"]["local"]
+    assert row["validation"] is None
+    assert pd.read_csv(tmp_path / "out" / "episodes.csv")["policy"].unique().tolist() == ["local"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_place_for_results_that_is_none_is_said_before_anything_is_played(run, tmp_path: Path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        ended = run("compare", "--scenario", "tiny", "--policies", "local", "--keep", place, "--out", tmp_path / "out")
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.err == f"edge6g: --keep {place}: {tmp_path / 'file'} is a file: name a folder for results\n"
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_settings_reach_the_world(run, tmp_path: Path):
     compare(run, tmp_path / "calm", "local")
     compare(run, tmp_path / "busy", "local", "--set", "arrivals.rate_jobs_s=6.0")
@@ -263,7 +321,11 @@ def test_a_link_is_removed_and_what_it_leads_to_stays(tmp_path: Path):
     begin_run(out, "compare", ["tensorboard"], {}, overwrite=False)
     (out / "tensorboard").symlink_to(elsewhere)
     begin_run(out, "compare", ["tensorboard"], {"command": "again"}, overwrite=True)
-    assert json.loads((out / "run.json").read_text()) == {"kind": "compare", "command": "again"}
+    assert json.loads((out / "run.json").read_text()) == {
+        "kind": "compare",
+        "command": "again",
+        "makes": ["tensorboard"],
+    }
     assert not (out / "tensorboard").exists()
     assert (elsewhere / "keep").read_text() == "mine"
 

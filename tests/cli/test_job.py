@@ -1,5 +1,7 @@
 """`edge6g job`: what was expected beside what came, the legs, and one sentence where it cannot be."""
 
+import pytest
+
 import edge6g_env
 from tests.tuners import services_with
 
@@ -22,6 +24,20 @@ def test_an_illegal_action_is_refused_with_its_reason(run):
     status, out, err = run("job", "--action", "cloud, int4", *OPTIONS)
     assert (status, out) == (2, "")
     assert err == ("edge6g: 'cloud, int4' is illegal for a job of chat at node 0: raw data may not reach the cloud\n")
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ("locl, int4", "no action 'locl, int4'; did you mean local, int4?"),
+        ("bogus", "no action 'bogus'; one of the "),
+    ],
+)
+def test_an_unknown_action_is_a_short_sentence(run, action: str, says: str):
+    status, out, err = run("job", "--action", action, *OPTIONS)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"edge6g: {says}")
+    assert len(err) < 200
 
 
 def test_of_fine_tuning_it_prints_setup_step_and_progress(run, tmp_path):

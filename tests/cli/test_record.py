@@ -45,6 +45,23 @@ def test_what_a_recording_leaves(run: Run, tmp_path: Path):
     assert json.loads((out / "run.json").read_text())["finished"] is True
 
 
+def test_an_episode_without_a_job_is_recorded_as_it_is(run: Run, tmp_path: Path):
+    ended = run(
+        "record", *TINY, "--set", "arrivals.rate_jobs_s=1e-6", "--policies", "greedy", "--out", tmp_path / "out"
+    )
+    assert ended.status == 0, ended.err
+    assert pd.read_csv(tmp_path / "out" / JOBS_FILE).empty
+    assert ["greedy", "0"] in [line.split() for line in ended.out.splitlines()]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["finished"] is True
+
+
+def test_that_nothing_is_recorded_is_said(run: Run, tmp_path: Path):
+    ended = run("compare", *TINY, "--policies", "greedy", "--seeds", "1", "--record", "--out", tmp_path / "out")
+    assert ended.status == 0
+    assert "nothing is recorded: there is no rule and another policy" in ended.err
+    assert not (tmp_path / "out" / "record").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

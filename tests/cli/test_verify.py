@@ -98,6 +98,7 @@ def test_what_cannot_be_played_any_more_does_not_agree(run, kept: Path, tmp_path
         (("--row", "local,nobody"), "tiny.json has no row 'nobody'"),
         (("--set", "arrivals.rate_jobs_s=3"), "tiny.json is of another version of tiny_v0"),
         (("--scenario", "campus"), "no results of campus are in"),
+        (("--scenario", ""), "no scenario '': there are "),
     ],
 )
 def test_what_cannot_be_verified_is_said(run, kept: Path, more: tuple[str, ...], says: str):

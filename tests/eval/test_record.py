@@ -14,7 +14,7 @@ from edge6g_env.batch import BatchEnv
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.codes import FINISHED
 from edge6g_env.kernel.notes import ARRIVED
-from edge6g_env.lives import CLOUD
+from edge6g_env.lives import CLOUD, UE
 from edge6g_env.noting import NotedEnv
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.snapshot import look
@@ -25,6 +25,7 @@ from eval.record.jobs import column_of, lives_frame, seconds_of
 from eval.record.lines import first_token_parts
 from eval.record.recording import FRAMES_PER_S, MOST_OPTIONS, Recording
 from tests.short import shortened
+from tests.tuners import TEAM, services_with
 
 SEED = 10_000_000
 BUSY = {"time.episode_s": 12.0, "time.warmup_s": 1.0, "time.drain_s": 4.0, "arrivals.rate_jobs_s": 8.0}
@@ -155,6 +156,19 @@ def test_legs_and_waits_sum_to_the_time_of_every_job(of_scenario: tuple[Recordin
     recording, _ = of_scenario
     assert_partition(recording)
     assert (recording.jobs["phase"] == FINISHED).any() or recording.policy == "random"
+
+
+@pytest.mark.parametrize("rule", ["device-first", "random"])
+def test_what_comes_down_comes_from_somewhere_and_what_goes_up_goes_somewhere(rule: str):
+    """Adapters and averages of a task whose model is on the UE's device, too."""
+    scenario = load_scenario("tiny", service=services_with(steps=20, step_tokens=16, **TEAM))
+    recording = play.record_episode(rule, partial(make_rule, rule), scenario, 11)
+    legs, names = recording.legs, np.array(recording.leg_names)[recording.legs["name"]]
+    for word, at, other in ((" down", "place", "origin"), (" up", "origin", "place")):
+        of = legs[np.char.endswith(names, word) & (legs["end_s"] > legs["start_s"])]
+        assert len(of) > 0
+        assert (of[at] == UE).all(), word
+        assert (of[other] != UE).all(), word
 
 
 def test_what_is_noted_of_a_finished_job_is_in_order(of_scenario: tuple[Recording, np.ndarray]):

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.policy import make_rule
+from edge6g_env.kernel.codes import FINISHED
 from edge6g_env.scenario import Scenario, load_scenario
 from eval.record.play import record_episode
 from eval.record.recording import Recording
@@ -294,6 +295,24 @@ def test_what_was_played_is_shown_at_any_time(browser: Browser, scenario: Scenar
             leg["place"] != leg["origin"] for leg in now
         )
     assert browser.errors == []
+
+
+@NEEDS_BROWSER
+def test_the_score_has_the_ttft_of_the_metrics(browser: Browser, tmp_path: Path):
+    """Of measured jobs that finished: those that had a first token and expired later have none in the metrics."""
+    crowded = load_scenario("tiny", **{"arrivals.rate_jobs_s": 10.0})
+    one = record_episode("jsq", partial(make_rule, "jsq"), crowded, 10_000_001)
+    ended = one.outcomes[(one.outcomes["measured"] == 1) & (one.outcomes["ttft_s"] >= 0.0)]
+    finished = ended["phase"] == FINISHED
+    assert 0 < np.count_nonzero(finished) < len(ended)
+    write_replay([one], tmp_path / "replay.html")
+    browser.open(tmp_path / "replay.html")
+    browser.until("globalThis.replay")
+    browser.run(f"replay.clock.seek({crowded.time.episode_s})")
+    (number, unit) = texts(browser, ".stage:first-child .score dd")[2].split()
+    shown_s = float(number) * {"ms": 1e-3, "s": 1.0}[unit]
+    assert shown_s == pytest.approx(ended["ttft_s"][finished].mean(), rel=0.006)
+    assert shown_s != pytest.approx(ended["ttft_s"].mean(), rel=0.02)
 
 
 @NEEDS_BROWSER

@@ -2,7 +2,8 @@
 
 import { element, short } from "./dom.js";
 
-const HEADS = [["candidate"], ["TTFT", "s"], ["TPOT", "ms"], ["price", "mUSD"], ["energy", "J"], ["quality"], ["utility"]];
+const TIMES = { inference: [["TTFT", "s"], ["TPOT", "ms"]], finetune: [["setup", "s"], ["step", "ms"]] };
+const headsOf = (kind) => [["candidate"], ...TIMES[kind], ["price", "mUSD"], ["energy", "J"], ["quality"], ["utility"]];
 
 function figures(of, k, worth) {
   const time = (value, scale) => short(value < 0 ? NaN : scale * value);
@@ -21,8 +22,8 @@ function optionRow({ scene }, { options }, k) {
 
 /** The chosen candidate, those of highest predicted utility and local, of each decision about the job in a row; then what came. */
 export function candidateTable(film, take, row) {
-  const { decisions, jobs } = take, tables = [];
-  const head = () => element("thead", {}, element("tr", {}, HEADS.map(([name, unit]) =>
+  const { decisions, jobs } = take, tables = [], { kind } = film.scene.services[jobs.service[row]];
+  const head = () => element("thead", {}, element("tr", {}, headsOf(kind).map(([name, unit]) =>
     element("th", { scope: "col" }, name, unit ? element("small", {}, unit) : []))));
   for (let k = decisions.first[row]; k < decisions.first[row + 1]; k++) {
     const first = decisions.first_option[k], rows = Array.from({ length: decisions.options[k] }, (_, n) => optionRow(film, take, first + n));

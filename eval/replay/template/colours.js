@@ -1,6 +1,6 @@
 // Colours of the page's theme, for canvases.
 
-const SINR_LOW_DB = 0, SINR_STEP_DB = 5, SINR_STEPS = 6, SERVICES = 6, POLICIES = 4;
+const SINR_LOW_DB = 0, SINR_STEP_DB = 5, SINR_STEPS = 6, SERVICES = 6, POLICIES = 8;
 const NAMES = ["ink", "soft", "line", "page", "card", "ground", "street", "street-edge", "spot", "wire", "node", "node-edge", "weights", "kv",
   "training", "down", "good", "bad", "pick"];
 

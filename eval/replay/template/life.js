@@ -1,6 +1,6 @@
 // A job's life under one policy: what it was, its legs and waits in time.
 
-import { element, seconds, short, terms } from "./dom.js";
+import { element, percent, seconds, short, terms } from "./dom.js";
 import { policyVariable, serviceVariable } from "./colours.js";
 import { kindOf, legAt, legEnd } from "./moments.js";
 import { candidateTable } from "./choices.js";
@@ -26,14 +26,17 @@ function limit(value, objective) {
 
 function facts(film, take, row) {
   const { jobs } = take, service = film.scene.services[jobs.service[row]];
-  const whole = service.deadline_s > 0 ? [["time", ...limit(jobs.end_s[row] - jobs.arrival_s[row], service.deadline_s)]] : [];
-  return terms("facts", [
-    ["ended", ...outcome(film, take, row)],
-    ...whole,
+  const whole = service.deadline_s > 0 ? [["time", limit(jobs.end_s[row] - jobs.arrival_s[row], service.deadline_s)[0], jobs.slo_met[row] ? "good" : "bad"]] : [];
+  const said = service.kind === "finetune" ? [["progress", percent(jobs.progress[row])]] : [
     ["TTFT", ...limit(jobs.ttft_s[row], service.ttft_slo_s)],
     ["TPOT", ...limit(jobs.tpot_s[row], service.tpot_slo_s)],
     ["prompt", `${jobs.prompt_tokens[row].toFixed(0)} tokens`],
     ["output", `${jobs.output_tokens[row].toFixed(0)} tokens`],
+  ];
+  return terms("facts", [
+    ["ended", ...outcome(film, take, row)],
+    ...whole,
+    ...said,
     ["reward", short(jobs.worth[row])],
     ...(jobs.retries[row] > 0 ? [["put back", `${jobs.retries[row]} times`]] : []),
   ]);

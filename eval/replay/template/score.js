@@ -1,11 +1,12 @@
-// How well a policy has done until a time: the measured jobs that have ended.
+// How well a policy has done until a time: the measured jobs that have ended; TTFT of those that finished, as in the metrics.
 
 import { lastUntil } from "./moments.js";
 import { percent, seconds, short } from "./dom.js";
 
 /** Running sums over the measured jobs, by their end. */
 export function makeScore(film, take) {
-  const { jobs } = take, rows = take.ended.filter((row) => jobs.measured[row]);
+  const { jobs } = take, finished = film.scene.phases.indexOf("finished"), rows = take.ended.filter((row) => jobs.measured[row]);
+  const answers = (row) => jobs.phase[row] === finished && jobs.ttft_s[row] >= 0;
   const running = (value) => {
     let sum = 0;
     return Float64Array.from(rows, (row) => (sum += value(row)));
@@ -14,8 +15,8 @@ export function makeScore(film, take) {
     ends: Float64Array.from(rows, (row) => jobs.end_s[row]),
     met: running((row) => jobs.slo_met[row]),
     worth: running((row) => jobs.worth[row]),
-    first: running((row) => (jobs.ttft_s[row] >= 0 ? 1 : 0)),
-    ttft_s: running((row) => Math.max(0, jobs.ttft_s[row])),
+    first: running((row) => (answers(row) ? 1 : 0)),
+    ttft_s: running((row) => (answers(row) ? jobs.ttft_s[row] : 0)),
     price_usd: running((row) => jobs.price_usd[row]),
   };
 }
