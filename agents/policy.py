@@ -51,7 +51,8 @@ _rules: dict[str, MakePolicy] = {}
 def register(name: str) -> Callable[[Rule], Rule]:
     """Make a class known as the rule `name`. Raises ValueError if there is one of that name.
 
-    Its `reads_values_of`, if it has one, names other rules whose values it reads beside its own (`agents.values.read_beside`).
+    Its `reads_values_of`, if it has one, names other rules whose values it reads beside its own (`agents.values.read_beside`);
+    `draws` says that it acts by the generator that it is handed, so that the other worlds of a batch move what it does in one.
     """
 
     def add(rule: Rule) -> Rule:

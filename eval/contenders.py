@@ -66,6 +66,8 @@ class Contender:
     hparams: Mapping[str, HParam] | None = None
     privileged: bool = False
     """Whether it sees more than an agent sees: a planner, or code of one's own that says so."""
+    draws: bool = False
+    """Whether it is a rule that acts by chance: what it does in a world depends on how many others are played beside it."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Of a checkpoint: those that it was trained with, the most that a job may cost in the mean by cost."""
 
@@ -187,7 +189,8 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_co
         if places in rules_with_values():
             yield Row(shown, (_with_values(shown, tuned(places, scenario), scenario),))
         else:
-            yield Row(shown, (Contender(shown, partial(make_rule, places), identity_of(places, scenario)),))
+            identity, draws = identity_of(places, scenario), getattr(rule_class(places), "draws", False)
+            yield Row(shown, (Contender(shown, partial(make_rule, places), identity, draws=draws),))
         return
     loaded = [_load(place, scenario, load_checkpoint) for place in places]
     if name is None or len(loaded) == 1:

@@ -21,6 +21,7 @@ class PowerOfTwoChoices:
 
     privileged = False
     needs_candidates = False
+    draws = True
 
     def __init__(self, layout: Layout) -> None:
         self._rows, self._places = DefaultRows(layout), Places(layout)

@@ -16,6 +16,7 @@ class Random:
 
     privileged = False
     needs_candidates = False
+    draws = True
 
     def __init__(self, layout: Layout) -> None:
         """It needs to know nothing of the layout."""
