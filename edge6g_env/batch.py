@@ -247,7 +247,8 @@ class BatchEnv:
         if not self._started:
             raise RuntimeError(f"call reset before {what}")
         if self._landed:
-            ended = np.flatnonzero(self.world.episode["slot"] >= self.world.time[0].episode_slots)
+            slots = [self.episode_slots(b) for b in range(self.num_worlds)]
+            ended = np.flatnonzero(self.world.episode["slot"] >= slots)
             if what == "step" and len(ended):
                 raise RuntimeError(f"a flight has ended the episode of world {ended[0]}: call reset before step")
             self._landed = bool(len(ended))

@@ -60,9 +60,25 @@ def override(data: dict[str, Any], changes: Mapping[str, Any], model: type[BaseM
     for a key that leads through something that is no table, or to a table that its list does not have. Tables and keys that nobody
     knows are set: whoever checks the scenario says so.
     """
+    names = {key: member for key in changes if (member := _named(data, key)) is not None}
     for _ in range(2):  # what is lost with the old kind, but was given before the new one, is given again
         for key, value in changes.items():
-            _override(data, key, value, model, changes)
+            if key not in names:
+                _override(data, key, value, model, changes)
+    for key, member in names.items():  # last: until then a table is found by the name that it had
+        member["name"] = changes[key]
+
+
+def _named(data: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """The table of a list whose name a key is; None if it is anything else."""
+    *above, last = _parts(key)
+    if last != "name" or len(above) < 2:
+        return None
+    tables = data.get(above[0])
+    if not isinstance(tables, list) or _name_of(tables, above[1:]) != ".".join(above[1:]):
+        return None
+    found: dict[str, Any] = _member(tables, ".".join(above[1:]), above[0], key)
+    return found
 
 
 def value_of(data: dict[str, Any], key: str) -> Any:
@@ -125,7 +141,7 @@ def _member(tables: list[Any], part: str, above: str, key: str) -> Any:
     """The table of that name or number."""
     names = [str(table["name"]) for table in tables if "name" in table]
     if part in names:
-        return next(table for table in tables if table.get("name") == part)
+        return next(table for table in tables if str(table.get("name")) == part)
     if part.isdecimal() and int(part) < len(tables):
         return tables[int(part)]
     known = ", ".join(names) if names else f"numbers 0 to {len(tables) - 1}" if tables else "none"

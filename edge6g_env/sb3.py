@@ -41,7 +41,6 @@ class AgentHandle(WorldView):
     def load_state(self, state: dict[str, Any]) -> None:
         """Put the world of this agent, all of its agents, back to a saved state; UserError, and nothing changed, if it does not fit."""
         super().load_state(state)
-        self._ended[self.world] = False  # worlds are reset in the step in which they end
         if self._shown.size:
             self._shown[self.world] = self.state()
 
@@ -64,7 +63,7 @@ class AgentVecEnv(Named, VecEnv):
         self._renderer, own = Renderer(batch, render_mode), self._spaces()
         never = np.zeros(batch.num_worlds, bool)
         self._agents = [
-            AgentHandle(place, batch, self._shown, *own, never, self._renderer) for place in range(num_envs)
+            AgentHandle(place, batch, self._shown, *own, never, self._renderer, False) for place in range(num_envs)
         ]
         super().__init__(num_envs, *own)
         self.metadata = self._renderer.metadata

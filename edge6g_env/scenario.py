@@ -354,7 +354,8 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
 
     overrides: tables or values that replace the file's, either nested (`time={"slot_s": 0.01}`) or dotted (`**{"time.slot_s": 0.01}`),
     a service by its name (`**{"service.chat.ttft_slo_s": 0.5}`). Another `ues.mobility`, or `kind` of arrivals or of a service, leaves
-    behind the file's keys that it does not have. Paths in a file are relative to it, those of overrides to the current folder.
+    behind the file's keys that it does not have. Paths in a file are relative to it, those of overrides and of profiles of devices to the
+    current folder.
     Raises ScenarioError that names the file, the key and what would be right.
     """
     if isinstance(scenario, Scenario):

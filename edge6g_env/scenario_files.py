@@ -115,6 +115,8 @@ def _parsed(file: Path | Traversable, where: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         both = _both_forms(text)
         raise ScenarioError(f"{where}: {_either(*both) if both else f'not valid TOML: {error}'}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists thousands deep
+        raise ScenarioError(f"{where}: not a TOML file that can be read: {error}") from None
 
 
 def _merged(parent: dict[str, Any], child: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Time(Table):
     n_substeps: Annotated[int, Field(ge=1, le=64)] = 2
     """Parts of a slot in which rates are fixed.
     Default: halving them moves no mean by 2 % (benchmarks/slots.py)"""
-    episode_s: Positive = 120.0
+    episode_s: Annotated[float, Field(gt=0.0, le=1e9)] = 120.0
     """Length of an episode, a whole number of slots.
     Default: a minute to measure beside warm-up and drain; judgement"""
     warmup_s: NotNegative = 10.0

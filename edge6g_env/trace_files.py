@@ -100,7 +100,7 @@ def read_own(path: Path) -> OwnTrace:
 @lru_cache(maxsize=4)
 def _own_trace(name: str, content: bytes) -> OwnTrace:
     rows = parse_csv(decode(content, name), name)
-    azure = bool(rows) and AZURE_COLUMNS[0] in rows[0]
+    azure = bool(rows) and AZURE_COLUMNS[0] in rows[0] and not {*COLUMNS} <= {*rows[0]}
     columns = AZURE_COLUMNS if azure else COLUMNS
     if rows and (missing := [column for column in columns if column not in rows[0]]):
         raise TextError(

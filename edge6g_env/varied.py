@@ -19,7 +19,13 @@ from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout, WidestLayout
 
 _TABLES = World._fields[: World._fields.index("flight")]  # what a scenario decides, and worlds of one share
-_TOLD = ("step", "result", "decision", "last_tally")  # arrays of what the last step left, which a reset begins anew
+_TOLD = (
+    "step",
+    "result",
+    "decision",
+    "last_tally",
+    "last_busy_s",
+)  # arrays of what the last step left, which a reset begins anew
 
 
 Found = tuple[str, str, str] | None

@@ -105,8 +105,11 @@ class WorldView(Named, Seeded):
         action_space: spaces.Space,
         ended: np.ndarray,
         renderer: Renderer,
+        shows_ends: bool = True,
     ) -> None:
-        """ended: bool (B,), kept by the door: worlds of which the last observation is shown until they are reset; renderer: the door's."""
+        """ended: bool (B,), kept by the door: worlds of which the last observation is shown until they are reset; renderer: the door's.
+        shows_ends: whether there are any, or worlds are reset in the step in which they end."""
+        self._shows_ends = shows_ends
         self.batch, self.world, self._ended, self._renderer = batch, world, ended, renderer
         self.render_mode, self.metadata = renderer.mode, renderer.metadata
         self.observation_space, self.action_space = observation_space, action_space
@@ -151,4 +154,4 @@ class WorldView(Named, Seeded):
             raise UserError("the saved state does not fit: it is not of one world")
         self.batch.load_state(state, self.world)
         self._renderer.forget()
-        self._ended[self.world] = not state["running"]
+        self._ended[self.world] = self._shows_ends and not state["running"]

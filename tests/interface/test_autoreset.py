@@ -183,3 +183,22 @@ def test_the_mode_is_shown(given):
 def test_no_such_mode(wrong):
     with pytest.raises(ValueError, match='autoreset_mode must be one of "NextStep", "SameStep", "Disabled"'):
         gymnasium.make_vec("edge6g/Tiny-v0", autoreset_mode=wrong)
+
+
+def test_a_state_of_a_world_that_has_ended_goes_on_where_ends_are_not_shown(short, busy):
+    """Where worlds are reset in the step in which they end, none stands still: all take their actions and have their ends told."""
+    one = gymnasium.make("edge6g/Tiny-v0", **short, **busy).unwrapped
+    one.reset(seed=3)
+    ended = False
+    while not ended:
+        *_, ended, _ = one.step(one.action_space.sample() * 0)
+    envs = gymnasium.make_vec("edge6g/Tiny-v0", num_envs=2, autoreset_mode="SameStep", **short, **busy)
+    envs.reset(seed=7)
+    for _ in range(48):
+        envs.step(envs.action_space.sample() * 0)
+    envs.unwrapped._views[0].load_state(one.save_state())
+    assert not envs.unwrapped._ended.any()
+    for _ in range(2):
+        _, _, _, truncated, infos = envs.step(envs.action_space.sample() * 0)
+        assert ("final_obs" in infos) == truncated.any()
+        assert not envs.unwrapped._ended.any()

@@ -84,6 +84,7 @@ def test_a_world_is_that_of_a_batch_of_its_scenario(options):
             mine = tellings[tellings["world"] == b]
             assert [row.tolist()[1:] for row in mine] == [row.tolist()[1:] for row in outcomes]
             assert [count[b] for count in env.counters()] == [count[0] for count in other.counters()]
+            assert np.array_equal(env.statistics().busy_s[b], other.statistics().busy_s[0])
             if ended[0]:
                 ends += 1
                 assert same(info["final_obs"], last, b)
@@ -147,6 +148,22 @@ def test_states_copies_and_pickles_go_on_alike():
     other.load_state(of_one, 0)
     assert np.array_equal(played(other, 1)[1][0], mine)
     assert seeds(env) == [10, 10]
+
+
+def test_a_state_beyond_the_first_scenarios_end_goes_on():
+    """Each world ends where its own scenario says."""
+    env, other, ends = varied(3), varied(3), 0
+    for one in (env, other):
+        one.reset(9)
+    lengths = [env.episode_slots(b) for b in range(3)]
+    while (env.world.episode["slot"] <= env.scenario.time.episode_s / env.scenario.time.slot_s).all() and ends < 10:
+        ends += played(env, 1)[0].size == 0
+        lengths = [env.episode_slots(b) for b in range(3)]
+    assert max(lengths) > env.world.time[0].episode_slots
+    other.load_state(env.save_state())
+    mine, theirs = played(env, 60, seed=4), played(other, 60, seed=4)
+    assert np.array_equal(mine[0], theirs[0])
+    assert np.array_equal(mine[1], theirs[1])
 
 
 def test_a_state_that_is_of_others_is_refused_and_nothing_changes():

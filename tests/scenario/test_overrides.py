@@ -9,6 +9,7 @@ import pytest
 
 import edge6g_env
 from edge6g_env import load_scenario
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from tests.looking import Look
 
@@ -136,3 +137,43 @@ def test_a_fault_of_ours_in_a_check_is_no_error_of_the_scenario(monkeypatch: pyt
     monkeypatch.setattr(Scenario, "_distances_are_valid", fail)
     with pytest.raises(np.linalg.LinAlgError):
         load_scenario("tiny")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"service.chat.name": "talk", "service.chat.ttft_slo_s": 0.7},
+        {"service.0.name": "talk", "service.0.ttft_slo_s": 0.7},
+        {"service.chat.ttft_slo_s": 0.7, "service.0.name": "talk"},
+    ],
+)
+def test_a_table_of_a_list_may_be_called_otherwise(changes: dict[str, Any]):
+    service, *_ = load_scenario("tiny", **changes).service
+    assert (service.name, service.ttft_slo_s) == ("talk", 0.7)
+
+
+def test_two_names_may_be_exchanged_and_one_that_is_none_is_said():
+    plain = load_scenario("tiny")
+    first, second = load_scenario(
+        "tiny", **{"service.chat.name": "assistant", "service.assistant.name": "chat"}
+    ).service
+    assert (first.name, second.name) == ("assistant", "chat")
+    assert first.ttft_slo_s == plain.service[0].ttft_slo_s
+    with pytest.raises(UserError, match="name"):
+        load_scenario("tiny", **{"service.0.name": 0})
+    with pytest.raises(UserError, match="service has no chatt"):
+        load_scenario("tiny", **{"service.chatt.name": "talk"})
+
+
+@pytest.mark.parametrize("seconds", [1e30, 1e308])
+def test_an_episode_has_an_end(seconds: float):
+    with pytest.raises(UserError, match=r"time\.episode_s"):
+        load_scenario("tiny", **{"time.episode_s": seconds})
+
+
+@pytest.mark.parametrize("text", ["x = " + "1" * 5000, "x = " + "[" * 5000 + "]" * 5000])
+def test_a_file_that_no_reader_takes_is_said(tmp_path, text: str):
+    file = tmp_path / "site.toml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"site\.toml"):
+        load_scenario(file)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edge6g_env import load_scenario
+from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.trace_files import MOST_BYTES, copies, read_trace
 from eval.provenance import write_scenario
@@ -48,6 +49,19 @@ def site(tmp_path: Path, text_of: Callable[[str], str]) -> Site:
 
 def expected(text: str = LOG) -> np.ndarray:
     return np.array([[float(cell) for cell in row] for row in list(csv.reader(text.splitlines()))[1:]])
+
+
+def test_further_columns_do_not_matter_that_of_the_source_s_instants_neither(site):
+    rows = LOG.splitlines()
+    more = [rows[0] + ",TIMESTAMP", *(f"{row},2024-05-10 00:00:01" for row in rows[1:])]
+    chat, _ = load_scenario(site("\n".join(more) + "\n")).service
+    assert (chat.lengths() == expected()).all()
+
+
+@pytest.mark.parametrize("value", [[1], 3, {"a": 1}])
+def test_a_hash_that_is_no_text_is_said(value):
+    with pytest.raises(UserError, match="trace_sha256"):
+        load_scenario("tiny", **{"service.chat.trace": "requests.csv", "service.chat.trace_sha256": value})
 
 
 @pytest.mark.parametrize("trace", ["requests.csv", "./requests.csv", "../site/requests.csv", "{folder}/requests.csv"])
