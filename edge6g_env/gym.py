@@ -102,8 +102,10 @@ class Edge6gVectorEnv(Named, VectorEnv[Observation, np.ndarray, np.ndarray]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._ended = np.zeros(self.num_envs, bool)  # not in SAME_STEP: worlds that show their last observation
         both = self.single_observation_space, self.single_action_space
-        of_door = self._ended, self._renderer, self.autoreset_mode is not AutoresetMode.SAME_STEP
-        self._views = [WorldView(self.batch, b, *both, *of_door) for b in range(self.num_envs)]
+        shows_ends = self.autoreset_mode is not AutoresetMode.SAME_STEP
+        self._views = [
+            WorldView(self.batch, b, *both, self._ended, self._renderer, shows_ends) for b in range(self.num_envs)
+        ]
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

@@ -47,7 +47,7 @@ def read_setting(text: str, option: str = "--set") -> tuple[str, Any]:
         raise UserError(f"{option} {text}: must be KEY=VALUE, e.g. time.slot_s=0.01")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # beside TOMLDecodeError what no reader takes
         if re.fullmatch(r"[A-Za-z~./][\w.@/+~-]*", value.strip()):
             return key.strip(), value.strip()
         raise UserError(f"{option} {text}: {value!r} is not a TOML value, such as 0.5, true, word, [1, 2]") from None
