@@ -98,6 +98,8 @@ class Edge6gParallelEnv(SingleWorld, Seeded, ParallelEnv):
 
     def _chosen(self, actions: Mapping[str, int]) -> Sequence[int]:
         """Action of each agent, checked, from actions in any order of agents."""
+        if not isinstance(actions, Mapping):
+            raise ValueError(f"actions are {type(actions).__name__}: step needs a dict with one of each agent")
         if actions.keys() != self._index.keys():
             missing = [agent for agent in self.possible_agents if agent not in actions]
             unknown = [agent for agent in actions if agent not in self._index]

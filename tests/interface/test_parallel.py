@@ -100,6 +100,9 @@ def test_missing_and_unknown_agents_are_named(tiny, assert_same):
         tiny.step({"node_0": 0, "node_1": 0})
     with pytest.raises(ValueError, match="unknown agent, 'node_7'"):
         tiny.step({**holds(tiny), "node_7": 0})
+    for wrong in (None, [0, 0, 0], np.zeros(3, int)):
+        with pytest.raises(ValueError, match="step needs a dict with one of each agent"):
+            tiny.step(wrong)
     with pytest.raises(ValueError, match="no agent 'node_7'"):
         tiny.outcomes("node_7")
     assert_same(tiny.save_state(), before)
