@@ -249,7 +249,7 @@ def play_worlds(
     watch, promises = _Watch(policy, env.layout), Promises(env.layout)
     running, busy_s = np.ones(len(seeds), bool), np.zeros((len(seeds), env.num_agents))
     jobs: list[np.ndarray] = []
-    obs, steps = env.reset(seed=list(seeds)), 0
+    obs, steps, decisions = env.reset(seed=list(seeds)), 0, 0
     while running.any():
         actions = watch.act(obs, rng)
         promised = promises.look(obs, actions)
@@ -257,7 +257,9 @@ def play_worlds(
         promises.keep(promised, info["job"], info["action_effect"], running)
         ended = np.asarray(info["outcomes"])
         ended = ended[running[ended["world"]]]
-        learn(policy, np.where((info["action_effect"] == DONE) & running[:, None], info["job"], -1), ended)
+        decided = (info["action_effect"] == DONE) & running[:, None]
+        decisions += int(np.count_nonzero(info["decision"][running]))
+        learn(policy, np.where(decided, info["job"], -1), ended)
         jobs.append(ended[ended["measured"] == 1])
         if (last := running & truncated).any():
             busy_s[last] = env.statistics().busy_s[last]
@@ -267,7 +269,7 @@ def play_worlds(
             progress(float(np.where(running, np.asarray(info["time_s"]) / scenario.time.episode_s, 1.0).mean()))
     played = np.concatenate(jobs)
     played = played[np.argsort(played["world"], kind="stable")]
-    return Played(played, promises.of(played), watch.us_mean, busy_s / scenario.time.episode_s, watch.decisions)
+    return Played(played, promises.of(played), watch.us_mean, busy_s / scenario.time.episode_s, decisions)
 
 
 def fly_worlds(
@@ -308,10 +310,10 @@ class _Watch:
 
     def __init__(self, policy: Policy, layout: Layout) -> None:
         self._policy, self._waiting = policy, layout.observation_index("job/waiting")
-        self._spent_s, self.decisions = 0.0, 0
+        self._spent_s, self._decisions = 0.0, 0
 
     def act(self, obs: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        self.decisions += int(np.count_nonzero(obs["observation"][..., self._waiting]))
+        self._decisions += int(np.count_nonzero(obs["observation"][..., self._waiting]))
         begin_s = time.perf_counter()
         actions = self._policy.act(obs, rng)
         self._spent_s += time.perf_counter() - begin_s
@@ -319,4 +321,4 @@ class _Watch:
 
     @property
     def us_mean(self) -> float:
-        return 1e6 * self._spent_s / self.decisions if self.decisions else float("nan")
+        return 1e6 * self._spent_s / self._decisions if self._decisions else float("nan")

@@ -157,10 +157,11 @@ def test_inside_the_kernel_the_jobs_are_those_of_the_doors(rule: str):
     """Also across the parts in which an episode is flown; only what was promised is not known."""
     tiny = load_scenario("tiny")
     policy = make_rule(rule, Layout(tiny))
-    flown, promised, decision_us, busy_share = episodes.fly_worlds(policy, tiny, SEEDS)
+    flown, promised, decision_us, busy_share, decisions = episodes.fly_worlds(policy, tiny, SEEDS)
     played = episodes.play_worlds(rule, partial(make_rule, rule), tiny, SEEDS)
     np.testing.assert_array_equal(flown, played.jobs)
     np.testing.assert_array_equal(busy_share, played.busy_share)
+    assert decisions == played.decisions >= len(flown)
     assert (busy_share >= 0.0).all()
     assert (busy_share <= 1.0 + 1e-9).all()
     assert busy_share.any()
