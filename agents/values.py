@@ -234,13 +234,17 @@ def read_file(file: Path | Traversable) -> Mapping[str, Any]:
     return content
 
 
-def read_beside(rule: str, scenario: Scenario) -> dict[str, Values]:
-    """Values of another rule that `rule` reads beside its own (`reads_values_of` of its class), by that rule's name; of several the first
-    that has some. Empty if it reads none."""
-    for other in getattr(rule_class(rule), "reads_values_of", ()):
-        if has_values(other, scenario):
-            return {other: tuned(other, scenario).values}
+def first_values(rules: Sequence[str], scenario: Scenario) -> dict[str, Values]:
+    """Values of the first of some rules that has any for a scenario, by its name; empty if none has."""
+    for rule in rules:
+        if has_values(rule, scenario):
+            return {rule: tuned(rule, scenario).values}
     return {}
+
+
+def read_beside(rule: str, scenario: Scenario) -> dict[str, Values]:
+    """`first_values` of the other rules whose values `rule` reads beside its own (`reads_values_of` of its class)."""
+    return first_values(getattr(rule_class(rule), "reads_values_of", ()), scenario)
 
 
 def identity_of(rule: str, scenario: Scenario, values: Values | None = None) -> str:

@@ -189,7 +189,7 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_co
         if places in rules_with_values():
             yield Row(shown, (_with_values(shown, tuned(places, scenario), scenario),))
         else:
-            identity, draws = identity_of(places, scenario), getattr(rule_class(places), "draws", False)
+            identity, draws = identity_of(places, scenario), _draws(places)
             yield Row(shown, (Contender(shown, partial(make_rule, places), identity, draws=draws),))
         return
     loaded = [_load(place, scenario, load_checkpoint) for place in places]
@@ -249,7 +249,12 @@ def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
 def _with_values(name: str, found: Tuned, scenario: Scenario) -> Contender:
     make = partial(rule_class(found.rule), values=found.values)
     identity = identity_of(found.rule, scenario, found.values)
-    return Contender(name, make, identity, algo=found.rule, trained_on=found.scenario or None)
+    trained_on, draws = found.scenario or None, _draws(found.rule)
+    return Contender(name, make, identity, algo=found.rule, trained_on=trained_on, draws=draws)
+
+
+def _draws(rule: str) -> bool:
+    return bool(getattr(rule_class(rule), "draws", False))
 
 
 def _of_code(name: str, factory: Factory, scenario: Scenario) -> Contender:

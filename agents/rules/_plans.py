@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from agents.values import RESTRICTED, STATIC, Value, distances, read_beside, steps_from, tuned
+from agents.values import RESTRICTED, STATIC, Value, distances, first_values, steps_from, tuned
 from edge6g_env.scenario_services import Service
 from edge6g_env.spaces import Layout, drafts
 
@@ -29,12 +29,12 @@ REFERENCES = RESTRICTED, STATIC
 """`reads_values_of` of a rule that chooses from `reference_rows`."""
 
 
-def reference_rows(rule: str, layout: Layout) -> np.ndarray | None:
+def reference_rows(layout: Layout) -> np.ndarray | None:
     """The rows of `restricted`, or of `static`, where one of them has values for the scenario; else None, all rows.
 
-    What a `rule` that weighs utility against something can choose from: the worst values of each column are known (docs/rules.md).
+    What a rule that weighs utility against something can choose from: the worst values of each column are known (docs/rules.md).
     """
-    for reference, values in read_beside(rule, layout.scenario).items():
+    for reference, values in first_values(REFERENCES, layout.scenario).items():
         return distances(layout, reference, values)
     return None
 

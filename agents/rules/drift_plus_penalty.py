@@ -34,7 +34,7 @@ class DriftPlusPenalty:
     def __init__(self, layout: Layout, values: Mapping[str, float] | None = None) -> None:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         self._v_s2 = numbers("drift-plus-penalty", layout.scenario, values)["v_s2"]
-        self._entries, self._rows = Entries(layout), reference_rows("drift-plus-penalty", layout)
+        self._entries, self._rows = Entries(layout), reference_rows(layout)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""

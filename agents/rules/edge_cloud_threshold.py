@@ -41,7 +41,7 @@ class EdgeCloudThreshold:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         found = numbers("edge-cloud-threshold", layout.scenario, values)
         self._threshold, self._per_s = found["threshold"], found["per_s"]
-        self._entries, self._rows = Entries(layout), reference_rows("edge-cloud-threshold", layout)
+        self._entries, self._rows = Entries(layout), reference_rows(layout)
         route = layout.action_table[:, 0]
         self._is_edge, self._is_cloud = route == LOCAL, route == layout.cloud_route
 

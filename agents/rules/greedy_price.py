@@ -34,11 +34,7 @@ class GreedyPrice(Compiled):
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         linear = price_weights(numbers("greedy-price", layout.scenario, values))
         priced = weighed(layout, [*linear])
-        super().__init__(
-            CompiledPolicy(
-                layout, distance=reference_rows("greedy-price", layout), linear=linear, scaled_as=((), priced)
-            )
-        )
+        super().__init__(CompiledPolicy(layout, distance=reference_rows(layout), linear=linear, scaled_as=((), priced)))
 
 
 def price_weights(values: Mapping[str, float]) -> dict[str, float]:

@@ -52,7 +52,7 @@ class LinUCB:
     def __init__(self, layout: Layout, values: Mapping[str, float] | None = None) -> None:
         """values: parameter -> value, None: those that ship. ValuesError if there are none, ParameterError for one out of range."""
         self._alpha = numbers("linucb", layout.scenario, values)["alpha"]
-        self._entries, self._rows = Entries(layout), reference_rows("linucb", layout)
+        self._entries, self._rows = Entries(layout), reference_rows(layout)
         log, self._unit, self._top = scales([layout.candidates[layout.candidate_index(name)] for name in ENTRIES])
         self._log = log == 1.0
         self._num_agents = layout.scenario.nodes.count

@@ -25,7 +25,7 @@ class ProbeNoLoad:
     reads_values_of = REFERENCES
 
     def __init__(self, layout: Layout) -> None:
-        self._entries, self._rows = Entries(layout), reference_rows("probe-no-load", layout)
+        self._entries, self._rows = Entries(layout), reference_rows(layout)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
         """Deterministic; see Policy.act."""

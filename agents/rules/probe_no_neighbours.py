@@ -25,7 +25,7 @@ class ProbeNoNeighbours:
 
     def __init__(self, layout: Layout) -> None:
         route = layout.action_table[:, 0]
-        self._entries, self._rows = Entries(layout), reference_rows("probe-no-neighbours", layout)
+        self._entries, self._rows = Entries(layout), reference_rows(layout)
         self._known = (route < NEIGHBOUR) | (route == layout.cloud_route)
 
     def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:

@@ -22,7 +22,7 @@ LEGAL = 0.8
 @pytest.fixture(scope="module")
 def distance(layout: Layout) -> np.ndarray:
     """Of each action from the reference, by service."""
-    found = reference_rows("greedy-price", layout)
+    found = reference_rows(layout)
     assert found is not None
     return found
 

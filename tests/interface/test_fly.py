@@ -288,12 +288,18 @@ def test_a_policy_of_another_layout_is_refused_and_leaves_nothing_behind():
     assert np.array_equal(env.fly(own, 15.0).outcomes, other.fly(own, 15.0).outcomes)
 
 
+def two_batches_with_a_policy_aboard():
+    """Two equal batches, and two policies of one shape, of which the first has flown in both."""
+    envs = BatchEnv("tiny", 2, **SHORT), BatchEnv("tiny", 2, **SHORT)
+    first, second = (CompiledPolicy(envs[0].layout, linear={"ttft_s": weight}) for weight in (-1.0, 1.0))
+    for env in envs:
+        env.reset(seed=1)
+        env.fly(first, 0.0)
+    return envs, (first, second)
+
+
 def test_what_fails_while_it_goes_aboard_leaves_no_policy_half_there(monkeypatch):
-    env, other = BatchEnv("tiny", 2, **SHORT), BatchEnv("tiny", 2, **SHORT)
-    good, bad = (CompiledPolicy(env.layout, linear={"ttft_s": weight}) for weight in (-1.0, 1.0))
-    for one in (env, other):
-        one.reset(seed=1)
-        one.fly(good, 0.0)
+    (env, other), (good, bad) = two_batches_with_a_policy_aboard()
 
     def fails(policy, arrays, place, write=CompiledPolicy.write):
         write(policy, arrays, place)
@@ -309,11 +315,7 @@ def test_what_fails_while_it_goes_aboard_leaves_no_policy_half_there(monkeypatch
 
 def test_what_is_interrupted_while_its_arrays_are_made_flies_no_other_policy(monkeypatch):
     """Ctrl-C between the arrays of another shape and their handle: the next flight is that of its own policy."""
-    env, other = BatchEnv("tiny", 2, **SHORT), BatchEnv("tiny", 2, **SHORT)
-    first, second = (CompiledPolicy(env.layout, linear={"ttft_s": weight}) for weight in (-1.0, 1.0))
-    for one in (env, other):
-        one.reset(seed=1)
-        one.fly(first, 0.0)
+    (env, other), (_, second) = two_batches_with_a_policy_aboard()
 
     def stopped(handle):
         raise KeyboardInterrupt

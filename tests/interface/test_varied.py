@@ -152,14 +152,12 @@ def test_states_copies_and_pickles_go_on_alike():
 
 def test_a_state_beyond_the_first_scenarios_end_goes_on():
     """Each world ends where its own scenario says."""
-    env, other, ends = varied(3), varied(3), 0
+    env, other = varied(3), varied(3)
     for one in (env, other):
         one.reset(9)
-    lengths = [env.episode_slots(b) for b in range(3)]
-    while (env.world.episode["slot"] <= env.scenario.time.episode_s / env.scenario.time.slot_s).all() and ends < 10:
-        ends += played(env, 1)[0].size == 0
-        lengths = [env.episode_slots(b) for b in range(3)]
-    assert max(lengths) > env.world.time[0].episode_slots
+    first_slots = env.world.time[0].episode_slots
+    while (env.world.episode["slot"] <= first_slots).all():
+        played(env, 1)
     other.load_state(env.save_state())
     mine, theirs = played(env, 60, seed=4), played(other, 60, seed=4)
     assert np.array_equal(mine[0], theirs[0])
