@@ -136,6 +136,11 @@ def guarded(make: Callable[[Layout], Any], layout: Layout, word: str) -> Guarded
         what = f"an object of {type(made).__name__}" if made is not None else "None"
         what = f"the class {made.__name__}, no object of it" if isinstance(made, type) else what
         raise OwnPolicyError(f"{word} returned {what}, which has no {lacking[0]}: {PROTOCOL}")
+    worlds = getattr(made, "worlds_at_a_time", 1)
+    if isinstance(worlds, bool) or not isinstance(worlds, int | np.integer) or worlds < 1:
+        raise OwnPolicyError(
+            f"{word}: worlds_at_a_time of its policy is {worlds!r}, it must be a whole number from 1 on"
+        )
     return Guarded(made, word)
 
 

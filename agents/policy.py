@@ -25,7 +25,8 @@ Observation = dict[str, np.ndarray]
 
 class Policy(Protocol):
     """Decides for all agents of a batch of worlds. One that keeps state has `reset(num_worlds)` too, see `start`; one that learns while
-    it plays `learn(decided, outcomes)`, see `learn`; one that plays on in copies of the worlds `attach(env)`, see `attach`."""
+    it plays `learn(decided, outcomes)`, see `learn`; one that plays on in copies of the worlds `attach(env)`, see `attach`; one that draws,
+    or whose other worlds in a batch move what it does in one, `worlds_at_a_time = 1`: comparisons then play it a world at a time."""
 
     privileged: bool
     """Whether it sees more than an agent sees."""
@@ -51,8 +52,7 @@ _rules: dict[str, MakePolicy] = {}
 def register(name: str) -> Callable[[Rule], Rule]:
     """Make a class known as the rule `name`. Raises ValueError if there is one of that name.
 
-    Its `reads_values_of`, if it has one, names other rules whose values it reads beside its own (`agents.values.read_beside`);
-    `draws` says that it acts by the generator that it is handed, so that the other worlds of a batch move what it does in one.
+    Its `reads_values_of`, if it has one, names other rules whose values it reads beside its own (`agents.values.read_beside`).
     """
 
     def add(rule: Rule) -> Rule:
@@ -154,6 +154,8 @@ class Around:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self.privileged, self.needs_candidates = policy.privileged, policy.needs_candidates
+        if hasattr(policy, "worlds_at_a_time"):
+            self.worlds_at_a_time = policy.worlds_at_a_time
 
     def reset(self, num_worlds: int) -> None:
         """See `start`."""

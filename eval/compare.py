@@ -248,9 +248,7 @@ def _add_room(comparison: Comparison, rows: Sequence[Row], keep: Path | None) ->
         mean = table.loc[[member.name for member in row.members]].mean(skipna=False)
         rewards = dict(zip(map(int, table.columns), mean.to_list(), strict=True))
         first = row.members[0]
-        played[row.name] = Played(
-            summary["policies"][row.name]["kind"], first.algo, first.identity, rewards, first.draws
-        )
+        played[row.name] = Played(summary["policies"][row.name]["kind"], first.algo, first.identity, rewards)
     add_room(summary, played, known)
     if summary["room"] is None and keep is None and is_outdated(scenario):
         summary["room_note"] = f"No room from results/{scenario.name}.json: it is of an earlier {scenario.name}"

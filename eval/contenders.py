@@ -66,8 +66,6 @@ class Contender:
     hparams: Mapping[str, HParam] | None = None
     privileged: bool = False
     """Whether it sees more than an agent sees: a planner, or code of one's own that says so."""
-    draws: bool = False
-    """Whether it is a rule that acts by chance: what it does in a world depends on how many others are played beside it."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Of a checkpoint: those that it was trained with, the most that a job may cost in the mean by cost."""
 
@@ -189,8 +187,7 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_co
         if places in rules_with_values():
             yield Row(shown, (_with_values(shown, tuned(places, scenario), scenario),))
         else:
-            identity, draws = identity_of(places, scenario), _draws(places)
-            yield Row(shown, (Contender(shown, partial(make_rule, places), identity, draws=draws),))
+            yield Row(shown, (Contender(shown, partial(make_rule, places), identity_of(places, scenario)),))
         return
     loaded = [_load(place, scenario, load_checkpoint) for place in places]
     if name is None or len(loaded) == 1:
@@ -249,12 +246,7 @@ def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
 def _with_values(name: str, found: Tuned, scenario: Scenario) -> Contender:
     make = partial(rule_class(found.rule), values=found.values)
     identity = identity_of(found.rule, scenario, found.values)
-    trained_on, draws = found.scenario or None, _draws(found.rule)
-    return Contender(name, make, identity, algo=found.rule, trained_on=trained_on, draws=draws)
-
-
-def _draws(rule: str) -> bool:
-    return bool(getattr(rule_class(rule), "draws", False))
+    return Contender(name, make, identity, algo=found.rule, trained_on=found.scenario or None)
 
 
 def _of_code(name: str, factory: Factory, scenario: Scenario) -> Contender:

@@ -87,9 +87,9 @@ def run_episodes(
     worlds at a time are kept, as each takes long; may_fly: a compiled policy plays inside the kernel, sooner, and what was promised of its
     jobs is not known.
 
-    The worlds are the same for every policy. The policy's own random stream comes from its name and the first seed, so
-    a random policy's figures depend on the list of seeds, a deterministic one's on each seed alone; `decision_us_mean`
-    is that of up to WORLDS_AT_A_TIME worlds together. Raises ValueError without seeds or with one that comes twice.
+    The worlds are the same for every policy. The policy's own random stream comes from its name and the first of the seeds that are played
+    together: one that says so (`worlds_at_a_time`) has each world to itself, and what it draws depends on that world's seed alone.
+    `decision_us_mean` is that of up to WORLDS_AT_A_TIME worlds together. Raises ValueError without seeds or with one that comes twice.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be different numbers, they are {list(seeds)}")

@@ -32,8 +32,6 @@ class Played:
     algo: str
     identity: str
     rewards: Rewards
-    draws: bool = False
-    """See contenders.Contender."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +106,6 @@ def _agreed(played: Mapping[str, Played], known: Results | None) -> tuple[Result
     for name in known.rows if known else ():
         if known and name in played and played[name].identity == known.rows[name]["identity"]:
             theirs, mine = known.rewards(name), played[name].rewards
-            if played[name].draws and mine.keys() != theirs.keys():
-                continue
             seeds = [seed for seed in mine if seed in theirs]
             if rounded([mine[seed] for seed in seeds]) != rounded([theirs[seed] for seed in seeds]):
                 return None, f"No room: {known.file} says otherwise of {name}; `edge6g verify` looks at every row"

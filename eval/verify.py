@@ -115,23 +115,16 @@ def _problem(
     load_checkpoint: LoadCheckpoint,
     progress: Share,
 ) -> tuple[str | None, int]:
-    """How the row differs from what is played now, None if it does not; and on how many seeds that was looked at.
-
-    A policy that draws, or learns as it plays, depends on the other worlds of its batch: one that differs on some of its seeds is played
-    on all of them before that is said.
-    """
+    """How the row differs from what is played now, None if it does not; and on how many seeds that was looked at."""
     try:
         (found,) = find_rows([row["policy"]], scenario, load_checkpoint)
     except UserError as error:
         return f"cannot be played: {error}", 0
-    counts = [min(seeds or row["seeds"], row["seeds"]), row["seeds"]]
-    problem = None
-    for count in dict.fromkeys(counts):
-        problem = _difference(scenario, name, found, row, count, progress)
-        if problem is None:
-            return None, count
-    changed = found.identity != row["identity"]
-    return f"{problem}{'; it decides by other values or files than then' if changed else ''}", counts[-1]
+    count = min(seeds or row["seeds"], row["seeds"])
+    problem = _difference(scenario, name, found, row, count, progress)
+    if problem and found.identity != row["identity"]:
+        problem += "; it decides by other values or files than then"
+    return problem, count
 
 
 def _difference(

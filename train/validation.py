@@ -127,7 +127,6 @@ class Validation:
         if kept.get("of") == of and list(kept.get("rules", ())) == self._names and "decisions" in kept:
             self.rules, self.decisions = kept["rules"], kept["decisions"]
         else:
-            # A rule is not cut into pieces: what one draws depends on the list of seeds.
             played = self._players.play([ValidationPart(self._scenario, name, self.seeds) for name in self._names])
             self.rules = {name: one.figures for name, one in zip(self._names, played, strict=True)}
             self.decisions = max(one.decisions for one in played)

@@ -46,6 +46,7 @@ class LinUCB:
 
     privileged = False
     needs_candidates = True
+    worlds_at_a_time = 1  # sums over more columns, where others have other jobs, are rounded otherwise
     reads_values_of = REFERENCES
     parameters: ClassVar = (Parameter("alpha", "1", 1e-3, 2.0, 0.05, "log", "weight of the bonus"),)
 

@@ -21,7 +21,7 @@ class PowerOfTwoChoices:
 
     privileged = False
     needs_candidates = False
-    draws = True
+    worlds_at_a_time = 1  # its draws are by the world's seed alone
 
     def __init__(self, layout: Layout) -> None:
         self._rows, self._places = DefaultRows(layout), Places(layout)

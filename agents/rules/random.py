@@ -16,7 +16,7 @@ class Random:
 
     privileged = False
     needs_candidates = False
-    draws = True
+    worlds_at_a_time = 1  # its draws are by the world's seed alone
 
     def __init__(self, layout: Layout) -> None:
         """It needs to know nothing of the layout."""

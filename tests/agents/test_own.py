@@ -56,6 +56,11 @@ def no_flag(layout):
     made.needs_candidates = "yes"
     return made
 
+def no_worlds(layout):
+    made = Hold(0)
+    made.worlds_at_a_time = 0
+    return made
+
 number = 3
 """
 
@@ -163,6 +168,7 @@ def test_what_names_no_code(word: str):
             OwnPolicyError,
             "returned an object of Hold, which has no needs_candidates: a policy has",
         ),
+        ("{folder}/policy.py:no_worlds", OwnPolicyError, "worlds_at_a_time of its policy is 0, it must be a whole number"),
         (
             "{folder}/policy.py:fails",
             OwnPolicyError,

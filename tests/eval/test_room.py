@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,17 +132,6 @@ def test_results_that_say_otherwise_of_what_was_played_are_not_believed():
     assert room_in_words(summary) == [
         "No room: results/tiny.json says otherwise of greedy; `edge6g verify` looks at every row"
     ]
-
-
-@pytest.mark.parametrize("seeds", [4, len(REWARDS["greedy"])])
-def test_a_rule_that_draws_is_compared_with_results_on_the_same_seeds_alone(seeds: int):
-    """Its draws are those of its batch: on the first seeds alone it does otherwise than on all."""
-    wrong = row("greedy", 0.5, seeds=seeds)
-    wrong["rewards"][3] += 1e-6
-    summary, played = run("greedy", "scorer")
-    played["greedy"] = replace(played["greedy"], draws=True)
-    add_room(summary, played, results(greedy=wrong, clairvoyant=row("clairvoyant")))
-    assert (summary["room"] is None) == (seeds == len(REWARDS["greedy"]))
 
 
 def test_a_rule_of_that_name_with_other_values_is_another_rule():
