@@ -29,9 +29,9 @@ def plain(value: Any) -> Any:
 
 
 def dotted(tables: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of every value in nested tables."""
+    """(dotted key, value) of every value in nested tables; of an empty table {}."""
     for key, value in tables.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from dotted(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
@@ -56,6 +56,7 @@ def read_setting(text: str, option: str = "--set") -> tuple[str, Any]:
 def override(data: dict[str, Any], changes: Mapping[str, Any], model: type[BaseModel]) -> None:
     """Set dotted keys in nested tables; the tables of a list are addressed by name or number: service.chat.share, service.0.share.
 
+    An empty table is made where there is none, and changes nothing of one that there is, as all tables are changed key by key.
     A table that becomes another kind loses the keys which that kind does not have, but for those among the changes. Raises UserError
     for a key that leads through something that is no table, or to a table that its list does not have. Tables and keys that nobody
     knows are set: whoever checks the scenario says so.
@@ -105,6 +106,9 @@ def _override(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]
         member = _member(table, parts[-1], ".".join(parts[:-1]), key)
         example = ".".join([*parts, next((one for one in member if one != "name"), "name")])
         raise UserError(f"{key} is a table with {', '.join(member)}: name one of its keys, as {example}")
+    if value == {}:
+        _inner(table, parts[-1], ".".join(parts[:-1]), key)
+        return
     before = tables and tables.model_of(table)
     table[parts[-1]] = value
     # But for one that is given as well: that is an error.

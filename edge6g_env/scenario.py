@@ -379,7 +379,7 @@ def load_scenario(scenario: str | Path | Scenario, **overrides: Any) -> Scenario
         loaded._origin = scenario._origin
     elif path is not None:
         loaded._origin = Origin(path, _fingerprint_of(data) if changes else loaded.fingerprint)
-    loaded._changes.update(changes)
+    loaded._changes.update({key: value for key, value in changes.items() if value != {}})
     return loaded
 
 

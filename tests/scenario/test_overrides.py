@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,29 @@ def test_booleans_and_texts_are_no_numbers_and_numbers_no_booleans(name: str, re
 )
 def test_what_was_given_and_what_would_be_right(key: str, value: Any, said: str, refusal):
     assert refusal("tiny", **{key: value}) == [f"tiny.toml: {said}"]
+
+
+@pytest.mark.parametrize("key", ["time", "service", "faults"])
+def test_an_empty_table_changes_nothing(key: str):
+    changed = load_scenario("tiny", **{key: {}})
+    assert (changed.fingerprint, changed.label) == (load_scenario("tiny").fingerprint, load_scenario("tiny").label)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("radoi", "radoi: unknown key; did you mean radio"),
+        ("radio.fixed", "radio.fixed.uplink_bit_s: missing"),
+        ("ues.mobility", "ues.mobility is not a table"),
+        ("service.chat", "service.chat is a table with"),
+    ],
+)
+def test_an_empty_table_where_none_is_or_can_be_is_said(key: str, said: str, tmp_path: Path):
+    with pytest.raises(UserError, match=said):
+        load_scenario("tiny", **{key: {}})
+    (tmp_path / "mine.toml").write_text(f'extends = "tiny"\nname = "mine_v0"\nsummary = "Mine."\n[{key}]\n')
+    with pytest.raises(UserError, match=said):
+        load_scenario(tmp_path / "mine.toml")
 
 
 def test_numbers_of_python_and_numpy_are_numbers():
