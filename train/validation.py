@@ -13,10 +13,9 @@ import edge6g_env
 from agents.policy import Policy, make_rule
 from agents.values import has_values, rules_with_values
 from edge6g_env import CompiledPolicy
-from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.spaces import Layout
-from eval.episodes import measured_s, run_episodes
+from eval.episodes import NothingMeasuredError, measured_s, run_episodes
 from eval.files import numbered, read_object, write_json_atomic
 from eval.metrics import METRIC_NAMES, episode_metrics
 from eval.pools.pool import Hangar, Part, Pool, play, shares
@@ -37,10 +36,6 @@ BEST_OF_EACH = "best rule of each"
 
 Figures = Mapping[str, Sequence[float | None]]
 """Each of CURVES, one value a seed; None where an episode has none."""
-
-
-class NothingMeasuredError(UserError):
-    """Validation episodes without a measured job."""
 
 
 class Played(NamedTuple):

@@ -168,7 +168,11 @@ def test_what_names_no_code(word: str):
             OwnPolicyError,
             "returned an object of Hold, which has no needs_candidates: a policy has",
         ),
-        ("{folder}/policy.py:no_worlds", OwnPolicyError, "worlds_at_a_time of its policy is 0, it must be a whole number"),
+        (
+            "{folder}/policy.py:no_worlds",
+            OwnPolicyError,
+            "worlds_at_a_time of its policy is 0, it must be a whole number",
+        ),
         (
             "{folder}/policy.py:fails",
             OwnPolicyError,

@@ -17,6 +17,7 @@ import train.learner
 import train.run
 import train.validation
 from edge6g_env import load_scenario
+from eval.episodes import NothingMeasuredError
 from eval.files import RunFolderError, only_owner
 from tests.looking import seeds
 from tests.train.small import SCORER, SEARCH, learner, same
@@ -36,7 +37,7 @@ from train.run import TrainingError
 from train.seeds import world_seed
 from train.setup import Setup
 from train.trainers import TRAINERS
-from train.validation import NothingMeasuredError, Validation, shown_rules, told
+from train.validation import Validation, shown_rules, told
 
 DECISIONS = 2_500
 SMALL = {"scorer": SCORER, "ppo": {"n_steps": 16, "batch_size": 128}, "search": SEARCH}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,60 +74,83 @@ def tune(
         place.with_name(f".{place.name}.{rule}.lock"), f"another process finds values of {rule} for {place}"
     ):
         _check_free(rule, scenario, place, overwrite, own=out is None)  # that of a process which has ended since
-        return _tune(scenario, rule, place, seeds, cpu_minutes, seed, threads, command, console)
+        asked = Asked(scenario, rule, place, seeds or SEEDS, 60.0 * (cpu_minutes or CPU_MINUTES), seed, threads)
+        return _tune(asked, provenance(command, scenario), console)
 
 
-def _tune(
-    scenario: Scenario,
-    rule: str,
-    out: Path,
-    seeds: int | None,
-    cpu_minutes: float | None,
-    seed: int,
-    threads: int,
-    command: str,
-    console: Console,
-) -> dict[str, Any]:
-    """As `tune`, of what was checked, in a place that no other process has."""
-    made_by, flights = provenance(command, scenario), Flights(scenario, threads)
-    file = out.with_name(f"{out.name}.{rule}{UNFINISHED}")
-    of = {"rule": rule, "fingerprint": made_by["fingerprint"], "code": code_digest(values=False), "seed": seed}
+@dataclass(frozen=True)
+class Asked:
+    """A search, checked."""
+
+    scenario: Scenario
+    rule: str
+    out: Path
+    seeds: int
+    """Of a descent."""
+    cpu_s: float
+    """Of any other search."""
+    seed: int
+    threads: int
+
+    @property
+    def unfinished(self) -> Path:
+        """Where what was played is kept until the end."""
+        return self.out.with_name(f"{self.out.name}.{self.rule}{UNFINISHED}")
+
+
+def _tune(asked: Asked, made_by: Provenance, console: Console) -> dict[str, Any]:
+    """Find, and write beside what the file says of other rules."""
+    out, rule = asked.out, asked.rule
+    of = {"rule": rule, "fingerprint": made_by["fingerprint"], "code": code_digest(values=False), "seed": asked.seed}
     with interrupts_end_in_order() as interrupts, Bars(console) as bars:
-        task = bars.add_task(f"{rule}, {scenario.name}", total=None, rate="", note="")
-        shown, note = partial(bars.update, task), Notes(console, bars, task)
+        task = bars.add_task(f"{rule}, {asked.scenario.name}", total=None, rate="", note="")
+        find = _by_descent if rule in RULES else _by_search
         try:
-            if rule in RULES:
-                flights.tick = interrupts.check
-                numbers = [TUNING_SEED + seed + n for n in range(seeds or SEEDS)]
-                kept = {**of, "seeds": numbers}
-                found = by_descent.find(rule, flights, numbers, file, kept, lambda rate: shown(rate=rate), note)
-            else:
-                cpu_s = 60.0 * (cpu_minutes or CPU_MINUTES)
-                begins = starts(rule, scenario, out, seed, cpu_s)
-                of["reads"] = read_beside(rule, scenario)
-                longer = Flights(lengthened(scenario, SETTINGS["measured_share"]), threads)
-                episodes = episodes_of([scenario], *LEAST_AND_MOST)
-                searches = Searches(longer, flights, episodes, begins, seed, cpu_s, file, of)
-                shown(total=cpu_s)
-
-                def tick() -> None:
-                    interrupts.check()
-                    shown(completed=searches.spent_s, rate=f"{searches.decisions:,} decisions")
-
-                flights.tick = longer.tick = tick
-                found = searches.run(note)
+            found = find(asked, of, interrupts.check, partial(bars.update, task), Notes(console, bars, task))
         except KeyboardInterrupt:
-            if file.exists():
+            if asked.unfinished.exists():
                 console.print("what was played is kept: the same command goes on with the rest", highlight=False)
             raise
     found = {key: part if key == "values" else _rounded(part) for key, part in found.items()}
-    entry = {**found, "scenario": scenario.label, **_origin(made_by)}
+    entry = {**found, "scenario": asked.scenario.label, **_origin(made_by)}
     with FileLock(out.with_name(f".{out.name}.lock")) as lock:  # another search may have written its rule meanwhile
         content = {**(read_file(out) if out.exists() else {}), rule: entry}
         write_text_atomic(out, _compact({name: content[name] for name in rules_with_values() if name in content}))
         Path(lock.lock_file).unlink(missing_ok=True)
-    file.unlink(missing_ok=True)
+    asked.unfinished.unlink(missing_ok=True)
     return entry
+
+
+def _by_descent(
+    asked: Asked, of: dict[str, Any], check: Callable[[], None], shown: Callable[..., None], note: Notes
+) -> dict[str, Any]:
+    """Of `static` and `restricted`. of: what the kept rewards must be of; check: raises after Ctrl-C; shown: moves the bar."""
+    flights = Flights(asked.scenario, asked.threads)
+    flights.tick = check
+    numbers = [TUNING_SEED + asked.seed + n for n in range(asked.seeds)]
+    kept = {**of, "seeds": numbers}
+    return by_descent.find(asked.rule, flights, numbers, asked.unfinished, kept, lambda rate: shown(rate=rate), note)
+
+
+def _by_search(
+    asked: Asked, of: dict[str, Any], check: Callable[[], None], shown: Callable[..., None], note: Notes
+) -> dict[str, Any]:
+    """Of all others; see `_by_descent`."""
+    scenario, cpu_s = asked.scenario, asked.cpu_s
+    begins = starts(asked.rule, scenario, asked.out, asked.seed, cpu_s)
+    whole = Flights(scenario, asked.threads)
+    longer = Flights(lengthened(scenario, SETTINGS["measured_share"]), asked.threads)
+    episodes = episodes_of([scenario], *LEAST_AND_MOST)
+    of = {**of, "reads": read_beside(asked.rule, scenario)}
+    searches = Searches(longer, whole, episodes, begins, asked.seed, cpu_s, asked.unfinished, of)
+    shown(total=cpu_s)
+
+    def tick() -> None:
+        check()
+        shown(completed=searches.spent_s, rate=f"{searches.decisions:,} decisions")
+
+    whole.tick = longer.tick = tick
+    return searches.run(note)
 
 
 def _place(rule: str, scenario: Scenario, out: Path | None) -> Path:
