@@ -143,7 +143,7 @@ def training_memory_bytes(
         frozen = shapes.stored_bytes(spec, precision)
     if rank is None:
         frozen -= count * shapes.stored_layer_bytes(spec, precision)
-    return frozen + count * layer_bytes + once_bytes
+    return frozen + count * layer_bytes + (once_bytes if count > 0 else 0.0)
 
 
 def training_pass_s(

@@ -149,8 +149,9 @@ def prefill_s(
     """Time to prefill `tokens` (>= 1) tokens of one prompt behind `cached_tokens` (>= 0) with the whole model in s, up to
     the next token; float64, broadcast shape.
 
-    Nothing else runs. Raises ValueError outside these ranges, on shapes that cannot be broadcast and on unknown names.
-    Source: COSTS 3, 3.2, 12.
+    Nothing else runs. The attention is a prompt's even where one token is new, while `attention_time_s` takes that for a decode step:
+    behind a long cache it costs up to three times as much. Raises ValueError outside these ranges, on shapes that cannot be broadcast
+    and on unknown names. Source: COSTS 3, 3.2, 12.
     """
     length, cached = broadcast(
         require_within("tokens", tokens, 1.0), require_within("cached_tokens", cached_tokens, 0.0)

@@ -45,13 +45,12 @@ def distance_m(w, b, u, i):
 
 
 @njit_inner
-def _indoor_loss_db(w, b, u, cell, band):
-    """Outdoor-to-indoor loss (TR 38.901 7.4.3): from 6 GHz on one wall and one distance a UE, below it a distance a link."""
+def _indoor_m(w, b, u, cell, band):
+    """Indoor distance of a link (TR 38.901 7.4.3): from 6 GHz on one a UE, below it one a link."""
     ue = w.ue[b, u]
-    if band.wall_std_db > 0.0:
-        return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * ue.indoor_m + band.wall_std_db * ue.z_wall
-    share = rng.uniform(w.episode[b].place_key, rng.FOR_INDOOR, link_address(u, cell.node), 0)
-    return band.wall_db + radio.INDOOR_LOSS_DB_PER_M * radio.MAX_INDOOR_M * share
+    if ue.indoor == 0 or band.wall_std_db > 0.0:
+        return ue.indoor_m
+    return radio.MAX_INDOOR_M * rng.uniform(w.episode[b].place_key, rng.FOR_INDOOR, link_address(u, cell.node), 0)
 
 
 @njit_inner
@@ -61,7 +60,8 @@ def _refresh_loss(w, b, u, m, now_s):
     band = w.band[w.site[cell.node].band]
     d_m = distance_m(w, b, u, cell.node)
     env, h_bs_m, h_ue_m = w.radio[0].environment, w.radio[0].h_bs_m, w.radio[0].h_ue_m
-    p_los = radio.los_probability_of(env, max(d_m - ue.indoor_m, 0.0), h_ue_m, h_bs_m)
+    indoor_m = _indoor_m(w, b, u, cell, band)
+    p_los = radio.los_probability_of(env, max(d_m - indoor_m, 0.0), h_ue_m, h_bs_m)
     cell.los = 1 if radio.normal_cdf(cell.z_los) < p_los else 0
     loss_db = radio.basic_path_loss_db(env, cell.los == 1, d_m, h_bs_m, h_ue_m, band.carrier_ghz)
     near_db, far_db = band.sigma_los_db, band.sigma_los_far_db
@@ -72,7 +72,7 @@ def _refresh_loss(w, b, u, m, now_s):
     loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.beamwidth_deg)
     loss_db += radio.pointing_loss_db(ue.speed_m_s, d3_m, w.radio[0].beam_tracking_s, band.ue_beamwidth_deg)
     if ue.indoor == 1:
-        loss_db += _indoor_loss_db(w, b, u, cell, band)
+        loss_db += band.wall_db + radio.INDOOR_LOSS_DB_PER_M * indoor_m + band.wall_std_db * ue.z_wall
     cell.coupling_loss_db = loss_db - band.gain_db
     if w.radio[0].blockers_per_m2 > 0.0:
         _pace_blockage(w, b, u, cell, d_m, now_s)

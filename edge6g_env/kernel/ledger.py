@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge6g_env._jit import njit_inner, njit_seldom
 from edge6g_env.kernel import codes, worth
-from edge6g_env.kernel.places import cloud, device, node
+from edge6g_env.kernel.places import cloud, device, node, paid
 
 
 @njit_inner
@@ -16,7 +16,8 @@ def is_measured(w, arrival_s):
 
 @njit_inner
 def release(w, b, job, now_s):
-    """Give back everything that a job holds at its places, and pay what is paid by the time."""
+    """Give back everything that a job holds at its places, and pay for what has happened, no more."""
+    paid.take_back(w, b, job, now_s)
     cloud.pay_places(w, job, now_s)
     node.give_up(w, b, job, now_s)
     cloud.give_up(w, b, job, now_s)

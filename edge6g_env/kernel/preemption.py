@@ -31,7 +31,7 @@ def grow_kv(w, b, job):
             while not memory.make_room(w, b, part.node, more_bytes, job.variant, adapter):
                 if training.make_way(w, b, part.node, job.clock_s):
                     continue
-                if _preempt_youngest(w, b, part.node) == job.row:
+                if _preempt_youngest(w, b, part.node, job.clock_s) == job.row:
                     return True
             memory.hold_kv(w, b, part, want_bytes)
         job.kv_tokens = wanted
@@ -45,7 +45,7 @@ def _alone_bytes(w, job, part, adapter):
 
 
 @njit_seldom
-def _preempt_youngest(w, b, i):
+def _preempt_youngest(w, b, i, at_s):
     """Put back the sequence at node i that was admitted last; returns its row, -1 for none."""
     youngest = -1
     for place in range(w.episode[b].n_active):
@@ -60,6 +60,8 @@ def _preempt_youngest(w, b, i):
     if youngest < 0:
         return -1
     job = w.job[b, youngest]
+    if job.stage == codes.NODE_PREFILL:
+        job.clock_s = max(job.clock_s, at_s)  # it was that of its admission
     release(w, b, job, job.clock_s)
     job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
     job.kv_tokens = max(job.kv_tokens, job.setup_tokens + memory.KV_BLOCK_TOKENS)

@@ -98,7 +98,8 @@ def advance(w, b, job, t0, t1):
             legs.finish(w, b, job)
         elif state == codes.UNDER_WAY and job.stage == codes.DECODE and not preemption.grow_kv(w, b, job):
             requeue.lose(w, b, job, codes.INGRESS, job.clock_s)
-    if job.stage == codes.END:
-        end_job(w, b, job, codes.FINISHED, job.clock_s)
-        return True
-    return False
+    if job.stage != codes.END or job.clock_s > t1:  # the answer may be on its way for longer
+        return False
+    due_s = job.arrival_s + w.service[job.service].expire_s
+    end_job(w, b, job, codes.FINISHED if job.clock_s <= due_s else codes.EXPIRED, min(job.clock_s, due_s))
+    return True

@@ -53,6 +53,7 @@ def test_a_part_holds_its_own_layers():
     parts = [costs.training_memory_bytes(spec, n, layers=k, checkpointing=False) for k in (8, 24, 32)]
     np.testing.assert_allclose(parts[0] + parts[1], parts[2])
     assert costs.training_step_s(spec, "l40s", n, layers=0).tolist() == [0.0, 0.0]
+    assert np.array(costs.training_memory_bytes(spec, n, layers=0)).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(("checkpointing", "low", "high"), [(False, 1.8, 2.6), (True, 2.8, 3.8)])

@@ -216,6 +216,9 @@ def test_below_6_ghz_the_wall_is_20_db_and_each_link_has_its_own_depth(make_air)
     air = make_air(4, **{"ues.indoor_share": 1.0, "ues.per_node": 256}).reset(6)
     inside_db = air.links["coupling_loss_db"] - outdoor_loss_db(air, radio.preset("fr1_3g5_micro")) - 20.0
     assert stats.kstest(inside_db.ravel(), stats.uniform(0.0, 0.5 * 25.0).cdf).pvalue > 1e-3
+    outside_m = np.maximum(air.distances_m() - inside_db / 0.5, 0.0)
+    p_los = radio.los_probability(ENVIRONMENT, outside_m, 1.5)
+    assert np.array_equal(air.links["los"], stats.norm.cdf(air.links["z_los"]) < p_los)
     depths = inside_db.reshape(-1, 3)
     assert abs(np.corrcoef(depths[:, 0], depths[:, 1])[0, 1]) < 4.0 / math.sqrt(len(depths))
     before = inside_db.copy()

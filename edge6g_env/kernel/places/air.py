@@ -25,6 +25,20 @@ def refuse(w, job, layers_before):
 
 
 @njit_inner
+def _pay(w, job, sent_bytes):
+    """Count bytes over the air, and their price."""
+    job.air_bytes += sent_bytes
+    job.price_usd += sent_bytes * w.prices[0].usd_per_air_byte
+
+
+@njit_inner
+def take_back(w, job):
+    """Take back what was paid for bytes of an upload or a download that are not sent any more."""
+    if (job.stage == codes.UPLINK or job.stage == codes.DOWNLOAD) and job.left_bytes > 0.0:
+        _pay(w, job, -job.left_bytes)
+
+
+@njit_inner
 def begin(w, b, job):
     """Send the prompt, or the activations at the cut behind the device."""
     if device.has_whole_model(w, job):
@@ -38,8 +52,7 @@ def begin(w, b, job):
 def send(w, b, job, sent_bytes, exposure):
     """Begin an upload, which gives away a share of the job's data."""
     job.left_bytes = sent_bytes
-    job.air_bytes += job.left_bytes
-    job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
+    _pay(w, job, sent_bytes)
     job.exposure_device = max(job.exposure_device, exposure)
     job.clock_s += rates.uplink_access_s(w, b, job, _upload(w, job))
     job.stage, job.stage_s = codes.UPLINK, job.clock_s
@@ -58,8 +71,7 @@ def begin_download(w, b, job):
     if job.back_bytes <= 0.0:
         return codes.OVER
     job.left_bytes = job.back_bytes
-    job.air_bytes += job.left_bytes
-    job.price_usd += job.left_bytes * w.prices[0].usd_per_air_byte
+    _pay(w, job, job.back_bytes)
     job.clock_s += rates.downlink_access_s(w, b, job, rates.MESSAGE + job.messages)
     job.stage, job.stage_s = codes.DOWNLOAD, job.clock_s
     return codes.UNDER_WAY
@@ -183,8 +195,7 @@ def pay_passes(w, job, passes):
     """Bytes, price and energy of what goes up for passes of a job whose device has a part in each."""
     if is_in_every_pass(w, job):
         cut_bytes = passes * costing.pass_bytes(w, job.variant, job.pass_tokens)
-        job.air_bytes += cut_bytes
-        job.price_usd += cut_bytes * w.prices[0].usd_per_air_byte
+        _pay(w, job, cut_bytes)
         job.energy_j += w.equipment[job.ue].tx_power_w * 8.0 * cut_bytes / job.message_bit_s
 
 
@@ -192,8 +203,7 @@ def pay_passes(w, job, passes):
 def pay_way_back(w, job, passes):
     """Bytes and price of the token that each pass sends down."""
     if not device.has_whole_model(w, job):
-        job.air_bytes += passes * costing.TOKEN_BYTES
-        job.price_usd += passes * costing.TOKEN_BYTES * w.prices[0].usd_per_air_byte
+        _pay(w, job, passes * costing.TOKEN_BYTES)
 
 
 @njit_inner

@@ -87,11 +87,31 @@ def advance(w, b, t1):
     layers, low = w.model[v].layers, w.part[b, job.row, codes.TARGET].low
     share = (layers - low) / layers
     job.price_usd += share * job.setup_tokens * w.model[v].usd_per_input_token
-    compute_s = costing.whole_prompt_s(w, cloud.cloud_device, job, v, low, layers)
+    compute_s = _prompt_s(w, b, job)
     job.energy_j += compute_s * w.device[cloud.cloud_device].prefill_w
     set_pass(w, b, job)
     job.clock_s = start_s + compute_s
     return job.row
+
+
+@njit_inner
+def _prompt_s(w, b, job):
+    """Time in s of the job's prompt in the cloud's layers."""
+    low = w.part[b, job.row, codes.TARGET].low
+    return costing.whole_prompt_s(w, w.cloud[0].cloud_device, job, job.variant, low, w.model[job.variant].layers)
+
+
+@njit_inner
+def take_back(w, b, job, now_s):
+    """Take back the energy of what the cloud does not compute any more, of a prompt or of a training step; its tokens are paid."""
+    if job.in_cloud == 0:
+        return
+    left_s = 0.0
+    if job.stage == codes.TRAIN:
+        left_s = job.left_s
+    elif job.stage == codes.DECODE and job.clock_s > now_s:
+        left_s = min(job.clock_s - now_s, _prompt_s(w, b, job))
+    job.energy_j -= left_s * w.device[w.cloud[0].cloud_device].prefill_w
 
 
 @njit_seldom
@@ -164,7 +184,7 @@ def count_jobs(w, b):
         w.node[b, i].n_cloud = 0
     for place in range(w.episode[b].n_active):
         job = w.job[b, w.roster[b, codes.ACTIVE, place]]
-        if link.leads_to_cloud(w, job) and job.stage != codes.DOWNLINK:
+        if link.leads_to_cloud(w, job) and job.stage != codes.DOWNLINK and job.stage != codes.END:
             w.node[b, job.ingress].n_cloud += _places(w, job)
 
 

@@ -58,13 +58,28 @@ def begin(w, b, job):
     _hold(w, b, ue, job, v, layers)
     compute_s = costing.whole_prompt_s(w, device, job, v, 0, layers)
     work_s += compute_s
-    job.energy_j += compute_s * w.device[device].prefill_w
+    _pay(w, job, compute_s)
     compute(w, b, job, 1)
     if job.draft >= 0:
         job.draft_left_s, job.draft_s = work_s, job.clock_s
         return codes.OVER
     job.left_s, job.stage, job.stage_s = work_s, codes.DEVICE, job.clock_s
     return codes.UNDER_WAY
+
+
+@njit_inner
+def _pay(w, job, compute_s):
+    """Energy of what the device begins to compute."""
+    job.energy_j += compute_s * w.device[accelerator(w, job)].prefill_w
+    job.left_compute_s = compute_s
+
+
+@njit_inner
+def take_back(w, job):
+    """Take back the energy of what it does not compute any more."""
+    left_s = job.draft_left_s if job.draft >= 0 else job.left_s
+    if (job.stage == codes.DEVICE or job.draft >= 0) and left_s > 0.0:
+        job.energy_j -= min(left_s, job.left_compute_s) * w.device[accelerator(w, job)].prefill_w
 
 
 @njit_seldom
@@ -83,7 +98,7 @@ def begin_work(w, b, job, load_s, compute_s):
     """Have the device work for so long if it does nothing else."""
     if load_s + compute_s <= 0.0:
         return codes.OVER
-    job.energy_j += compute_s * w.device[accelerator(w, job)].prefill_w
+    _pay(w, job, compute_s)
     compute(w, b, job, 1)
     job.left_s, job.stage, job.stage_s = load_s + compute_s, codes.DEVICE, job.clock_s
     return codes.UNDER_WAY

@@ -110,7 +110,7 @@ def _admit_job(w, b, job):
     if server.n_admitted >= w.serving[0].max_batch:
         return LACKS_KV
     if not _make_room_for(w, b, i, job, need_bytes):
-        if server.n_admitted > 0:
+        if server.n_admitted > 0 or server.load_variant == v:  # what loads counts on the layers that are there
             return LACKS_KV
         memory.narrow(w, b, i, v, low, high)  # nobody computes here: layers of v beside the part make way
         if not _make_room_for(w, b, i, job, need_bytes):
@@ -235,14 +235,32 @@ def estimate_prompt(w, job, part):
 
 
 @njit_inner
+def _pay_chunk(w, b, i, job, share):
+    """Price and energy of a share of the chunk that is formed."""
+    device, added_s = w.device[w.site[i].accelerator], share * w.server[b, i].chunk_added_s
+    job.price_usd += added_s * device.usd_s
+    job.energy_j += added_s * device.prefill_w
+
+
+@njit_inner
+def give_up_chunk(w, b, i, job, now_s):
+    """If a chunk of the job runs at node i it ends now; what was computed of it is paid."""
+    server = w.server[b, i]
+    if server.chunk_job != job.row:
+        return
+    left_s = min(max(server.chunk_end_s - now_s, 0.0), server.chunk_s)
+    _pay_chunk(w, b, i, job, 1.0 - left_s / server.chunk_s)
+    server.chunk_job, server.prefill_free_s = -1, now_s
+
+
+@njit_inner
 def _complete_chunk(w, b, i):
     """Credit the finished chunk; when it was the last, the prompt is through."""
-    site, server = w.site[i], w.server[b, i]
+    server = w.server[b, i]
     job = w.job[b, server.chunk_job]
     part = w.part[b, job.row, job.part]
     job.prefilled += server.chunk_tokens
-    job.price_usd += server.chunk_added_s * w.device[site.accelerator].usd_s
-    job.energy_j += server.chunk_added_s * w.device[site.accelerator].prefill_w
+    _pay_chunk(w, b, i, job, 1.0)
     server.chunk_job, server.prefill_free_s = -1, server.chunk_end_s
     if job.prefilled < job.setup_tokens - 1e-6:
         estimate_prompt(w, job, part)

@@ -79,6 +79,23 @@ def _pay(w, job, sent_bytes):
 
 
 @njit_inner
+def _pay_back(w, job, sent_bytes):
+    """The same of what comes back: what leaves the cloud has another price, too."""
+    _pay(w, job, sent_bytes)
+    if leads_to_cloud(w, job):
+        job.price_usd += sent_bytes * w.prices[0].usd_per_egress_byte
+
+
+@njit_inner
+def take_back(w, job):
+    """Take back what was paid for bytes of a transfer that are not sent any more."""
+    if job.stage == codes.LINK and job.left_bytes > 0.0:
+        _pay(w, job, -job.left_bytes)
+    elif job.stage == codes.BACK and job.left_bytes > 0.0:
+        _pay_back(w, job, -job.left_bytes)
+
+
+@njit_inner
 def begin(w, b, job):
     """Send what the target needs: the raw prompt if it computes from the first layer on, else the activations at the cut."""
     if not is_used(job):
@@ -102,9 +119,7 @@ def begin_back(w, b, job):
     if not is_used(job) or job.back_bytes <= 0.0:
         return codes.OVER
     job.left_bytes = job.back_bytes
-    _pay(w, job, job.left_bytes)
-    if leads_to_cloud(w, job):
-        job.price_usd += job.left_bytes * w.prices[0].usd_per_egress_byte
+    _pay_back(w, job, job.left_bytes)
     job.stage, job.stage_s = codes.BACK, job.clock_s
     return codes.UNDER_WAY
 

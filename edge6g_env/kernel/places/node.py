@@ -11,7 +11,7 @@ from edge6g_env.kernel.places import loading, memory, training
 from edge6g_env.kernel.places.engine import advance as advance
 from edge6g_env.kernel.places.engine import clear_counts as clear_counts
 from edge6g_env.kernel.places.engine import count as count
-from edge6g_env.kernel.places.engine import estimate_prompt
+from edge6g_env.kernel.places.engine import estimate_prompt, give_up_chunk
 
 OWN = 0  # row of w.known of the node itself; its neighbours follow
 
@@ -333,7 +333,5 @@ def give_up(w, b, job, now_s):
             continue
         i = part.node
         memory.drop_from(w, b, i, codes.INBOX, job)
-        if w.server[b, i].chunk_job == job.row:
-            w.server[b, i].chunk_job = -1
-            w.server[b, i].prefill_free_s = now_s
+        give_up_chunk(w, b, i, job, now_s)
         memory.leave(w, b, job, part, now_s)

@@ -12,7 +12,7 @@ import math
 
 from edge6g_env._jit import njit_seldom
 from edge6g_env.kernel import codes, costing, notes
-from edge6g_env.kernel.places import device, loading, memory
+from edge6g_env.kernel.places import device, loading, memory, paid
 
 NOTHING_LEFT_S = 1e-12  # sums of slices are equal to a step to so much
 
@@ -164,6 +164,7 @@ def _put_back(w, b, i, job, now_s):
 def interrupt(w, b, job):
     """End what a training job does: the running step is lost, and a message under way, whose random numbers the next one does not get."""
     end_slice(w, b, job)
+    paid.take_back(w, b, job, job.clock_s)
     device.compute(w, b, job, 0)
     job.messages += job.stage == codes.UPLINK or job.stage == codes.DOWNLOAD
     job.left_s, job.left_bytes = 0.0, 0.0
