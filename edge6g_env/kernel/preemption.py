@@ -63,7 +63,8 @@ def _preempt_youngest(w, b, i, at_s):
     if job.stage == codes.NODE_PREFILL:
         job.clock_s = max(job.clock_s, at_s)  # it was that of its admission
     release(w, b, job, job.clock_s)
-    job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
+    job.done_tokens = math.floor(job.done_tokens)  # the token under way is lost
+    job.setup_tokens = job.prompt_tokens + job.done_tokens
     job.kv_tokens = max(job.kv_tokens, job.setup_tokens + memory.KV_BLOCK_TOKENS)
     w.tally[b].preempted += 1
     legs.compute_again(w, b, job)

@@ -65,7 +65,8 @@ def come_back(w, b, job, t1):
     w.tally[b].requeued += 1
     if job.first_token_s < 0.0:
         job.done_tokens = 0.0  # what was generated has not reached the UE
-    job.setup_tokens = job.prompt_tokens + math.floor(job.done_tokens)
+    job.done_tokens = math.floor(job.done_tokens)  # the token under way is lost
+    job.setup_tokens = job.prompt_tokens + job.done_tokens
     job.stage, job.link, job.device_layers, job.draft = codes.QUEUED, -1, 0, -1
     for p in range(w.part.shape[2]):
         w.part[b, job.row, p] = w.blank[0].part

@@ -71,8 +71,8 @@ def test_tokens_that_were_delivered_are_those_of_the_same_world_without_the_faul
         if faulty:
             ingress, target = (bench.part(job, p) for p in (k.INGRESS, k.TARGET))
             assert (job.stage, target.node, ingress.state, ingress.kv_bytes) == (k.QUEUED, -1, k.ABSENT, 0.0)
-            assert job.setup_tokens == 300.0 + np.floor(job.done_tokens)
-    assert done[True] == pytest.approx(done[False], rel=1e-4)
+            assert job.setup_tokens == 300.0 + job.done_tokens
+    assert done[True] == np.floor(done[False])  # the token under way is lost
     assert 10.0 < done[True] < 390.0
 
 
