@@ -1,9 +1,9 @@
 """Writes docs/scenarios/NAME.md and NAME.png from the scenarios that ship: `python docs/make_scenarios.py`.
 
-Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the sentences in
-HARD below and in MATTERS (scenario_matters.py). The table of figures is that of the results that ship (eval/results), those of MATTERS are filled
-from `benchmarks/ablation.py --out runs/ablation/NAME.md`, and in the same way from `benchmarks/situations.py` and
-`benchmarks/train_shares.py`; without them the page keeps the tables it has, as long as they are of this version of the scenario.
+Everything on a page comes from the TOML file, its comments, the values beside it, the layout, the traces and the results that ship
+(eval/results), except the sentences in HARD below and in MATTERS (scenario_matters.py). The tables of MATTERS are filled from
+`benchmarks/ablation.py --out runs/ablation/NAME.md`, and in the same way from `benchmarks/situations.py` and
+`benchmarks/train_shares.py`; without them the page keeps those that it has, as long as they are of this version of the scenario.
 """
 
 from __future__ import annotations
