@@ -245,7 +245,7 @@ def _row(mechanism: str, measure: str, values: list[dict[int, float]], scale: fl
 
 def table(rows: Iterable[Row]) -> Iterator[str]:
     """Lines of a table in Markdown."""
-    yield "| mechanism | measure | with | without | with less without |\n|---|---|---|---|---|"
+    yield "| mechanism | measure | with | without | with minus without |\n|---|---|---|---|---|"
     before = ""
     for row in rows:
         low, high = row.difference["low"], row.difference["high"]

@@ -1,9 +1,9 @@
 """Writes docs/scenarios/NAME.md and NAME.png from the scenarios that ship: `python docs/make_scenarios.py`.
 
-Everything on a page comes from the TOML file, its comments, the values beside it, the layout and the traces, except the sentences in
-HARD below and in MATTERS (scenario_matters.py). The table of figures is filled from a comparison of the scenario (--results, else
-runs/NAME if it is there), those of MATTERS from `benchmarks/ablation.py --out runs/ablation/NAME.md`, and in the same way from
-`benchmarks/situations.py` and `benchmarks/train_shares.py`; without them the page keeps the tables it has.
+Everything on a page comes from the TOML file, its comments, the values beside it, the layout, the traces and the results that ship
+(eval/results), except the sentences in HARD below and in MATTERS (scenario_matters.py). The tables of MATTERS are filled from
+`benchmarks/ablation.py --out runs/ablation/NAME.md`, and in the same way from `benchmarks/situations.py` and
+`benchmarks/train_shares.py`; without them the page keeps those that it has, as long as they are of this version of the scenario.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import argparse
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -35,11 +35,11 @@ from edge6g_env.scenario_faults import Faults
 from edge6g_env.scenario_tables import Prices
 from edge6g_env.spaces import Layout
 from eval.metrics import METRICS
-from eval.statistics import Estimate
-from eval.summary import by_reward
+from eval.result_files import shipped
+from eval.room import CLAIRVOYANT
 
 PAGES = Path(__file__).resolve().parent / "scenarios"
-POLICIES = "random,local,cloud,round-robin,jsq,greedy,restricted,static"
+RULES = ("tuned", "restricted", "static", "greedy", "jsq", "local", "cloud", "round-robin", "random")
 SHOWN = ("reward_per_job", "slo_attainment", "ttft_p95_s", "tpot_mean_s", "price_per_job", "energy_j_per_job")
 
 HARD = {
@@ -91,23 +91,18 @@ def main() -> None:
     """Write the pages and pictures, or check that the pages are those that would be written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="scenarios (all that ship)")
-    parser.add_argument(
-        "--results", action="append", default=[], metavar="FOLDER", help="of `edge6g compare`; may be repeated"
-    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if a page is out of date")
     options = parser.parse_args()
     for name in options.names or scenarios():
         if name not in HARD:
             parser.error(f"say in two sentences, in HARD, what is hard in {name}")
         scenario, page = load_scenario(name), PAGES / f"{name}.md"
-        folders = [] if options.check else [*map(Path, options.results), Path("runs") / name]
-        figures = _figures(scenario, folders) or _kept(page, "figures") or _no_figures(name)
         measured = {
-            what: (None if options.check else _measured(scenario, what)) or _kept(page, what) or ""
+            what: (None if options.check else _measured(scenario, what)) or _kept(page, what, scenario) or ""
             for what in ("train_shares", "ablation", "situations")
         }
         picture, image = Picture(scenario), page.with_suffix(".png")
-        text = "\n".join(_page(picture, figures, measured)) + "\n"
+        text = "\n".join(_page(picture, measured)) + "\n"
         if options.check:
             if not page.is_file() or page.read_text(encoding="utf-8") != text:
                 raise SystemExit(f"{page.name} is out of date: python docs/make_scenarios.py {name}")
@@ -119,7 +114,7 @@ def main() -> None:
         print(page.relative_to(PAGES.parents[1]))
 
 
-def _page(picture: Picture, figures: str, measured: dict[str, str]) -> Iterator[str]:
+def _page(picture: Picture, measured: dict[str, str]) -> Iterator[str]:
     """Lines of a page: the outline is the same for every scenario."""
     scenario = picture.scenario
     name, layout = scenario.name, Layout(scenario)
@@ -139,7 +134,8 @@ def _page(picture: Picture, figures: str, measured: dict[str, str]) -> Iterator[
     yield f'{len(layout.observation)} numbers an agent, and with `observe="candidates"` {len(layout.candidates)} more for each of the'
     yield f"{layout.num_actions} actions: [entry by entry](../observations.md).\n\n## Reward\n"
     yield from _reward(scenario)
-    yield f"\n## Rules and bounds\n\n{figures}\n"
+    yield "\n## Rules and bounds\n"
+    yield from _figures(scenario)
     yield "Every rule, and what planners reach above them: [matrix](../matrix.md).\n"
     if name in MATTERS:
         yield f"## What decides here\n\n{MATTERS[name].strip()}\n"
@@ -317,26 +313,27 @@ def _keys(name: str) -> Iterator[tuple[str, object, str]]:
                 yield f"{table}.{service}{key}", value, found[3] or ""
 
 
-def _figures(scenario: Scenario, folders: list[Path]) -> str | None:
-    """The table of a comparison, from the first folder that holds one of this scenario as it is now."""
-    for folder in folders:
-        if not (folder / "summary.json").is_file():
-            continue
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        if run.get("fingerprint") != scenario.fingerprint:
-            continue
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        shown = (*SHOWN, "progress_mean") if scenario.finetune else SHOWN
-        metrics = [metric for metric in METRICS if metric.name in shown]
-        lines = [f"Interquartile mean over {len(summary['seeds'])} seeds [95 % interval], `{run['command']}`:\n"]
-        units = (f"{m.label}{f' ({m.display_unit})' if m.display_unit != '1' else ''}" for m in metrics)
-        lines += [f"| policy | {' | '.join(units)} |", "|---" * (len(metrics) + 1) + "|"]
-        for policy in by_reward(summary):
-            estimates = summary["policies"][policy]["metrics"]
-            cells = (_cell(estimates[metric.name], metric.shown_scale) for metric in metrics)
-            lines.append(f"| `{policy}` | {' | '.join(cells)} |")
-        return _marked("\n".join(lines), "figures")
-    return None
+def _figures(scenario: Scenario) -> Iterator[str]:
+    """The table of the results that ship with the scenario; how to make them where there are none."""
+    known, name = shipped(scenario), scenario.name
+    if known is None:
+        command = f"edge6g compare --scenario {name} --policies {','.join(RULES)} --seeds 20 --out runs/{name} --keep eval/results"
+        yield f"None yet: `{command}`, then `python docs/make_scenarios.py`.\n"
+        return
+    rows = [known.rows[policy] for policy in (*RULES, CLAIRVOYANT) if policy in known.rows]
+    rows.sort(key=lambda row: -(row["metrics"]["reward_per_job"][0] or 0.0))
+    seeds = max(row["seeds"] for row in rows)
+    shown = (*SHOWN, "progress_mean") if scenario.finetune else SHOWN
+    metrics = [metric for metric in METRICS if metric.name in shown]
+    yield f"Interquartile mean over {seeds} unseen seeds [95 % interval]; `edge6g verify --scenario {name}` plays them again:\n"
+    units = (f"{m.label}{f' ({m.display_unit})' if m.display_unit != '1' else ''}" for m in metrics)
+    yield f"| policy | {' | '.join(units)} |"
+    yield "|---" * (len(metrics) + 1) + "|"
+    for row in rows:
+        few = "" if row["seeds"] == seeds else f", {row['seeds']} seeds"
+        cells = (_cell(row["metrics"][metric.name], metric.shown_scale) for metric in metrics)
+        yield f"| `{row['policy']}`{few} | {' | '.join(cells)} |"
+    yield ""
 
 
 def _measured(scenario: Scenario, what: str) -> str | None:
@@ -345,28 +342,23 @@ def _measured(scenario: Scenario, what: str) -> str | None:
     if not file.is_file():
         return None
     made_by, table = file.read_text(encoding="utf-8").split("\n", 1)
-    return _marked(table.strip(), what) if scenario.fingerprint in made_by else None
+    if scenario.fingerprint not in made_by:
+        return None
+    return f"<!-- {what} of {scenario.fingerprint} -->\n{table.strip()}\n<!-- /{what} -->"
 
 
-def _cell(one: Estimate, scale: float) -> str:
-    if one["iqm"] is None:
-        return ""
-    digits = [f"{value * scale:.3g}" for value in (one["iqm"], one["low"], one["high"]) if value is not None]
-    return digits[0] if len(digits) < 3 else f"{digits[0]} [{digits[1]}, {digits[2]}]"
+def _cell(found: Sequence[float | None], scale: float) -> str:
+    """Interquartile mean and interval, as a row of results has them."""
+    iqm, *interval = (None if value is None else f"{value * scale:.3g}" for value in found)
+    if iqm is None or None in interval:
+        return iqm or ""
+    return f"{iqm} [{', '.join(map(str, interval))}]"
 
 
-def _no_figures(name: str) -> str:
-    command = f"edge6g compare --scenario {name} --policies {POLICIES} --seeds 20 --out runs/{name}"
-    return _marked(f"`{command}`, then `python docs/make_scenarios.py` puts its table here.", "figures")
-
-
-def _marked(text: str, what: str) -> str:
-    return f"<!-- {what} -->\n{text}\n<!-- /{what} -->"
-
-
-def _kept(page: Path, what: str) -> str | None:
+def _kept(page: Path, what: str, scenario: Scenario) -> str | None:
+    """The table that the page has, if it is of this version of the scenario."""
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    found = re.search(rf"<!-- {what} -->\n.*?<!-- /{what} -->", text, flags=re.DOTALL)
+    found = re.search(rf"<!-- {what} of {scenario.fingerprint} -->\n.*?<!-- /{what} -->", text, flags=re.DOTALL)
     return found[0] if found else None
 
 

@@ -3,7 +3,8 @@ ablations. Figures are interquartile means of paired seeds [95 % interval], by t
 
 MATTERS = {
     "finetune": """
-**Where a job runs.** `edge6g usage --scenario finetune --policy greedy --seeds 20`: of 11,373 decisions 54 % take a neighbour, 21 % the
+**Where a job runs.** `edge6g usage --scenario finetune --policy greedy --seeds 20 --out runs/usage-finetune`:
+of 11,373 decisions 54 % take a neighbour, 21 % the
 cloud, 18 % the ingress, 3.4 % a cut between phone and server and 3.4 % the phone alone. Always `local` loses 0.18 [0.15, 0.22] of the
 0.93 reward a job, the best route by service 0.05 [0.03, 0.09]; the best share on the phone by service (all of `notes`, and none else)
 0.03 [0.02, 0.04]; one precision, int8, loses nothing. `static`, a plan by service with the route free, earns as much as `greedy`, and
@@ -39,7 +40,8 @@ devices' parts of an adapter are averaged over the air; the servers' parts, a fe
 bytes. The frozen encoder's time over `defects`' pictures is left out ([finetune](../finetune.md)).
 """,
     "robotics": """
-**The route, and little else.** `edge6g usage --scenario robotics --policy greedy --seeds 20`: always `local`
+**The route, and little else.** `edge6g usage --scenario robotics --policy greedy --seeds 20 --out runs/usage-robotics`:
+always `local`
 loses 0.51 [0.46, 0.57] of the 0.90 reward a job, the best route by service 0.31 [0.26, 0.36]: loops live on the RTX 4090s and L4s next
 door, and who goes where depends on who else is there. One precision for all, int4, loses 0.01; no cut at the edge and no layer on the
 robot lose nothing. The plan of `static` (int4 for loops, fp16 for plans, uncut, no drafts, the route free) earns 0.027 [0.018, 0.038]
@@ -73,7 +75,7 @@ loads of 2 to 4 s.
 """,
     "shard": """
 **Whether `review` is cut between two cards, and who makes way for it.** Interquartile means [95 % interval] over the 20 evaluation
-seeds, by service means; `edge6g compare --scenario shard --policies greedy,restricted,static --seeds 20`:
+seeds, by service means; `edge6g compare --scenario shard --policies greedy,restricted,static --seeds 20 --out runs/shard-rules`:
 
 | policy | reward a job | `review` | `chat` | `code` |
 |---|---|---|---|---|
@@ -90,7 +92,8 @@ than `restricted`: `python benchmarks/room.py --scenario shard --last review=2,5
 `chat` goes to the cloud in every situation and decides nothing here.
 """,
     "telemedicine": """
-**Where a job runs.** `edge6g usage --scenario telemedicine --policy greedy --seeds 20`: always `local` loses 0.19 [0.18, 0.21] of the
+**Where a job runs.** `edge6g usage --scenario telemedicine --policy greedy --seeds 20 --out runs/usage-telemedicine`:
+always `local` loses 0.19 [0.18, 0.21] of the
 0.89 reward a job, the best route by service 0.13 [0.11, 0.14]. No layers on the phone lose 0.045 [0.041, 0.052] (the assistant's, whose
 text has no other way). No cut at the edge earns 0.005 [0.002, 0.009] more than `greedy`, which cuts one job in six and drives out what
 others have loaded. One precision and one model for all lose nothing.

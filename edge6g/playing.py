@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -29,9 +29,6 @@ from edge6g.options import (
     scenarios_of,
     words_of,
 )
-
-if TYPE_CHECKING:
-    pass
 
 DISAGREES = 1  # what is played again with what was kept
 

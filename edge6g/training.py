@@ -41,7 +41,12 @@ def train(
     ] = "campus",
     algo: Annotated[str, typer.Option(help="scorer, search, mappo or ppo.")] = "scorer",
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, max=100_000.0, help="Time to train; after --resume: in all. 5.")
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=100_000.0,
+            help="Time to train, after --resume in all; 5 if neither this nor --decisions is given.",
+        ),
     ] = None,
     decisions: Annotated[
         int | None, typer.Option(min=1, help="In place of --minutes: decisions to train by, the same on every machine.")
@@ -57,7 +62,9 @@ def train(
     ] = 1,
     workers: Annotated[
         int,
-        typer.Option(min=1, max=MOST_WORKERS, help="Processes that play episodes, each with so many threads; not ppo."),
+        typer.Option(
+            min=1, max=MOST_WORKERS, help="Processes that play episodes, each with so many threads; not ppo and mappo."
+        ),
     ] = 1,
     ray_address: Annotated[
         str | None,

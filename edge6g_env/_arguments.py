@@ -134,12 +134,12 @@ def integers(name: str, value: Any, count: int) -> np.ndarray:
     return np.broadcast_to(given.astype(np.int64), (count,))
 
 
-def one_a_world(name: str, value: Any, num_worlds: int, dtype: Any = np.float64) -> np.ndarray:
+def one_a_world(name: str, value: Any, num_worlds: int) -> np.ndarray:
     """(B,): a number for all worlds, or one each; UserError for anything else, NaN too."""
     try:
-        given = np.asarray(value, dtype)
+        given = np.asarray(value, np.float64)
     except (TypeError, ValueError, OverflowError):
-        given = np.zeros((0, 0), dtype)
+        given = np.zeros((0, 0))
     if given.shape not in ((), (num_worlds,)) or np.any(given != given):
         raise UserError(f"{name} must be a number, or {num_worlds} of them, it is {value!r}")
     return np.broadcast_to(given, (num_worlds,))

@@ -96,7 +96,10 @@ def _facts(scenario: Scenario, layout: Layout) -> Iterator[tuple[str, str]]:
     reward = scenario.reward
     value = "value x " if any(service.value != 1.0 for service in scenario.service) else ""
     late = "timeliness or progress" if scenario.finetune else "timeliness"
-    yield "reward", f"{value}quality x {late} - {reward.price_per_usd:g} / USD - {reward.energy_per_j:g} / J"
+    yield (
+        "reward",
+        f"{value}quality x {late} - {reward.price_per_usd:g} x price (USD) - {reward.energy_per_j:g} x energy (J)",
+    )
     yield "", f"rejected -{reward.rejected_cost:g}, expired -{reward.expired_cost:g}, failed -{reward.failed_cost:g}"
 
 

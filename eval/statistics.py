@@ -81,9 +81,7 @@ def bootstrap_interval(
     return _percentiles(_trimmed_mean(values[_draws(len(values), resamples, seed)]), confidence)
 
 
-def group_interval(
-    table: ArrayLike, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval | None:
+def group_interval(table: ArrayLike, resamples: int = RESAMPLES) -> Interval | None:
     """Interval for the IQM of all values of a table (checkpoints, seeds); None below three of either. No NaN.
 
     Two-way percentile bootstrap: each resample draws checkpoints and, independently, seeds, and takes the values where they cross (Owen
@@ -93,19 +91,16 @@ def group_interval(
     values = np.asarray(table, np.float64)
     if min(values.shape) < FEWEST_FOR_INTERVAL:
         return None
-    rows = _draws(values.shape[0], resamples, seed)
-    columns = _draws(values.shape[1], resamples, seed + 1)
+    rows, columns = _draws(values.shape[0], resamples, 0), _draws(values.shape[1], resamples, 1)
     step = max(1, MOST_AT_A_TIME // values.size)
     means = [
         _trimmed_mean(values[rows[n : n + step, :, None], columns[n : n + step, None, :]].reshape(-1, values.size))
         for n in range(0, resamples, step)
     ]
-    return _percentiles(np.concatenate(means), confidence)
+    return _percentiles(np.concatenate(means))
 
 
-def ratio_interval(
-    totals: ArrayLike, counts: ArrayLike, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval | None:
+def ratio_interval(totals: ArrayLike, counts: ArrayLike) -> Interval | None:
     """Interval for sum(totals) / sum(counts), both (seeds,): the mean over all that the seeds bring, each of them its own number.
 
     Percentile bootstrap over the seeds that bring any, None below three of them.
@@ -114,11 +109,11 @@ def ratio_interval(
     total, count = total[count > 0.0], count[count > 0.0]
     if len(count) < FEWEST_FOR_INTERVAL:
         return None
-    drawn = _draws(len(count), resamples, seed)
-    return _percentiles(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), confidence)
+    drawn = resampled(len(count))
+    return _percentiles(total[drawn].sum(axis=1) / count[drawn].sum(axis=1))
 
 
-def student_interval(x: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+def student_interval(x: ArrayLike) -> Interval | None:
     """Interval for the expectation of which x (n,) are independent draws; None below two values; (v, v) if all are v. NaN is skipped.
 
     Exact for normal draws, whatever their number (Student 1908, The probable error of a mean): with few training seeds, of which a
@@ -129,10 +124,10 @@ def student_interval(x: ArrayLike, confidence: float = CONFIDENCE) -> Interval |
         return None
     if np.ptp(values) == 0.0:
         return float(values[0]), float(values[0])
-    return _student(float(values.mean()), float(stats.sem(values)), len(values) - 1, confidence)
+    return _student(float(values.mean()), float(stats.sem(values)), len(values) - 1)
 
 
-def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) -> Interval | None:
+def welch_interval(a: ArrayLike, b: ArrayLike) -> Interval | None:
     """Interval for the difference of the expectations of which a (n,) and b (m,) are independent draws, whatever their variances.
 
     None below two values of either, or where neither varies. NaN is skipped. Source: Welch 1947, The generalization of Student's problem.
@@ -142,11 +137,11 @@ def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float = CONFIDENCE) -
         return None
     u, v = stats.sem(mine) ** 2, stats.sem(theirs) ** 2
     freedom = (u + v) ** 2 / (u**2 / (len(mine) - 1) + v**2 / (len(theirs) - 1))
-    return _student(float(mine.mean() - theirs.mean()), float(np.sqrt(u + v)), float(freedom), confidence)
+    return _student(float(mine.mean() - theirs.mean()), float(np.sqrt(u + v)), float(freedom))
 
 
-def _student(middle: float, error: float, freedom: float, confidence: float) -> Interval:
-    low, high = stats.t.interval(confidence, freedom, middle, error)
+def _student(middle: float, error: float, freedom: float) -> Interval:
+    low, high = stats.t.interval(CONFIDENCE, freedom, middle, error)
     return float(low), float(high)
 
 
@@ -161,7 +156,7 @@ def _draws(n: int, resamples: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(0, n, (resamples, n))
 
 
-def _percentiles(values: NDArray[np.float64], confidence: float) -> Interval:
+def _percentiles(values: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
     tail = 50.0 * (1.0 - confidence)
     low, high = np.percentile(values, [tail, 100.0 - tail])
     return float(low), float(high)
@@ -209,7 +204,7 @@ def share_of_span(mine: ArrayLike, low: ArrayLike, high: ArrayLike) -> Estimate:
     if len(gain) >= FEWEST_FOR_INTERVAL:
         drawn = _draws(len(gain), RESAMPLES, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            low_end, high_end = _percentiles(_trimmed_mean(gain[drawn]) / _trimmed_mean(span[drawn]), CONFIDENCE)
+            low_end, high_end = _percentiles(_trimmed_mean(gain[drawn]) / _trimmed_mean(span[drawn]))
         ends = (low_end, high_end) if np.isfinite([low_end, high_end]).all() else ends
     whole, mean = float(_trimmed_mean(gain) / _trimmed_mean(span)), float(gain.mean() / span.mean())
     return Estimate(iqm=whole, low=ends[0], high=ends[1], mean=mean, n=len(gain))
@@ -221,8 +216,8 @@ def clear_of_zero(difference: AnyEstimate) -> bool:
     return low is not None and high is not None and (low > 0.0 or high < 0.0)
 
 
-def _trimmed_mean(x: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    return stats.trim_mean(x, TRIMMED_SHARE, axis=axis)
+def _trimmed_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return stats.trim_mean(x, TRIMMED_SHARE, axis=-1)
 
 
 def _finite(x: ArrayLike) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.undrawn import leave_undrawn
+
 # An example that compiles, reads the fits or waits for its turn takes a second; time is no property of the model.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
@@ -24,6 +26,12 @@ settings.load_profile("untimed")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["EDGE6G_PROFILE_DIR"] = str(Path(tempfile.gettempdir()) / f"edge6g-no-profiles-{os.getpid()}")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of one pixel (tests/undrawn.py)."""
+    leave_undrawn(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -108,9 +108,19 @@ class Watch(BaseCallback):
         self._board.validated({**gains, **metrics, **known}, {**dict.fromkeys([*gains, *known], 0.0), **best}, steps)
         self._board.flush()
 
+    def _on_rollout_start(self) -> None:
+        # Where rollouts are updated by as they end, so that a point shows all that it says was learned.
+        if self._learns_by_rollouts:
+            self._validate_if_due()
+
     def _on_rollout_end(self) -> None:
-        # Between collecting and updating, or two batches, so that a point belongs to one set of weights.
-        self._validate_if_due()
+        # Between two batches, so that a point belongs to one set of weights.
+        if not self._learns_by_rollouts:
+            self._validate_if_due()
+
+    @property
+    def _learns_by_rollouts(self) -> bool:
+        return hasattr(self._learner.model, "learned_timesteps")
 
     def _validate_if_due(self) -> None:
         model = self._learner.model

@@ -48,7 +48,7 @@ class DecisionBuffer(MaskableDictRolloutBuffer):
         if len(self._kept) > 1:
             self._kept = [{name: np.concatenate([row[name] for row in self._kept]) for name in self._kept[0]}]
         whole, total = self._kept[0], self.decisions
-        parts = max(1, round(total / (batch_size or total)))
+        parts = max(1, min(round(total / (batch_size or total)), total // 2))  # one alone has no spread
         for rows in np.array_split(np.random.permutation(total), parts):
             yield self._samples({name: array[rows] for name, array in whole.items()})
 

@@ -104,6 +104,11 @@ class Learner:
         checkpoint.write_tensors(folder / checkpoint.TRAINER, self._trainer.state_tensors(), asdict(progress))
         checkpoint.write_record(folder, self.facts, progress)
 
+    def forget_unlearned(self) -> None:
+        """Decisions of a rollout that no update has seen, of an algorithm that steps its worlds, are none that it has learned by."""
+        learned = getattr(self.model, "learned_timesteps", self.model.num_timesteps)
+        self.model.num_timesteps = max(learned, self._earlier.decisions)
+
     def close(self) -> None:
         """Let the threads of the simulator go."""
         self._trainer.close()

@@ -21,6 +21,7 @@ from edge6g_env.kernel.codes import COST_NAMES
 from edge6g_env.spaces import Layout
 from eval.limits import METRICS, cost_of, excess
 
+LEAST = 1e-6  # a limit that no job keeps, whose price would be beyond all numbers; judgement
 # Of a job, as the environment's `costs` have it (docs/interface.md).
 _COSTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "slo_miss": lambda outcomes: 1.0 - outcomes["slo_met"],
@@ -91,8 +92,8 @@ def limits_of(words: Sequence[str]) -> tuple[Limit, ...]:
             most = float(number)
         except ValueError:
             most = math.nan
-        if not equals or not 0.0 < most <= highest or math.isinf(most):
-            whole = "a number above 0" + (", 1 at most" if name in _SHARES else "")
+        if not equals or not LEAST <= most <= highest or math.isinf(most):
+            whole = f"a number from {LEAST:g} on" + (", 1 at most" if name in _SHARES else "")
             raise LimitError(f"--limit {word}: it must be {name}={whole}, the most that a job may cost in the mean")
         if name in found:
             raise LimitError(f"--limit {name} stands twice: one cost has one limit")

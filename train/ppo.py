@@ -15,6 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from agents.learned.reading import Reads
 from agents.learned.scaling import Scaler
 from agents.policy import Observation
+from edge6g_env.errors import UserError
 from edge6g_env.kernel.codes import REJECT
 from edge6g_env.sb3 import AgentVecEnv
 from edge6g_env.spaces import Layout
@@ -31,6 +32,10 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+class RolloutError(UserError):
+    """A rollout that cannot be cut into minibatches as asked."""
+
+
 class ScaledObservation(BaseFeaturesExtractor):
     """The `observation` of the dict, scaled by the ranges of its entries."""
 
@@ -45,6 +50,14 @@ class ScaledObservation(BaseFeaturesExtractor):
 
 class CountingPPO(MaskablePPO):
     """MaskablePPO whose `num_timesteps` counts decisions, not agents that had none in a step."""
+
+    learned_timesteps = 0
+    """Those of them that an update has seen."""
+
+    def train(self) -> None:
+        """Update by the rollout."""
+        super().train()
+        self.learned_timesteps = self.num_timesteps
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
         super()._update_info_buffer(infos, dones)  # called once a step, which has counted every agent
@@ -72,7 +85,13 @@ def make_ppo_policy(layout: Layout, reads: Reads | None = None) -> MaskableMulti
 
 
 def make_ppo(env: AgentVecEnv, seed: int, settings: Mapping[str, Any] = SETTINGS) -> CountingPPO:
-    """MaskablePPO on the agents of a batch of worlds."""
+    """MaskablePPO on the agents of a batch of worlds; RolloutError if a minibatch of a rollout would be one decision."""
+    rows, most = settings["n_steps"] * env.num_envs, settings["batch_size"]
+    if rows % most == 1 or most == 1:
+        raise RolloutError(
+            f"--with batch_size={most}: it leaves a minibatch of one of the {rows} rows of a rollout (n_steps = {settings['n_steps']} of "
+            f"{env.num_envs} agents), whose advantage has no spread to be normalised by: choose another"
+        )
     return CountingPPO(
         MaskableMultiInputActorCriticPolicy,
         env,

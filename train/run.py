@@ -140,12 +140,13 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
 
 
 def _begun(out: Path) -> bool:
-    """Whether a resume finds a checkpoint; a run that was killed before its first one begins anew."""
-    return (out / checkpoint.RECORD).exists() or kind_of_run(out) != KIND
+    """Whether a resume finds a checkpoint, or a part of one, which is then refused; a run that was killed before its first begins anew."""
+    parts = (checkpoint.RECORD, checkpoint.TRAINER, checkpoint.POLICY)
+    return any((out / name).exists() for name in parts) or kind_of_run(out) != KIND
 
 
 def _resumed(out: Path, setup: Setup) -> Setup:
-    """The setup with the seed of the run in `out`, if that can go on; CheckpointError or TrainingError if not."""
+    """The setup with the seed of the run in `out`, if that can go on; CheckpointError, TrainingError or TextError if not."""
     record = checkpoint.read_record(out)
     checkpoint.check_same_scenarios(out, record, setup.scenarios, setup.varied)
     if record["algo"] != setup.algo:
@@ -160,11 +161,15 @@ def _resumed(out: Path, setup: Setup) -> Setup:
             f"{out} was trained with the limits {record['limits'] or 'none'}: --limit must say the same"
         )
     progress = checkpoint.read_progress(out)
-    if setup.minutes is not None and progress.minutes >= setup.minutes:
+    last = LearningCurve(out, "", progress.decisions).last_decisions
+    validated = (
+        last == progress.decisions
+    )  # an interrupt may have come in the last validation, which is then still to do
+    if validated and setup.minutes is not None and progress.minutes >= setup.minutes:
         raise TrainingError(
             f"nothing left to do: {out} has been trained for {progress.minutes:.2f} minutes, --minutes {setup.minutes:g} is the time in all"
         )
-    if setup.decisions is not None and progress.decisions >= setup.decisions:
+    if validated and setup.decisions is not None and progress.decisions >= setup.decisions:
         raise TrainingError(
             f"nothing left to do: {out} has taken {progress.decisions:,} decisions, --decisions {setup.decisions} are those in all"
         )
@@ -233,9 +238,10 @@ def _keep_learning(
         watch = Watch(learner, validation, out, budget, curve, board, Notes(console, bars, task))
         learner.save(out, budget.spent_s, policy=learner.best is None)  # a kill from here on leaves this
         try:
-            more = setup.most_decisions - earlier.decisions
+            more = max(0, setup.most_decisions - earlier.decisions)
             learner.model.learn(more, callback=CallbackList([budget, watch]), reset_num_timesteps=False)
         except KeyboardInterrupt:
+            learner.forget_unlearned()
             learner.save(out, budget.spent_s, policy=learner.best is None)
             board.flush()
             console.print(f"stopped: the checkpoint is in {out}, --resume goes on with it", soft_wrap=True)

@@ -20,6 +20,7 @@ CHOICE_SEED = 6_000_000
 
 _TRAINING = 1 << 61
 _SEED_BITS, _RUN_BITS, _WORLD_BITS = 24, 21, 16  # 61 in all
+MOST_WORLDS = 1 << _WORLD_BITS - 1  # of a batch: stage B has two halves of them
 _BATCH_BITS = 19  # of a run's, where it stands for a batch; the others are its stage's
 
 

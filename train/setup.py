@@ -11,7 +11,10 @@ from agents.values import Rows
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario
 from train.limits import Limit
+from train.seeds import MOST_WORLDS
 from train.worlds import Varied
+
+WORLDS_OF_A_BATCH = ("seeds", "episodes")  # settings that say how many there are
 
 
 class SettingError(UserError):
@@ -79,6 +82,8 @@ def settings_of(algo: str, words: Sequence[str], defaults: Mapping[str, Any]) ->
             raise SettingError(f"--with {word}: it must be {name}={kind}, by default {defaults[name]}") from None
         if not equals:
             raise SettingError(f"--with {word}: it must be {name}={kind}")
+        if name in WORLDS_OF_A_BATCH and found[name] > MOST_WORLDS:
+            raise SettingError(f"--with {word}: a batch has at most {MOST_WORLDS:,} worlds")
     return found
 
 

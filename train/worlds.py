@@ -152,7 +152,9 @@ def lengthened(scenario: Scenario, measured_share: float) -> Scenario:
     ties it to the clock.
     """
     time = scenario.time
-    episode_s = float(math.ceil((time.warmup_s + time.drain_s) / (1.0 - measured_share)))
+    whole_s = math.ceil((time.warmup_s + time.drain_s) / (1.0 - measured_share))
+    slots = math.ceil(round(whole_s / time.slot_s, 6))
+    episode_s = float(f"{slots * time.slot_s:.9g}")
     if episode_s <= time.episode_s or scenario.faults.outage:
         return scenario
     return load_scenario(scenario, **{"time.episode_s": episode_s})

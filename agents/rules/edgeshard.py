@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from agents.policy import Observation, register
-from agents.rules._jobs import Entries
+from agents.policy import register
+from agents.rules._least_latency import LeastLatency
 from agents.rules._plans import usual_rows
 from edge6g_env.spaces import Layout
 
 
 @register("edgeshard")
-class EdgeShard:
+class EdgeShard(LeastLatency):
     """The shards of least latency over the chain device, own node, target, by the paper's dynamic program, with no term for queues.
 
     Let T(p, l) be the least time to have layers l to L computed from part p on, t(p, l, m) that of layers l to m-1 at part p and h(p, m)
@@ -24,13 +22,5 @@ class EdgeShard:
     collaborative edge computing", IEEE Internet of Things J. 2024 (arXiv 2405.14371), algorithm 1.
     """
 
-    privileged = False
-    needs_candidates = True
-
     def __init__(self, layout: Layout) -> None:
-        self._entries, self._rows = Entries(layout), usual_rows(layout)
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Deterministic; see Policy.act."""
-        jobs = self._entries.of(obs)
-        return jobs.actions(jobs.nearest(self._rows, reject=False), jobs.candidate("wait_s") - jobs.latency_s())
+        super().__init__(layout, usual_rows(layout))

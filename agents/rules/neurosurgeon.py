@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from agents.policy import Observation, register
-from agents.rules._jobs import Entries
+from agents.policy import register
+from agents.rules._least_latency import LeastLatency
 from agents.rules._plans import usual_rows
 from edge6g_env.spaces import Layout
 
 
 @register("neurosurgeon")
-class Neurosurgeon:
+class Neurosurgeon(LeastLatency):
     """The cut between device and server of least latency, with no term for the queue at the server.
 
     Latency of a cut = device's layers + upload of what crosses + server's layers + way back, over all tokens; the wait for a turn at the
@@ -20,13 +18,5 @@ class Neurosurgeon:
     Kang et al., "Neurosurgeon: collaborative intelligence between the cloud and mobile edge", ASPLOS 2017, section 5.
     """
 
-    privileged = False
-    needs_candidates = True
-
     def __init__(self, layout: Layout) -> None:
-        self._entries, self._rows = Entries(layout), usual_rows(layout, edge_split=[0.0])
-
-    def act(self, obs: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Deterministic; see Policy.act."""
-        jobs = self._entries.of(obs)
-        return jobs.actions(jobs.nearest(self._rows, reject=False), jobs.candidate("wait_s") - jobs.latency_s())
+        super().__init__(layout, usual_rows(layout, edge_split=[0.0]))

@@ -36,7 +36,6 @@ NEEDED = (
     f"prefill and KV in fp16, ms with phase decode of {', '.join(sorted(CHAT_SHAPES))}"
 )
 MAY_BE_ZERO = ("gated", "kv_prior")
-TIMES = ("gemm_us", "layer_ms", "attn_ms", "head_ms", "ms")  # the column that says what a row measures
 
 
 def mean_error_percent(predicted: np.ndarray, measured: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from edge6g_env.radio._data import rows
 from edge6g_env.radio._numeric import db_of, linear_of, normal_cdf
 
 THERMAL_NOISE_DBM_HZ = -174.0
-IMPLEMENTATION_MARGIN_DB = 2.0  # the caller's, for MCS choice and block error alike; assumption
+
 _PROBIT_OF_TARGET = -1.2815515655446004  # Phi^-1(0.1)
 _RESOURCE_BLOCK_HZ = 180e3  # 12 subcarriers of 15 kHz; P0 is per resource block times 2^mu
 MCS_TABLES = (1, 2)

@@ -7,7 +7,7 @@ import numpy as np
 TOLERANCE_M = 0.05  # a hundredth of what a pixel of the map shows
 
 
-def turns(xy_m: np.ndarray, tolerance_m: float = TOLERANCE_M) -> np.ndarray:
+def turns(xy_m: np.ndarray) -> np.ndarray:
     """Frames of a way (F, 2) between which it may be taken as straight and even: nowhere it is farther off than the tolerance. Ascending,
     with the first and the last. Source: Douglas, Peucker, Cartographica 1973, with the distance at the same time in place of the nearest.
     """
@@ -22,7 +22,7 @@ def turns(xy_m: np.ndarray, tolerance_m: float = TOLERANCE_M) -> np.ndarray:
         straight_m = xy_m[first] + share * (xy_m[last] - xy_m[first])
         off_m = np.hypot(*(xy_m[first + 1 : last] - straight_m).T)
         worst = int(off_m.argmax())
-        if off_m[worst] > tolerance_m:
+        if off_m[worst] > TOLERANCE_M:
             at = first + 1 + worst
             kept[at] = True
             pieces += [(first, at), (at, last)]

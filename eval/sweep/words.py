@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from eval.metrics import BY_NAME
 from eval.report.numbers import decimals, fixed, origin, probability
 from eval.statistics import FEWEST_FOR_INTERVAL, MeanEstimate
 from eval.sweep.figures import REWARD
@@ -164,9 +163,3 @@ def without_interval(swept: Swept) -> list[str]:
 def axis_label(key: str) -> str:
     """Of the axis along which figures are drawn."""
     return "load, jobs/s" if key == LOAD else key
-
-
-def metric_label(name: str) -> str:
-    """ "SLO attainment, %"."""
-    metric = BY_NAME[name]
-    return metric.label if metric.display_unit == "1" else f"{metric.label}, {metric.display_unit}"

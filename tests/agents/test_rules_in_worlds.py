@@ -42,7 +42,7 @@ def test_every_action_is_legal_and_every_job_is_decided(name: str, faults: dict[
     assert (env.statistics().outages.sum() > 0) == bool(faults)
 
 
-@pytest.mark.parametrize("scenario", ["tiny", "finetune", "robotics"])
+@pytest.mark.parametrize("scenario", ["finetune", "robotics"])
 @pytest.mark.parametrize("name", rule_names())
 def test_an_episode_is_played_legally_to_its_end(name: str, scenario: str):
     """Short ones, with jobs that are tuned, drafted and answered; nothing is held while it could be decided."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import edge6g.playing
 import edge6g_env
@@ -27,14 +24,6 @@ FIXED_COLUMNS = [
     "exposure_mean", "quality_mean", "rejected_share", "decision_us_mean", "jobs",
 ]  # fmt: skip
 SEEDS = [EVALUATION_SEED, EVALUATION_SEED + 1, EVALUATION_SEED + 2]
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of one pixel: drawing takes longer than everything else, and they are looked at in tests/eval."""
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
 
 
 def compare(run, out: Path, policies: str, *more: object):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import edge6g.playing
 import eval.episodes
@@ -20,13 +17,7 @@ from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval.result_files import read
 
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of one pixel."""
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import eval.episodes
 from eval.files import read_object
@@ -40,10 +37,7 @@ SHORT = ("--set", "service.chat.expire_s=8", "--set", "service.assistant.expire_
 
 
 @pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
+def in_a_new_place(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -15,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import edge6g.playing
 import eval.sweep.plays
@@ -30,14 +27,6 @@ LOAD = "arrivals.rate_jobs_s"
 SHORT = {"time.episode_s": 24.0, "time.drain_s": 8.0}
 SET = [word for key, value in SHORT.items() for word in ("--set", f"{key}={value}")]
 TIMED = "decision_us_mean"
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of one pixel."""
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
 
 
 def sweep(run, out: Path, policies: str, *more: object):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import edge6g.playing
 from agents.policy import make_rule
@@ -29,12 +26,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def kept(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def kept(run, folder: Path, undrawn: None) -> Path:
     """A folder with the results of three rules on three seeds; they are played once."""
     if not (folder / "results" / "tiny.json").exists():
-        image = io.BytesIO()
-        Image.new("RGB", (1, 1)).save(image, "png")
-        monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
         where = ("--out", folder / "out", "--keep", folder / "results")
         ended = run("compare", "--scenario", "tiny", "--seeds", 3, "--policies", ",".join(POLICIES), *where)
         assert ended.status == 0, ended.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
@@ -12,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import edge6g
 from edge6g_env import batch_env
@@ -65,15 +62,13 @@ def test_its_trainings_differ_and_its_policies_keep_to_the_mask(done):
         obs, *_ = env.step(actions)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_its_command_compares_it(done, monkeypatch: pytest.MonkeyPatch):
     """As the page has it, where the example lies elsewhere and its weights in the current folder."""
     folder, _ = done
     (line,) = re.findall(r"^edge6g (compare .*ippo=examples.*)$", PAGE, flags=re.MULTILINE)
     assert line.split(" --seeds ")[0] in EXAMPLE.read_text(encoding="utf-8").replace(" --out runs/ippo", "")
     words = line.replace("examples/ippo.py", str(EXAMPLE)).replace("--seeds 20", "--seeds 2").split()
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "argv", ["edge6g", *words])
     monkeypatch.chdir(folder)

@@ -144,8 +144,9 @@ def test_hidden_rows_are_not_taken_and_all_others_are(kinds: Scenario, jobs: np.
             {splits[a] for a in played["action"][played["service"] == service] if a > 1} for played in (jobs, others)
         ]
         is_for = service in switched.services
-        gone = {s for s in mine[0] if (s == DRAFT if name == "drafts" else share_of(s) > 0.0)} if is_for else set()
-        assert mine[1] == mine[0] - gone
+        seen = mine[0] | mine[1]  # of a rare one either may have none by chance, as they draw otherwise
+        gone = {s for s in seen if (s == DRAFT if name == "drafts" else share_of(s) > 0.0)} if is_for else set()
+        assert mine[1] == seen - gone
         assert bool(gone) == is_for, one.name
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agents.policy import make_rule
 from agents.values import RESTRICTED, STATIC, all_choices, choices, distances
 from edge6g_env import load_scenario
 from edge6g_env.scenario import Scenario
@@ -60,11 +59,6 @@ def test_values_of_rules_are_searched_for_tuning_services_too(scenario: Scenario
     cut = layout.action_table[:, ACTION_COLUMNS.index("edge_split")] > 0
     assert not (of[1, cut] == 0).any()
     assert (distances(layout, RESTRICTED, all_choices(scenario))[0] == 0).all()
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_rules_are_made_for_it(name: str, scenario: Scenario):
-    assert make_rule(name, Layout(scenario)) is not None
 
 
 def test_progress_is_of_tuning_and_latency_of_inference(scenario: Scenario, summary: Summary, folder: Path):

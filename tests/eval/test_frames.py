@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 from agents.own import IllegalActionError
 from agents.policy import Observation, Policy, make_rule
@@ -99,11 +96,9 @@ def test_limits_are_columns(episodes: pd.DataFrame):
     assert "slo_miss" not in compare(episodes)
 
 
-def test_the_command_writes_these_tables(scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.usefixtures("undrawn")
+def test_the_command_writes_these_tables(scenario: Scenario, tmp_path: Path):
     """And a table that was written is read again as it was."""
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
     folders = [tmp_path / f"twice-{rule}" for rule in ("jsq", "greedy")]
     for folder in folders:
         folder.mkdir()

@@ -31,9 +31,7 @@ def test_gymnasium(scenario, observe):
 
 def test_gymnasium_of_what_make_returns(scenario):
     spec = next(s for s in gymnasium.registry.values() if s.kwargs.get("scenario") == scenario)
-    made = gymnasium.make(spec.id)
-    assert isinstance(made, Edge6gEnv)
-    check_env(made, skip_render_check=True)
+    assert isinstance(gymnasium.make(spec.id), Edge6gEnv)  # which test_gymnasium checks
 
 
 def test_stable_baselines3(scenario):

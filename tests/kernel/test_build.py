@@ -1,7 +1,9 @@
 """How the kernel is compiled, cached and run without a compiler (rules 1 and 8 of its design)."""
 
-import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,40 +29,44 @@ DRAFTS = {
     "actions.default_precision": "int4",
     "serving.preload": ["llama-3.1-8b"],
 }
-FORTY_SLOTS = """
-import json
+WORLDS = {"drawn": {}, "loops": LOOPS, "drafts": DRAFTS, "tasks": QUICK_TASKS}
+INTERPRETED = """
 import sys
+from tests.kernel.test_build import WORLDS, fields_after_forty_slots
 import numpy as np
-from edge6g_env import batch_env
-batch = batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0, **json.loads(sys.argv[2])})
-rng, slots, drafted = np.random.default_rng(1), [], 0
-obs = batch.reset(1)
-for _ in range(40):
-    mask = obs["action_mask"]
-    obs, *_ = batch.step(np.where(mask == 1, rng.random(mask.shape), -1.0).argmax(axis=-1))
-    slots.append([part.copy() for part in obs.values()])
-    drafted += int((batch.world.job["pass_tokens"] > 1.0).sum())
-state = {name: part for name, part in batch.save_state().items()}
-fields = {}
-for name, part in state.items():
-    for field in part.dtype.names or [""]:
-        fields[f"{name}/{field}"] = part[field] if field else part
-for n, arrays in enumerate(slots):
-    for m, array in enumerate(arrays):
-        fields[f"slot_{n}/{m}"] = array
-np.savez(sys.argv[1], drafted=drafted, **fields)
+for name, more in WORLDS.items():
+    np.savez(f"{sys.argv[1]}/{name}.npz", **fields_after_forty_slots(more))
 """
 
 
-@pytest.fixture(scope="module", params=[{}, LOOPS, DRAFTS, QUICK_TASKS], ids=["drawn", "loops", "drafts", "tasks"])
-def both(request, python, tmp_path_factory):
-    """Every field after 40 slots, and every observation on the way, compiled and interpreted, each in its own process."""
-    folder, found = tmp_path_factory.mktemp("modes"), {}
-    for mode in ("0", "1"):
-        python(FORTY_SLOTS, [str(folder / mode), json.dumps(request.param)], NUMBA_DISABLE_JIT=mode)
-        with np.load(folder / f"{mode}.npz", allow_pickle=False) as data:
-            found[mode] = {name: data[name] for name in data.files}
-    return found["0"], found["1"]
+def fields_after_forty_slots(more: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Every field of the state, every observation on the way, and how many jobs were in a drafted pass, slot by slot."""
+    batch = edge6g_env.batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0, **more})
+    rng, found, drafted = np.random.default_rng(1), {}, 0
+    obs = batch.reset(1)
+    for n in range(40):
+        mask = obs["action_mask"]
+        obs, *_ = batch.step(np.where(mask == 1, rng.random(mask.shape), -1.0).argmax(axis=-1))
+        found |= {f"slot_{n}/{name}": part.copy() for name, part in obs.items()}
+        drafted += int((batch.world.job["pass_tokens"] > 1.0).sum())
+    for name, part in batch.save_state().items():
+        found |= {f"{name}/{field}": part[field] if field else part for field in part.dtype.names or [""]}
+    return found | {"drafted": np.array(drafted)}
+
+
+@pytest.fixture(scope="module")
+def interpreted(python: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what another process has found without a compiler, in all worlds."""
+    folder = tmp_path_factory.mktemp("interpreted")
+    python(INTERPRETED, [str(folder)], NUMBA_DISABLE_JIT="1")
+    return folder
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def both(request, interpreted: Path):
+    """Compiled and interpreted."""
+    with np.load(interpreted / f"{request.param}.npz", allow_pickle=False) as data:
+        return fields_after_forty_slots(WORLDS[request.param]), {name: data[name] for name in data.files}
 
 
 def test_compiled_and_interpreted_worlds_are_the_same(both):

@@ -17,6 +17,7 @@ import train.learner
 import train.run
 import train.validation
 from edge6g_env import load_scenario
+from edge6g_env.errors import UserError
 from eval.episodes import NothingMeasuredError
 from eval.files import RunFolderError, only_owner
 from tests.looking import seeds
@@ -33,6 +34,7 @@ from train.checkpoint import (
     read_tensors,
 )
 from train.learner import Learner
+from train.ppo import RolloutError
 from train.run import TrainingError
 from train.seeds import world_seed
 from train.setup import Setup
@@ -40,7 +42,8 @@ from train.trainers import TRAINERS
 from train.validation import Validation, shown_rules, told
 
 DECISIONS = 2_500
-SMALL = {"scorer": SCORER, "ppo": {"n_steps": 16, "batch_size": 128}, "search": SEARCH}
+STEPS = {"n_steps": 16, "batch_size": 128}
+SMALL = {"scorer": SCORER, "ppo": STEPS, "mappo": STEPS, "search": SEARCH}
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +57,7 @@ class Ended:
 
 
 def run(scenario, out, algo="scorer", decisions=DECISIONS, seed=3, num_worlds=8, minutes=None, threads=1, **options):
-    console, worlds = Console(file=io.StringIO(), width=200), num_worlds if algo == "ppo" else None
+    console, worlds = Console(file=io.StringIO(), width=200), num_worlds if algo in ("ppo", "mappo") else None
     setup = Setup(
         (scenario,),
         algo,
@@ -300,19 +303,21 @@ def stopped_at(patch, owner, name, call):
 
 @pytest.mark.parametrize("algo", ["scorer", "search"])
 def test_with_a_budget_in_decisions_a_run_is_the_same_however_it_comes_about(scenario, tmp_path, quick, algo):
-    """By one thread or two; stopped amid a batch, or when the validation that chooses what stage B begins with was just played, and
-    gone on with: the same weights, validations and best policy."""
+    """By one thread or two; stopped amid a batch, when the validation that chooses what stage B begins with was just played, or in the
+    last one, and gone on with: the same weights, validations and best policy."""
     run(scenario, tmp_path / "whole", algo)
     run(scenario, tmp_path / "two threads", algo, threads=2)
+    validations = len(pd.read_csv(tmp_path / "whole" / "learning_curve.csv"))
     for name, *where in (
         ("amid a batch", train.callbacks.TimeBudget, "_on_step", 4),
         ("before a save", train.learner.Learner, "save", 3),
+        ("in the last validation", train.learner.Learner, "takes", validations),
     ):
         with pytest.MonkeyPatch.context() as patch:
             stopped_at(patch, *where)
             with pytest.raises(KeyboardInterrupt):
                 run(scenario, tmp_path / name, algo)
-        assert read_progress(tmp_path / name).decisions < DECISIONS
+        assert (read_progress(tmp_path / name).decisions < DECISIONS) == (name != "in the last validation")
         run(scenario, tmp_path / name, algo, resume=True)
     whole = tmp_path / "whole"
     curve = pd.read_csv(whole / "learning_curve.csv").drop(columns="minutes")
@@ -323,6 +328,51 @@ def test_with_a_budget_in_decisions_a_run_is_the_same_however_it_comes_about(sce
         pd.testing.assert_frame_equal(pd.read_csv(out / "learning_curve.csv").drop(columns="minutes"), curve)
         assert read_progress(out).decisions == read_progress(whole).decisions
         assert read_progress(out).validation_gain == read_progress(whole).validation_gain
+
+
+@pytest.mark.parametrize("algo", ["ppo", "mappo"])
+def test_the_last_update_is_validated_and_an_interrupt_counts_what_was_learned(scenario, tmp_path, quick, algo):
+    """A point shows the weights that its decisions made: the policy of a rollout's end has not seen it yet."""
+    ended = run(scenario, tmp_path / "run", algo)
+    curve = pd.read_csv(ended.out / "learning_curve.csv")
+    assert curve["decisions"].iloc[-1] == read_progress(ended.out).decisions >= DECISIONS
+    assert curve["decisions"].is_unique
+    assert curve["reward_per_job"].iloc[0] != curve["reward_per_job"].iloc[-1]
+    with pytest.MonkeyPatch.context() as patch:
+        stopped_at(patch, train.callbacks.TimeBudget, "_on_step", 3)
+        with pytest.raises(KeyboardInterrupt):
+            run(scenario, tmp_path / "stopped", algo)
+    assert read_progress(tmp_path / "stopped").decisions == 0  # amid the first rollout
+
+
+def test_a_rollout_leaves_no_minibatch_of_one(scenario, tmp_path):
+    with pytest.raises(RolloutError, match="batch_size=23: it leaves a minibatch of one of the 24 rows"):
+        Learner(Setup((scenario,), "ppo", decisions=100, settings={"n_steps": 8, "batch_size": 23}, num_worlds=1))
+
+
+def test_part_of_a_checkpoint_is_no_run_that_begins_anew(trained, scenario):
+    algo, ended = trained
+    kept = (ended.out / checkpoint.RECORD).read_bytes()
+    (ended.out / checkpoint.RECORD).unlink()
+    try:
+        with pytest.raises(CheckpointError):
+            run(scenario, ended.out, algo, resume=True)
+        assert (ended.out / checkpoint.TRAINER).exists()
+    finally:
+        (ended.out / checkpoint.RECORD).write_bytes(kept)
+
+
+def test_a_curve_that_is_none_is_refused_before_anything_is_written(trained, scenario):
+    algo, ended = trained
+    table = ended.out / "learning_curve.csv"
+    kept, before = table.read_bytes(), (ended.out / "run.json").read_bytes()
+    table.write_text("hello\nworld\n")
+    try:
+        with pytest.raises(UserError, match=r"learning_curve\.csv"):
+            run(scenario, ended.out, algo, resume=True, decisions=9_000)
+    finally:
+        table.write_bytes(kept)
+    assert (ended.out / "run.json").read_bytes() == before
 
 
 def test_a_run_ends_when_its_time_is_spent(scenario, tmp_path, quick):

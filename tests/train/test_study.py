@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 from rich.console import Console
 from scipy import stats
 
@@ -33,6 +31,7 @@ from eval.result_files import read
 from eval.statistics import iqm
 from eval.verify import verify
 from tests.train import fake_trainer
+from tests.undrawn import leave_undrawn
 from train.studies.arms import Arm, Budget, Cell
 from train.studies.cells import last_words
 from train.studies.results import Trained
@@ -44,16 +43,7 @@ LIMITS = {"slo_miss": 1e-4, "energy_j": 1e9}  # one that nobody meets, and one t
 OF_SEED = ("local", "jsq", "cloud", "greedy-price")  # the rule that a checkpoint of a training seed copies
 
 
-def leave_undrawn(patch: pytest.MonkeyPatch) -> None:
-    """Pictures of one pixel."""
-    image = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(image, "png")
-    patch.setattr(Figure, "savefig", lambda _, file, **__: file.write(image.getvalue()))
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_undrawn(monkeypatch)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def load_copy(folder: Path, scenario: Scenario) -> Policy:

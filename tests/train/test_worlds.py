@@ -1,5 +1,6 @@
 """The worlds of a run: none comes twice, scenarios take turns, and one network reads all of them over the widest ranges."""
 
+import math
 from collections import Counter
 
 import pytest
@@ -272,3 +273,12 @@ def test_worlds_in_longer_episodes_have_the_same_seeds_and_draws():
         assert seeds == same
         assert one.scenario.arrivals == other.scenario.arrivals
         assert other.scenario.time.episode_s > one.scenario.time.episode_s
+
+
+@pytest.mark.parametrize("slot_s", [0.03, 0.016, 0.0125])
+def test_a_longer_episode_is_a_whole_number_of_slots(slot_s):
+    """Whatever a slot is, where that of the scenario is one."""
+    scenario = load_scenario("shard", **{"time.slot_s": slot_s, "time.episode_s": math.ceil(240.0 / slot_s) * slot_s})
+    longer = lengthened(scenario, 0.8).time
+    assert longer.episode_s >= 5.0 * (longer.warmup_s + longer.drain_s)
+    assert longer.episode_s / slot_s == pytest.approx(round(longer.episode_s / slot_s), abs=1e-6)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,17 @@ class Ledger:
         write_json_atomic({name: asdict(one) for name, one in self._accounts.items()}, self._path)
 
     def is_done(self, cell: Cell, budget: Budget) -> bool:
-        """Whether nothing is left to train: its process said so, or its checkpoint does, of one that was killed just before."""
-        progress = cell.progress
-        return cell.begun and (self[cell].finished or budget.share(progress.minutes, progress.decisions) >= 1.0)
+        """Whether nothing is left to do: its process said so, or its checkpoint and last validation do, of one that was killed then."""
+        if not cell.begun or self[cell].finished:
+            return cell.begun
+        progress, points = cell.progress, read_curve(cell)
+        spent = budget.share(progress.minutes, progress.decisions) >= 1.0
+        return spent and bool(points) and points[-1].decisions == progress.decisions
+
+    def forgive(self, cell: Cell) -> None:
+        """A cell that is done has no problem any more: what failed was about one that was not, or ended without its study."""
+        if self[cell].problem is not None:
+            self[cell] = replace(self[cell], problem=None, finished=True)
 
 
 @dataclass
@@ -121,6 +129,9 @@ def train_cells(
     study = cells[0].study
     ledger = Ledger(study)
     waiting = [cell for cell in cells if not ledger.is_done(cell, budget)]
+    for cell in cells:
+        if cell not in waiting:
+            ledger.forgive(cell)
     if known := len(cells) - len(waiting):
         console.print(f"{known} of {len(cells)} cells are trained already", highlight=False)
     with Bars(console) as bars:
