@@ -30,7 +30,6 @@ from edge6g.options import (
     scenarios_of,
     words_of,
 )
-from edge6g_env.errors import UserError
 
 FAILED = 1  # a training of a study
 
@@ -207,6 +206,7 @@ def study(
         loaded = load(scenario, settings)
         from rich.console import Console
 
+        from edge6g_env.errors import UserError
         from train.studies.arms import Budget, Cell, find_arms
         from train.studies.study import Design, show
         from train.studies.study import study as run
