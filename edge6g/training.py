@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -103,26 +104,21 @@ def train(
         loaded = tuple(load(name, settings) for name in scenarios_of(scenario))
         from rich.console import Console
 
-        from train.limits import limits_of
-        from train.run import check_algorithm
         from train.run import train as run
-        from train.setup import Setup, settings_of
-        from train.worlds import varied_of
 
-        defaults = check_algorithm(algo).defaults
-        setup = Setup(
+        setup = _setup(
             loaded,
-            algo,
-            seed,
-            5.0 if minutes is None and decisions is None else minutes,
-            decisions,
-            settings_of(algo, with_ or [], defaults),
-            limits_of(limit or []),
-            varied_of(vary or [], loaded),
-            num_worlds,
-            threads,
-            workers,
-            ray_address,
+            algo=algo,
+            seed=seed,
+            minutes=minutes,
+            decisions=decisions,
+            with_=with_,
+            limit=limit,
+            vary=vary,
+            num_worlds=num_worlds,
+            threads=threads,
+            workers=workers,
+            ray_address=ray_address,
         )
         with cautions():
             run(
@@ -133,6 +129,35 @@ def train(
                 command=command_line(),
                 console=Console(stderr=True),
             )
+
+
+def _setup(
+    scenarios: Sequence[Any],
+    *,
+    algo: str,
+    minutes: float | None,
+    decisions: int | None,
+    with_: list[str] | None,
+    limit: list[str] | None,
+    vary: list[str] | None,
+    **more: Any,
+) -> Any:
+    """The Setup that options of `edge6g train` mean; more: those that it takes as they are. UserError for words that mean none."""
+    from train.limits import limits_of
+    from train.run import check_algorithm
+    from train.setup import Setup, settings_of
+    from train.worlds import varied_of
+
+    return Setup(
+        tuple(scenarios),
+        algo,
+        minutes=5.0 if minutes is None and decisions is None else minutes,
+        decisions=decisions,
+        settings=settings_of(algo, with_ or [], check_algorithm(algo).defaults),
+        limits=limits_of(limit or []),
+        varied=varied_of(vary or [], tuple(scenarios)),
+        **more,
+    )
 
 
 @app.command()
@@ -181,6 +206,7 @@ def study(
         loaded = load(scenario, settings)
         from rich.console import Console
 
+        from edge6g_env.errors import UserError
         from train.studies.arms import Budget, Cell, find_arms
         from train.studies.study import Design, show
         from train.studies.study import study as run
@@ -189,7 +215,12 @@ def study(
         arms = find_arms(words_of(algo), variant or [], options, lambda words: train_options(words, loaded))
         budget = Budget(5.0 if minutes is None and decisions is None else minutes, decisions)
         design = Design(arms, range(seed, seed + seeds), budget, words_of(rules), episodes, jobs)
-        train_options(budget.options)
+        last_seed = ["--seed", str(seed + seeds - 1)]
+        for arm in arms:
+            try:
+                _check_that_it_trains([*common, *arm.options, *budget.options, *last_seed])
+            except UserError as error:
+                raise CommandError(f"{arm.name}: {error}") from None
 
         def train_command(cell: Cell) -> list[str]:
             own = [*cell.arm.options, *budget.options, "--seed", str(cell.seed), "--out", str(cell.folder)]
@@ -249,15 +280,7 @@ def train_options(words: Sequence[str], scenario: Any = None) -> dict[str, Any]:
 
     scenario: the Scenario whose settings vary, unless the words name others.
     """
-    train_command = cast("Any", typer.main.get_command(app)).commands["train"]
-    if asks := {"--help", "--install-completion", "--show-completion"} & set(words):
-        raise CommandError(f"{asks.pop()} is no option to train with")
-    try:
-        context = train_command.make_context("train", ["--out", ".", *words])
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # as in _status
-            raise
-        raise CommandError(f"edge6g train {shlex.join(words)}: {error.format_message()}") from None
+    context = _context(words)
     from train.limits import limits_of
     from train.run import check_algorithm
     from train.setup import settings_of
@@ -275,3 +298,31 @@ def train_options(words: Sequence[str], scenario: Any = None) -> dict[str, Any]:
         )
     outs = sum(word == "--out" or word.startswith("--out=") for word in words)
     return {name: context.params[name] for name in given if name != "out" or outs}
+
+
+def _context(words: Sequence[str]) -> Any:
+    """What click makes of options of `edge6g train`; CommandError if they are none."""
+    train_command = cast("Any", typer.main.get_command(app)).commands["train"]
+    if asks := {"--help", "--install-completion", "--show-completion"} & set(words):
+        raise CommandError(f"{asks.pop()} is no option to train with")
+    try:
+        return train_command.make_context("train", ["--out", ".", *words])
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # as in _status
+            raise
+        raise CommandError(f"edge6g train {shlex.join(words)}: {error.format_message()}") from None
+
+
+def _check_that_it_trains(words: Sequence[str]) -> None:
+    """Make what options of `edge6g train` would train, and let it go again: UserError for what it would refuse."""
+    from train.learner import Learner
+    from train.run import check
+
+    given = dict(_context(words).params)
+    settings = given.pop("settings")
+    scenarios = [load(name, settings) for name in scenarios_of(given.pop("scenario"))]
+    for elsewhere in ("out", "resume", "overwrite"):
+        del given[elsewhere]
+    setup = _setup(scenarios, **given)
+    check(setup)
+    Learner(replace(setup, threads=1, workers=1, ray_address=None)).close()

@@ -73,7 +73,9 @@ def train(
     with the checkpoint kept.
     """
     out, console = Path(out), console or Console(stderr=True)
-    _check(setup, out, resume)
+    check(setup)
+    if resume and not out.is_dir():
+        raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
     # The networks are too small for a second thread to help; with another busy process two are many times slower than one.
     torch.set_num_threads(1)
     asked = {name: getattr(setup, name) for name in ("algo", "seed", "minutes", "decisions", "num_worlds", "threads")}
@@ -110,7 +112,8 @@ def check_algorithm(name: str) -> type[Trainer]:
     return TRAINERS[name]
 
 
-def _check(setup: Setup, out: Path, resume: bool) -> None:
+def check(setup: Setup) -> None:
+    """Raise TrainingError for a setup that no run can have, whatever its folder holds."""
     check_algorithm(setup.algo)
     others = ", ".join(algo for algo in ALGORITHMS if algo not in STEPS)
     if (setup.minutes is None) == (setup.decisions is None):
@@ -135,8 +138,6 @@ def _check(setup: Setup, out: Path, resume: bool) -> None:
     if (setup.workers > 1 or setup.ray_address is not None) and setup.algo in STEPS:
         which = "--workers" if setup.workers > 1 else "--ray-address"
         raise TrainingError(f"{which}: {setup.algo} steps its worlds in one process, {others} take workers")
-    if resume and not out.is_dir():
-        raise checkpoint.CheckpointError(f"{out} holds no checkpoint: there is no such folder")
 
 
 def _begun(out: Path) -> bool:
@@ -219,6 +220,13 @@ def _learn(learner: Learner, out: Path, interrupts: Interrupts, console: Console
     best = "" if learner.best is None else f"; best on the validation seeds: {told(learner.best, validation.best_rule)}"
     decisions = f"{learner.model.num_timesteps:,} decisions"
     console.print(f"{decisions}{best}; checkpoint in {out}", soft_wrap=True, highlight=False)
+    if unreached := getattr(learner.model, "unreached", []):
+        console.print(
+            f"stage {' and '.join(unreached)} had no batch: those of the stages before took all {decisions}; give a larger budget, or "
+            f"smaller batches (--with episodes, population, seeds) or shares (--with stage_a)",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _keep_learning(

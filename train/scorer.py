@@ -123,6 +123,11 @@ class ScorerAlgorithm(Algorithm):
         """See Algorithm."""
         return self.num_timesteps >= self._ends[self._stage]
 
+    @property
+    def unreached(self) -> list[str]:
+        """Stages with a share of the budget that have not begun."""
+        return [_NAMES[stage].upper() for stage in self._ends if stage > self._stage]
+
     def _advance(self) -> tuple[int, dict[str, float]]:
         if self.ends_stage:
             self._begin(next(stage for stage in self._ends if stage > self._stage))

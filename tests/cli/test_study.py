@@ -43,6 +43,14 @@ SHORT = ("--set", "time.episode_s=8.0", "--set", "time.drain_s=3.0", "--set", "a
         (("--variant", "wide=--algo dqn"), "no algorithm 'dqn'"),
         (("--rules", "gredy"), "no policy 'gredy'"),
         (("--scenario", "tinny"), "tinny"),
+        # What only a training itself refuses: before the first cell, not after hours.
+        (("--variant", "b=--algo ppo --limit slo_miss=0.1"), "--limit: ppo keeps no limits"),
+        (("--variant", "b=--algo scorer --with stage_a=1"), "stage_a = 1: it must be a share of the budget"),
+        (("--variant", "b=--algo search --with population=1"), "population"),
+        (("--variant", "b=--algo ppo --vary nodes.count=2:4"), "nodes.count"),
+        (("--variant", "b=--algo search --num-worlds 4"), "--num-worlds is for ppo, mappo"),
+        (("--algo", "ppo", "--options", "--workers 2"), "--workers: ppo steps its worlds in one process"),
+        (("--seed", 1_000_000), "Invalid value for '--seed'"),
     ],
 )
 def test_what_cannot_be_studied_is_said_and_leaves_nothing(run, tmp_path: Path, words: tuple[object, ...], says: str):

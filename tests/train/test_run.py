@@ -345,6 +345,12 @@ def test_the_last_update_is_validated_and_an_interrupt_counts_what_was_learned(s
     assert read_progress(tmp_path / "stopped").decisions == 0  # amid the first rollout
 
 
+def test_a_stage_that_had_no_batch_is_said(scenario, tmp_path, quick):
+    """The first batch of stage A takes more than the budget of all."""
+    ended = run(scenario, tmp_path / "run", decisions=10)
+    assert "stage B had no batch" in " ".join(ended.said.split())
+
+
 def test_a_rollout_leaves_no_minibatch_of_one(scenario, tmp_path):
     with pytest.raises(RolloutError, match="batch_size=23: it leaves a minibatch of one of the 24 rows"):
         Learner(Setup((scenario,), "ppo", decisions=100, settings={"n_steps": 8, "batch_size": 23}, num_worlds=1))
