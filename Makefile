@@ -37,10 +37,8 @@ demo: $(STAMP)
 	@echo "Learning curves and comparison together: $(VENV)/bin/tensorboard --logdir $(DEMO)"
 	@echo "Checkpoint: $(DEMO)/train"
 
-# The first line compiles the kernel into the cache, so that three processes do not do it thrice. A file's tests share what they make; many
-# wait for processes of their own, so there is one worker more than cores of a small machine.
+# A file's tests share what they make; many wait for processes of their own: one worker more than cores of a small machine.
 test: $(STAMP)
-	@$(PY) -c "import edge6g_env; edge6g_env.batch_env('tiny', num_worlds=1).reset(seed=0)"
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 3 --dist loadfile
 
 lint: $(STAMP)

@@ -212,7 +212,7 @@ def study(
         from train.studies.study import study as run
 
         common = ["--scenario", scenario, *(word for text in settings or [] for word in ("--set", text))]
-        arms = find_arms(words_of(algo), variant or [], options, lambda words: train_options(words, loaded))
+        arms = find_arms(words_of(algo), variant or [], options, train_options)
         budget = Budget(5.0 if minutes is None and decisions is None else minutes, decisions)
         design = Design(arms, range(seed, seed + seeds), budget, words_of(rules), episodes, jobs)
         last_seed = ["--seed", str(seed + seeds - 1)]
@@ -275,29 +275,17 @@ def tune(
         show(rule, found, out, Console())
 
 
-def train_options(words: Sequence[str], scenario: Any = None) -> dict[str, Any]:
-    """The parameters of `edge6g train` that words give; CommandError if they are none of its options, UserError if it would refuse them.
-
-    scenario: the Scenario whose settings vary, unless the words name others.
-    """
+def train_options(words: Sequence[str]) -> dict[str, Any]:
+    """The parameters of `edge6g train` that words give; CommandError if they are none of its options."""
     context = _context(words)
-    from train.limits import limits_of
-    from train.run import check_algorithm
-    from train.setup import settings_of
-    from train.worlds import varied_of
-
-    algo = context.params["algo"]
-    settings_of(algo, context.params["with_"] or [], check_algorithm(algo).defaults)
-    limits_of(context.params["limit"] or [])
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    if vary := context.params["vary"]:
-        named = [scenario] if scenario is not None and "scenario" not in given else None
-        varied_of(
-            vary, named or [load(name, context.params["settings"]) for name in scenarios_of(context.params["scenario"])]
-        )
-    outs = sum(word == "--out" or word.startswith("--out=") for word in words)
-    return {name: context.params[name] for name in given if name != "out" or outs}
+    outs = any(word == "--out" or word.startswith("--out=") for word in words)  # one stands in every context
+    return {
+        name: value
+        for name, value in context.params.items()
+        if (source := context.get_parameter_source(name)) is not None
+        and source.name == "COMMANDLINE"
+        and (name != "out" or outs)
+    }
 
 
 def _context(words: Sequence[str]) -> Any:

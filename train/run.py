@@ -162,10 +162,7 @@ def _resumed(out: Path, setup: Setup) -> Setup:
             f"{out} was trained with the limits {record['limits'] or 'none'}: --limit must say the same"
         )
     progress = checkpoint.read_progress(out)
-    last = LearningCurve(out, "", progress.decisions).last_decisions
-    validated = (
-        last == progress.decisions
-    )  # an interrupt may have come in the last validation, which is then still to do
+    validated = LearningCurve(out, "", progress.decisions).last_decisions == progress.decisions
     if validated and setup.minutes is not None and progress.minutes >= setup.minutes:
         raise TrainingError(
             f"nothing left to do: {out} has been trained for {progress.minutes:.2f} minutes, --minutes {setup.minutes:g} is the time in all"

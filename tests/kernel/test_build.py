@@ -30,21 +30,24 @@ DRAFTS = {
     "serving.preload": ["llama-3.1-8b"],
 }
 WORLDS = {"drawn": {}, "loops": LOOPS, "drafts": DRAFTS, "tasks": QUICK_TASKS}
+SLOTS = {"drawn": 20, "loops": 20, "drafts": 40, "tasks": 40}
+"""As few as let something happen in a world: the interpreter takes a second for each."""
 INTERPRETED = """
 import sys
-from tests.kernel.test_build import WORLDS, fields_after_forty_slots
+from tests.kernel.test_build import WORLDS, fields_after_slots
 import numpy as np
-for name, more in WORLDS.items():
-    np.savez(f"{sys.argv[1]}/{name}.npz", **fields_after_forty_slots(more))
+for name in WORLDS:
+    np.savez(f"{sys.argv[1]}/{name}.npz", **fields_after_slots(name))
 """
 
 
-def fields_after_forty_slots(more: dict[str, Any]) -> dict[str, np.ndarray]:
+def fields_after_slots(world: str) -> dict[str, np.ndarray]:
     """Every field of the state, every observation on the way, and how many jobs were in a drafted pass, slot by slot."""
-    batch = edge6g_env.batch_env("tiny", 1, observe="candidates", debug=True, **{"arrivals.rate_jobs_s": 60.0, **more})
+    more: dict[str, Any] = {"arrivals.rate_jobs_s": 60.0, **WORLDS[world]}
+    batch = edge6g_env.batch_env("tiny", 1, observe="candidates", debug=True, **more)
     rng, found, drafted = np.random.default_rng(1), {}, 0
     obs = batch.reset(1)
-    for n in range(40):
+    for n in range(SLOTS[world]):
         mask = obs["action_mask"]
         obs, *_ = batch.step(np.where(mask == 1, rng.random(mask.shape), -1.0).argmax(axis=-1))
         found |= {f"slot_{n}/{name}": part.copy() for name, part in obs.items()}
@@ -66,7 +69,7 @@ def interpreted(python: Callable[..., str], tmp_path_factory: pytest.TempPathFac
 def both(request, interpreted: Path):
     """Compiled and interpreted."""
     with np.load(interpreted / f"{request.param}.npz", allow_pickle=False) as data:
-        return fields_after_forty_slots(WORLDS[request.param]), {name: data[name] for name in data.files}
+        return fields_after_slots(request.param), {name: data[name] for name in data.files}
 
 
 def test_compiled_and_interpreted_worlds_are_the_same(both):

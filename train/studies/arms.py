@@ -29,7 +29,7 @@ GIVEN = {  # by the study to each cell: its seed and folder, and a budget that i
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 ReadOptions = Callable[[Sequence[str]], Mapping[str, Any]]
-"""The parameters of `edge6g train` that words give, by name; a UserError if they are none of its options or it would refuse them."""
+"""The parameters of `edge6g train` that words give, by name; a UserError if they are none of its options."""
 
 
 class StudyError(UserError):
