@@ -2,7 +2,7 @@
 
 A rule that has some names them in its class: `parameters`, a tuple, or where they depend on the scenario a static method
 `parameters_in(scenario)` that returns one. Its values are a mapping name -> number, the argument `values` of its `__init__`; None: those
-that ship with the scenario. Where none ship a rule with `published = True`, of which every start is a value of its paper, takes its starts.
+that ship with the scenario.
 """
 
 from __future__ import annotations

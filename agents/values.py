@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ from agents import parameters
 from agents.policy import parameters_of, rule_class, rule_names
 from agents.weights import SCORED_ROWS, weighed
 from edge6g_env import CompiledPolicy
-from edge6g_env._files import TextError, read_text
+from edge6g_env._files import TextError, read_json
 from edge6g_env.device_split import DRAFT
-from edge6g_env.errors import UserError
+from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
 from edge6g_env.scenario_services import InferenceService, Service
 from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
@@ -35,6 +34,8 @@ from edge6g_env.spaces import ACTION_COLUMNS, Layout, drafts, has_meaning
 STATIC, RESTRICTED, TUNED = "static", "restricted", "tuned"
 RULES = (STATIC, RESTRICTED)
 ALL_ROWS = "all"
+COLUMNS = ("device_split", "edge_split", "precision", "model")  # that have values; the route is chosen anew
+MOST_WEIGHT = 1e30  # of what an entry counts for, so that sums are finite as float32
 
 Value = float | str
 """Of a column: a share of the layers, "draft", or the name of a precision or model."""
@@ -60,7 +61,7 @@ class Tuned:
     rule: str
     values: Values
     scenario: str
-    """Empty of a rule that plays the values of its paper."""
+    """Label of the one in which they were found."""
 
 
 def choices(scenario: Scenario, service: Service) -> dict[str, list[Value]]:
@@ -175,14 +176,12 @@ def rules_with_values() -> list[str]:
 
 
 def tuned(rule: str, scenario: Scenario, path: Path | None = None) -> Tuned:
-    """Values of a rule for a scenario, from a file, or those of `values_file`, or its paper's; ValuesError if there are none that fit.
+    """Values of a rule for a scenario, from a file, or those of `values_file`; ValuesError if there are none that fit.
 
     Those beside a scenario's own file are found for that file as it is, or for these overrides of it: by the fingerprint.
     """
     file = values_file(scenario) if path is None else path
     found = read_file(file).get(rule) if path is not None or file.is_file() else None
-    if found is None and path is None and getattr(rule_class(rule), "published", False):
-        return Tuned(rule, parameters.starts(parameters_of(rule, scenario)), "")
     if found is None:
         where = file.name if path is not None or file.is_file() else scenario.name
         raise ValuesError(f"{where} has no values of {rule}: {how_to_find(rule, scenario)}")
@@ -222,11 +221,11 @@ def has_values(rule: str, scenario: Scenario) -> bool:
 def read_file(file: Path | Traversable) -> Mapping[str, Any]:
     """Rule -> what a file of values says of it; ValuesError if it is none."""
     try:
-        content = json.loads(read_text(file))
-    except (TextError, OSError) as error:
+        content = read_json(file)
+    except OSError as error:
         raise ValuesError(f"cannot read {error}") from None
-    except json.JSONDecodeError as error:
-        raise ValuesError(f"{file.name} is no file of values: no valid JSON in line {error.lineno}") from None
+    except TextError as error:
+        raise ValuesError(f"{file.name} is no file of values: {error}") from None
     if not isinstance(content, dict) or not content:
         raise ValuesError(f"{file.name} is no file of values: `edge6g tune` writes one, with rules in it")
     if unknown := sorted(content.keys() - {*rules_with_values()}):
@@ -277,14 +276,22 @@ def _check(rule: str, values: Values, scenario: Scenario) -> None:
         parameters.check(parameters_of(rule, scenario), values)
         return
     if rule == RESTRICTED:
+        _check_columns(values)
         for column, grid in all_choices(scenario).items():
             _check_value(column, values, grid, several=True)
         return
     for service in scenario.service:
         if service.name not in values:
             raise ValuesError(f"static has no values for service {service.name!r}")
+        _check_columns(values[service.name], of=f"{service.name}.")
         for column, grid in choices(scenario, service).items():
             _check_value(column, values[service.name], grid, several=False, of=f"{service.name}.")
+
+
+def _check_columns(values: Values, of: str = "") -> None:
+    if unknown := sorted(values.keys() - {*COLUMNS}):
+        hint = did_you_mean(unknown[0], COLUMNS, before="; ")
+        raise ValuesError(f"{of}{unknown[0]} is no column: there are {', '.join(COLUMNS)}{hint}")
 
 
 def _check_value(column: str, values: Values, grid: Sequence[Value], several: bool, of: str = "") -> None:
@@ -304,8 +311,8 @@ def _check_weights(values: Values, scenario: Scenario) -> None:
     if unknown := sorted(weights.keys() - known):
         raise ValuesError(f"weights has {unknown[0]!r}, which no candidate has")
     for name, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-            raise ValuesError(f"weights.{name} = {weight!r} is no number")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= MOST_WEIGHT:
+            raise ValuesError(f"weights.{name} = {str(weight)[:20]} is no number up to {MOST_WEIGHT:g}")
     if checked_rows(rows) == ALL_ROWS:
         return
     for rule, of in rows.items():
@@ -325,4 +332,5 @@ def checked_rows(rows: Any) -> Rows:
             isinstance(one, list) == (rule == RESTRICTED) for one in values.values()
         ):
             raise ValuesError(f"rows: the values of {rule} are of another form")
+        _check_columns(values, of="rows: ")
     return dict(rows)

@@ -49,14 +49,18 @@ def check_stages(names: list[str]) -> None:
         raise StageError(f"no stage {', '.join(map(repr, unknown)) or 'named'}: there are {', '.join(STAGES)}")
 
 
-def bench(scenarios: list[Scenario], stages: list[str], console: Console) -> list[Row]:
-    """Measure: `doors` of every scenario, all else of the first. Shows each row as it comes."""
-    rows = []
+def bench(scenarios: list[Scenario], stages: list[str], console: Console, file: Path | None = None) -> list[Row]:
+    """Measure: `doors` of every scenario, all else of the first. Shows each row as it comes, and keeps those that there are in `file`."""
+    rows: list[Row] = []
+    if file is not None and file.is_dir():
+        raise StageError(f"--json {file} is a folder: name a file for the figures")
     for row in _rows(scenarios, stages):
         console.print(
             f"{row.stage}: {row.scenario}, {row.what}: {row.value:.4g} {row.unit} {row.note}", highlight=False
         )
         rows.append(row)
+        if file is not None:
+            write_json_atomic({"machine": machine(), "rows": [one._asdict() for one in rows]}, file)
     return rows
 
 
@@ -89,8 +93,3 @@ def show(rows: list[Row], console: Console) -> None:
     console.print(table, highlight=False)
     where = f"load {load():.1f} on {os.cpu_count()} cores, {platform.processor() or platform.machine()}"
     console.print(f"CPU time, least of repetitions; {where}", highlight=False)
-
-
-def write_json(path: Path, rows: list[Row]) -> None:
-    """Rows and machine."""
-    write_json_atomic({"machine": machine(), "rows": [row._asdict() for row in rows]}, path)

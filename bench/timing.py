@@ -18,6 +18,7 @@ from agents.policy import make_rule, start
 from edge6g_env.batch import BatchEnv
 from edge6g_env.scenario import Scenario, load_scenario
 
+WARM_SHARE = 0.5  # of an episode at most
 SEED = 5_000_000
 RULE = "greedy"
 WARMUP_S = 20.0  # simulated, until the load of a scenario has settled
@@ -75,6 +76,7 @@ def record(
 ) -> Recording:
     """Let the rule play a warm-up and `steps` steps after it."""
     env = BatchEnv(scenario, worlds, observe="candidates", skip_idle=skip_idle)
+    warmup_s = min(warmup_s, WARM_SHARE * scenario.time.episode_s)  # clocks begin again with each episode
     policy, rng = make_rule(RULE, env.layout), np.random.default_rng(0)
     start(policy, worlds)
     actions: list[np.ndarray] = []

@@ -2,7 +2,7 @@
 
     python benchmarks/one_weight.py --scenario shard --entry node_ue_share --weights -0.1,-0.3,-1
 
-Whole episodes inside the kernel on training seeds; the reward, and its paired difference to `tuned` as it ships.
+Whole episodes inside the kernel on training seeds; interquartile means of the reward, and of its paired difference to `tuned` as it ships.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from rich.table import Table
 from agents.values import TUNED, compiled_rows, tuned
 from edge6g_env.scenario import load_scenario
 from eval.pools.flights import Flights
-from eval.statistics import estimate
+from eval.report.numbers import REWARD, value_and_interval
+from eval.statistics import estimate, iqm
 
 FIRST_SEED = 400_000  # of training worlds
 
@@ -36,14 +37,12 @@ def main() -> None:
     table = Table(
         options.entry, "reward per job", f"less {TUNED} [95 %]", title=f"{scenario.label}, {len(seeds)} seeds"
     )
-    table.add_row(f"{values['weights'].get(options.entry, 0.0):g}", f"{base.mean():.4f}", "")
+    table.add_row(f"{values['weights'].get(options.entry, 0.0):g}", f"{iqm(base):.4f}", "")
     for weight in map(float, options.weights.split(",")):
         rows = compiled_rows(layout, values["rows"], {**values["weights"], options.entry: weight})
         rewards = flights([rows], seeds).rewards[0]
         more = estimate((rewards - base).tolist())
-        table.add_row(
-            f"{weight:g}", f"{rewards.mean():.4f}", f"{more['iqm']:+.4f} [{more['low']:+.4f}, {more['high']:+.4f}]"
-        )
+        table.add_row(f"{weight:g}", f"{iqm(rewards):.4f}", " ".join(value_and_interval(REWARD, more, signed=True)))
     Console().print(table)
 
 

@@ -20,12 +20,14 @@ import numpy as np
 
 from agents.planners.options import asked, best_base
 from agents.planners.planner import Planner
+from edge6g_env._files import read_json
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
 from eval import EVALUATION_SEED
 from eval.contenders import find_rows
 from eval.episodes import play_worlds
 from eval.files import write_json_atomic
+from eval.kept import code_digest
 from eval.statistics import Estimate, estimate
 from train.checkpoint import load_policy
 from train.seeds import VALIDATION_SEED
@@ -46,18 +48,24 @@ def play(word: str, scenario: Scenario, seed: int) -> Played:
 
 def study(scenario: Scenario, words: list[str], seeds: list[int], out: Path) -> dict[str, dict[int, Played]]:
     """Word -> seed -> episode, of the planners and of their base policies; seed by seed, so that an unfinished one has all words."""
-    kept: dict[str, dict[str, Played]] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    kept: dict[str, dict[str, Played]] = read_json(out) if out.exists() else {}
     for seed in seeds:
         for word in dict.fromkeys([*(base_of(word, scenario) for word in words), *words]):
-            mine = kept.setdefault(f"{scenario.fingerprint} {word}", {})
+            mine = kept.setdefault(_key(scenario, word), {})
             if str(seed) not in mine:
                 mine[str(seed)] = play(word, scenario, seed)
                 write_json_atomic(kept, out)
                 print(scenario.name, word, seed, json.dumps(mine[str(seed)]), flush=True)
     return {
-        word: {seed: kept[f"{scenario.fingerprint} {word}"][str(seed)] for seed in seeds}
+        word: {seed: kept[_key(scenario, word)][str(seed)] for seed in seeds}
         for word in dict.fromkeys([*(base_of(word, scenario) for word in words), *words])
     }
+
+
+def _key(scenario: Scenario, word: str) -> str:
+    """By what an episode is found again: all that decides it."""
+    (row,) = find_rows([word], scenario, load_policy)
+    return " ".join([code_digest()[:16], scenario.fingerprint, row.identity, word])
 
 
 def base_of(word: str, scenario: Scenario) -> str:

@@ -30,6 +30,7 @@ from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout, device_shares
 from eval import evaluation_seeds
 from eval.episodes import play_worlds
+from eval.report.numbers import REWARD, value_and_interval
 from eval.statistics import estimate
 from train.seeds import TUNING_SEED
 
@@ -217,8 +218,7 @@ def main() -> None:
 
 
 def _words(values: np.ndarray) -> str:
-    one = estimate(values)
-    return f"{one['iqm']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]"
+    return " ".join(value_and_interval(REWARD, estimate(values)))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""What a rule with values earns over another, on validation seeds that no search has met: rewards, paired difference, its interval."""
+"""What a rule with values earns over another, on validation seeds that no search has met: interquartile means, paired difference."""
 
 from __future__ import annotations
 
 import argparse
 
-import numpy as np
-
 from agents.policy import make_rule
 from edge6g_env.scenario import load_scenario
 from eval.pools.flights import Flights
-from eval.statistics import paired_difference
+from eval.report.numbers import REWARD, value_and_interval
+from eval.statistics import iqm, paired_difference
 from train.seeds import VALIDATION_SEED
 
 FIRST = VALIDATION_SEED + 100  # behind those of learning curves and of the choices of `edge6g tune`
@@ -33,8 +32,8 @@ def main() -> None:
         of = paired_difference(
             dict(zip(seeds, mine.tolist(), strict=True)), dict(zip(seeds, theirs.tolist(), strict=True))
         )
-        interval = f"{of['iqm']:+.4f} [{of['low']:+.4f}, {of['high']:+.4f}]"
-        print(f"| {name} | {np.nanmean(mine):.4f} | {np.nanmean(theirs):.4f} | {interval} |", flush=True)
+        cells = [name, f"{iqm(mine):.4f}", f"{iqm(theirs):.4f}", " ".join(value_and_interval(REWARD, of, signed=True))]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

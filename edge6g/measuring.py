@@ -65,7 +65,5 @@ def bench(
         wanted = words_of(stages) if stages else list(report.STAGES)
         report.check_stages(wanted)
         names = scenario or sorted(scenarios(), key=lambda name: (name != report.DEFAULT, name))
-        rows = report.bench([load_scenario(name) for name in names], wanted, Console(stderr=True))
+        rows = report.bench([load_scenario(name) for name in names], wanted, Console(stderr=True), json_file)
         report.show(rows, Console())
-        if json_file is not None:
-            report.write_json(json_file, rows)

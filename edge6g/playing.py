@@ -182,13 +182,18 @@ def verify(
     with user_errors():
         from rich.console import Console
 
-        from eval.verify import show, with_results
+        from eval.verify import Verdict, show, with_results
         from eval.verify import verify as run
 
         names = with_results(results) if scenario == "all" else scenarios_of(scenario)
         loaded = [load(name, settings) for name in names]
-        verdicts = run(loaded, words_of(row), seeds, results, load_checkpoint=load_checkpoint)
-        show(verdicts, Console())
+        verdicts: list[Verdict] = []
+        try:
+            for one in run(loaded, words_of(row), seeds, results, load_checkpoint=load_checkpoint):
+                verdicts.append(one)
+        finally:  # what was found before Ctrl-C, too
+            if verdicts:
+                show(verdicts, Console())
         if any(one.disagrees for one in verdicts):
             raise typer.Exit(DISAGREES)
 

@@ -104,6 +104,13 @@ def fits_memory(bytes_each: int, num_worlds: int) -> None:
         )
 
 
+def one_world(value: Any, num_worlds: int) -> int:
+    """The number of a world of a batch; UserError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < num_worlds:
+        raise UserError(f"world must be an integer in 0..{num_worlds - 1}, it is {value!r}")
+    return int(value)
+
+
 def worlds_in(name: str, worlds: Any, num_worlds: int) -> np.ndarray:
     """int64 (n,): a list of worlds of a batch; UserError for anything else."""
     try:
@@ -126,7 +133,11 @@ def integers(name: str, value: Any, count: int) -> np.ndarray:
     """int64 (count,): an integer for all, or one each; UserError for anything else, booleans too."""
     try:
         given = np.asarray(value)
-        fits = given.dtype.kind in "iu" and given.shape in ((), (count,)) and not np.any(given > np.iinfo(np.int64).max)
+        fits = (
+            (given.dtype.kind in "iu" or not given.size)
+            and given.shape in ((), (count,))
+            and not np.any(given > np.iinfo(np.int64).max)
+        )
     except ValueError:  # nested lists of different lengths
         fits = False
     if not fits:

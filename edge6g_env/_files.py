@@ -8,6 +8,7 @@ import secrets
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from edge6g_env.errors import UserError
 
@@ -34,6 +35,17 @@ def read_text(path: Path | Traversable) -> str:
     Raises TextError for other bytes (latin-1, NUL), OSError if it cannot be read.
     """
     return decode(path.read_bytes(), path)
+
+
+def read_json(path: Path | Traversable) -> Any:
+    """What a JSON file holds; TextError for what is no JSON, or text, OSError if it cannot be read."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TextError(f"{path}: line {error.lineno}: this is no JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, nesting without end
+        raise TextError(f"{path}: this is no JSON that can be read: {error}") from None
 
 
 def decode(content: bytes, called: object) -> str:

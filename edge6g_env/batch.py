@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -121,6 +122,10 @@ class BatchEnv:
     def __getstate__(self) -> dict[str, Any]:
         """All but what points into this object's memory: copies and pickles are independent, in the same state."""
         return {name: value for name, value in self.__dict__.items() if name not in _CONNECTIONS}
+
+    def __copy__(self) -> Self:
+        """As a deep copy: two that share worlds would step each other's."""
+        return copy.deepcopy(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -297,7 +302,7 @@ class BatchEnv:
         first = np.asarray(-1 if forced is None else forced)
         if forced is not None:
             numbers = first.dtype.kind in "iu"
-            self.checked(np.maximum(first, 0) if numbers else first)
+            self.checked(np.where(first == -1, 0, first) if numbers else first)
         self.world.forced[...] = np.maximum(first, -1)
         flight = self.world.flight.view(np.ndarray)
         flight[:] = np.zeros(1, flight.dtype)
@@ -334,6 +339,8 @@ class BatchEnv:
         UserError, and leaves all as it was, for another scenario, for lists of different lengths, for a target that stands twice or
         worlds that are not there, RuntimeError before the first reset of either.
         """
+        if not isinstance(source, BatchEnv):
+            raise UserError(f"clone: the source must be a BatchEnv, it is a {type(source).__name__}")
         if not (self._started and source.started):
             raise RuntimeError("call reset before clone, of both batches")
         if not source.copies_worlds:
@@ -499,11 +506,12 @@ class BatchEnv:
         self._landed = True
 
     def _state_arrays(self, world: int | None) -> list[tuple[str, np.ndarray]]:
-        """(name, array) of what makes the state; of one world views with B = 1."""
+        """(name, array) of what makes the state; of one world views with B = 1. UserError for a world that is not there."""
         arrays = [(name, getattr(self.world, name)) for name in STATE_ARRAYS]
         if world is None:
             return arrays
-        one = slice(world, world + 1)
+        b = _arguments.one_world(world, self.num_worlds)
+        one = slice(b, b + 1)
         return [(name, array[:, one] if name in _BY_KIND else array[one]) for name, array in arrays]
 
     @property

@@ -52,6 +52,8 @@ class CompiledPolicy:
         for name, number in (("utility_weight", self.utility_weight), ("beta", self.beta)):
             if not np.isfinite(number):
                 raise UserError(f"{name} is {number}: it must be a finite number")
+        if self.beta < 0.0:
+            raise UserError(f"beta is {self.beta:g}: it must be at least 0, what scores more is drawn more often")
         self.distance = _steps(distance, (services, actions))
         weights = dict(linear or {})
         regret_weight = weights.pop("regret", 0.0)
@@ -60,8 +62,16 @@ class CompiledPolicy:
         self.candidates = _features("candidate", layout.candidates, named)
         if unread := [name for name in weights if name not in named]:
             raise UserError(f"linear: {unread[0]!r} is not among candidates, the entries that are read")
-        self.linear = np.array([*(weights.get(name, 0.0) for name in named), regret_weight], np.float32)
+        try:
+            self.linear = np.array([*(weights.get(name, 0.0) for name in named), regret_weight], np.float32)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UserError(f"linear: a weight is no number: {error}") from None
         of = scaled_as or (self.context, self.candidates)
+        for what, ranges, entries in zip(("context", "candidates"), of, (self.context, self.candidates), strict=True):
+            if [one.name for one in ranges] != [one.name for one in entries]:
+                raise UserError(
+                    f"scaled_as: its {what} are {len(ranges)} entries, they must be those that are read, in their order"
+                )
         self.scales = (
             np.concatenate([scales(part) for part in of], axis=1)
             if self.context or self.candidates

@@ -136,6 +136,7 @@ class Airfield:
                     break
         finally:
             flight["flies"] = 0
+            self._take_recorded(flight)  # what an interrupt left
         ended = np.concatenate(outcomes) if outcomes else np.zeros(0, OUTCOME_DTYPE)
         ended = ended[np.argsort(ended["world"], kind="stable")]
         return ended, self._recorded(recorded) if records else None

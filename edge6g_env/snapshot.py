@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edge6g_env.errors import UserError
+from edge6g_env._arguments import one_world
 from edge6g_env.kernel import codes
 from edge6g_env.kernel.legs import LEG_NAMES, LEGS
 from edge6g_env.kernel.outside import place_hotspots
@@ -188,11 +188,9 @@ def look(env: BatchEnv, world: int = 0) -> Snapshot:
 
     Raises UserError for a world that is not there, RuntimeError before the first reset.
     """
-    if isinstance(world, bool) or not isinstance(world, int | np.integer) or not 0 <= world < env.num_worlds:
-        raise UserError(f"world must be an integer in 0..{env.num_worlds - 1}, it is {world!r}")
+    b = one_world(world, env.num_worlds)
     if not env.started:
         raise RuntimeError("call reset before look")
-    b = int(world)
     w, handle = env.seen(b)
     episode, step = w.episode.view(np.ndarray)[b], w.step.view(np.ndarray)[b]
     now_s = float(episode["now_s"])

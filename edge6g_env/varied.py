@@ -120,16 +120,18 @@ class VariedBatch(BatchEnv):
                 self._runs[b](b, b + 1, task)
 
     def _fit(self, worlds: Iterable[int]) -> None:
-        """Give worlds the tables of the episodes that stand in them."""
+        """Give worlds the tables of the episodes that stand in them; nothing is given where one of them does not fit."""
+        found_of: dict[int, tuple[World, World, Scenario]] = {}
         for b in worlds:
             layout = Layout(self._scenario_at(self.last_step.step[b]))
             made = make_world(layout, 1, candidates=self.observe == "candidates", debug=self.debug)
             found = _of_layouts(self.layout, layout) or _of_sizes(self.world, made)
             _refuse(found, self.scenario, layout.scenario)
             tables = {name: getattr(made, name) for name in _TABLES}
+            found_of[b] = made, self.world._replace(**tables), layout.scenario
+        for b, (made, world, scenario) in found_of.items():
             self._time[b], self._site[b] = made.time[0], made.site
-            world = self.world._replace(**tables)
-            self._seen_by[b] = world, handle_of(world), layout.scenario
+            self._seen_by[b] = world, handle_of(world), scenario
             self._runs[b] = run_of(self._seen_by[b][1])
 
     def _scenario_at(self, step: np.void) -> Scenario:
@@ -150,6 +152,15 @@ class VariedBatch(BatchEnv):
     def scenario_of(self, world: int) -> Scenario:
         """See BatchEnv."""
         return self._seen_by[world][2] if self._started else self.scenario
+
+    def restart(self, chosen: np.ndarray, seeds: np.ndarray, at_start: np.ndarray) -> None:
+        """See BatchEnv; a scenario that does not fit leaves all as it was."""
+        before = np.array(self.last_step.step)
+        try:
+            super().restart(chosen, seeds, at_start)
+        except BaseException:
+            self.last_step.step[...] = before
+            raise
 
     def reset_worlds(self, chosen: np.ndarray) -> None:
         """See BatchEnv."""
@@ -175,7 +186,11 @@ class VariedBatch(BatchEnv):
     def load_state(self, state: dict[str, np.ndarray], world: int | None = None) -> None:
         """See BatchEnv; a world's scenario must be that of its seed and episode here, too."""
         step = state.get("step")
-        if step is None or step.dtype != self.last_step.step.dtype or str(state["fingerprint"]) != self._drawn(step):
+        if (
+            step is None
+            or step.dtype != self.last_step.step.dtype
+            or str(state.get("fingerprint")) != self._drawn(step)
+        ):
             raise UserError("the saved state does not fit: it is not of worlds that vary as these do")
         super().load_state({**state, "fingerprint": np.array(self.scenario.fingerprint)}, world)
         if self._started:

@@ -9,7 +9,10 @@ frames      comparisons as tables of pandas, from Python
 compare     `edge6g compare`: several policies on the same seeds
 usage       `edge6g usage`: which decisions a policy takes, and what each column of them is worth
 by_service  a column frozen to a constant, or to one a service
-matrix      `edge6g compare` over several scenarios
+compare_all `edge6g compare` over several scenarios; `fitting`: who can play where; `matrix`: what comes out
+sweep       `edge6g sweep`: policies over values of keys of a scenario
+forecasts   what was predicted of jobs beside what came; `situations`: where a policy decides
+watch       `edge6g watch`
 kept        episodes that an interrupted run has played; `interrupted`: how it goes on
 result_files  what policies earned on the evaluation seeds, as it ships with a scenario; `verify`: played again
 room        where a policy stands between the best rule and the planner that knows the future

@@ -19,7 +19,7 @@ from eval import VALIDATION_SEED, evaluation_seeds
 from eval.comparison import Comparison, by_service
 from eval.contenders import LoadCheckpoint, Row, find_rows, how_to_add_references
 from eval.episodes import Episodes, NothingMeasuredError, run_policies
-from eval.files import only_owner, write_csv_atomic, write_json_atomic
+from eval.files import only_owner, remove, write_csv_atomic, write_json_atomic
 from eval.frames import episodes_of, groups_frame, limits_of
 from eval.interrupted import abandoned_after, begin_or_go_on, end_run
 from eval.jobs import JOBS_FILE, jobs_frame, write_jobs
@@ -85,6 +85,9 @@ def compare_found(
         check_keep(keep, scenario, numbers, [row.name for row in rows])
     with only_owner(out):
         begin_or_go_on(out, "compare", MAKES, run, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
+        for name in MAKES:
+            if name != PLAYED:  # what an interrupted one had begun to write
+                remove(out / name)
         with abandoned_after(NothingMeasuredError, out, MAKES):
             summary = compare_rows(scenario, rows, numbers, out, out, made_by, keep, console, record)
         end_run(out, [PLAYED])
@@ -202,7 +205,8 @@ def _keep(
             validated.get(row.name),
             comparison.made_by,
         )
-    keep_rows(folder, comparison.scenario, kept)
+    if kept:
+        keep_rows(folder, comparison.scenario, kept)
 
 
 def _validated(
@@ -271,7 +275,7 @@ def _write(out: Path, comparison: Comparison, rows: Sequence[Row]) -> None:
     write_json_atomic(told, out / "summary.json")
     write_report(out, comparison)
     looked_at = [row for row in rows if row.kind in ("learned", "own")]
-    write_comparison(out, comparison, {row.name: row.members[0].hparams or {} for row in looked_at})
+    write_comparison(out, comparison, {row.name: row.hparams for row in looked_at})
 
 
 def show(summary: Summary, out: Path, console: Console) -> None:

@@ -50,7 +50,11 @@ def compare_all(
     """
     names = [scenario.name for scenario in scenarios]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ScenarioListError(f"two scenarios are called {twice[0]}: give one of them another name in its TOML file")
+        raise ScenarioListError(
+            f"two scenarios are called {twice[0]}: name it once, or give one of them another name in its TOML file"
+        )
+    if PLAYED in names:
+        raise ScenarioListError(f"a scenario of several cannot be called {PLAYED}, as a folder of the run is")
     console, numbers = console or Console(stderr=True), evaluation_seeds(seeds, seed)
     fits = fitting({scenario.name: scenario for scenario in scenarios}, policies, load_checkpoint)
     for scenario, fit in zip(scenarios, fits, strict=True):

@@ -39,6 +39,7 @@ LoadCheckpoint = Callable[[Path, Scenario], Policy]
 if it does, are `algo`, `trained_on` (a scenario's label), `hparams` and `limits` (cost -> the most that a job may cost in the mean)."""
 
 LONGEST_PART = 14  # characters of a folder's name in that of its policy: a table of 80 columns has room for them
+LONGEST_NAME = 100  # letters: names become folders
 _NAME = re.compile(r"[\w.+:/ -]*\w[\w.+:/ -]*")
 _PATTERN = re.compile(r"[*?\[]")
 
@@ -102,6 +103,15 @@ class Row:
         return {cost: most for cost, most in first.items() if all(of.get(cost) == most for of in others)}
 
     @property
+    def hparams(self) -> dict[str, HParam]:
+        """What its members were trained with; of several what is not the same in all is "several"."""
+        first, *others = (dict(member.hparams or {}) for member in self.members)
+        if not others:
+            return first
+        alike = {name: x if all(of.get(name) == x for of in others) else "several" for name, x in first.items()}
+        return {**alike, "checkpoints": len(self.members)}
+
+    @property
     def trained_on(self) -> str | None:
         """Label of the scenario that it was trained in or its values found in, all if its members differ; None where it is unknown."""
         labels = dict.fromkeys(member.trained_on for member in self.members if member.trained_on)
@@ -126,6 +136,7 @@ def find_rows(
     rows = [replace(row, word=word) for word in words for row in _rows(word, scenario, load_checkpoint, own_code)]
     rows = _named_by_folder(rows)
     names = [row.name for row in rows]
+    names += [one.name for row in rows if len(row.members) > 1 for one in row.members]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PolicyListError(f"policy {twice[0]} is named twice")
     return rows
@@ -162,6 +173,16 @@ def checkpoints_of(word: str) -> list[Path]:
     except UnknownPolicyError:
         return []
     return places if isinstance(places, list) else []
+
+
+def missing_place(word: str) -> str | None:
+    """The folder, pattern or file that a word names, or the base of its planner, if nothing is there; None for all other words."""
+    _, wanted = _planner_asked(word)
+    if wanted is not None:
+        return missing_place(wanted.base) if wanted.base else None
+    place = word.partition("=")[2] or word
+    named = os.sep in place or place.endswith(".json") or _PATTERN.search(place)
+    return place if named and not _folders(place) and not Path(place).exists() else None
 
 
 def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_code: bool) -> Iterator[Row]:
@@ -201,13 +222,15 @@ def _rows(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint, own_co
 def _check_name(name: str | None) -> None:
     if name is not None and not _NAME.fullmatch(name):
         raise PolicyListError(f"{name!r} cannot name a policy: letters, digits, blanks and . + - _ : / can")
+    if name is not None and len(name) > LONGEST_NAME:
+        raise PolicyListError(
+            f"{name[:20]}... cannot name a policy: it has {len(name)} letters, {LONGEST_NAME} are most"
+        )
 
 
 def _planner(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Row | None:
     """The row of a word that names a planner, None if it does not."""
-    name, wanted, (before, equals, after) = None, asked(word), word.partition("=")
-    if wanted is None and equals and ":" not in before:
-        name, wanted = before.strip(), asked(after)
+    name, wanted = _planner_asked(word)
     if wanted is None:
         return None
     _check_name(name)
@@ -218,6 +241,14 @@ def _planner(word: str, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> 
     identity = f"planner {wanted.options.identity(wanted.kind)} over {base.identity}"
     one = Contender(shown, make, identity, "planner", None, wanted.kind, base.trained_on, privileged=True)
     return Row(shown, (one,))
+
+
+def _planner_asked(word: str) -> tuple[str | None, Asked | None]:
+    """The name before a planner, and what is asked of it; None where the word names none."""
+    wanted, (before, equals, after) = asked(word), word.partition("=")
+    if wanted is None and equals and ":" not in before:
+        return before.strip(), asked(after)
+    return None, wanted
 
 
 def _base(wanted: Asked, scenario: Scenario, load_checkpoint: LoadCheckpoint) -> Contender:
@@ -246,7 +277,7 @@ def _values_of(file: Path, name: str | None, scenario: Scenario) -> Tuned:
 def _with_values(name: str, found: Tuned, scenario: Scenario) -> Contender:
     make = partial(rule_class(found.rule), values=found.values)
     identity = identity_of(found.rule, scenario, found.values)
-    return Contender(name, make, identity, algo=found.rule, trained_on=found.scenario or None)
+    return Contender(name, make, identity, algo=found.rule, trained_on=found.scenario)
 
 
 def _of_code(name: str, factory: Factory, scenario: Scenario) -> Contender:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from edge6g_env._files import RUN_FILE, read_text, write_bytes_atomic, write_json_atomic, write_text_atomic
+from edge6g_env._files import RUN_FILE, read_json, write_bytes_atomic, write_json_atomic, write_text_atomic
 from edge6g_env.errors import UserError
 from edge6g_env.trace_files import copies
 
@@ -138,7 +137,7 @@ def kind_of_run(folder: Path) -> str | None:
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty if there is none that can be read."""
     try:
-        found = json.loads(read_text(path))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -37,8 +37,13 @@ class GroupSummary(TypedDict):
     probability_of_improvement: MeanEstimate | None
 
 
-def estimate_of(table: ArrayLike) -> AnyEstimate:
-    """Of a policy's values, (training seeds, worlds): over worlds of one alone, over training seeds of a group."""
+def value_of(table: ArrayLike) -> Estimate:
+    """Of a policy's values, (training seeds, worlds), what stands beside those of other policies: over worlds, each by its mean."""
+    return estimate(_whole(table).mean(axis=0))
+
+
+def difference_of(table: ArrayLike) -> AnyEstimate:
+    """Of a policy's differences, (training seeds, worlds): over worlds of one alone, over training seeds of a group."""
     values = np.atleast_2d(np.asarray(table, np.float64))
     return estimate(values[0]) if len(values) == 1 else over_training_seeds(values)
 

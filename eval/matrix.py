@@ -11,7 +11,7 @@ import pandas as pd
 
 from eval import EVALUATION_SEED
 from eval.report.numbers import REWARD, room, value_and_interval
-from eval.result_files import Results
+from eval.result_files import DIGITS, Results
 from eval.room import Played, rooms
 from eval.statistics import AnyEstimate, Estimate, bounds, estimate
 from eval.summary import Room, Summary
@@ -92,13 +92,18 @@ class Column:
         free = [name for name in free if not np.isnan(self.reward(name))]
         return sorted(free, key=lambda name: -self.reward(name))
 
+    def rank(self, name: str) -> int | None:
+        """1 for the best of those that see what an agent sees, the same for equal rewards; None for a policy that is none of them."""
+        if name not in (ranked := self.ranked):
+            return None
+        mine = round(self.reward(name), DIGITS)
+        return 1 + sum(round(self.reward(other), DIGITS) > mine for other in ranked)
+
     def cell(self, name: str) -> Cell | None:
         """A policy's figures; None if it did not play here."""
         if name not in self.rewards:
             return None
-        ranked = self.ranked
-        rank = ranked.index(name) + 1 if name in ranked else None
-        return Cell(reward_per_job=self.rewards[name], rank=rank, room=self.rooms.get(name))
+        return Cell(reward_per_job=self.rewards[name], rank=self.rank(name), room=self.rooms.get(name))
 
     @property
     def near_probes(self) -> list[str]:
@@ -128,7 +133,7 @@ class Matrix:
 
     def mean_rank(self, name: str) -> float:
         """Over the scenarios in which it has a rank; NaN without one."""
-        ranks = [column.ranked.index(name) + 1 for column in self.columns if name in column.ranked]
+        ranks = [rank for column in self.columns if (rank := column.rank(name)) is not None]
         return float(np.mean(ranks)) if ranks else np.nan
 
     def record(self) -> dict[str, Any]:
@@ -219,7 +224,7 @@ def reward_and_rank(cell: Cell) -> str:
 
 def _ends(column: Column) -> str:
     """Best rule and room in words."""
-    best = f"best rule {column.best_rule}"
+    best = f"best rule {column.best_rule}" if column.best_rule else "no rule among the policies"
     if column.ends is None:
         return f"{best}; room is not known"
     span = " ".join(value_and_interval(REWARD, column.ends["span"], signed=True))

@@ -15,11 +15,13 @@ from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from filelock import FileLock
+from pydantic import ConfigDict, TypeAdapter, with_config
+from typing_extensions import TypedDict  # the one that pydantic reads before Python 3.12
 
-from edge6g_env._files import TextError, read_text
+from edge6g_env._files import TextError, read_json
 from edge6g_env.errors import UserError, did_you_mean
 from edge6g_env.scenario import Scenario, scenarios
 from eval import EVALUATION_SEED, VALIDATION_SEED
@@ -35,6 +37,7 @@ MAIN_METRICS = (
     "price_per_job", "backhaul_bytes_per_job", "exposure_mean", "quality_mean", "rejected_share", "expired_share", "progress_mean",
 )  # fmt: skip
 LIBRARIES = ("numpy", "numba")
+ANOTHER_FILE = ", so it needs a file of its own (remove the old one, or name another folder with --keep)"
 
 
 class ResultsError(UserError):
@@ -59,6 +62,14 @@ class Training(TypedDict):
     validation: list[float]
 
 
+class Validation(TypedDict):
+    """IQM of a rule's reward on VALIDATION_SEED + 0, 1, ...; of one that is clearly not the best there, on the first ones only."""
+
+    first_seed: int
+    seeds: int
+    reward_per_job: float
+
+
 class _OfSome(TypedDict, total=False):
     training: Training
     privileged: bool
@@ -67,9 +78,8 @@ class _OfSome(TypedDict, total=False):
 class ResultRow(_OfSome):
     """One policy: how it is named to `--policies`, what decides its actions, its rewards on EVALUATION_SEED + 0, 1, ... and what made it.
 
-    metrics: middle, low and high by name, None where there is none. validation: IQM of its reward on VALIDATION_SEED + 0, 1, ..., of rules;
-    of one that is clearly not the best there, on the first ones only. Of a group of checkpoints rewards are their means, and the figures
-    of metrics those over training seeds. training: of what `edge6g study` trained; privileged: of code of one's own that is.
+    metrics: middle, low and high by name, None where there is none. validation: of rules. Of a group of checkpoints rewards are their means
+    in each seed, and metrics are of these. training: of what `edge6g study` trained; privileged: of code of one's own that is.
     """
 
     policy: str
@@ -78,7 +88,7 @@ class ResultRow(_OfSome):
     seeds: int
     rewards: list[float | None]
     metrics: dict[str, list[float | None]]
-    validation: dict[str, float] | None
+    validation: Validation | None
     made_by: dict[str, str | None]
 
 
@@ -105,12 +115,11 @@ class Results:
     def best_rule(self) -> str | None:
         """The rule with the highest IQM on the validation seeds; None where none was played on them.
 
-        One that was played on some of its seeds only was clearly not the best there, however high it stood on these few.
+        One that was played on fewer of them than rows have seeds does not count: it was clearly not the best, or was kept with few seeds.
         """
         known = {name: (row["seeds"], row["validation"]) for name, row in self.rows.items() if row["kind"] == "rule"}
-        validated = {
-            name: (one["seeds"] >= seeds, one["reward_per_job"]) for name, (seeds, one) in known.items() if one
-        }
+        most = max((seeds for seeds, one in known.values() if one), default=0)
+        validated = {name: (min(one["seeds"], most), one["reward_per_job"]) for name, (_, one) in known.items() if one}
         return max(validated, key=validated.__getitem__) if validated else None
 
     def row(self, name: str) -> ResultRow:
@@ -145,29 +154,35 @@ def is_outdated(scenario: Scenario) -> bool:
 def read(file: Path | Traversable, called: str = "") -> Results:
     """Results as they were written; ResultsError if the file is no such file. called: what sentences call it, its name if left out."""
     try:
-        content = json.loads(read_text(file))
+        content = read_json(file)
         rows = {str(name): _checked(row) for name, row in content["rows"].items()}
         return Results(str(content["scenario"]), str(content["fingerprint"]), rows, called or file.name)
-    except (TextError, OSError) as error:
+    except OSError as error:
         raise ResultsError(f"cannot read {error}") from None
+    except TextError as error:
+        raise ResultsError(f"{file.name} holds no results as `edge6g compare --keep` writes them: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ResultsError(f"{file.name} holds no results as `edge6g compare --keep` writes them") from None
 
 
+_ROW = TypeAdapter(with_config(ConfigDict(strict=True, extra="allow"))(ResultRow))
+
+
 def _checked(row: Any) -> ResultRow:
-    """A row that has every key and as many rewards as it says; ValueError otherwise."""
-    if not row.keys() >= ResultRow.__required_keys__ or len(row["rewards"]) != row["seeds"] or row["seeds"] < 1:
+    """A row that has every key, all of their types, and as many rewards as it says; ValueError otherwise."""
+    checked = _ROW.validate_python(row)
+    if len(checked["rewards"]) != checked["seeds"] or checked["seeds"] < 1:
         raise ValueError
-    return row
+    return checked
 
 
-def for_scenario(file: Path | Traversable, scenario: Scenario) -> Results:
-    """Results of this very version of a scenario; ResultsError for those of another one."""
+def for_scenario(file: Path | Traversable, scenario: Scenario, advice: str = "") -> Results:
+    """Results of this very version of a scenario; ResultsError, which ends with `advice`, for those of another one."""
     found = read(file)
     if found.fingerprint != scenario.fingerprint:
         raise ResultsError(
             f"{file.name} is of another version of {found.scenario}, fingerprint {found.fingerprint}: {scenario.label} has "
-            f"{scenario.fingerprint}, so it needs a file of its own (remove the old one, or name another folder with --keep)"
+            f"{scenario.fingerprint}{advice}"
         )
     return found
 
@@ -223,7 +238,7 @@ def check_keep(folder: Path, scenario: Scenario, seeds: Sequence[int], names: Se
     file = folder / f"{scenario.name}.json"
     if not file.exists():
         return
-    for name, row in for_scenario(file, scenario).rows.items():
+    for name, row in for_scenario(file, scenario, ANOTHER_FILE).rows.items():
         if name in names and row["seeds"] > len(seeds):
             raise ResultsError(f"{file} has {name} on {row['seeds']} seeds: take at least as many, not {len(seeds)}")
 
@@ -234,7 +249,7 @@ def keep(folder: Path, scenario: Scenario, rows: Mapping[str, ResultRow]) -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f".{scenario.name}.lock")
     with lock:  # two comparisons may end at once
-        earlier = for_scenario(file, scenario).rows if file.exists() else {}
+        earlier = for_scenario(file, scenario, ANOTHER_FILE).rows if file.exists() else {}
         merged = {**earlier, **rows}
         write_text_atomic(file, _text(Results(scenario.id, scenario.fingerprint, merged)))
         Path(lock.lock_file).unlink(missing_ok=True)

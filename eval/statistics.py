@@ -114,16 +114,15 @@ def ratio_interval(totals: ArrayLike, counts: ArrayLike) -> Interval | None:
 
 
 def student_interval(x: ArrayLike) -> Interval | None:
-    """Interval for the expectation of which x (n,) are independent draws; None below two values; (v, v) if all are v. NaN is skipped.
+    """Interval for the expectation of which x (n,) are independent draws; None below two values, or where they do not vary: that says
+    nothing of how much they would. NaN is skipped.
 
     Exact for normal draws, whatever their number (Student 1908, The probable error of a mean): with few training seeds, of which a
     bootstrap makes too narrow an interval, it is as wide as it has to be: around the mean of two it reaches 12.7 times as far as they do.
     """
     values = _finite(x)
-    if len(values) < FEWEST_FOR_STUDENT:
+    if len(values) < FEWEST_FOR_STUDENT or np.ptp(values) == 0.0:
         return None
-    if np.ptp(values) == 0.0:
-        return float(values[0]), float(values[0])
     return _student(float(values.mean()), float(stats.sem(values)), len(values) - 1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from edge6g_env.errors import UserError
-from eval.groups import GroupSummary, estimate_of, group_estimate, probability_of_improvement
+from eval.groups import GroupSummary, difference_of, group_estimate, probability_of_improvement, value_of
 from eval.limits import METRICS, Beside, beside, cost_of
 from eval.metrics import BY_NAME, METRIC_NAMES
 from eval.statistics import CONFIDENCE, RESAMPLES, AnyEstimate, Estimate, bounds, iqm
@@ -24,8 +24,9 @@ OF_ONE = (
     "several training seeds."
 )
 OF_GROUPS = (
-    " The figures of {groups} are means over training seeds, each by its mean over the evaluation seeds, and their intervals are Student's "
-    "over training seeds: what another training would be expected to bring on these seeds."
+    " The figures of {groups} are those of a policy that earns in each seed what its training seeds earn there in the mean; differences to "
+    "the best rule are means over training seeds, and their intervals are Student's over training seeds: what another training would be "
+    "expected to bring on these seeds."
 )
 
 Kind = Literal["rule", "learned", "planner", "own"]
@@ -42,8 +43,8 @@ class PolicySummary(TypedDict):
     kind: `own` is code of one's own; privileged: whether it sees more than an agent sees; checkpoints: how many it is made of, 0 for what
     is none; trained_on: label of the scenario that they were trained in, or a rule's values found in, if it is known;
     room: where it stands between the best rule and the planner that knows the future (`eval.room`), None where that is not known;
-    metrics, difference_to_best_rule: of a group of checkpoints means over training seeds; group: what else is said of one, None for all
-    others; limits: by cost, those that it was trained with, beside what its jobs cost;
+    metrics: of a group of checkpoints each seed by its mean over them; difference_to_best_rule: of a group over training seeds; group: what
+    else is said of one, None for all others; limits: by cost, those that it was trained with, beside what its jobs cost;
     services: by name of the service, each metric over all measured jobs of it (`eval.comparison`).
     """
 
@@ -52,7 +53,7 @@ class PolicySummary(TypedDict):
     checkpoints: int
     trained_on: str | None
     room: Estimate | None
-    metrics: dict[str, AnyEstimate]
+    metrics: dict[str, Estimate]
     difference_to_best_rule: dict[str, AnyEstimate] | None
     group: GroupSummary | None
     limits: dict[str, Beside]
@@ -186,7 +187,7 @@ def _about(episodes: pd.DataFrame, name: str, members: Sequence[str]) -> tuple[K
             f"group {name} is of kind {' and '.join(kinds)}: a group is one algorithm, trained several times"
         )
     kind: Kind = kinds[0]
-    return kind, kind == "planner" or ("privileged" in mine and bool(mine["privileged"].astype(bool).any()))
+    return kind, kind == "planner" or ("privileged" in mine and bool(mine["privileged"].eq(True).any()))
 
 
 def _tables(episodes: pd.DataFrame, members: Sequence[str]) -> Tables:
@@ -212,10 +213,10 @@ def _policy(
         checkpoints=count if kind == "learned" or count > 1 else 0,
         trained_on=None,
         room=None,
-        metrics={metric: _estimate(metric, table) for metric, table in tables.items()},
+        metrics={metric: _once(metric, table) or value_of(table) for metric, table in tables.items()},
         difference_to_best_rule=None
         if gains is None
-        else {name: _estimate(name, table) for name, table in gains.items()},
+        else {metric: _once(metric, table) or difference_of(table) for metric, table in gains.items()},
         group=_group(tables, gains) if count > 1 else None,
         limits={cost: beside(most, cost_of(cost, tables[METRICS[cost]])) for cost, most in limits.items()},
         services={},
@@ -230,11 +231,11 @@ def _group(tables: Tables, gains: Tables | None) -> GroupSummary:
     )
 
 
-def _estimate(metric: str, table: pd.DataFrame) -> AnyEstimate:
-    """As `estimate_of`; of what was measured once, the mean without an interval."""
+def _once(metric: str, table: pd.DataFrame) -> Estimate | None:
+    """Of what was measured once, the mean without an interval; None for all other metrics."""
+    if not BY_NAME[metric].measured_once:
+        return None
     values = table.to_numpy(np.float64)
-    if BY_NAME[metric].measured_once:
-        known = values[np.isfinite(values)]
-        mean = float(known.mean()) if len(known) else None
-        return Estimate(iqm=mean, low=None, high=None, mean=mean, n=min(1, len(known)))
-    return estimate_of(values)
+    known = values[np.isfinite(values)]
+    mean = float(known.mean()) if len(known) else None
+    return Estimate(iqm=mean, low=None, high=None, mean=mean, n=min(1, len(known)))

@@ -14,7 +14,7 @@ from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from edge6g_env.scenario import scenarios as all_scenarios
 from eval import evaluation_seeds
-from eval.contenders import LoadCheckpoint, Row, checkpoints_of, find_rows
+from eval.contenders import LoadCheckpoint, Row, checkpoints_of, find_rows, missing_place
 from eval.episodes import Share, progress_bars, run_episodes
 from eval.result_files import ResultRow, Results, ResultsError, for_scenario, rounded, shipped_file
 
@@ -46,8 +46,8 @@ def verify(
     *,
     load_checkpoint: LoadCheckpoint,
     console: Console | None = None,
-) -> list[Verdict]:
-    """Play the rows of these names (all, if none is given) on their first `seeds` seeds (all), and compare their rewards.
+) -> Iterator[Verdict]:
+    """Play the rows of these names (all, if none is given) on their first `seeds` seeds (all), and compare their rewards, one by one.
 
     folder: has the files of results; None: those that ship. Rewards agree if they are the same when rounded as in the file. Raises
     ResultsError before anything is played: no results of a scenario, or none of this version of it, or no row of that name in any.
@@ -58,15 +58,15 @@ def verify(
         if not any(name in one.rows for one in known):
             known[0].row(name)  # says what there is
     tasks = {f"{scenario.name}: {name}": (scenario, one, name) for scenario, one, names in wanted for name in names}
-    verdicts = []
+    if not tasks:
+        raise ResultsError(f"{', '.join(one.file for one in known)} has no rows: there is nothing to play")
     with progress_bars(console or Console(stderr=True), tasks) as started:
         for label, (scenario, one, name) in tasks.items():
             if missing := _not_at_hand(one.rows[name]):
-                verdicts.append(Verdict(scenario.name, name, 0, missing, elsewhere=True))
+                yield Verdict(scenario.name, name, 0, missing, elsewhere=True)
                 continue
             problem, count = _problem(scenario, name, one.rows[name], seeds, load_checkpoint, started(label))
-            verdicts.append(Verdict(scenario.name, name, count, problem))
-    return verdicts
+            yield Verdict(scenario.name, name, count, problem)
 
 
 def results_of(scenario: Scenario, folder: Path | None) -> Results:
@@ -81,6 +81,10 @@ def results_of(scenario: Scenario, folder: Path | None) -> Results:
 def with_results(folder: Path | None) -> list[str]:
     """Names of the scenarios that ship and have results; ResultsError if none has."""
     found = [name for name in all_scenarios() if _file(name, folder).is_file()]
+    if not found and folder is not None and (there := sorted(file.name for file in folder.glob("*.json"))):
+        raise ResultsError(
+            f"{folder} has {', '.join(there)}, of no scenario that ships: say --scenario path/to/FILE.toml"
+        )
     if not found:
         raise ResultsError(
             f"no results {'ship' if folder is None else f'are in {folder}'}: `edge6g compare --keep` writes them"
@@ -97,14 +101,15 @@ def _names(results: Results, rows: Sequence[str]) -> Iterator[str]:
 
 
 def _not_at_hand(row: ResultRow) -> str | None:
-    """Of a learned row without its folders: what trains it again, as no checkpoint ships; of code of one's own: that a file of results
-    runs none. None for all others."""
+    """Of a row whose folders or files are not there: which, and what trains it again, as no checkpoint ships; of code of one's own: that a
+    file of results runs none. None for all others."""
     if row["kind"] == "own":
         return f"not played, it is code of one's own: `edge6g compare --policies {row['policy']}` runs it"
     training = row.get("training")
-    if training is None or checkpoints_of(row["policy"]):
-        return None
-    return f"not played, its checkpoints are not at hand; they were trained by: {training['command']}"
+    if training is not None and len(checkpoints_of(row["policy"])) < len(training["seeds"]):
+        return f"not played, its checkpoints are not at hand; they were trained by: {training['command']}"
+    missing = missing_place(row["policy"])
+    return f"not played, {missing} is not at hand" if missing else None
 
 
 def _problem(

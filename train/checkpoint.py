@@ -23,7 +23,7 @@ from safetensors.torch import load, save
 from agents.learned.linear import LinearPolicy
 from agents.learned.reading import LayoutError, Reads
 from agents.learned.scorer import Scorer, ScorerConfig, ScorerPolicy
-from edge6g_env._files import CHECKPOINT_FILE, read_text
+from edge6g_env._files import CHECKPOINT_FILE, read_json
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario, load_scenario
 from edge6g_env.spaces import Layout
@@ -117,7 +117,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no checkpoint: there is no {RECORD} in it")
     try:
-        record = json.loads(read_text(path))
+        record = read_json(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from None
     found = record.get("format") if isinstance(record, dict) else None

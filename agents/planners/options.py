@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from agents.policy import rule_names
 from agents.values import has_values, read_file, values_file
 from edge6g_env import capacity
@@ -16,6 +18,7 @@ from edge6g_env.scenario import Scenario
 ROLLOUT, CLAIRVOYANT = "rollout", "clairvoyant"
 PLANNERS = (ROLLOUT, CLAIRVOYANT)
 BASE, THREADS = "base", "threads"
+WHOLE = ("k", "futures", THREADS)
 LIFE_SHARE, DRAIN_SHARE = (
     1.0 / 2.0,
     1.0 / 3.0,
@@ -58,6 +61,8 @@ class Options:
             ("threads", 0),
         ):
             value = getattr(self, name)
+            if name in WHOLE and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
+                raise PlannerError(f"{name} of a planner must be a whole number, it is {value!r}")
             if value is not None and (not value >= least or value == float("inf")):
                 raise PlannerError(f"{name} of a planner must be a number of at least {least:g}, it is {value:g}")
         if self.horizon_s == 0.0:

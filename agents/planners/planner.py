@@ -17,9 +17,10 @@ import numpy as np
 
 from agents.planners.choices import Choices
 from agents.planners.options import CLAIRVOYANT, ROLLOUT, Options, PlannerError, best_base, caution
-from agents.policy import Observation, Policy, first_sentence, make_rule, start
+from agents.policy import Compiled, Observation, Policy, first_sentence, make_rule, start
 from agents.rules._rows import waiting
 from edge6g_env.batch import BatchEnv
+from edge6g_env.compiled import CompiledPolicy
 from edge6g_env.errors import Caution
 from edge6g_env.spaces import Layout
 
@@ -52,12 +53,15 @@ class Planner:
     needs_candidates = True
     worlds_at_a_time = 1  # of an episode that takes so long, each is kept as soon as it is played
 
-    def __init__(self, layout: Layout, base: Policy | None = None, options: Options | None = None) -> None:
+    def __init__(
+        self, layout: Layout, base: Policy | CompiledPolicy | None = None, options: Options | None = None
+    ) -> None:
         """base: goes on in the copies, and decides what is not planned; `options.best_base` if None.
 
         PlannerError for one without a compiled form. A Caution is warned of if the horizon is shorter than the longest load.
         """
         self.options, self.effort = options or Options(), Effort()
+        base = Compiled(base) if isinstance(base, CompiledPolicy) else base
         self._layout, self._base = layout, base or make_rule(best_base(layout.scenario), layout)
         self._compiled = getattr(self._base, "compiled", None)
         if self._compiled is None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from platformdirs import user_data_path
 
-from edge6g_env._files import read_text
+from edge6g_env._files import read_json
 from edge6g_env.costs.efficiency import HEADS, DeviceFit
 from edge6g_env.costs.specs import DeviceSpec
 from edge6g_env.errors import UserError
@@ -101,7 +101,7 @@ def find(name: object) -> Profile | None:
 def _read(path: Path, _mtime_ns: int, _size: int) -> Profile:
     """The profile in a file; a file that has changed is read anew."""
     try:
-        content = json.loads(read_text(path))
+        content = read_json(path)
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
         device = DeviceSpec(**{**content["device"], "name": path.stem}, fit=DeviceFit.from_dict(content["fit"]))

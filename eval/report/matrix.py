@@ -80,13 +80,17 @@ def page(matrix: Matrix, command: str) -> str:
         policy=POLICY,
         style=STYLE,
         title=f"{len(matrix.columns)} scenarios, {len(matrix.policies)} policies",
-        heads="".join(
-            f'<th><a href="{escape(one.label)}/report.html">{escape(one.label)}</a></th>' for one in matrix.columns
-        ),
+        heads="".join(f"<th>{_link(one)}</th>" for one in matrix.columns),
         rows="".join(f"<tr>{_head(matrix, name)}{''.join(_cells(matrix, name))}</tr>\n" for name in matrix.policies),
         sentences="".join(f"<p>{escape(line.removeprefix('- '))}</p>\n" for line in matrix.sentences()),
         command=escape(command),
     )
+
+
+def _link(column: Column) -> str:
+    """The name of a scenario, with a link to its report if anybody played there."""
+    name = escape(column.label)
+    return f'<a href="{name}/report.html">{name}</a>' if column.kinds else name
 
 
 def _head(matrix: Matrix, name: str) -> str:

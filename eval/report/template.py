@@ -69,7 +69,8 @@ $origins
 <section class="$difference_class">
 <div class="first">$first_panel</div>
 <h2>Paired difference to $best, the best rule</h2>
-<p class="soft">Policy less $best, seed by seed: interquartile mean [95 % interval]. \u2713 better and \u2717 worse,
+<p class="soft">Policy less $best, seed by seed: interquartile mean [95 % interval], of a group of
+checkpoints mean and interval over training seeds. \u2713 better and \u2717 worse,
 with an interval clear of 0; grey: not told apart.</p>
 $differences
 </section>

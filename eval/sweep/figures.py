@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from eval.groups import estimate_of, probability_of_improvement
+from eval.groups import difference_of, probability_of_improvement, value_of
 from eval.statistics import AnyEstimate, bounds, iqm
 from eval.sweep.table import Setting, policies_of, settings_of, values_of, varied_keys
 
@@ -28,8 +28,9 @@ def estimates(frame: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFra
     frame: the table of a sweep (`eval.sweep.table`). Columns: the varied keys, policy, kind, checkpoints (as `eval.summary` counts them),
     best_rule (of the setting, by its reward), metric, middle, low, high, mean, n, difference, difference_low, difference_high, which are
     empty for the best rule, and of the reward of a group improvement, improvement_low, improvement_high: the probability of improvement
-    over the best rule. middle is the interquartile mean with a bootstrap interval, of a group of checkpoints the mean over training seeds
-    with Student's (`eval.groups`). Units are those of sweep.csv. Raises SweepError for a table that is none of a sweep.
+    over the best rule. middle is the interquartile mean with a bootstrap interval, of a group of checkpoints over the means of each seed;
+    its differences are means over training seeds with Student's intervals (`eval.groups`). Units are those of sweep.csv. Raises SweepError
+    for a table that is none of a sweep.
     """
     keys, policies, best = varied_keys(frame), policies_of(frame), best_rules(frame)
     rows: list[dict[str, Any]] = []
@@ -48,8 +49,8 @@ def estimates(frame: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFra
                 "best_rule": rule,
                 "metric": metric,
             }
-            row |= _columns(estimate_of(table), "middle", "", ("mean", "n"))
-            row |= _columns(None if gains is None else estimate_of(gains), "difference", "difference_")
+            row |= _columns(value_of(table), "middle", "", ("mean", "n"))
+            row |= _columns(None if gains is None else difference_of(gains), "difference", "difference_")
             row |= _columns(likely, "improvement", "improvement_")
             rows.append({**dict(zip(keys, setting, strict=True)), **row})
     return pd.DataFrame(rows, columns=[*keys, *OF_ESTIMATES])
@@ -70,7 +71,7 @@ def differences(frame: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataF
             reference = settings[0][place]
             for setting, policy, table, other in _pairs(values, place, reference):
                 row = {"key": key, "reference": reference, "policy": policy, "metric": metric}
-                row |= _columns(estimate_of(table - other), "difference", "", ("mean", "n"))
+                row |= _columns(difference_of(table - other), "difference", "", ("mean", "n"))
                 rows.append({**dict(zip(keys, setting, strict=True)), **row})
     return pd.DataFrame(rows, columns=[*keys, *OF_DIFFERENCES])
 

@@ -98,6 +98,9 @@ def cells_of(scenario: Scenario, vary: Mapping[str, Sequence[Any]]) -> list[Cell
     values = {key: _listed(key, of) for key, of in vary.items()}
     if not values:
         raise SweepError(f"nothing varies: --vary KEY=V1,V2,... says what, as {EXAMPLE}")
+    for key, given in product(values, scenario.changes):
+        if f"{key}.".startswith(f"{given}.") or f"{given}.".startswith(f"{key}."):
+            raise SweepError(f"{key} varies, and --set gives it a value ({given}): leave that out")
     cells = [_cell(scenario, dict(zip(values, of, strict=True))) for of in product(*values.values())]
     seen: dict[str, Cell] = {}
     for cell in cells:

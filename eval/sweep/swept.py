@@ -20,9 +20,9 @@ NOTE = (
     "Figures are interquartile means over the evaluation seeds with 95 % percentile-bootstrap intervals. All policies meet the same seeds "
     "in all settings, so differences, to the best rule of a setting and between settings, are paired by seed. The best rule is chosen on "
     "the same seeds, which favours it. A knee is of means, on straight lines between the loads that were played; its interval draws the "
-    "seeds again. The figures of a group of checkpoints are means over training seeds, each by its mean over the evaluation seeds, with "
-    "Student's intervals over training seeds, but for its knee; a single checkpoint's interval speaks of that checkpoint only. Nothing is "
-    "corrected for the number of settings, metrics and policies."
+    "seeds again. The figures of a group of checkpoints are those of a policy that earns in each seed what they earn there in the mean, "
+    "its differences are means over training seeds with Student's intervals over them; a single checkpoint's interval speaks of that "
+    "checkpoint only. Nothing is corrected for the number of settings, metrics and policies."
 )
 
 

@@ -95,7 +95,7 @@ def policies_of(frame: pd.DataFrame) -> dict[str, Known]:
     found: dict[str, Known] = {}
     for name, rows in frame.groupby("group", sort=False):
         members, kind = rows.loc[rows["seed"].notna(), "policy"].nunique(), rows["kind"].iloc[0]
-        privileged = kind == "planner" or bool(rows["privileged"].astype(bool).any())
+        privileged = kind == "planner" or bool(rows["privileged"].eq(True).any())
         found[str(name)] = Known(kind, privileged, members if kind == "learned" or members > 1 else 0)
     return found
 

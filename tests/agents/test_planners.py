@@ -241,6 +241,17 @@ def test_a_base_without_a_compiled_form_is_refused(layout: Layout):
         Rollout(layout, make_rule("round-robin", layout))
 
 
+def test_a_base_may_be_a_compiled_policy(layout: Layout):
+    greedy = make_rule("greedy", layout)
+    assert Rollout(layout, greedy.compiled)._compiled is greedy.compiled
+
+
+@pytest.mark.parametrize("option", ["k", "futures", "threads"])
+def test_numbers_of_things_are_whole(option: str):
+    with pytest.raises(PlannerError, match=f"{option} of a planner must be a whole number, it is 2.5"):
+        Options(**{option: 2.5})
+
+
 def test_a_horizon_below_the_longest_load_is_warned_of_with_both(layout: Layout):
     with pytest.warns(Caution, match=r"horizon_s = 8 of rollout is shorter than the longest load of tiny, 9\.0 s"):
         Rollout(layout, Greedy(layout), Options(horizon_s=8.0))

@@ -154,6 +154,10 @@ BAD = {
         "chat.precision = int2 is not among fp16, int8, int4",
     ),
     "column": ({**PLAN, "chat": {"precision": "int8"}}, "chat.device_split is missing"),
+    "unknown column": (
+        {**PLAN, "chat": {**PLAN["chat"], "route": "local"}},
+        "chat.route is no column: there are device_split",
+    ),
     "form": ({**PLAN, "chat": 3}, "not as `edge6g tune` writes it"),
 }
 
@@ -167,7 +171,26 @@ def test_values_that_do_not_fit_are_refused(tmp_path: Path, case: str):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"greedy": {}}'])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"restricted": {"devicesplit": [0.0]}}, "devicesplit is no column: .*; did you mean device_split"),
+        ({"tuned": {"rows": {"restricted": {"route": [1]}}, "weights": {}}}, "route is no column"),
+        (
+            {"tuned": {"rows": "all", "weights": {"ttft_s": 10**400}}},
+            "weights.ttft_s = 1000000000.* is no number up to",
+        ),
+    ],
+)
+def test_entries_that_no_rule_reads_are_refused(tmp_path: Path, values: dict, message: str):
+    ((rule, of),) = values.items()
+    with pytest.raises(ValuesError, match=message):
+        tuned(
+            rule, load_scenario("tiny"), write(tmp_path / "mine.json", **{rule: {"values": of, "scenario": "tiny_v0"}})
+        )
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"greedy": {}}', "[" * 100_000])
 def test_what_is_no_file_of_values_is_refused(tmp_path: Path, text: str):
     (tmp_path / "mine.json").write_text(text)
     with pytest.raises(ValuesError, match=r"mine.json is no file of values"):

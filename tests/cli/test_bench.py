@@ -94,6 +94,13 @@ def test_a_recording_begins_to_count_after_the_warm_up_and_is_played_again():
     assert np.array_equal(recording.actions, again.actions)
 
 
+def test_a_recording_of_short_episodes_ends():
+    """Clocks begin again with each episode, so a longer warm-up never comes."""
+    short = load_scenario("tiny", time={"episode_s": 4.0, "warmup_s": 0.5, "drain_s": 1.0})
+    recording = timing.record(short, 1, 5, warmup_s=10.0)
+    assert 0 < recording.warm * short.time.slot_s <= 3.0
+
+
 def test_a_larger_world_has_the_load_of_a_node_that_it_had():
     scenario = load_scenario("campus")
     larger = timing.resized(scenario, 32)

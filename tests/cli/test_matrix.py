@@ -157,7 +157,11 @@ def test_a_scenario_without_a_measured_job_is_left_empty_and_the_others_stay(run
     [
         ("{both}", "runs/nowhere", "runs/nowhere fits none of the scenarios; calm: nowhere was trained without"),
         ("{both}", "greedi", "no policy 'greedi'"),
-        ("{both},{both}", "greedy", "two scenarios are called busy: give one of them another name in its TOML file"),
+        (
+            "{both},{both}",
+            "greedy",
+            "two scenarios are called busy: name it once, or give one of them another name in its TOML file",
+        ),
         ("tiny,tinny", "greedy", "no scenario 'tinny'"),
     ],
 )

@@ -77,11 +77,32 @@ def test_a_changed_digit_is_found(run, kept: Path, tmp_path: Path):
 
 def test_what_cannot_be_played_any_more_does_not_agree(run, kept: Path, tmp_path: Path):
     content = json.loads((kept / "results" / "tiny.json").read_text())
-    content["rows"] = {"mine": content["rows"]["local"] | {"policy": "mine=runs/gone"}}
+    local = content["rows"]["local"]
+    content["rows"] = {
+        "mine": local | {"policy": "mine=gone"},
+        "kept": local | {"policy": "kept=runs/gone", "kind": "learned"},
+        "tuned": local | {"policy": "tuned=runs/gone.json"},
+        "clairvoyant": local | {"policy": "clairvoyant:base=runs/gone", "kind": "planner"},
+    }
     (tmp_path / "tiny.json").write_text(json.dumps(content))
     ended = verify(run, tmp_path)
-    assert ended.status == 1
-    assert "tiny: mine: cannot be played: no policy 'runs/gone'" in ended.out
+    assert (ended.status, ended.out.splitlines()[-1]) == (1, "0 of 4 rows agree; 3 not played")
+    assert "tiny: mine: cannot be played: no policy 'gone'" in ended.out
+    assert "tiny: kept: not played, runs/gone is not at hand" in ended.out
+    assert "tiny: tuned: not played, runs/gone.json is not at hand" in ended.out
+    assert "tiny: clairvoyant: not played, runs/gone is not at hand" in ended.out
+
+
+def test_nothing_to_verify_is_said(run, kept: Path, tmp_path: Path):
+    content = json.loads((kept / "results" / "tiny.json").read_text())
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    ended = run("verify", "--results", tmp_path)
+    assert (
+        ended.err == f"edge6g: {tmp_path} has mine.json, of no scenario that ships: say --scenario path/to/FILE.toml\n"
+    )
+    (tmp_path / "tiny.json").write_text(json.dumps({**content, "rows": {}}))
+    ended = verify(run, tmp_path)
+    assert (ended.status, ended.err) == (2, "edge6g: tiny.json has no rows: there is nothing to play\n")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +146,13 @@ def test_a_learned_row_is_played_where_its_checkpoints_are_at_hand(run, kept: Pa
     mean = [
         round((a + b) / 2.0, 6) for a, b in zip(*(results.rows[n]["rewards"] for n in ("local", "static")), strict=True)
     ]
-    training = {"command": "edge6g study --algo copycat --out runs/study"}
+    training = {
+        "command": "edge6g study --algo copycat --out runs/study",
+        "algo": "copycat",
+        "options": "",
+        "seeds": [0, 1],
+    }
+    training |= {name: [0, 0] for name in ("decisions", "minutes", "cpu_minutes", "rewards", "validation")}
     group = {
         **results.rows["local"],
         "policy": "copycat=runs/*",

@@ -29,7 +29,7 @@ class Loaded:
     def __init__(self, folder: Path) -> None:
         self.algo = folder.name.split("-")[0] if folder.name[0] in "sp" else "ppo"
         self.trained_on = f"campus_v0, seed = {folder.name}"
-        self.hparams = {"algo": self.algo}
+        self.hparams = {"algo": self.algo, "seed": folder.name}
 
     def act(self, obs: Observation, rng: object) -> None:
         """Never called."""
@@ -112,6 +112,8 @@ def test_the_identity_follows_the_files(tmp_path: Path):
         (("$mine=runs/scorer-2",), PolicyListError, "cannot name a policy"),
         (("=runs/scorer-2",), PolicyListError, "cannot name a policy"),
         (("mine=",), PolicyListError, "names nothing"),
+        ((f"{'m' * 101}=greedy",), PolicyListError, "it has 101 letters, 100 are most"),
+        (("x=runs/scorer-*", "x/scorer-2=greedy"), PolicyListError, "policy x/scorer-2 is named twice"),
         (("runs/scorer-notes.txt",), UnknownPolicyError, "there is no such folder"),
     ],
 )
@@ -334,3 +336,9 @@ def test_limits_of_a_group_are_those_of_all_its_members():
     assert group.limits == {"slo_miss": 0.1}
     assert alone.limits == {"slo_miss": 0.1, "energy_j": 50.0}
     assert rows("greedy", "runs/scorer-2")[1].limits == rows("greedy")[0].limits == {}
+
+
+def test_settings_of_a_group_are_those_that_all_its_members_have():
+    (alone,), (group,) = rows("runs/scorer-2"), rows("mine=runs/scorer-*")
+    assert alone.hparams == {"algo": "scorer", "seed": "scorer-2"}
+    assert group.hparams == {"algo": "scorer", "seed": "several", "checkpoints": 2}

@@ -125,12 +125,12 @@ def test_a_file_of_results_is_a_column():
         {
             "greedy": row("rule", [0.1, 0.2, 0.3, 0.4], 0.3),
             "local": row("rule", [0.2, 0.3, 0.4, 0.5], 0.2),
-            "clairvoyant": row("planner", [0.3, 0.5], None),
+            "clairvoyant": row("planner", [0.3, 0.5, 0.5], None),
         },
     )
     one = Column.of_results("tiny", found)
     assert (one.best_rule, one.ranked) == ("greedy", ["local", "greedy"])
-    assert one.ends["seeds"] == 2
+    assert one.ends["seeds"] == 3
     cell: Cell | None = one.cell("local")
-    assert cell["room"]["iqm"] == pytest.approx(0.1 / 0.25)  # over the two seeds that all have
+    assert cell["room"]["iqm"] == pytest.approx(0.3 / 0.7)  # over the three seeds that all have
     assert cell["reward_per_job"]["iqm"] == pytest.approx(0.35)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge6g_env.scenario import Scenario, load_scenario, scenarios
-from eval import EVALUATION_SEED
+from eval import EVALUATION_SEED, VALIDATION_SEED
 from eval.comparison import Comparison
 from eval.result_files import (
     MAIN_METRICS,
@@ -60,12 +60,13 @@ def test_rows_are_put_in_place_of_those_of_their_names_only(tmp_path: Path, play
 
 def test_the_best_rule_is_that_of_the_validation_seeds(tmp_path: Path, played_on: Scenario, row: ResultRow):
     def validated(reward: float | None, seeds: int = 20, **others: object) -> ResultRow:
-        found = None if reward is None else {"seeds": seeds, "reward_per_job": reward}
+        found = None if reward is None else {"first_seed": VALIDATION_SEED, "seeds": seeds, "reward_per_job": reward}
         return {**row, **others, "validation": found}
 
     rows = {"a": validated(0.3), "b": validated(0.5), "c": validated(None), "d": validated(0.9, kind="planner")}
     rows["e"] = validated(0.7, seeds=row["seeds"] - 1)  # given up on easier seeds
     rows["f"] = validated(0.4, seeds=99)  # kept by another command, on more of them
+    rows["g"] = validated(0.8, seeds=1) | {"seeds": 1, "rewards": row["rewards"][:1]}  # kept with one seed alone
     assert read(keep(tmp_path / "x", played_on, rows)).best_rule == "b"
     assert read(keep(tmp_path / "y", played_on, {"c": rows["c"]})).best_rule is None
 
@@ -79,9 +80,7 @@ def test_another_version_of_a_scenario_is_refused_and_the_file_stays(tmp_path: P
         lambda: keep(tmp_path, busy, {"greedy": row}),
         lambda: check_keep(tmp_path, busy, [EVALUATION_SEED], ["greedy"]),
     ):
-        with pytest.raises(
-            ResultsError, match=rf"tiny\.json is of another version of tiny_v0, .*{busy.fingerprint}, so"
-        ):
+        with pytest.raises(ResultsError, match=rf"tiny\.json is of another version of tiny_v0, .*{busy.fingerprint}"):
             refused()
     assert file.read_bytes() == before
     assert for_scenario(file, tiny).rows
@@ -108,6 +107,33 @@ def test_what_cannot_be_kept_is_said_before_it_is_played(
 def test_a_file_of_something_else_is_said(tmp_path: Path, text: str):
     (tmp_path / "tiny.json").write_text(text)
     with pytest.raises(ResultsError, match=r"tiny\.json holds no results as `edge6g compare --keep` writes them"):
+        read(tmp_path / "tiny.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("policy", 5),
+        ("kind", None),
+        ("seeds", 4.0),
+        ("rewards", ["a"] * 4),
+        ("validation", "x"),
+        ("validation", {"seeds": 3}),
+        ("training", "x"),
+        ("made_by", []),
+    ],
+)
+def test_a_row_whose_entries_are_of_other_types_is_no_row(tmp_path: Path, row: ResultRow, key: str, value: object):
+    content = {"scenario": "tiny_v0", "fingerprint": "0", "rows": {"x": {**row, key: value}}}
+    (tmp_path / "tiny.json").write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match=r"tiny\.json holds no results"):
+        read(tmp_path / "tiny.json")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"rows": ' + "9" * 5000 + "}"])
+def test_json_that_python_cannot_read_is_said(tmp_path: Path, text: str):
+    (tmp_path / "tiny.json").write_text(text)
+    with pytest.raises(ResultsError, match=r"tiny\.json holds no results .*: this is no JSON that can be read"):
         read(tmp_path / "tiny.json")
 
 

@@ -11,10 +11,11 @@ from scipy import stats
 
 from eval.groups import group_estimate, probability_of_improvement
 from eval.limits import beside, in_words
+from eval.matrix import Column
 from eval.metrics import METRIC_NAMES
 from eval.report.charts import line_styles
 from eval.report.numbers import groups_in_words, limits_in_words, origins
-from eval.statistics import clear_of_zero, iqm
+from eval.statistics import clear_of_zero, estimate, iqm
 from eval.summary import EpisodesError, Summary, by_reward, costs_limited, is_looked_at, mean_cost, summarise
 from tests.episodes import of_kinds
 
@@ -149,13 +150,34 @@ def test_a_group_is_one_policy_with_students_interval_over_its_training_seeds(gr
     assert found["over_worlds"]["iqm"] == pytest.approx(iqm(gains.mean(axis=0)))
     assert found["over_both"]["iqm"] == pytest.approx(iqm(gains.ravel()))
     rewards = frame[frame["group"] == "mine"].pivot(index="policy", columns="seed", values="reward_per_job").to_numpy()
-    interval = stats.ttest_1samp(rewards.mean(axis=1), 0.0).confidence_interval(0.95)
-    assert mine["metrics"]["reward_per_job"]["low"] == pytest.approx(interval.low)
-    assert "The figures of mine are means over training seeds" in summary["note"]
+    assert mine["metrics"]["reward_per_job"] == estimate(rewards.mean(axis=0))
+    assert "differences to the best rule are means over training seeds" in summary["note"]
     assert "that checkpoint only" not in summary["note"]
     (line,) = groups_in_words(summary)
     assert line.startswith("mine less greedy: ")
     assert line.index("over training seeds") < line.index("over worlds") < line.index("over both")
+
+
+def test_a_group_that_earns_what_a_rule_earns_stands_where_it_stands(episodes: pd.DataFrame):
+    """Rewards with a tail below, whose plain mean is far from the interquartile one by which all are ordered."""
+    seeds = sorted(episodes["seed"].unique())
+    rewards = dict(zip(seeds, [0.6] * (len(seeds) - 1) + [-3.0], strict=True))
+    rules = episodes[episodes["kind"] == "rule"]
+    best = rules[rules["policy"] == "greedy"].assign(reward_per_job=lambda of: of["seed"].map(rewards))
+    worse = best.assign(policy="jsq", reward_per_job=best["reward_per_job"] - 0.01)
+    group = [best.assign(policy=f"mine/{n}") for n in range(3)]
+    frame = of_kinds(pd.concat([best, worse, *group]), groups={"mine": [f"mine/{n}" for n in range(3)]})
+    summary = summarise(frame)
+    shown = {name: one["metrics"]["reward_per_job"]["iqm"] for name, one in summary["policies"].items()}
+    assert shown["mine"] == shown["greedy"] > shown["jsq"]
+    assert by_reward(summary)[-1] == "jsq"
+    column = Column.of_summary("tiny", summary)
+    assert [column.rank(name) for name in ("greedy", "mine", "jsq")] == [1, 1, 3]
+
+
+def test_columns_that_some_runs_lack_make_nobody_privileged(episodes: pd.DataFrame):
+    some = episodes.assign(privileged=episodes["policy"].map({"greedy": False}).astype(object))
+    assert not any(one["privileged"] for one in summarise(some)["policies"].values())
 
 
 def test_the_probability_of_improvement_counts_pairs(grouped):
@@ -166,7 +188,7 @@ def test_the_probability_of_improvement_counts_pairs(grouped):
     assert 0.0 <= found["low"] <= found["mean"] <= found["high"] <= 1.0
     tied = probability_of_improvement([[0.0, 1.0], [0.0, -1.0]])
     assert (tied["mean"], tied["low"], tied["high"]) == (0.5, 0.0, 1.0)
-    assert probability_of_improvement([[1.0, np.nan], [2.0, 3.0]]) == {"mean": 1.0, "low": 1.0, "high": 1.0, "n": 2}
+    assert probability_of_improvement([[1.0, np.nan], [2.0, 3.0]]) == {"mean": 1.0, "low": None, "high": None, "n": 2}
 
 
 def test_a_world_without_a_value_is_left_out_of_a_group():

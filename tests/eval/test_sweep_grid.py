@@ -94,6 +94,15 @@ def test_what_makes_no_settings_is_said(vary: dict, error: type[Exception], says
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["arrivals.rate_jobs_s", "arrivals"])
+def test_what_is_set_does_not_vary(key: str):
+    scenario = load_scenario("tiny", **{"arrivals.rate_jobs_s": 3.0})
+    with pytest.raises(
+        SweepError, match=rf"^{key} varies, and --set gives it a value \(arrivals.rate_jobs_s\): leave that out"
+    ):
+        cells_of(scenario, {key: [1.0, 2.0]})
+
+
 def test_two_names_of_one_key_are_the_same_settings():
     with pytest.raises(SweepError, match="are the same scenario"):
         cells_of(load_scenario("tiny"), {"service.chat.ttft_slo_s": [1.0, 2.0], "service.0.ttft_slo_s": [1.0, 2.0]})

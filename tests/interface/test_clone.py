@@ -1,5 +1,7 @@
 """`clone` and `redraw`: the same world again, and the same present with another future."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,8 @@ def test_errors_of_a_clone():
     ):
         with pytest.raises(UserError, match=words):
             env.clone(env, worlds, targets)
+    with pytest.raises(UserError, match="the source must be a BatchEnv, it is a str"):
+        env.clone("tiny", [0], [1])
     after = env.save_state()
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -220,3 +224,36 @@ def test_errors_of_a_redraw():
     assert all(np.array_equal(before[name], array) for name, array in env.save_state().items())
     with pytest.raises(UserError, match="worlds must be a list"):
         env.redraw([2], 1)
+
+
+def test_no_worlds_are_cloned_redrawn_and_flown():
+    env = batch_env("tiny", 2)
+    env.reset(seed=0)
+    before = env.save_state()
+    env.clone(env, [], [])
+    env.redraw([], [])
+    env.redraw([], 1)
+    env.fly(CompiledPolicy(env.layout), 1.0, worlds=[])
+    after = env.save_state()
+    for state in (before, after):
+        state["step"]["chosen"] = 0  # of the last call
+    assert all(np.array_equal(before[name], array) for name, array in after.items())
+
+
+def test_a_world_that_is_not_there_has_no_state():
+    env = batch_env("tiny", 2)
+    env.reset(seed=0)
+    of_one = env.save_state(1)
+    for world in (2, -1, True, 1.0):
+        with pytest.raises(UserError, match=r"world must be an integer in 0..1, it is"):
+            env.save_state(world)
+        with pytest.raises(UserError, match=r"world must be an integer in 0..1, it is"):
+            env.load_state(of_one, world)
+
+
+def test_a_copy_steps_no_world_of_the_original():
+    env = batch_env("tiny", 1)
+    env.reset(seed=0)
+    other = copy.copy(env)
+    other.step(np.zeros((1, env.num_agents), np.int64))
+    assert (env.times_s()[0], other.times_s()[0]) == (0.0, env.scenario.time.slot_s)

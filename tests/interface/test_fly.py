@@ -237,6 +237,7 @@ def test_errors_leave_the_worlds_as_they_are():
         ({"worlds": [2]}, r"worlds must be a list of integers in 0..1"),
         ({"forced": np.zeros((1, 1), np.int64)}, "actions must be integers of shape"),
         ({"forced": np.full((2, env.num_agents), 10**6)}, "must be in 0.."),
+        ({"forced": np.full((2, env.num_agents), -7)}, "must be in 0.."),
         ({"sample_seed": [1, 2, 3]}, "sample_seed must be an integer, or 2 of them"),
         ({"sample_seed": 1.5}, "sample_seed must be an integer, or 2 of them"),
         ({"forced": "abc"}, "actions must be integers of shape"),
@@ -329,6 +330,31 @@ def test_what_is_interrupted_while_its_arrays_are_made_flies_no_other_policy(mon
     assert np.array_equal(env.fly(second, 15.0).outcomes, other.fly(second, 15.0).outcomes)
 
 
+def test_what_an_interrupted_flight_recorded_is_in_no_other(monkeypatch):
+    env, other = batch_env("tiny", 1), batch_env("tiny", 1)
+    short = CompiledPolicy(env.layout, linear={"ttft_s": -1.0}, top=2)
+    wide = CompiledPolicy(env.layout, linear={"ttft_s": -1.0}, top=8)
+    for one in (env, other):
+        one.reset(seed=3)
+        one.fly(wide, 0.1, record=True)  # arrays of this shape
+    run_all = env.run_all
+
+    def stopped(run, task):
+        run_all(run, task)
+        raise KeyboardInterrupt
+
+    env.run_all = stopped
+    with pytest.raises(KeyboardInterrupt):
+        env.fly(wide, 20.0, record=True)
+    env.run_all = run_all
+    for one in (env, other):
+        one.reset(seed=4)
+    for policy in (wide, short):
+        mine, theirs = (one.fly(policy, 30.0, record=True).recorded for one in (env, other))
+        assert np.array_equal(mine.inputs, theirs.inputs)
+        assert len(mine.inputs) == len(theirs.inputs)
+
+
 def test_observations_that_a_policy_was_not_made_for_are_refused():
     """The kernel looks at no bounds: what another scenario says would be read from beyond the arrays."""
     env, campus = BatchEnv("tiny", 2, observe="candidates"), BatchEnv("campus", 2, observe="candidates")
@@ -392,6 +418,13 @@ def test_errors_of_a_compiled_policy():
         CompiledPolicy(layout, linear={"ttft_s": np.nan})
     with pytest.raises(UserError, match=r"candidate entry 'ttft', which is not there; did you mean ttft_s\?"):
         CompiledPolicy(layout, linear={"ttft": 1.0})
+    for weight in ("a", [1.0], 10**400):
+        with pytest.raises(UserError, match="linear: a weight is no number"):
+            CompiledPolicy(layout, linear={"ttft_s": weight})
+    with pytest.raises(UserError, match="beta is -1: it must be at least 0"):
+        CompiledPolicy(layout, linear={"ttft_s": 1.0}, beta=-1.0)
+    with pytest.raises(UserError, match="scaled_as: its candidates are 2 entries, they must be those that are read"):
+        CompiledPolicy(layout, linear={"ttft_s": 1.0}, scaled_as=((), layout.candidates[:2]))
     with pytest.raises(UserError, match="distance has the shape"):
         CompiledPolicy(layout, distance=np.zeros((1, 3), np.int64))
     with pytest.raises(UserError, match="network has the shape"):

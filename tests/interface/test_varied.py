@@ -169,7 +169,15 @@ def test_a_state_that_is_of_others_is_refused_and_nothing_changes():
     elsewhere = VariedBatch(ENDS, lambda seed, episode: scenario_of(seed + 1, episode), 2)
     for one in (env, plain, elsewhere):
         one.reset(4)
-    for one, state in ((env, plain.save_state()), (env, elsewhere.save_state()), (plain, env.save_state()), (env, {})):
+    nameless = {name: array for name, array in env.save_state().items() if name != "fingerprint"}
+    others = (
+        (env, plain.save_state()),
+        (env, elsewhere.save_state()),
+        (plain, env.save_state()),
+        (env, {}),
+        (env, nameless),
+    )
+    for one, state in others:
         before = one.save_state()
         with pytest.raises(UserError, match="the saved state does not fit"):
             one.load_state(state)
@@ -202,6 +210,19 @@ def test_what_keeps_worlds_from_standing_together_is_named(key, value, found):
         return
     with pytest.raises(UserError, match=message):
         VariedBatch([FIRST, other], scenario_of, 2)
+
+
+def test_a_reset_that_is_refused_leaves_all_as_it_was():
+    """A seed whose scenario does not fit: the worlds go on in those that they have."""
+    larger = changed(**{"nodes.count": 4})
+    env, other = (VariedBatch([FIRST], lambda seed, _: larger if seed == 8 else FIRST, 2) for _ in range(2))
+    for one in (env, other):
+        one.reset(5)
+    with pytest.raises(UserError, match="differ in values alone"):
+        env.reset(7)
+    assert seeds(env) == [5, 6]
+    for mine, theirs in zip(played(env, 60), played(other, 60), strict=True):
+        assert np.array_equal(mine, theirs)
 
 
 def test_what_has_one_scenario_is_refused():
