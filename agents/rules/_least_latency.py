@@ -10,7 +10,10 @@ from edge6g_env.spaces import Layout
 
 
 class LeastLatency:
-    """Of the legal rows nearest to given ones that of least forecast latency without its waits; it rejects only what nothing can serve."""
+    """Of the legal rows nearest to given ones that of least forecast latency without its waits, but with the load of missing weights.
+
+    It rejects only what nothing can serve.
+    """
 
     privileged = False
     needs_candidates = True

@@ -29,8 +29,8 @@ class Places:
     def jobs(self, obs: Observation) -> np.ndarray:
         """Jobs at each place, float32 (K + 1, B, N), infinite where there is none.
 
-        A node's jobs are its queue, its inbox and its sequences, but not the one that is being decided; a neighbour's are those of its
-        last report and what this agent has sent there since.
+        A node's jobs are its queue, its inbox and its sequences, but not the one that is being decided; a prompt under way is of both
+        its inbox and its sequences. A neighbour's are those of its last report and what this agent has sent there since.
         """
         counts = np.stack([obs["observation"][..., entries].sum(axis=-1) for entries in self._jobs])
         counts[0] -= 1.0

@@ -20,10 +20,11 @@ from edge6g_env.spaces import Layout
 class LlmD:
     """The production form: a weighted sum of scores of queue, KV use and resident weights, among the own node and its neighbours.
 
-    As in llm-d's request scheduler (https://llm-d.ai/docs/0.8/architecture/core/router/epp/scheduling): each scorer gives a place 0 to 1,
-    the highest weighted sum is taken, ties stay local. Queue: (most - jobs) / (most - fewest) over the places, 1 for all where they are
-    equal; KV use: the free share of memory; residency: the resident share of the model at the default precision, in place of its LoRA
-    affinity. Its prefix scorer has no counterpart: no prompt shares a prefix here. Blind to the cloud; cuts, precision and model as `jsq`.
+    As in llm-d's request scheduler (https://llm-d.ai/docs/0.8/architecture/core/router/epp/scheduling): each scorer gives a place 0 to
+    1, the highest weighted sum is taken, ties stay local. Queue: (most - jobs) / (most - fewest) over the places, 1 for all where they
+    are equal; KV use: the free share of memory, of the own node what neither KV nor weights take, of a neighbour what it reports as
+    free, idle weights among it; residency: the resident share of the model at the default precision, in place of its LoRA affinity. Its
+    prefix scorer has no counterpart: no prompt shares a prefix here. Blind to the cloud; cuts, precision and model as `jsq`.
     """
 
     privileged = False

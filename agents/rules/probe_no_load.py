@@ -14,10 +14,11 @@ from edge6g_env.spaces import Layout
 class ProbeNoLoad:
     """A probe: `restricted` on forecasts from which the load was taken.
 
-    utility + value quality (t0 - t): t is the timeliness that is forecast, t0 that of a first token without the wait and, at an edge node,
-    of a pace less the iteration that runs there, max(0, tpot - cycle); of both the scenario's formula (docs/world.md, timeliness). What an
-    answer costs, and which weights have to be loaded, it sees; progress of fine-tuning stays as it is forecast. Where a scenario is won
-    by it the nodes need not know how busy anything is. All rows where neither `restricted` nor `static` has values.
+    utility + value quality (t0 - t): t is the timeliness that is forecast, t0 that of a first token without the wait and, at an edge
+    node, of a pace less the iteration that runs there, max(0, tpot - cycle); of both the scenario's formula (docs/world.md,
+    timeliness). What an answer costs, which weights have to be loaded, the share of prompts in the pace and how busy the device is, it
+    sees; progress of fine-tuning stays as it is forecast. Where a scenario is won by it the nodes need not know how long anything
+    waits. All rows where neither `restricted` nor `static` has values.
     """
 
     privileged = False

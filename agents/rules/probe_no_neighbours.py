@@ -15,8 +15,9 @@ from edge6g_env.spaces import Layout
 class ProbeNoNeighbours:
     """A probe: `restricted` without neighbours, of which it neither knows nor where it sends anything.
 
-    Own node, device, cloud and `reject`, by utility; no forecast of these reads a report. Where a scenario is won by it the nodes need not
-    know of each other. All rows where neither `restricted` nor `static` has values.
+    Own node, device, cloud and `reject`, by utility. Of what neighbours report only the jobs that they have in the cloud are left in
+    it, by which the wait there is forecast. Where a scenario is won by it the nodes need not know of each other. All rows where neither
+    `restricted` nor `static` has values.
     """
 
     privileged = False
