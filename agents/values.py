@@ -312,7 +312,7 @@ def _check_weights(values: Values, scenario: Scenario) -> None:
         raise ValuesError(f"weights has {unknown[0]!r}, which no candidate has")
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= MOST_WEIGHT:
-            raise ValuesError(f"weights.{name} = {str(weight)[:20]} is no number up to {MOST_WEIGHT:g}")
+            raise ValuesError(f"weights.{name} = {repr(weight)[:20]} is no number up to {MOST_WEIGHT:g}")
     if checked_rows(rows) == ALL_ROWS:
         return
     for rule, of in rows.items():

@@ -181,6 +181,8 @@ def missing_place(word: str) -> str | None:
     if wanted is not None:
         return missing_place(wanted.base) if wanted.base else None
     place = word.partition("=")[2] or word
+    if factory_of(place) is not None:
+        return None
     named = os.sep in place or place.endswith(".json") or _PATTERN.search(place)
     return place if named and not _folders(place) and not Path(place).exists() else None
 

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from edge6g_env.scenario import load_scenario
+from eval import VALIDATION_SEED
 from eval.result_files import ResultRow, ResultsError, Training, keep
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,9 @@ def row(name: str) -> ResultRow:
         seeds=4,
         rewards=[REWARDS[name] + ease for ease in (0.0, 0.1, 0.2, 0.3)],
         metrics={},
-        validation=None if planner else {"seeds": 4, "reward_per_job": 0.9 if name == "local" else 0.8},
+        validation=None
+        if planner
+        else {"first_seed": VALIDATION_SEED, "seeds": 4, "reward_per_job": 0.9 if name == "local" else 0.8},
         made_by=dict.fromkeys(("command", "version", "commit", "date", "numpy", "numba"), "as it was"),
     )
 

@@ -294,8 +294,8 @@ def test_reward_and_limits_stand_side_by_side_in_the_terminal(limited: Summary):
     assert lines[first][2:4] == ["0.15", "1"]
     assert " ".join(lines[first + 1]).find("limit 0.1 limit 2") > 0
     said = sentences(limited, "tiny_v0")
-    assert "scorer:x: slo_miss 0.15 [0.15, 0.15] over worlds, limit 0.1, above it by 50.0%" in said
-    assert "scorer:x: energy_j 1 [1, 1] over worlds, limit 2, above it by 0.0%" in said
+    assert "scorer:x: slo_miss 0.15 over worlds, limit 0.1, above it by 50.0%" in said
+    assert "scorer:x: energy_j 1 over worlds, limit 2, above it by 0.0%" in said
 
 
 def test_without_limits_there_is_no_table_of_them(page: str):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from eval.metrics import METRIC_NAMES
-from eval.statistics import paired_difference
+from eval.statistics import iqm, paired_difference
 from eval.sweep import differences, estimates, knees
 from eval.sweep.grid import SweepError
 from eval.sweep.knee import ATTAINED, LOAD, crossings, knee_in_words
@@ -156,7 +156,7 @@ def test_estimates_have_each_setting_s_own_best_rule_and_no_learned_one_is_it():
     assert found.loc[(3.0, "b"), "middle"] == pytest.approx(3.01, abs=0.005)
 
 
-def test_a_group_is_a_mean_over_training_seeds_with_how_probably_it_beats_the_best_rule():
+def test_a_groups_difference_is_a_mean_over_training_seeds_with_how_probably_it_beats_the_best_rule():
     """Two checkpoints of three earn more in six worlds of eight, the third in all."""
 
     def reward(_: Mapping[str, object], policy: str, seed: int) -> float:
@@ -165,10 +165,11 @@ def test_a_group_is_a_mean_over_training_seeds_with_how_probably_it_beats_the_be
     members = {"a": "rule", "g/1": "learned", "g/2": "learned", "g/3": "learned"}
     found = estimates(table({LOAD: [1.0]}, members, reward_per_job=reward), ["reward_per_job", "slo_attainment"])
     group = found[(found["policy"] == "g") & (found["metric"] == "reward_per_job")].iloc[0]
-    assert (group["checkpoints"], group["n"]) == (3, 3)
-    assert group["middle"] == group["difference"] == pytest.approx((0.05 + 0.05 + 0.3) / 3)
+    assert (group["checkpoints"], group["n"]) == (3, 8)
+    assert group["middle"] == pytest.approx(iqm([0.5 / 3] * 6 + [0.1 / 3] * 2))
+    assert group["difference"] == pytest.approx((0.05 + 0.05 + 0.3) / 3)
     low, high = stats.ttest_1samp([0.05, 0.05, 0.3], 0.0).confidence_interval(0.95)
-    assert [group["low"], group["high"]] == pytest.approx([low, high])
+    assert [group["difference_low"], group["difference_high"]] == pytest.approx([low, high])
     assert group["improvement"] == pytest.approx((0.75 + 0.75 + 1.0) / 3)
     assert found["improvement"].notna().sum() == 1
 

@@ -67,7 +67,7 @@ def test_sentences_say_what_a_value_brings_and_from_where_on(swept: Swept):
     everything = "\n".join(sentences(swept))
     assert f"<jsq> does not play with rate_jobs_s = 8, device_split = {NONE}: it <cannot>" in everything
     assert "mine (2 checkpoints): trained on campus_v0; played on tiny_v0" in everything
-    assert "probability of improvement over greedy 1.00 [1.00, 1.00]" in everything
+    assert "probability of improvement over greedy 1.00" in everything
 
 
 def test_the_page_has_every_figure_and_loads_nothing(swept: Swept, tmp_path: Path):

@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from eval.files import remove, write_bytes_atomic, write_csv_atomic
 from eval.report.charts import LEARNED_COLOURS, RULE_COLOURS, figure_bytes, plain_style
-from eval.statistics import student_interval
+from eval.statistics import FEWEST_FOR_STUDENT, student_interval
 from train.curves import GAIN, GAIN_HIGH, GAIN_LOW
 from train.learning_curve import Point
 
@@ -47,8 +47,10 @@ class Curve:
 
     @property
     def band(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Student's 95 % interval of the mean at each place on its own, low and high, (X,); NaN of one training seed."""
-        found = [student_interval(column) or (np.nan, np.nan) for column in self.gains.T]
+        """Student's 95 % interval of the mean at each place on its own, low and high, (X,); NaN of one training seed, of no width where all
+        are alike, as at a common start."""
+        alone = np.nan if len(self.gains) < FEWEST_FOR_STUDENT else 0.0
+        found = [student_interval(column) or (column[0] + alone, column[0] + alone) for column in self.gains.T]
         low, high = np.array(found, float).reshape(-1, 2).T
         return low, high
 
