@@ -49,17 +49,15 @@ def play(word: str, scenario: Scenario, seed: int) -> Played:
 def study(scenario: Scenario, words: list[str], seeds: list[int], out: Path) -> dict[str, dict[int, Played]]:
     """Word -> seed -> episode, of the planners and of their base policies; seed by seed, so that an unfinished one has all words."""
     kept: dict[str, dict[str, Played]] = read_json(out) if out.exists() else {}
+    every = dict.fromkeys([*(base_of(word, scenario) for word in words), *words])
+    of = {word: kept.setdefault(_key(scenario, word), {}) for word in every}
     for seed in seeds:
-        for word in dict.fromkeys([*(base_of(word, scenario) for word in words), *words]):
-            mine = kept.setdefault(_key(scenario, word), {})
+        for word, mine in of.items():
             if str(seed) not in mine:
                 mine[str(seed)] = play(word, scenario, seed)
                 write_json_atomic(kept, out)
                 print(scenario.name, word, seed, json.dumps(mine[str(seed)]), flush=True)
-    return {
-        word: {seed: kept[_key(scenario, word)][str(seed)] for seed in seeds}
-        for word in dict.fromkeys([*(base_of(word, scenario) for word in words), *words])
-    }
+    return {word: {seed: mine[str(seed)] for seed in seeds} for word, mine in of.items()}
 
 
 def _key(scenario: Scenario, word: str) -> str:

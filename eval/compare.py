@@ -85,9 +85,6 @@ def compare_found(
         check_keep(keep, scenario, numbers, [row.name for row in rows])
     with only_owner(out):
         begin_or_go_on(out, "compare", MAKES, run, same=("fingerprint", "policies", "seeds"), overwrite=overwrite)
-        for name in MAKES:
-            if name != PLAYED:  # what an interrupted one had begun to write
-                remove(out / name)
         with abandoned_after(NothingMeasuredError, out, MAKES):
             summary = compare_rows(scenario, rows, numbers, out, out, made_by, keep, console, record)
         end_run(out, [PLAYED])
@@ -110,6 +107,9 @@ def compare_rows(
     contenders = [member for row in rows for member in row.members]
     identities = {one.name: one.identity for one in contenders}
     makers = {one.name: one.make for one in contenders}
+    for name in MAKES:
+        if out / name != run / PLAYED:  # what an interrupted one had begun to write
+            remove(out / name)
     write_scenario(scenario, out)
     played = play(makers, scenario, seeds, run, Kept(run, scenario, seeds, identities), console)
     comparison = _comparison(scenario, rows, played, made_by)

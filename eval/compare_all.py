@@ -10,7 +10,7 @@ from rich.console import Console
 from edge6g_env.errors import UserError
 from edge6g_env.scenario import Scenario
 from eval import evaluation_seeds
-from eval.compare import MAKES, compare_rows
+from eval.compare import compare_rows
 from eval.contenders import LoadCheckpoint, Row
 from eval.episodes import NothingMeasuredError
 from eval.files import RUN_FILE, only_owner, remove, write_csv_atomic, write_json_atomic, write_text_atomic
@@ -124,8 +124,6 @@ def _column(
     if not rows:
         return _empty(scenario)
     folder, made_by = out / scenario.name, provenance(command, scenario)
-    for name in MAKES:
-        remove(folder / name)
     summary = compare_rows(scenario, rows, seeds, folder, out, made_by, keep, console, record)
     members = [member.name for row in rows for member in row.members]
     run = {"kind": "compare", **made_by, "policies": members, "seeds": list(seeds), FINISHED: True}

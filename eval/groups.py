@@ -53,7 +53,7 @@ def group_estimate(table: ArrayLike) -> GroupEstimate:
     values = _whole(table)
     return GroupEstimate(
         over_training_seeds=over_training_seeds(values),
-        over_worlds=estimate(values.mean(axis=0)),
+        over_worlds=value_of(values),
         over_both=estimate_group(values),
     )
 

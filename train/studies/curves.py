@@ -49,8 +49,9 @@ class Curve:
     def band(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Student's 95 % interval of the mean at each place on its own, low and high, (X,); NaN of one training seed, of no width where all
         are alike, as at a common start."""
-        alone = np.nan if len(self.gains) < FEWEST_FOR_STUDENT else 0.0
-        found = [student_interval(column) or (column[0] + alone, column[0] + alone) for column in self.gains.T]
+        several = len(self.gains) >= FEWEST_FOR_STUDENT
+        alike = self.gains[0] if several else np.full(len(self.decisions), np.nan)
+        found = [student_interval(column) or (value, value) for column, value in zip(self.gains.T, alike, strict=True)]
         low, high = np.array(found, float).reshape(-1, 2).T
         return low, high
 
